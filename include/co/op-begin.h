@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Gives every word of an ops.def an empty meaning; the reader of the table redefines
+ * the few it needs.  Close with <co/op-end.h>.  Deliberately without include guard.
+ */
+#define OP(key, name, plane, support, args, heading, note)
+#define NUM(n)
+#define LINUX(call)
+#define HTTP(method, path)
+#define MESSAGE(type)
+#define CAP(id)
+#define INT80(n)
+#define SYMBOL(function)
+#define I32(name)
+#define U32(name)
+#define I64(name)
+#define U64(name)
+#define SIZE(name)
+#define FD(name)
+#define PID(name)
+#define FLAGS(set, name)
+#define CSTR(name, size)
+#define IN(type, name)
+#define OUT(type, name)
+#define INOUT(type, name)
+#define SIZED_IN(type, name)
+#define SIZED_OUT(type, name)
+#define OUT_ARRAY(type, name, count)
+#define BUF_IN(name, size)
+#define BUF_OUT(name, size)
+#define PTR(name)
+#define JSON(name)
+#define TEXT(name)

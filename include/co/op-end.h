@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* Takes the words of <co/op-begin.h> back. */
+#undef OP
+#undef NUM
+#undef LINUX
+#undef HTTP
+#undef MESSAGE
+#undef CAP
+#undef INT80
+#undef SYMBOL
+#undef I32
+#undef U32
+#undef I64
+#undef U64
+#undef SIZE
+#undef FD
+#undef PID
+#undef FLAGS
+#undef CSTR
+#undef IN
+#undef OUT
+#undef INOUT
+#undef SIZED_IN
+#undef SIZED_OUT
+#undef OUT_ARRAY
+#undef BUF_IN
+#undef BUF_OUT
+#undef PTR
+#undef JSON
+#undef TEXT

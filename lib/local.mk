@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+noinst_LIBRARIES += libco.a
+libco_a_SOURCES = \
+	%D%/cleanup.h \
+	%D%/err.h %D%/err.c \
+	%D%/wire.h %D%/wire.c

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The store: etcd's data model in one process.  HOST.  The only owner of SQLite.
+ *
+ * One revision counter; keys with create and mod revision and version; compare-and-swap
+ * transactions; leases; watches that resume; compaction.  Two files: state.db (nothing
+ * acknowledged is ever lost) and telemetry.db (logs and error reports: safe against kill,
+ * not against power loss; each table capped).
+ *
+ * Threads: every function may be called from any thread, never blocks on the disk, and
+ * answers through a callback that runs on the store's own thread (options->deliver may
+ * move it elsewhere).  Callbacks of one store run one at a time, in commit order.  Data
+ * handed to a callback is valid until it returns.  A callback may call the store again.
+ * Requests are copied before a function returns; nothing of the caller's is kept.
+ *
+ * "Committed" means on the disk: fdatasync has returned.
+ */
+#ifndef CO_STORE_H
+#define CO_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+
+struct store;
+
+struct store_options {
+	const char *folder;   /* must exist; state.db and telemetry.db go there */
+	const char *vfs;      /* SQLite VFS; NULL is "unix-excl".  For fault tests */
+	bool volatile_;       /* --ephemeral: no fsync at all */
+	uint64_t (*now_ms)(void *ctx); /* monotonic; NULL is CLOCK_MONOTONIC.  For lease tests */
+	void *ctx;
+	/* Runs callback(arg) somewhere else, in order; NULL: on the store's thread. */
+	void (*deliver)(void *ctx, void (*callback)(void *arg), void *arg);
+};
+
+/*
+ * Opens or creates, migrates with the numbered files of store/schema.  Blocking: called
+ * before the loop runs.  CO_VERSION when a database is newer than this program, CO_BUSY
+ * when another process has it, CO_CORRUPT, CO_NO_SPACE, CO_ACCESS, CO_IO; each with a
+ * sentence that names the file.
+ */
+int store_open(struct store **out, const struct store_options *options,
+	       struct co_err *err);
+
+/* Finishes what is queued, closes, frees.  Blocking.  NULL is allowed; returns NULL. */
+struct store *store_close(struct store *s);
+
+/* ---- keys ---- */
+
+struct store_item {
+	const char *key; /* NUL-terminated, 1 to CO_LIMIT_STORE_KEY bytes */
+	const void *value;
+	size_t size;
+	uint64_t create_rev, mod_rev, version; /* version 1 is the first since created */
+	uint64_t lease;                        /* 0: none */
+};
+
+enum store_target {
+	STORE_CMP_VERSION, /* 0: the key does not exist */
+	STORE_CMP_CREATE,
+	STORE_CMP_MOD,
+	STORE_CMP_LEASE,
+	STORE_CMP_VALUE
+};
+
+enum store_relation { STORE_EQUAL, STORE_NOT_EQUAL, STORE_LESS, STORE_GREATER };
+
+struct store_cmp {
+	const char *key;
+	enum store_target target;
+	enum store_relation relation;
+	uint64_t number;   /* all targets but VALUE */
+	const void *value; /* VALUE: compared as bytes, shorter is less */
+	size_t size;
+};
+
+enum store_op_kind {
+	STORE_PUT,           /* value, lease */
+	STORE_DELETE,        /* one key; deleting nothing is no error */
+	STORE_DELETE_PREFIX, /* key is the prefix; "" is everything */
+	STORE_GET
+};
+
+struct store_op {
+	enum store_op_kind kind;
+	const char *key;
+	const void *value;
+	size_t size;
+	uint64_t lease; /* PUT: 0 or a living lease, otherwise the txn fails CO_NOT_FOUND */
+};
+
+/*
+ * Answers of guest calls, kept for exactly-once across a restart of the daemon: written
+ * in the transaction of the effect, one row per slot, replaced by the next.
+ */
+struct store_journal {
+	uint32_t slot;
+	uint64_t session;
+	uint64_t call;
+	int64_t result;
+};
+
+struct store_txn {
+	const struct store_cmp *cmps;
+	size_t ncmps;
+	const struct store_op *then; /* when all comparisons hold */
+	size_t nthen;
+	const struct store_op *otherwise;
+	size_t notherwise;
+	const struct store_journal *journal; /* NULL, or written if `then` was taken */
+};
+
+struct store_op_result {
+	uint64_t deleted;            /* DELETE, DELETE_PREFIX */
+	bool found;                  /* GET, and PUT: was there before */
+	struct store_item item;      /* GET */
+};
+
+struct store_result {
+	int status;          /* 0; CO_NO_SPACE, CO_TOO_BIG, CO_NOT_FOUND, CO_IO, CO_GONE */
+	const char *reason;  /* a sentence if status < 0, otherwise "" */
+	bool succeeded;      /* the comparisons held */
+	uint64_t rev;        /* of this change, or the current one if nothing changed */
+	const struct store_op_result *results; /* one per operation that ran */
+	size_t nresults;
+};
+
+typedef void store_done(void *arg, const struct store_result *result);
+
+/*
+ * Atomic: all operations at one new revision, or none.  `done` runs exactly once, after
+ * the commit; a transaction without changes does not raise the revision.
+ * Returns 0 if accepted; CO_INVALID (key empty, too long; the same key put twice),
+ * CO_TOO_BIG (CO_LIMIT_STORE_VALUE, _TXN_OPS), CO_BUSY (queue full), CO_NO_MEMORY,
+ * CO_GONE (closing): then done is not called.
+ */
+int store_txn(struct store *s, const struct store_txn *txn, store_done *done, void *arg);
+
+/* Sugar over store_txn. */
+int store_put(struct store *s, const char *key, const void *value, size_t size,
+	      uint64_t lease, store_done *done, void *arg);
+int store_delete(struct store *s, const char *key, store_done *done, void *arg);
+int store_get(struct store *s, const char *key, store_done *done, void *arg);
+
+struct store_list {
+	int status;
+	const char *reason;
+	const struct store_item *items; /* sorted by key, bytewise */
+	size_t nitems;
+	uint64_t rev; /* all items are as of this revision */
+	bool more;    /* continue with after = the last key and rev = this rev */
+};
+
+typedef void store_list_done(void *arg, const struct store_list *list);
+
+/*
+ * Keys that begin with prefix and sort behind `after` (NULL: from the start), at most
+ * limit (0: 1000), as of revision rev (0: now).  A revision older than the compacted one
+ * answers CO_GONE.
+ */
+int store_list(struct store *s, const char *prefix, const char *after, size_t limit,
+	       uint64_t rev, store_list_done *done, void *arg);
+
+/* ---- leases ---- */
+
+/*
+ * A lease of ttl_ms (at least 1).  Keys attached to it are deleted, in one revision, when
+ * it lapses or is revoked.  Leases survive a restart and then have their full ttl again.
+ * result->rev is the lease id (never 0).
+ */
+int store_lease_grant(struct store *s, uint64_t ttl_ms, store_done *done, void *arg);
+/* CO_NOT_FOUND in the result when it has lapsed. */
+int store_lease_keepalive(struct store *s, uint64_t lease, store_done *done, void *arg);
+int store_lease_revoke(struct store *s, uint64_t lease, store_done *done, void *arg);
+
+/* ---- watches ---- */
+
+enum store_event_kind {
+	STORE_EVENT_PUT,
+	STORE_EVENT_DELETE,
+	STORE_EVENT_RESYNC /* history from the revision asked for is compacted or the
+			    * watcher was too slow: list again, prune, go on from rev + 1 */
+};
+
+struct store_event {
+	enum store_event_kind kind;
+	uint64_t rev;
+	struct store_item item; /* DELETE: key only */
+};
+
+struct store_watch;
+
+/*
+ * Events of keys that begin with prefix, from revision from_rev on (0: from now on), in
+ * order, each exactly once, all of one revision in one call.  The callback runs after the
+ * commit.  CO_TABLE_FULL beyond CO_LIMIT_STORE_WATCHES.
+ */
+typedef void store_watch_event(void *arg, const struct store_event *events, size_t n);
+int store_watch(struct store *s, struct store_watch **out, const char *prefix,
+		uint64_t from_rev, store_watch_event *event, void *arg);
+
+/* No event is delivered after it returned, except to itself.  Returns NULL. */
+struct store_watch *store_unwatch(struct store_watch *watch);
+
+/* ---- maintenance ---- */
+
+/* Forgets history before rev (0: all); result->rev is the compacted revision. */
+int store_compact(struct store *s, uint64_t rev, store_done *done, void *arg);
+
+/* Writes a consistent copy of state.db to fd (a regular file, borrowed until done);
+ * result->rev is its size in bytes. */
+int store_backup(struct store *s, int fd, store_done *done, void *arg);
+
+struct store_status {
+	const char *engine; /* "sqlite 3.40.1" */
+	const char *path;
+	uint32_t schema, telemetry_schema;
+	uint64_t revision, compacted, keys, leases;
+	uint64_t bytes, telemetry_bytes;
+	uint64_t commits, requests; /* requests / commits is what grouping was worth */
+};
+
+/* Does not wait for the disk. */
+void store_status(struct store *s, struct store_status *out);
+
+struct store_caps {
+	bool replicated;
+	uint64_t lease_min_ms;
+	uint64_t txn_ops_max, value_max;
+	bool watch_history;
+};
+
+struct store_caps store_caps(struct store *s);
+
+/* ---- exactly once ---- */
+
+/* Blocking, for start-up: 1 and the result if that call is journalled, else 0. */
+int store_journal_find(struct store *s, uint32_t slot, uint64_t session, uint64_t call,
+		       int64_t *out_result);
+
+/* ---- telemetry: best effort, never an error, capped by limits.def ---- */
+
+struct store_log {
+	uint64_t at_us, session;
+	const char *level, *subsystem, *message;
+};
+
+struct store_error {
+	uint64_t at_ns, session;
+	int32_t pid, tid, code;
+	bool reported; /* by report_error; otherwise recorded by a failing call */
+	const char *component, *message;
+};
+
+void store_log(struct store *s, const struct store_log *entry);
+void store_error(struct store *s, const struct store_error *entry);
+
+/* Newest last, at most limit; session 0 is all.  `entry` runs once per row and finally
+ * with NULL.  Reads see everything logged before. */
+int store_logs(struct store *s, uint64_t session, uint32_t limit,
+	       void (*entry)(void *arg, const struct store_log *log), void *arg);
+int store_errors(struct store *s, uint32_t limit,
+		 void (*entry)(void *arg, const struct store_error *error), void *arg);
+
+#endif
