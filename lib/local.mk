@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: MIT
+# Host code refuses what lib/banned.h lists: NAME_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+CO_BANNED = -include $(srcdir)/lib/banned.h
+
 noinst_LIBRARIES += libco.a
+libco_a_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 libco_a_SOURCES = \
+	%D%/banned.h \
 	%D%/cleanup.h \
 	%D%/err.h %D%/err.c \
+	%D%/escape.h %D%/escape.c \
+	%D%/fault.def %D%/fault.h %D%/fault.c \
+	%D%/log.def %D%/log.h %D%/log.c \
 	%D%/wire.h %D%/wire.c
+EXTRA_DIST += %D%/README.md

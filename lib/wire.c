@@ -323,8 +323,6 @@ int co_msg_receive(struct co_msg *m, int fd, struct co_err *err)
 	drop_fds(m);
 	m->overflow = false;
 	n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
-	if (n == 0)
-		return CO_GONE;
 	if (n < 0) {
 		if (errno == EAGAIN)
 			return CO_BUSY;
@@ -340,6 +338,8 @@ int co_msg_receive(struct co_msg *m, int fd, struct co_err *err)
 			memcpy(&m->fds[m->nfds++], CMSG_DATA(c) + i * sizeof(int),
 			       sizeof(int));
 	}
+	if (n == 0) /* the end, or an empty message: descriptors may have come with it */
+		return CO_GONE;
 	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
 		return co_fail(err, CO_PROTOCOL,
 			       "a message or its descriptors are too long");
