@@ -7,9 +7,11 @@ libco_a_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 libco_a_SOURCES = \
 	%D%/banned.h \
 	%D%/cleanup.h \
+	%D%/engine.h %D%/engine.c \
 	%D%/err.h %D%/err.c \
 	%D%/escape.h %D%/escape.c \
 	%D%/fault.def %D%/fault.h %D%/fault.c \
 	%D%/log.def %D%/log.h %D%/log.c \
+	%D%/paths.h %D%/paths.c \
 	%D%/wire.h %D%/wire.c
 EXTRA_DIST += %D%/README.md
