@@ -33,7 +33,8 @@ struct co_host {
 	void (*timer_free)(struct co_timer *timer);
 
 	/* Calls ready(arg) whenever fd is readable or hung up, or, if writable is set,
-	 * writable; until watch_free.  fd is borrowed and must stay open until then.
+	 * writable; until watch_free, which is allowed inside ready.  fd is borrowed and
+	 * must stay open until then.
 	 * NULL when it cannot be watched. */
 	struct co_watch *(*watch_new)(void *ctx, int fd, bool writable,
 				      void (*ready)(void *arg), void *arg);
