@@ -71,7 +71,8 @@ CLOUDOS_API int cloudos_report_error(const error_info_t *error);
  * and message is empty.  Failures inside libcloudos (the sys_* functions, a program that
  * does not run under cloudos-exec) are told by libcloudos, the others by the daemon; it
  * is the later of the two that counts.
- *   CLOUDOS_EFAULT  error does not point to writable memory
+ *   CLOUDOS_EFAULT  error does not point to writable memory (when libcloudos tells, only
+ *                   NULL is noticed)
  * Specification: "Error Reporting Interface".
  */
 CLOUDOS_API int cloudos_get_last_error(error_info_t *error);

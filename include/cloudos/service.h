@@ -47,10 +47,9 @@ enum service_health {
 typedef struct service_config {
 	uint32_t size;
 	uint32_t port;
-	uint32_t ttl; /* seconds; 0: as long as the process lives */
-	uint32_t
-		instances; /* wanted: a wish for whoever scales the service; 0: no wish */
-	char name[64];     /* empty, or the name that is passed beside this struct */
+	uint32_t ttl;       /* seconds; 0: as long as the process lives */
+	uint32_t instances; /* wanted, for whoever scales the service; 0: no wish */
+	char name[64];      /* empty, or the name that is passed beside this struct */
 	char version[16];
 	char endpoint[256];
 	char health_check[256];
