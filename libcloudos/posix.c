@@ -85,9 +85,15 @@ long cloudos_sys_mprotect(void *addr, size_t len, int prot)
  * under the program's feet. */
 long cloudos_sys_brk(void *addr)
 {
+	void *end;
+
 	if (addr && brk(addr) < 0)
 		return cloudos__fail_errno("sys_brk", errno);
-	return (long) (intptr_t) sbrk(0);
+	end = sbrk(0);
+	/* Linux says no by leaving it where it was, which libc does not always notice. */
+	if (addr && end != addr)
+		return cloudos__fail_errno("sys_brk", ENOMEM);
+	return (long) (intptr_t) end;
 }
 
 /* ---- File System Operations ---- */

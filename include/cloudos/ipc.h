@@ -53,8 +53,8 @@ CLOUDOS_API int cloudos_ipc_reply(uint32_t dest_pid, const message_t *reply);
 /*
  * Registers the calling process under service_name, in the registry of
  * <cloudos/service.h>: no port, no endpoint, alive as long as the process.  Returns 0.
- *   CLOUDOS_EINVAL, CLOUDOS_ENAMETOOLONG  the name is empty; has more than 63 bytes
- *   CLOUDOS_ENOSPC  the process, or the domain, has as many instances as it may
+ *   CLOUDOS_EINVAL, CLOUDOS_ENAMETOOLONG  that is no name; it has more than 63 bytes
+ *   CLOUDOS_EBUSY, CLOUDOS_ENFILE  the process, the domain, has as many as it may
  *   CLOUDOS_EFAULT  service_name does not point to readable memory
  */
 CLOUDOS_API int cloudos_ipc_register_service(const char *service_name);

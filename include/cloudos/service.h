@@ -6,7 +6,8 @@
  *
  * A service has one instance per process: registering a name again from the same process
  * replaces its instance.  An instance ends with its process, on deregistration, or when
- * its ttl lapses twice.  A name has 1 to 63 bytes.
+ * its ttl lapses twice.  A name is 1 to 63 bytes of UTF-8 without control characters,
+ * space and '/', and not "." or "..".
  */
 #ifndef CLOUDOS_SERVICE_H
 #define CLOUDOS_SERVICE_H
@@ -37,8 +38,8 @@ CLOUDOS_OFFSET(service_registration_t, metadata, 604);
 CLOUDOS_SIZEOF(service_registration_t, 1628);
 
 enum service_health {
-	SERVICE_HEALTH_UNKNOWN = 0, /* not checked yet */
-	SERVICE_HEALTH_PASSING = 1,
+	SERVICE_HEALTH_CHECKING = 0, /* the first result is not there yet */
+	SERVICE_HEALTH_HEALTHY = 1,
 	SERVICE_HEALTH_CRITICAL = 2 /* the check failed, or a ttl was missed */
 };
 
@@ -68,22 +69,22 @@ CLOUDOS_OFFSET(service_config_t, metadata, 608);
 CLOUDOS_SIZEOF(service_config_t, 1632);
 
 /* One instance in service_info. */
-typedef struct service_instance {
+typedef struct service_info_instance {
 	uint32_t pid;
 	uint32_t port;
 	uint32_t health; /* enum service_health */
 	uint32_t ttl;
 	char version[16];
 	char endpoint[256];
-} service_instance_t;
+} service_info_instance_t;
 
-CLOUDOS_OFFSET(service_instance_t, pid, 0);
-CLOUDOS_OFFSET(service_instance_t, port, 4);
-CLOUDOS_OFFSET(service_instance_t, health, 8);
-CLOUDOS_OFFSET(service_instance_t, ttl, 12);
-CLOUDOS_OFFSET(service_instance_t, version, 16);
-CLOUDOS_OFFSET(service_instance_t, endpoint, 32);
-CLOUDOS_SIZEOF(service_instance_t, 288);
+CLOUDOS_OFFSET(service_info_instance_t, pid, 0);
+CLOUDOS_OFFSET(service_info_instance_t, port, 4);
+CLOUDOS_OFFSET(service_info_instance_t, health, 8);
+CLOUDOS_OFFSET(service_info_instance_t, ttl, 12);
+CLOUDOS_OFFSET(service_info_instance_t, version, 16);
+CLOUDOS_OFFSET(service_info_instance_t, endpoint, 32);
+CLOUDOS_SIZEOF(service_info_instance_t, 288);
 
 #define CLOUDOS_INFO_INSTANCES 16
 
@@ -101,7 +102,7 @@ typedef struct service_info {
 	char metadata[1024];
 	uint32_t healthy; /* of the instances */
 	uint32_t listed;  /* entries of list[] that are filled */
-	service_instance_t list[CLOUDOS_INFO_INSTANCES]; /* healthy first */
+	service_info_instance_t list[CLOUDOS_INFO_INSTANCES]; /* healthy first */
 } service_info_t;
 
 CLOUDOS_OFFSET(service_info_t, size, 0);
@@ -124,10 +125,11 @@ CLOUDOS_BEGIN_DECLS
  * Registers the calling process as an instance of registration->name, or replaces its
  * instance of that name; with a ttl, registering again is also the sign of life.
  * registration is borrowed.  Returns 0.
- *   CLOUDOS_EINVAL  a name that is empty, a text that has no NUL inside its array, a port
+ *   CLOUDOS_EINVAL  a name that is none, a text that has no NUL inside its array, a port
  *                   above 65535, a health_check of another kind
  *   CLOUDOS_EACCES  pid is another process
- *   CLOUDOS_ENOSPC  the process, or the domain, has as many instances as it may
+ *   CLOUDOS_EBUSY   the process has as many instances as it may
+ *   CLOUDOS_ENFILE  so has the domain
  *   CLOUDOS_EFAULT  registration does not point to readable memory
  * Specification: "Service Discovery Protocol".
  */
@@ -136,16 +138,16 @@ CLOUDOS_API int cloudos_service_register(const service_registration_t *registrat
 /*
  * Removes the caller's instance of that name; those of other processes stay.  Returns 0.
  *   CLOUDOS_ENOENT  the calling process has none
- *   CLOUDOS_EINVAL, CLOUDOS_ENAMETOOLONG  the name is empty; has more than 63 bytes
+ *   CLOUDOS_EINVAL, CLOUDOS_ENAMETOOLONG  that is no name; it has more than 63 bytes
  * Specification: "Service Discovery Protocol".
  */
 CLOUDOS_API int cloudos_service_deregister(const char *name);
 
 /*
- * Fills services[] with instances of name, healthy first, and sets *count to how many
- * exist.  Before the call *count is how many fit in services; at most that many are
- * written.  services may be NULL when *count is 0: that asks for the number only.
- * Returns 0; a name that nobody registered is 0 with *count 0.
+ * Fills services[] with instances of name, healthy ones first, critical ones last, within
+ * each the oldest first, and sets *count to how many exist.  Before the call *count is how
+ * many fit in services; at most that many are written.  services may be NULL when *count
+ * is 0: that asks for the number only.  Returns 0; a name that nobody registered is 0 with *count 0.
  *   CLOUDOS_EINVAL, CLOUDOS_ENAMETOOLONG  the name, as above
  *   CLOUDOS_EFAULT  a pointer does not lead to readable or writable memory
  * Specification: "Service Discovery Protocol".
@@ -155,8 +157,10 @@ CLOUDOS_API int cloudos_service_discover(const char *name,
 					 size_t *count);
 
 /*
- * Runs the health check of every instance of name now, and sets *healthy when one of them
- * passes.  May block until the checks have answered or timed out.  Returns 0.
+ * Sets *healthy: whether one instance of name is.  An instance without a health_check is
+ * healthy while its process lives; the others are checked by the daemon at intervals.
+ * Blocks while no instance is healthy and one waits for the result of its first check,
+ * which is there or timed out in seconds.  Returns 0.
  *   CLOUDOS_ENOENT  nobody registered that name
  *   CLOUDOS_EBUSY   a signal interrupted the wait; call again
  *   CLOUDOS_EINVAL, CLOUDOS_ENAMETOOLONG, CLOUDOS_EFAULT  as above
