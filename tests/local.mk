@@ -1,1 +1,3 @@
 # SPDX-License-Identifier: MIT
+include tests/libcloudos/local.mk
+include tests/table/abi.mk
