@@ -63,22 +63,22 @@ enum co_arg_kind { CO_ARG_KINDS(CO_ARG_CONSTANT) };
 
 struct co_arg {
 	enum co_arg_kind kind;
-	const char *type; /* C type of what is pointed at, or the flag set; "" if none */
+	const char *type; /* C type of what is pointed at, or the flag set; or "" */
 	const char *name;
-	uint32_t size;    /* bytes of one element, or the bound of a string */
+	uint32_t size; /* bytes of one element, or the bound of a string */
 };
 
 struct co_op {
 	enum co_key_kind key_kind;
-	uint32_t number;  /* NUM, LINUX, CAP, INT80, SERVICE; otherwise 0 */
-	const char *key;  /* as people write it: "20500", "PUT /v1/sys/state" */
+	uint32_t number; /* NUM, LINUX, CAP, INT80, SERVICE; otherwise 0 */
+	const char *key; /* as people write it: "20500", "PUT /v1/sys/state" */
 	const char *name;
 	enum co_plane plane;
 	enum co_support support;
 	uint32_t nargs;
 	struct co_arg args[CO_ARGS_MAX + 1]; /* ends with CO_ARG_NONE */
-	const char *heading; /* of the specification in docs/spec */
-	const char *note;    /* "" only where support is FULL */
+	const char *heading;                 /* of the specification in docs/spec */
+	const char *note;                    /* "" only where support is FULL */
 };
 
 #endif
