@@ -1,1 +1,35 @@
 # SPDX-License-Identifier: MIT
+# Guest code: everything that runs inside an emulated program.  shim/README.md has the
+# rules; these flags are what enforces them.
+noinst_LIBRARIES += libshim.a
+libshim_a_SOURCES = \
+	%D%/guest.h \
+	%D%/rt/atomic.h %D%/rt/fmt.h %D%/rt/fmt.c %D%/rt/kernel.h \
+	%D%/rt/mem.h %D%/rt/mem.c %D%/rt/syscall_x86_64.h \
+	personality/cloudos/guest.c
+EXTRA_DIST += %D%/README.md
+
+# No libc headers (-nostdinc; uapi/ holds links to the kernel's), no vector registers
+# (a signal handler may run between any two instructions), no stack protector and no
+# thread-local storage (fs belongs to the guest), no hidden calls, no unwind tables.
+CO_GUEST_INCLUDES = -nostdinc -isystem $(CO_CC_INCLUDE) -isystem $(abs_builddir)/uapi \
+	-I$(srcdir)/include -I$(srcdir)
+CO_GUEST_FLAGS = -std=gnu17 -ffreestanding -fno-builtin -mgeneral-regs-only \
+	-fno-stack-protector -fno-asynchronous-unwind-tables -fno-unwind-tables \
+	-fvisibility=hidden -fPIC -U_FORTIFY_SOURCE $(CO_WARN)
+libshim_a_CPPFLAGS = $(CO_GUEST_INCLUDES)
+libshim_a_CFLAGS = $(CO_GUEST_FLAGS)
+
+# The user's CFLAGS come last on a compiler's line and would undo the above (packagers
+# set -fstack-protector-strong and -D_FORTIFY_SOURCE), so guest objects do not get them.
+CO_GUEST_OPTIMISE = -O2 -g
+$(libshim_a_OBJECTS): override CFLAGS = $(CO_GUEST_OPTIMISE)
+$(libshim_a_OBJECTS): override CPPFLAGS =
+
+# How guest code is compiled, for tests that compile it again with another compiler.
+guest-flags: Makefile
+	$(AM_V_GEN){ \
+	echo "GUEST_FLAGS='$(CO_GUEST_FLAGS) $(CO_GUEST_OPTIMISE)'"; \
+	echo "GUEST_SOURCES='$(filter %.c,$(libshim_a_SOURCES))'"; \
+	echo "SANITIZERS='$(SANITIZERS)'"; } >$@
+CLEANFILES += guest-flags

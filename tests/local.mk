@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: MIT
 include tests/libcloudos/local.mk
 include tests/table/abi.mk
+include tests/table/local.mk

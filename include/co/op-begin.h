@@ -11,6 +11,8 @@
 #define CAP(id)
 #define INT80(n)
 #define SYMBOL(function)
+#define SERVICE(name, opcode)
+#define NAMESPACE(prefix)
 #define I32(name)
 #define U32(name)
 #define I64(name)

@@ -8,6 +8,8 @@
 #undef CAP
 #undef INT80
 #undef SYMBOL
+#undef SERVICE
+#undef NAMESPACE
 #undef I32
 #undef U32
 #undef I64

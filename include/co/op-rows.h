@@ -39,6 +39,11 @@
 #define INT80(n)           .key_kind = CO_KEY_INT80, .number = (n), .key = "int 0x80 " #n,
 #undef SYMBOL
 #define SYMBOL(function)   .key_kind = CO_KEY_SYMBOL, .key = #function,
+#undef SERVICE
+#define SERVICE(service, opcode) \
+	.key_kind = CO_KEY_SERVICE, .number = (opcode), .key = service " " #opcode,
+#undef NAMESPACE
+#define NAMESPACE(prefix)  .key_kind = CO_KEY_NAMESPACE, .key = prefix,
 #define CO_OP_ARG(kind_, type_, name_, size_) \
 	{ .kind = CO_ARG_##kind_, .type = type_, .name = name_, .size = (uint32_t) (size_) },
 #undef I32

@@ -7,7 +7,9 @@
  *	OP(key, name, plane, support, (arguments), "heading", "note")
  *
  * key        NUM(n) our number, LINUX(call) the kernel's own number of that call,
- *            HTTP(method, path), MESSAGE(type), CAP(id), INT80(n), SYMBOL(function)
+ *            HTTP(method, path), MESSAGE(type), CAP(id), INT80(n), SYMBOL(function),
+ *            SERVICE("name", opcode) a request to a named service,
+ *            NAMESPACE("prefix") a name space that is served
  * plane      who answers: SHIM, KERNEL, DAEMON, HTTP, NONE
  * support    FULL, PARTIAL or ABSENT; a note is compulsory unless FULL
  * arguments  typed words, none to six:
@@ -29,70 +31,54 @@
 
 #include <stdint.h>
 
-enum co_plane {
-	CO_PLANE_SHIM,
-	CO_PLANE_KERNEL,
-	CO_PLANE_DAEMON,
-	CO_PLANE_HTTP,
-	CO_PLANE_NONE
-};
+/* clang-format off */
+/* X(enum constant, as people write it) */
+#define CO_PLANES(X) \
+	X(SHIM, "shim") X(KERNEL, "kernel") X(DAEMON, "daemon") X(HTTP, "http") X(NONE, "none")
+#define CO_SUPPORTS(X) X(FULL, "full") X(PARTIAL, "partial") X(ABSENT, "absent")
+#define CO_KEY_KINDS(X) \
+	X(NUM) X(LINUX) X(HTTP) X(MESSAGE) X(CAP) X(INT80) X(SYMBOL) X(SERVICE) X(NAMESPACE)
+#define CO_ARG_KINDS(X) \
+	X(NONE) X(I32) X(U32) X(I64) X(U64) X(SIZE) X(FD) X(PID) X(FLAGS) X(CSTR) \
+	X(IN) X(OUT) X(INOUT) X(SIZED_IN) X(SIZED_OUT) X(OUT_ARRAY) X(BUF_IN) X(BUF_OUT) \
+	X(PTR) X(JSON) X(TEXT)
 
-enum co_support { CO_SUPPORT_FULL, CO_SUPPORT_PARTIAL, CO_SUPPORT_ABSENT };
+#define CO_PLANE_CONSTANT(name, text)   CO_PLANE_##name,
+#define CO_SUPPORT_CONSTANT(name, text) CO_SUPPORT_##name,
+#define CO_KEY_CONSTANT(name)           CO_KEY_##name,
+#define CO_ARG_CONSTANT(name)           CO_ARG_##name,
 
-enum co_key_kind {
-	CO_KEY_NUM,
-	CO_KEY_LINUX,
-	CO_KEY_HTTP,
-	CO_KEY_MESSAGE,
-	CO_KEY_CAP,
-	CO_KEY_INT80,
-	CO_KEY_SYMBOL
-};
+enum co_plane { CO_PLANES(CO_PLANE_CONSTANT) };
+enum co_support { CO_SUPPORTS(CO_SUPPORT_CONSTANT) };
+enum co_key_kind { CO_KEY_KINDS(CO_KEY_CONSTANT) };
+enum co_arg_kind { CO_ARG_KINDS(CO_ARG_CONSTANT) };
 
-enum co_arg_kind {
-	CO_ARG_NONE,
-	CO_ARG_I32,
-	CO_ARG_U32,
-	CO_ARG_I64,
-	CO_ARG_U64,
-	CO_ARG_SIZE,
-	CO_ARG_FD,
-	CO_ARG_PID,
-	CO_ARG_FLAGS,
-	CO_ARG_CSTR,
-	CO_ARG_IN,
-	CO_ARG_OUT,
-	CO_ARG_INOUT,
-	CO_ARG_SIZED_IN,
-	CO_ARG_SIZED_OUT,
-	CO_ARG_OUT_ARRAY,
-	CO_ARG_BUF_IN,
-	CO_ARG_BUF_OUT,
-	CO_ARG_PTR,
-	CO_ARG_JSON,
-	CO_ARG_TEXT
-};
+#undef CO_PLANE_CONSTANT
+#undef CO_SUPPORT_CONSTANT
+#undef CO_KEY_CONSTANT
+#undef CO_ARG_CONSTANT
+/* clang-format on */
 
 #define CO_ARGS_MAX 6
 
 struct co_arg {
 	enum co_arg_kind kind;
-	const char *type; /* C type of what is pointed at, or the flag set; "" if none */
+	const char *type; /* C type of what is pointed at, or the flag set; or "" */
 	const char *name;
-	uint32_t size;    /* bytes of one element, or the bound of a string */
+	uint32_t size; /* bytes of one element, or the bound of a string */
 };
 
 struct co_op {
 	enum co_key_kind key_kind;
-	uint32_t number;  /* NUM, LINUX, CAP, INT80; otherwise 0 */
-	const char *key;  /* as people write it: "20500", "PUT /v1/sys/state" */
+	uint32_t number; /* NUM, LINUX, CAP, INT80, SERVICE; otherwise 0 */
+	const char *key; /* as people write it: "20500", "PUT /v1/sys/state" */
 	const char *name;
 	enum co_plane plane;
 	enum co_support support;
 	uint32_t nargs;
 	struct co_arg args[CO_ARGS_MAX + 1]; /* ends with CO_ARG_NONE */
-	const char *heading; /* of the specification in docs/spec */
-	const char *note;    /* "" only where support is FULL */
+	const char *heading;                 /* of the specification in docs/spec */
+	const char *note;                    /* "" only where support is FULL */
 };
 
 #endif

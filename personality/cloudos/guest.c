@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * GUEST.  CloudOS inside the guest: which system call goes where, derived from the
+ * table.  Called by the shim's dispatcher.
+ *
+ * One case label per row: two rows with the same number do not compile.
+ */
+#include <shim/guest.h>
+#include <shim/rt/kernel.h>
+
+enum co_plane cloudos_guest_plane(uint32_t number)
+{
+	/* clang-format off */
+	switch (number) {
+#include <co/op-begin.h>
+#undef OP
+#define OP(key, name, plane, support, args, heading, note) case key: return CO_PLANE_##plane;
+#undef NUM
+#define NUM(n) (n)
+#undef LINUX
+#define LINUX(call) (__NR_##call)
+#include "ops.def"
+#include <co/op-end.h>
+	default:
+		return CO_PLANE_KERNEL;
+	}
+	/* clang-format on */
+}

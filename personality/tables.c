@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every personality as data: the one host file that expands every ops.def.  It owns
+ * the rows and the look-ups of personality.h, no behaviour.  HOST.
+ */
+#include <personality/personality.h>
+
+#include <cloudos/cloudos.h>
+#include <dirent.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+/* clang-format off */
+#include <co/op-begin.h>
+#include <co/op-rows.h>
+static const struct co_op cloudos_ops[] = {
+#include "cloudos/ops.def"
+};
+
+/* The types in the rows of the other four are words of their systems, not C types here. */
+#undef CO_OP_SIZEOF
+#define CO_OP_SIZEOF(type) 0
+static const struct co_op blackroad_ops[] = {
+#include "blackroad/ops.def"
+};
+static const struct co_op clankeros_ops[] = {
+#include "clankeros/ops.def"
+};
+static const struct co_op playsys_ops[] = {
+#include "playsys/ops.def"
+};
+static const struct co_op anos_ops[] = {
+#include "anos/ops.def"
+};
+#include <co/op-end.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct co_personality personalities[] = {
+#define PERSONALITY(name_, title_, entry_) { \
+	.name = #name_, .title = title_, .entry = entry_, .spec = #name_ ".md", \
+	.ops = name_##_ops, .nops = COUNT(name_##_ops) },
+#include "personalities.def"
+#undef PERSONALITY
+};
+
+#define NAME_OF_PLANE(name, text)   [CO_PLANE_##name] = text,
+#define NAME_OF_SUPPORT(name, text) [CO_SUPPORT_##name] = text,
+#define NAME_OF_ARG(name)           [CO_ARG_##name] = #name,
+static const char *const plane_names[] = { CO_PLANES(NAME_OF_PLANE) };
+static const char *const support_names[] = { CO_SUPPORTS(NAME_OF_SUPPORT) };
+static const char *const arg_kind_names[] = { CO_ARG_KINDS(NAME_OF_ARG) };
+/* clang-format on */
+
+const struct co_personality *co_personalities(size_t *out_count)
+{
+	*out_count = COUNT(personalities);
+	return personalities;
+}
+
+const struct co_personality *co_personality_find(const char *name)
+{
+	for (size_t i = 0; i < COUNT(personalities); i++)
+		if (strcmp(personalities[i].name, name) == 0)
+			return &personalities[i];
+	return NULL;
+}
+
+const struct co_op *co_op_by_number(const struct co_personality *p, uint32_t number)
+{
+	for (size_t i = 0; i < p->nops; i++)
+		if (p->ops[i].key_kind == CO_KEY_NUM && p->ops[i].number == number)
+			return &p->ops[i];
+	return NULL;
+}
+
+const char *co_support_name(enum co_support support)
+{
+	return support_names[support];
+}
+
+const char *co_plane_name(enum co_plane plane)
+{
+	return plane_names[plane];
+}
+
+const char *co_arg_kind_name(enum co_arg_kind kind)
+{
+	return arg_kind_names[kind];
+}
