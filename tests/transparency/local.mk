@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+check_PROGRAMS += transparency-probe
+transparency_probe_SOURCES = %D%/probe.c
+TESTS += %D%/notify.test %D%/ptrace.test
+EXTRA_DIST += %D%/README.md %D%/cases.list %D%/notify.test %D%/ptrace.test \
+	%D%/run.sh %D%/terminal.py
