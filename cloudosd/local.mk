@@ -1,1 +1,38 @@
 # SPDX-License-Identifier: MIT
+include cloudosd/service/local.mk
+
+bin_PROGRAMS += cloudosd
+cloudosd_SOURCES = \
+	%D%/main.c %D%/daemon.h \
+	%D%/call.h %D%/call.c \
+	%D%/client.h %D%/request.c \
+	%D%/config.def %D%/config.h %D%/config.c \
+	%D%/control.h %D%/control.c \
+	%D%/core.h %D%/core.c \
+	%D%/keeper_link.h %D%/keeper_link.c \
+	%D%/link.h %D%/link.c \
+	%D%/loop.h %D%/loop.c \
+	%D%/marshal.h %D%/marshal.c \
+	%D%/memory.h %D%/memory.c \
+	%D%/notify.h %D%/notify.c \
+	%D%/pending.h %D%/pending.c \
+	%D%/session.h %D%/session.c \
+	%D%/table.h %D%/table.c \
+	%D%/trace.h %D%/trace.c \
+	personality/call.h personality/host.h personality/hosts.c \
+	personality/cloudos/cloudos.h \
+	personality/cloudos/dispatch.c \
+	personality/cloudos/directory.c \
+	personality/cloudos/error.c \
+	personality/cloudos/service.c \
+	personality/cloudos/version.c
+cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+cloudosd_LDADD = libpersonality.a libservice.a libstore.a libco.a \
+	$(UV_LIBS) $(SQLITE_LIBS) $(YAML_LIBS) -ldl
+
+pkglibexec_PROGRAMS += cloudos-keeper
+cloudos_keeper_SOURCES = \
+	%D%/keeper/keeper.h %D%/keeper/keeper.c \
+	%D%/table.h %D%/table.c
+cloudos_keeper_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+cloudos_keeper_LDADD = libco.a

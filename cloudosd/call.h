@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One call of a guest on its way through the daemon.  HOST.
+ *
+ *	received   by a notify thread from the kernel, or from a ptrace launcher's note
+ *	prepared   arguments copied (marshal.h), still on that thread, no lock held
+ *	run        the handler, under the core lock
+ *	pending    maybe; answered by call_reply or cancelled
+ *	finished   on a notify thread: results copied out, traced, answered, forgotten
+ *
+ * A call is counted by references; the table slot it owns is freed when it is answered.
+ */
+#ifndef CO_DAEMON_CALL_H
+#define CO_DAEMON_CALL_H
+
+#include <stdatomic.h>
+
+#include "cloudosd/session.h"
+#include "cloudosd/table.h"
+#include "personality/call.h"
+
+enum call_state { CALL_RUNNING, CALL_PENDING, CALL_ANSWERED };
+
+struct call_buffer {
+	void *data;
+	uint64_t guest; /* where it came from and goes to; 0: nothing to copy out */
+	size_t size;    /* bytes to copy out */
+};
+
+struct co_call {
+	atomic_uint refs;
+	struct session *session;
+	struct table_call *slot;
+	const struct co_op *op; /* never NULL once prepared */
+	int32_t tid;
+	uint64_t id;
+	uint64_t begun_ns; /* monotonic */
+	bool taken_over;   /* a predecessor of this daemon had received it */
+
+	uint64_t args[CO_ARGS_MAX];  /* what the handler gets: words or our pointers */
+	struct call_buffer buffers[CO_ARGS_MAX];
+	struct process_id process;
+	uint64_t thread_start;
+
+	/* under the core lock until finished */
+	enum call_state state;
+	bool interrupted; /* answer is the kernel's -EINTR, or nobody waits */
+	bool blocking;    /* the handler has left the core lock */
+	void (*cancel)(struct co_call *call, void *arg);
+	void *cancel_arg;
+	int64_t result; /* value or negative status */
+	char reason[256];
+	int return_fd;
+	struct co_call *pending_prev, *pending_next; /* pending.c */
+
+	struct co_call *prev, *next; /* in a queue of notify.c or of its session */
+};
+
+/* A received call around a filled slot.  NULL: no memory. */
+struct co_call *call_new(struct session *s, struct table_call *slot);
+struct co_call *call_ref(struct co_call *call);
+struct co_call *call_unref(struct co_call *call);
+
+/* Prepares and runs it; finishes it if it needs no waiting.  On a notify thread. */
+void call_run(struct co_call *call);
+
+/* The last part of its way.  On a notify thread, no lock held. */
+void call_finish(struct co_call *call);
+
+/* Nobody waits any more: a signal, a dead thread.  Under the core lock. */
+void call_interrupt(struct co_call *call);
+
+#endif

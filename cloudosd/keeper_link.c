@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon's side of the channel to its keeper.  HOST. */
+#include "cloudosd/keeper_link.h"
+
+#include <fcntl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cloudosd/core.h"
+#include "cloudosd/daemon.h"
+#include "cloudosd/keeper/keeper.h"
+#include "cloudosd/link.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+#include "lib/wire.h"
+
+struct keeper_link {
+	struct daemon *daemon;
+	int fd;
+	struct co_msg *msg;
+	struct co_watch *watch;
+};
+
+/* The channel blocks on purpose: the keeper does nothing but read it, and a descriptor
+ * that it did not get would be a guest that hangs after the next crash. */
+static void send_note(struct keeper_link *k, const int *fds, uint32_t n)
+{
+	if (co_msg_send(k->msg, k->fd, fds, n))
+		co_log(keeper, ERROR,
+		       "the keeper cannot be told: if this daemon dies now, programs that "
+		       "began meanwhile will hang");
+}
+
+void keeper_hold(struct keeper_link *k, uint32_t slot, int link_fd, int listener)
+{
+	struct wire_keeper_hold_note *note =
+		co_msg_start(k->msg, WIRE_keeper_hold_note, 0);
+	int fds[2] = { link_fd, listener };
+
+	core_assert_locked();
+	note->slot = slot;
+	send_note(k, fds, listener >= 0 ? 2 : 1);
+}
+
+void keeper_drop(struct keeper_link *k, uint32_t slot)
+{
+	struct wire_keeper_drop_note *note =
+		co_msg_start(k->msg, WIRE_keeper_drop_note, 0);
+
+	core_assert_locked();
+	note->slot = slot;
+	send_note(k, NULL, 0);
+}
+
+void keeper_ready(struct keeper_link *k)
+{
+	(void) co_msg_start(k->msg, WIRE_keeper_ready_note, 0);
+	send_note(k, NULL, 0);
+}
+
+void keeper_stop(struct keeper_link *k, bool remove_folder)
+{
+	struct wire_keeper_stop_note *note =
+		co_msg_start(k->msg, WIRE_keeper_stop_note, 0);
+
+	note->remove_folder = remove_folder;
+	send_note(k, NULL, 0);
+}
+
+void keeper_failed(struct keeper_link *k, const char *reason)
+{
+	struct wire_keeper_failed_note *note =
+		co_msg_start(k->msg, WIRE_keeper_failed_note, 0);
+
+	co_msg_text(k->msg, &note->reason, reason);
+	send_note(k, NULL, 0);
+}
+
+void keeper_exec(bool system, struct co_err *err)
+{
+	char program[CO_PATH_SIZE];
+	char *argv[] = { (char *) "cloudos-keeper", (char *) "--foreground",
+			 system ? (char *) "--system" : NULL, NULL };
+
+	if (co_program_path(argv[0], program, sizeof(program), err))
+		return;
+	(void) execv(program, argv);
+	(void) co_fail_errno(err, errno, "cannot run %s", program);
+}
+
+static void survive_exec(int fd)
+{
+	if (fd >= 0)
+		(void) fcntl(fd, F_SETFD, 0); /* fails only for what is not open */
+}
+
+void keeper_become(struct daemon *d)
+{
+	size_t space = (size_t) (HASH_COUNT(d->sessions) + 1) * 40, used = 0;
+	autofree char *list = malloc(space);
+	char program[CO_PATH_SIZE];
+	char *argv[6] = { (char *) "cloudos-keeper", (char *) "--adopt" };
+	int n = 2;
+	struct session *s, *next;
+	struct co_err err = { 0 };
+
+	if (!list || co_program_path(argv[0], program, sizeof(program), &err)) {
+		co_log(keeper, ERROR, "cannot become a keeper: %s", err.message);
+		return;
+	}
+	list[0] = 0;
+	HASH_ITER (hh, d->sessions, s, next) {
+		used += (size_t) snprintf(list + used, space - used, "%u:%d:%d,", s->index,
+					  link_fd(s->link), s->listener);
+		survive_exec(link_fd(s->link));
+		survive_exec(s->listener);
+	}
+	survive_exec(KEEPER_FD_TABLE);
+	survive_exec(KEEPER_FD_LISTEN);
+	if (d->paths.system_)
+		argv[n++] = (char *) "--system";
+	if (d->ephemeral)
+		argv[n++] = (char *) "--ephemeral";
+	if (d->autostarted)
+		argv[n++] = (char *) "--auto";
+	if (!getenv("CLOUDOS_LOG"))
+		argv[n++] = (char *) "--foreground";
+	(void) setenv("CLOUDOS_ADOPT", list, 1);
+	(void) execv(program, argv);
+	co_log(keeper, ERROR, "cannot run %s", program);
+}
+
+int keeper_take_over(struct keeper_link *k, struct co_err *err)
+{
+	for (;;) {
+		const struct wire_keeper_hold_note *note = (const void *) k->msg->bytes;
+		struct co_err failed = { 0 };
+		uint32_t slot;
+		int link_fd, listener;
+		int r = co_msg_receive(k->msg, k->fd, err);
+
+		if (r == CO_INTERRUPTED)
+			continue;
+		if (r)
+			return r == CO_GONE ? co_fail(err, r, "the keeper is gone") : r;
+		if (note->h.type == WIRE_keeper_ready_note)
+			return 0;
+		if (note->h.type != WIRE_keeper_hold_note || !k->msg->nfds)
+			return co_fail(err, CO_PROTOCOL, "the keeper sent something else");
+		slot = note->slot;
+		link_fd = co_msg_take_fd(k->msg, 0);
+		listener = co_msg_take_fd(k->msg, 1);
+		core_lock();
+		r = session_restore(k->daemon, slot, link_fd, listener, &failed);
+		core_unlock();
+		if (r)
+			co_log(session, ERROR, "cannot continue a session: %s",
+			       failed.message);
+	}
+}
+
+static void received(void *arg)
+{
+	struct keeper_link *k = arg;
+	char byte;
+
+	if (recv(k->fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) > 0)
+		return; /* nothing is defined in this direction any more */
+	k->daemon->host->watch_free(k->watch);
+	k->watch = NULL;
+	daemon_keeper_gone(k->daemon);
+}
+
+int keeper_link_new(struct keeper_link **out, struct daemon *d, int fd, struct co_err *err)
+{
+	struct keeper_link *k = calloc(1, sizeof(*k));
+
+	if (k)
+		k->msg = co_msg_new();
+	if (!k || !k->msg) {
+		free(k);
+		(void) close(fd);
+		return co_fail(err, CO_NO_MEMORY, "no memory for the keeper's channel");
+	}
+	k->daemon = d;
+	k->fd = fd;
+	core_lock();
+	k->watch = d->host->watch_new(d->host->ctx, fd, false, received, k);
+	core_unlock();
+	*out = k;
+	return 0;
+}
+
+struct keeper_link *keeper_link_free(struct keeper_link *k)
+{
+	if (!k)
+		return NULL;
+	k->daemon->host->watch_free(k->watch);
+	(void) close(k->fd);
+	(void) co_msg_free(k->msg);
+	free(k);
+	return NULL;
+}

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cloudosd: answers what Linux does not know.  HOST.
+ *
+ * Started by cloudos-keeper, which holds what must outlive a daemon; started by hand it
+ * becomes a keeper first.  Start-up is blocking and in this order: table, store, services,
+ * sessions of a predecessor, its owed calls, clients.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cloudosd/control.h"
+#include "cloudosd/core.h"
+#include "cloudosd/daemon.h"
+#include "cloudosd/keeper/keeper.h"
+#include "cloudosd/keeper_link.h"
+#include "cloudosd/notify.h"
+#include "cloudosd/pending.h"
+#include "lib/cleanup.h"
+#include "lib/fault.h"
+#include "lib/log.h"
+
+/* ---- ending ---- */
+
+void daemon_stop(struct daemon *d)
+{
+	if (d->stopping)
+		return;
+	d->stopping = true;
+	keeper_stop(d->keeper, d->ephemeral);
+	uv_stop(&d->uv);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct daemon *d = handle->data;
+
+	core_lock();
+	co_log(daemon, INFO, "stopping: signal %d", number);
+	daemon_stop(d);
+	core_unlock();
+}
+
+static void on_hup(uv_signal_t *handle, int number)
+{
+	struct co_err err = { 0 };
+
+	(void) number;
+	core_lock();
+	if (daemon_reload(handle->data, &err))
+		co_log(config, ERROR, "keeping the old configuration: %s", err.message);
+	core_unlock();
+}
+
+static void idle_fire(void *arg)
+{
+	struct daemon *d = arg;
+
+	co_log(daemon, INFO, "stopping: nobody has used this daemon for a while");
+	daemon_stop(d);
+}
+
+void daemon_idle_check(struct daemon *d)
+{
+	core_assert_locked();
+	if (!d->idle || d->stopping)
+		return;
+	if (d->sessions || !d->ready) {
+		d->host->timer_stop(d->idle);
+	} else if (d->ephemeral) {
+		if (d->served)
+			daemon_stop(d);
+		else
+			d->host->timer_start(d->idle, 30000);
+	} else if (d->config.idle_timeout && d->autostarted) {
+		d->host->timer_start(d->idle, d->config.idle_timeout * 1000ULL);
+	}
+}
+
+void daemon_keeper_gone(struct daemon *d)
+{
+	if (d->stopping)
+		return;
+	/* What is owed stays in the table; this process turns into the keeper that
+	 * starts the next daemon.  Crash-only: the way on is the same as after kill -9. */
+	co_log(keeper, ERROR, "the keeper is gone; becoming one and starting afresh");
+	keeper_become(d);
+}
+
+/* ---- configuration ---- */
+
+static void configure(struct daemon *d)
+{
+	const struct config *c = &d->config;
+	struct health_options health;
+	struct co_log_levels levels;
+	const char *environment = getenv("CO_LOG");
+
+	health_options_default(&health);
+	health.interval_ms = c->health_interval * 1000;
+	health.timeout_ms = c->health_timeout * 1000;
+	health.jitter_percent = c->health_jitter;
+	health.rise = c->health_rise;
+	health.fall = c->health_fall;
+	if (d->services.registry)
+		registry_configure(d->services.registry, &health);
+	/* both texts have been parsed before */
+	if (co_log_parse(&levels, environment && *environment ? environment : c->log, NULL) ==
+	    0)
+		co_log_apply(&levels);
+}
+
+static int config_read(struct daemon *d, struct co_err *err)
+{
+	char path[CO_PATH_SIZE + 16];
+
+	(void) snprintf(path, sizeof(path), "%s/cloudosd.yaml", d->paths.config);
+	return config_load(&d->config, path, err);
+}
+
+int daemon_reload(struct daemon *d, struct co_err *err)
+{
+	int r = config_read(d, err);
+
+	if (r)
+		return r;
+	configure(d);
+	daemon_idle_check(d);
+	co_log(config, INFO, "the configuration has been read again");
+	return 0;
+}
+
+/* ---- log ---- */
+
+/* What concerns a session can be asked for later: cloudosctl logs. */
+static void log_sink(void *ctx, const struct co_log_line *line)
+{
+	struct daemon *d = ctx;
+	struct store_log entry = { .at_us = line->at_us,
+				   .session = line->session,
+				   .level = co_log_level_name(line->level),
+				   .subsystem = co_log_subsystem_name(line->subsystem),
+				   .message = line->message };
+
+	if (d->store)
+		store_log(d->store, &entry);
+}
+
+static void record_error(void *ctx, const struct error_record *record, uint64_t session,
+		       bool reported)
+{
+	struct daemon *d = ctx;
+	struct store_error entry = { .at_ns = record->at_ns,
+				     .session = session,
+				     .pid = record->pid,
+				     .tid = record->tid,
+				     .code = record->code,
+				     .reported = reported,
+				     .component = record->component,
+				     .message = record->message };
+
+	store_error(d->store, &entry);
+	if (reported)
+		co_log_session(personality, WARN, session, record->tid, "%s reports %d: %s",
+			       record->component, record->code, record->message);
+}
+
+static void registry_log(void *arg, const struct registry_event *event)
+{
+	(void) arg;
+	if (event->kind == REGISTRY_TROUBLE)
+		co_log(service, WARN, "%s", event->reason);
+	else
+		co_log_session(service, INFO, event->instance->session, 0, "%s (%d) %s: %s",
+			       event->instance->spec.name, event->instance->owner.pid,
+			       registry_event_name(event->kind), event->reason);
+}
+
+/* ---- starting ---- */
+
+/* The domain's number lives as long as its state folder. */
+static int domain_read(struct daemon *d, struct co_err *err)
+{
+	char path[CO_PATH_SIZE + 16], digits[32] = "";
+	autoclose int fd = -1;
+	uint64_t domain = 0;
+	int n;
+
+	(void) snprintf(path, sizeof(path), "%s/domain", d->paths.state);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || read(fd, digits, sizeof(digits) - 1) < 0)
+		return co_fail_errno(err, errno, "cannot read %s", path);
+	domain = strtoull(digits, NULL, 16) >> 2 << 2 >> 2;
+	while (!domain) {
+		domain = d->host->random(d->host->ctx) >> 2;
+		n = snprintf(digits, sizeof(digits), "%016llx\n", (unsigned long long) domain);
+		if (pwrite(fd, digits, (size_t) n, 0) != n)
+			return co_fail_errno(err, errno, "cannot write %s", path);
+	}
+	d->services.domain = domain;
+	return 0;
+}
+
+static void deliver(void *ctx, void (*callback)(void *arg), void *arg)
+{
+	(void) ctx;
+	core_lock();
+	callback(arg);
+	core_unlock();
+}
+
+/* Everybody waits in the kernel until the registry is there; now they are answered. */
+static void serve(void *arg)
+{
+	struct daemon *d = arg;
+	struct co_err err = { 0 };
+	int r = notify_new(&d->notify, d, &err);
+
+	if (!r) {
+		core_unlock(); /* taking over locks for itself; nobody else runs yet */
+		r = keeper_take_over(d->keeper, &err);
+		if (!r)
+			notify_take_over(d);
+		core_lock();
+	}
+	if (!r)
+		r = control_new(&d->control, d, KEEPER_FD_LISTEN, &err);
+	if (r) {
+		co_log(daemon, ERROR, "%s", err.message);
+		daemon_stop(d);
+		return;
+	}
+	keeper_ready(d->keeper);
+	daemon_idle_check(d);
+	co_log(daemon, INFO, "cloudosd %s serves %s", PACKAGE_VERSION, d->paths.run);
+}
+
+static void loaded(void *arg, int status, const char *reason)
+{
+	struct daemon *d = arg;
+
+	if (status) {
+		co_log(service, ERROR, "cannot load the registered services: %s", reason);
+		daemon_stop(d);
+		return;
+	}
+	d->ready = true;
+	d->host->post(d->host->ctx, serve, d);
+}
+
+static int start(struct daemon *d, struct co_err *err)
+{
+	struct store_options store = { .folder = d->paths.state,
+				       .deliver = deliver };
+	int r;
+
+	if (uv_loop_init(&d->uv) < 0)
+		return co_fail(err, CO_NO_MEMORY, "cannot set up the loop");
+	r = loop_new(&d->loop, &d->uv, err);
+	if (r)
+		return r;
+	d->host = loop_host(d->loop);
+	d->started_ms = d->host->now_ms(d->host->ctx);
+	r = keeper_link_new(&d->keeper, d, KEEPER_FD_CHANNEL, err);
+	if (!r)
+		r = table_map(&d->table, KEEPER_FD_TABLE, err);
+	if (!r)
+		r = config_read(d, err);
+	if (r)
+		return r;
+	d->ephemeral = d->table->ephemeral;
+	store.volatile_ = d->ephemeral;
+	configure(d);
+	r = domain_read(d, err);
+	if (!r)
+		r = store_open(&d->store, &store, err);
+	if (r)
+		return r;
+	co_log_sink(log_sink, d);
+	d->services.host = d->host;
+	d->services.store = d->store;
+	d->services.record_error = record_error;
+	d->services.ctx = d;
+	core_lock();
+	d->services.errors = errors_new();
+	d->services.registry = registry_new(d->host, d->store, NULL);
+	d->idle = d->host->timer_new(d->host->ctx, idle_fire, d);
+	r = pending_new(&d->pending, d, err);
+	if (!d->services.errors || !d->services.registry || !d->idle)
+		r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
+	if (!r) {
+		configure(d);
+		if (!registry_watch(d->services.registry, registry_log, NULL))
+			r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
+	}
+	if (!r && registry_load(d->services.registry, loaded, d))
+		r = co_fail(err, CO_IO, "cannot load the registered services");
+	core_unlock();
+	return r;
+}
+
+static void finish(struct daemon *d)
+{
+	/* Threads first, so that nobody answers behind the store's back; then the rest.
+	 * Sessions are not ended: what their programs wait for, the next daemon answers,
+	 * and an ephemeral one has none left. */
+	d->notify = notify_free(d->notify);
+	d->store = store_close(d->store);
+	co_log(daemon, INFO, "stopped");
+	co_log_flush();
+}
+
+static void signals(struct daemon *d)
+{
+	struct {
+		uv_signal_t *handle;
+		int number;
+		uv_signal_cb callback;
+	} all[] = { { &d->sigterm, SIGTERM, on_signal },
+		    { &d->sigint, SIGINT, on_signal },
+		    { &d->sighup, SIGHUP, on_hup } };
+
+	for (size_t i = 0; i < co_countof(all); i++) {
+		all[i].handle->data = d;
+		/* fail only without memory, and then the default action serves */
+		(void) uv_signal_init(&d->uv, all[i].handle);
+		(void) uv_signal_start(all[i].handle, all[i].callback, all[i].number);
+	}
+}
+
+static void harden(void)
+{
+	struct rlimit files, no_core = { 0, 0 };
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max; /* a listener and a channel a session */
+		(void) setrlimit(RLIMIT_NOFILE, &files);
+	}
+#ifdef NDEBUG
+	(void) setrlimit(RLIMIT_CORE, &no_core);
+	(void) prctl(PR_SET_DUMPABLE, 0); /* same-user guests must not read this process */
+#else
+	(void) no_core;
+#endif
+	(void) umask(0077);
+	(void) signal(SIGPIPE, SIG_IGN);
+}
+
+static int log_open(struct co_err *err)
+{
+	const char *path = getenv("CLOUDOS_LOG");
+	autoclose int fd = -1;
+
+	if (!path)
+		return 0; /* standard error: a terminal or the journal */
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return co_fail_errno(err, errno, "cannot open the log %s", path);
+	return co_log_to(fd, err);
+}
+
+static bool from_keeper(void)
+{
+	const char *told = getenv("CLOUDOS_KEEPER");
+
+	return told && strtol(told, NULL, 10) == getppid();
+}
+
+int main(int argc, char **argv)
+{
+	static struct daemon daemon;
+	struct co_err err = { 0 };
+	bool system = false;
+	int option;
+
+	static const struct option options[] = { { "system", no_argument, NULL, 's' },
+						 { "version", no_argument, NULL, 'v' },
+						 { "help", no_argument, NULL, 'h' },
+						 { 0 } };
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 's':
+			system = true;
+			break;
+		case 'v':
+			(void) printf("cloudosd %s\n", PACKAGE_VERSION);
+			return 0;
+		case 'h':
+			(void) printf("usage: cloudosd [--system]\n"
+				      "Serves cloudos in the foreground until it is told to "
+				      "stop.  See cloudosctl(1).\n");
+			return 0;
+		default:
+			return 2;
+		}
+	}
+	if (!from_keeper()) {
+		keeper_exec(system, &err); /* returns only on failure */
+		(void) fprintf(stderr, "cloudosd: %s\n", err.message);
+		return 1;
+	}
+	harden();
+	for (int fd = KEEPER_FD_CHANNEL; fd <= KEEPER_FD_LISTEN; fd++)
+		(void) fcntl(fd, F_SETFD, FD_CLOEXEC);
+	(void) setenv("UV_THREADPOOL_SIZE", "16", 0); /* health checks may wait in it */
+	daemon.autostarted = getenv("CLOUDOS_AUTOSTART") != NULL;
+	if (log_open(&err) || co_fault_arm_from_environment(&err) ||
+	    co_paths_init(&daemon.paths, system, NULL, &err) || start(&daemon, &err)) {
+		co_log(daemon, ERROR, "cannot start: %s", err.message);
+		co_log_flush();
+		if (daemon.keeper)
+			keeper_failed(daemon.keeper, err.message);
+		return 1;
+	}
+	signals(&daemon);
+	(void) uv_run(&daemon.uv, UV_RUN_DEFAULT);
+	finish(&daemon);
+	return 0;
+}

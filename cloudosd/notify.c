@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: MIT */
+/* Notify threads.  HOST. */
+#include "cloudosd/notify.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "cloudosd/call.h"
+#include "cloudosd/core.h"
+#include "cloudosd/daemon.h"
+#include "cloudosd/link.h"
+#include "cloudosd/pending.h"
+#include "lib/cleanup.h"
+#include "lib/fault.h"
+#include "lib/log.h"
+
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS /* Linux 6.6 */
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS         SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
+enum { IDLE_MS = 10000, STOP_S = 2 };
+#define ID_QUEUE UINT64_MAX
+
+struct notify {
+	struct daemon *daemon;
+	int epoll, wake; /* wake: a semaphore, one per queued call, and for stopping */
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	struct co_call *queue; /* answered, or received under ptrace and not begun */
+	unsigned threads, idle, threads_min;
+	bool stopping;
+	uint32_t slot_hint;
+	uint64_t owed;
+};
+
+/* ---- slots ---- */
+
+static struct table_call *slot_claim(struct notify *n, uint64_t session)
+{
+	struct table_call *calls = n->daemon->table->calls, *slot = NULL;
+
+	(void) pthread_mutex_lock(&n->mutex);
+	for (uint32_t i = 0; i < CO_LIMIT_CALLS_PENDING && !slot; i++) {
+		uint32_t k = (n->slot_hint + i) % CO_LIMIT_CALLS_PENDING;
+
+		if (calls[k].phase == TABLE_FREE) {
+			slot = &calls[k];
+			n->slot_hint = k; /* the same few slots stay warm */
+		}
+	}
+	if (slot) {
+		slot->session = session;
+		slot->phase = TABLE_RECEIVING;
+		n->owed++;
+	}
+	(void) pthread_mutex_unlock(&n->mutex);
+	return slot;
+}
+
+static void slot_release(struct notify *n, struct table_call *slot)
+{
+	(void) pthread_mutex_lock(&n->mutex);
+	memset(&slot->notif, 0, sizeof(slot->notif)); /* the kernel wants it zeroed */
+	slot->session = 0;
+	slot->phase = TABLE_FREE;
+	if (slot < n->daemon->table->calls + n->slot_hint)
+		n->slot_hint = (uint32_t) (slot - n->daemon->table->calls);
+	n->owed--;
+	(void) pthread_mutex_unlock(&n->mutex);
+}
+
+/* ---- flow of one session ---- */
+
+/* Under s->flow.mutex. */
+static void arm(struct session *s)
+{
+	struct session_flow *f = &s->flow;
+	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = s->id };
+
+	if (s->listener < 0 || f->armed || f->ended ||
+	    f->holding >= CO_LIMIT_SESSION_THREADS || f->owed >= CO_LIMIT_SESSION_CALLS)
+		return;
+	f->armed = epoll_ctl(s->daemon->notify->epoll, EPOLL_CTL_MOD, s->listener,
+			     &event) == 0;
+}
+
+/* A thread takes up work of this session; false if it holds enough already. */
+static bool hold(struct session *s)
+{
+	bool may;
+
+	(void) pthread_mutex_lock(&s->flow.mutex);
+	may = s->flow.holding < CO_LIMIT_SESSION_THREADS;
+	if (may)
+		s->flow.holding++;
+	(void) pthread_mutex_unlock(&s->flow.mutex);
+	return may;
+}
+
+static void enqueue(struct notify *n, struct co_call *call)
+{
+	uint64_t one = 1;
+
+	(void) pthread_mutex_lock(&n->mutex);
+	DL_APPEND(n->queue, call);
+	(void) pthread_mutex_unlock(&n->mutex);
+	(void) !write(n->wake, &one, sizeof(one)); /* a full counter is awake enough */
+}
+
+static void let_go(struct session *s)
+{
+	struct co_call *next;
+
+	(void) pthread_mutex_lock(&s->flow.mutex);
+	s->flow.holding--;
+	next = s->flow.waiting;
+	if (next)
+		DL_DELETE(s->flow.waiting, next);
+	arm(s);
+	(void) pthread_mutex_unlock(&s->flow.mutex);
+	if (next)
+		enqueue(s->daemon->notify, next);
+}
+
+void notify_answered(struct co_call *call)
+{
+	struct session *s = call->session;
+
+	slot_release(s->daemon->notify, call->slot);
+	(void) pthread_mutex_lock(&s->flow.mutex);
+	s->flow.owed--;
+	arm(s);
+	(void) pthread_mutex_unlock(&s->flow.mutex);
+}
+
+void notify_finish(struct co_call *call)
+{
+	enqueue(call->session->daemon->notify, call_ref(call));
+}
+
+int notify_still_there(const struct co_call *call)
+{
+	const struct session *s = call->session;
+
+	if (s->listener < 0)
+		return 0;
+	return ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &call->id) == 0 ? 0 :
+										  CO_GONE;
+}
+
+/* ---- threads ---- */
+
+static void *thread_main(void *arg);
+
+/* Under n->mutex. */
+static void thread_start(struct notify *n)
+{
+	pthread_t thread;
+	pthread_attr_t attr;
+
+	(void) pthread_attr_init(&attr);
+	(void) pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	(void) pthread_attr_setstacksize(&attr, 256 * 1024);
+	if (pthread_create(&thread, &attr, thread_main, n) == 0) {
+		n->threads++;
+		n->idle++; /* it counts itself out when it takes work */
+	}
+	(void) pthread_attr_destroy(&attr);
+}
+
+/* A thread turns from waiting to work; if it was the last, somebody must wait. */
+static void busy(struct notify *n)
+{
+	(void) pthread_mutex_lock(&n->mutex);
+	if (--n->idle == 0 && n->threads < CO_LIMIT_CALL_THREADS && !n->stopping)
+		thread_start(n);
+	(void) pthread_mutex_unlock(&n->mutex);
+}
+
+static struct session *session_by_id(struct notify *n, uint64_t id)
+{
+	struct session *s;
+
+	core_lock();
+	s = session_find(n->daemon, id, NULL);
+	if (s)
+		(void) session_ref(s);
+	core_unlock();
+	return s;
+}
+
+static void receive(struct notify *n, struct session *s)
+{
+	struct table_call *slot;
+	struct co_call *call;
+
+	(void) pthread_mutex_lock(&s->flow.mutex);
+	s->flow.armed = false;
+	s->flow.holding++;
+	s->flow.owed++;
+	(void) pthread_mutex_unlock(&s->flow.mutex);
+
+	slot = slot_claim(n, s->id);
+	if (!slot || ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, &slot->notif) < 0) {
+		/* ENOENT: the caller was killed before we came.  That is life. */
+		if (slot)
+			slot_release(n, slot);
+		(void) pthread_mutex_lock(&s->flow.mutex);
+		s->flow.owed--;
+		(void) pthread_mutex_unlock(&s->flow.mutex);
+		let_go(s);
+		return;
+	}
+	slot->phase = TABLE_OWED;
+	(void) co_fault("notify.received");
+	(void) pthread_mutex_lock(&s->flow.mutex);
+	arm(s);
+	(void) pthread_mutex_unlock(&s->flow.mutex);
+	call = call_new(s, slot);
+	if (call)
+		call_run(call);
+	else
+		co_log_session(notify, ERROR, s->id, (int32_t) slot->notif.pid,
+			       "no memory for a call: it waits for the next daemon");
+	let_go(s);
+}
+
+static void listener_event(struct notify *n, uint64_t id, uint32_t events)
+{
+	struct session *s = session_by_id(n, id);
+
+	if (!s)
+		return;
+	if (events & EPOLLIN) {
+		receive(n, s);
+	} else {
+		core_lock();
+		session_end(s, "its last process has ended");
+		core_unlock();
+	}
+	(void) session_unref(s);
+}
+
+static void queue_event(struct notify *n)
+{
+	struct co_call *call;
+	uint64_t one;
+
+	if (read(n->wake, &one, sizeof(one)) < 0)
+		return; /* another thread was faster */
+	(void) pthread_mutex_lock(&n->mutex);
+	call = n->queue;
+	if (call)
+		DL_DELETE(n->queue, call);
+	(void) pthread_mutex_unlock(&n->mutex);
+	if (!call)
+		return;
+	if (!hold(call->session)) {
+		/* comes back when the session lets go of a thread */
+		(void) pthread_mutex_lock(&call->session->flow.mutex);
+		DL_APPEND(call->session->flow.waiting, call);
+		(void) pthread_mutex_unlock(&call->session->flow.mutex);
+		return;
+	}
+	{
+		struct session *s = session_ref(call->session);
+
+		if (call->state == CALL_ANSWERED) {
+			call_finish(call);
+			(void) call_unref(call); /* the queue's */
+		} else {
+			call_run(call);
+		}
+		let_go(s);
+		(void) session_unref(s);
+	}
+}
+
+static void *thread_main(void *arg)
+{
+	struct notify *n = arg;
+	sigset_t all;
+
+	(void) sigfillset(&all);
+	(void) pthread_sigmask(SIG_BLOCK, &all, NULL); /* signals are the loop's */
+	(void) prctl(PR_SET_NAME, "notify");
+	for (;;) {
+		struct epoll_event event;
+		int got = epoll_wait(n->epoll, &event, 1, IDLE_MS);
+
+		(void) pthread_mutex_lock(&n->mutex);
+		if (n->stopping || (got == 0 && n->idle > n->threads_min)) {
+			n->idle--;
+			n->threads--;
+			(void) pthread_cond_broadcast(&n->changed);
+			(void) pthread_mutex_unlock(&n->mutex);
+			return NULL;
+		}
+		(void) pthread_mutex_unlock(&n->mutex);
+		if (got <= 0)
+			continue;
+		busy(n);
+		if (event.data.u64 == ID_QUEUE)
+			queue_event(n);
+		else
+			listener_event(n, event.data.u64, event.events);
+		(void) pthread_mutex_lock(&n->mutex);
+		n->idle++;
+		(void) pthread_mutex_unlock(&n->mutex);
+	}
+}
+
+/* ---- ptrace ---- */
+
+/* The slot that a predecessor of this daemon filled for the same call. */
+static struct table_call *slot_again(struct notify *n, const struct session *s, uint64_t id)
+{
+	struct table_call *calls = n->daemon->table->calls;
+
+	if (!s->restored)
+		return NULL;
+	for (uint32_t i = 0; i < CO_LIMIT_CALLS_PENDING; i++)
+		if (calls[i].phase != TABLE_FREE && calls[i].session == s->id &&
+		    calls[i].notif.id == id)
+			return &calls[i];
+	return NULL;
+}
+
+static void start_later(struct notify *n, struct session *s, struct table_call *slot,
+			bool taken_over)
+{
+	struct co_call *call = call_new(s, slot);
+
+	(void) pthread_mutex_lock(&s->flow.mutex);
+	s->flow.owed++;
+	(void) pthread_mutex_unlock(&s->flow.mutex);
+	if (!call) {
+		co_log_session(notify, ERROR, s->id, (int32_t) slot->notif.pid,
+			       "no memory for a call: it waits for the next daemon");
+		return;
+	}
+	call->taken_over = taken_over;
+	enqueue(n, call);
+}
+
+void notify_call(struct session *s, const struct wire_call_note *note)
+{
+	struct notify *n = s->daemon->notify;
+	struct table_call *again = slot_again(n, s, note->id), *slot = again;
+
+	if (!slot) {
+		bool room;
+
+		(void) pthread_mutex_lock(&s->flow.mutex);
+		room = s->flow.owed < CO_LIMIT_SESSION_CALLS;
+		(void) pthread_mutex_unlock(&s->flow.mutex);
+		if (room)
+			slot = slot_claim(n, s->id);
+		if (!slot) {
+			link_result(s->link, note->id, s->host->raw_error(CO_BUSY));
+			return;
+		}
+	}
+	slot->notif.id = note->id;
+	slot->notif.pid = (uint32_t) note->tid;
+	slot->notif.data.nr = note->number;
+	memcpy(slot->notif.data.args, &note->a0, sizeof(slot->notif.data.args));
+	slot->phase = TABLE_OWED;
+	(void) co_fault("notify.received");
+	start_later(n, s, slot, again != NULL);
+}
+
+/* ---- taking over ---- */
+
+void notify_take_over(struct daemon *d)
+{
+	struct table_call *calls = d->table->calls;
+	unsigned taken = 0;
+
+	for (uint32_t i = 0; i < CO_LIMIT_CALLS_PENDING; i++) {
+		struct table_call *slot = &calls[i];
+		struct session *s;
+
+		if (slot->phase == TABLE_FREE)
+			continue;
+		d->notify->owed++;
+		core_lock();
+		s = session_find(d, slot->session, NULL);
+		core_unlock();
+		if (s && s->engine == CO_ENGINE_PTRACE)
+			continue; /* its launcher sends them again */
+		if (!s || !slot->notif.id ||
+		    ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &slot->notif.id) < 0) {
+			slot_release(d->notify, slot); /* answered, or nobody waits */
+			continue;
+		}
+		taken++;
+		start_later(d->notify, s, slot, true);
+	}
+	if (taken)
+		co_log(notify, INFO, "answering %u calls that the previous daemon owed", taken);
+}
+
+/* ---- life ---- */
+
+int notify_add(struct session *s, struct co_err *err)
+{
+	struct epoll_event event = { .events = EPOLLONESHOT, .data.u64 = s->id };
+	uint64_t sync_wake_up = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP;
+
+	if (s->listener < 0)
+		return 0;
+	/* Wakes us on the caller's CPU, which does nothing but wait anyway; kernels before
+	 * 6.6 do not know it and are merely slower. */
+	(void) ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, sync_wake_up);
+	event.events = EPOLLONESHOT;
+	if (epoll_ctl(s->daemon->notify->epoll, EPOLL_CTL_ADD, s->listener, &event) < 0)
+		return co_fail_errno(err, errno, "cannot listen to the program");
+	(void) pthread_mutex_lock(&s->flow.mutex);
+	arm(s);
+	(void) pthread_mutex_unlock(&s->flow.mutex);
+	return 0;
+}
+
+void notify_cancel(struct session *s, uint64_t id)
+{
+	struct co_call *call = pending_find(s->daemon->pending, s->id, id);
+
+	if (call)
+		call_interrupt(call);
+}
+
+void notify_remove(struct session *s)
+{
+	(void) pthread_mutex_lock(&s->flow.mutex);
+	s->flow.ended = true;
+	(void) pthread_mutex_unlock(&s->flow.mutex);
+	if (s->listener >= 0)
+		(void) epoll_ctl(s->daemon->notify->epoll, EPOLL_CTL_DEL, s->listener, NULL);
+}
+
+int notify_new(struct notify **out, struct daemon *d, struct co_err *err)
+{
+	struct notify *n = calloc(1, sizeof(*n));
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = ID_QUEUE };
+
+	if (!n)
+		return co_fail(err, CO_NO_MEMORY, "cannot start notify threads: no memory");
+	n->daemon = d;
+	n->threads_min = d->config.notify_threads_min;
+	(void) pthread_mutex_init(&n->mutex, NULL);
+	(void) pthread_cond_init(&n->changed, NULL);
+	n->epoll = epoll_create1(EPOLL_CLOEXEC);
+	n->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+	if (n->epoll < 0 || n->wake < 0 ||
+	    epoll_ctl(n->epoll, EPOLL_CTL_ADD, n->wake, &event) < 0) {
+		co_fail_errno(err, errno, "cannot start notify threads");
+		free(n);
+		return err ? err->code : CO_IO;
+	}
+	(void) pthread_mutex_lock(&n->mutex);
+	while (n->threads < n->threads_min) {
+		unsigned before = n->threads;
+
+		thread_start(n);
+		if (n->threads == before)
+			break;
+	}
+	(void) pthread_mutex_unlock(&n->mutex);
+	if (!n->threads) {
+		free(n);
+		return co_fail(err, CO_NO_MEMORY, "cannot start notify threads");
+	}
+	*out = n;
+	return 0;
+}
+
+struct notify *notify_free(struct notify *n)
+{
+	uint64_t many = CO_LIMIT_CALL_THREADS;
+	struct timespec until;
+	bool held_up;
+
+	if (!n)
+		return NULL;
+	(void) clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STOP_S;
+	(void) pthread_mutex_lock(&n->mutex);
+	n->stopping = true;
+	(void) !write(n->wake, &many, sizeof(many)); /* wakes all of them, one each */
+	while (n->threads &&
+	       pthread_cond_timedwait(&n->changed, &n->mutex, &until) != ETIMEDOUT)
+		continue;
+	held_up = n->threads > 0;
+	(void) pthread_mutex_unlock(&n->mutex);
+	if (held_up) /* by a guest's memory; the process ends without them */
+		return NULL;
+	(void) close(n->epoll);
+	(void) close(n->wake);
+	(void) pthread_mutex_destroy(&n->mutex);
+	(void) pthread_cond_destroy(&n->changed);
+	free(n);
+	return NULL;
+}
+
+unsigned notify_threads(const struct notify *n)
+{
+	return n->threads;
+}
+
+uint64_t notify_owed(const struct notify *n)
+{
+	return n->owed;
+}

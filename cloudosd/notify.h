@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Notify threads: they receive calls, copy guest memory and send answers.  HOST.
+ *
+ * Anything here may be held up by a guest for as long as it likes, so a session holds at
+ * most CO_LIMIT_SESSION_THREADS of them at a time, and a thread that sees nobody idle
+ * starts another, up to CO_LIMIT_CALL_THREADS.  A session that owes too many answers is
+ * not listened to until it owes fewer: the kernel keeps its calls for us.
+ */
+#ifndef CO_NOTIFY_H
+#define CO_NOTIFY_H
+
+#include <co/wire.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+
+struct daemon;
+struct notify;
+struct session;
+struct co_call;
+
+int notify_new(struct notify **out, struct daemon *d, struct co_err *err);
+
+/* Lets what runs come to its end and joins the threads; what is owed stays owed. */
+struct notify *notify_free(struct notify *n);
+
+/* Listens to a session from now on (nothing to do under ptrace). */
+int notify_add(struct session *s, struct co_err *err);
+
+/* A session has ended: never again. */
+void notify_remove(struct session *s);
+
+/* Takes over the calls that a dead predecessor owed.  Before the loop runs, after the
+ * sessions are restored and the store is open. */
+void notify_take_over(struct daemon *d);
+
+/* Under ptrace: the launcher's calls and cancellations.  Loop thread, core lock. */
+void notify_call(struct session *s, const struct wire_call_note *note);
+void notify_cancel(struct session *s, uint64_t id);
+
+/* Queues a call that has been answered; a thread will finish it.  Core lock. */
+void notify_finish(struct co_call *call);
+
+/* The slot of an answered call is free again, its session owes one less. */
+void notify_answered(struct co_call *call);
+
+/* Is that notification still waiting?  True under ptrace. */
+int notify_still_there(const struct co_call *call);
+
+unsigned notify_threads(const struct notify *n);
+uint64_t notify_owed(const struct notify *n);
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* Sessions.  HOST. */
+#include "cloudosd/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cloudosd/control.h"
+#include "cloudosd/core.h"
+#include "cloudosd/daemon.h"
+#include "cloudosd/keeper_link.h"
+#include "cloudosd/link.h"
+#include "cloudosd/memory.h"
+#include "cloudosd/notify.h"
+#include "cloudosd/pending.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+struct table_session *session_row(const struct session *s)
+{
+	return &s->daemon->table->sessions[s->index];
+}
+
+struct session *session_ref(struct session *s)
+{
+	atomic_fetch_add(&s->refs, 1);
+	return s;
+}
+
+struct session *session_unref(struct session *s)
+{
+	if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
+		return NULL;
+	(void) link_free(s->link);
+	if (s->listener >= 0)
+		(void) close(s->listener);
+	if (s->pidfd >= 0)
+		(void) close(s->pidfd);
+	(void) pthread_mutex_destroy(&s->flow.mutex);
+	free(s);
+	return NULL;
+}
+
+struct session *session_find(struct daemon *d, uint64_t id, const char *name)
+{
+	struct session *s, *next, *best = NULL;
+
+	if (id) {
+		HASH_FIND(hh, d->sessions, &id, sizeof(id), s);
+		return s;
+	}
+	HASH_ITER (hh, d->sessions, s, next)
+		if (name && !strcmp(session_row(s)->name, name) &&
+		    (!best || s->id > best->id))
+			best = s;
+	return best;
+}
+
+/* Descriptors are taken, also on failure. */
+static struct session *session_new(struct daemon *d, uint32_t index, int link_fd,
+				   int listener, struct co_err *err)
+{
+	const struct table_session *row = &d->table->sessions[index];
+	size_t count;
+	const struct co_personality *all = co_personalities(&count);
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s || row->personality >= count || !co_personality_host(row->personality)) {
+		(void) co_fail(err, s ? CO_UNSUPPORTED : CO_NO_MEMORY,
+			       s ? "this daemon cannot serve that personality" :
+				   "no memory for one more session");
+		free(s);
+		(void) close(link_fd);
+		if (listener >= 0)
+			(void) close(listener);
+		return NULL;
+	}
+	s->daemon = d;
+	atomic_init(&s->refs, 1);
+	s->id = row->id;
+	s->index = index;
+	s->engine = (enum co_engine) row->engine;
+	s->personality = &all[row->personality];
+	s->host = co_personality_host(row->personality);
+	s->listener = listener;
+	s->pidfd = (int) syscall(SYS_pidfd_open, row->pid, 0);
+	(void) pthread_mutex_init(&s->flow.mutex, NULL);
+	if (link_new(&s->link, s, link_fd, err)) {
+		(void) session_unref(s);
+		return NULL;
+	}
+	atomic_store(&s->launcher_copies,
+		     d->config.guest_memory == CONFIG_guest_memory_launcher ||
+			     (d->config.guest_memory == CONFIG_guest_memory_auto &&
+			      memory_probe(row->pid) == CO_ACCESS));
+	return s;
+}
+
+static int session_begin(struct session *s, struct co_err *err)
+{
+	struct daemon *d = s->daemon;
+	int r;
+
+	HASH_ADD(hh, d->sessions, id, sizeof(s->id), s);
+	d->served = true;
+	r = notify_add(s, err);
+	if (r)
+		session_end(s, "it could not be listened to");
+	daemon_idle_check(d);
+	return r;
+}
+
+static int free_row(const struct table *t)
+{
+	for (int i = 0; i < CO_LIMIT_SESSIONS; i++)
+		if (!t->sessions[i].id)
+			return i;
+	return -1;
+}
+
+int session_attach(struct daemon *d, const struct session_spec *spec,
+		   struct session **out, struct co_err *err)
+{
+	int index = free_row(d->table);
+	struct table_session *row;
+	struct process_id process = { 0 };
+	struct session *s;
+	int r;
+
+	core_assert_locked();
+	if (index < 0) {
+		(void) close(spec->link_fd);
+		if (spec->listener >= 0)
+			(void) close(spec->listener);
+		return co_fail(err, CO_TABLE_FULL,
+			       "%d programs run under this daemon already, which is the limit",
+			       CO_LIMIT_SESSIONS);
+	}
+	row = &d->table->sessions[index];
+	memset(row, 0, sizeof(*row));
+	(void) process_read(spec->pid, &process, NULL); /* gone already: start 0 */
+	row->started_ns = d->host->wall_ns(d->host->ctx);
+	row->guest_start = process.start_time;
+	row->pid = spec->pid;
+	row->launcher_pid = spec->launcher_pid;
+	row->engine = (uint32_t) spec->engine;
+	row->personality = spec->personality;
+	row->trace = spec->trace;
+	(void) snprintf(row->name, sizeof(row->name), "%s", spec->name);
+	(void) snprintf(row->command, sizeof(row->command), "%s", spec->command);
+	row->id = d->table->next_session++;
+	s = session_new(d, (uint32_t) index, spec->link_fd, spec->listener, err);
+	if (!s) {
+		r = err->code;
+		row->id = 0;
+		return r;
+	}
+	/* before the first call: from now on a successor can answer it */
+	keeper_hold(d->keeper, (uint32_t) index, spec->link_fd, spec->listener);
+	r = session_begin(s, err);
+	if (r)
+		return r;
+	co_log_session(session, INFO, s->id, spec->pid, "%s begins under %s: %s", row->name,
+		       co_engine_name(s->engine), row->command);
+	*out = s;
+	return 0;
+}
+
+int session_restore(struct daemon *d, uint32_t index, int link_fd, int listener,
+		    struct co_err *err)
+{
+	struct session *s;
+
+	if (index >= CO_LIMIT_SESSIONS || !d->table->sessions[index].id) {
+		(void) close(link_fd);
+		if (listener >= 0)
+			(void) close(listener);
+		return co_fail(err, CO_CORRUPT, "the keeper holds a session %u that nobody knows",
+			       index);
+	}
+	s = session_new(d, index, link_fd, listener, err);
+	if (!s)
+		return err->code;
+	s->restored = true;
+	return session_begin(s, err);
+}
+
+void session_end(struct session *s, const char *why)
+{
+	struct daemon *d = s->daemon;
+	struct session *found;
+
+	core_assert_locked();
+	found = session_find(d, s->id, NULL);
+	if (found != s)
+		return; /* two threads saw the end */
+	co_log_session(session, INFO, s->id, 0, "%s ends after %llu calls: %s",
+		       session_row(s)->name, (unsigned long long) atomic_load(&s->calls),
+		       why);
+	HASH_DEL(d->sessions, s);
+	notify_remove(s);
+	link_close(s->link);
+	pending_session_end(d->pending, s->id);
+	errors_session_end(d->services.errors, s->id);
+	control_session_end(d->control, s->id);
+	keeper_drop(d->keeper, s->index);
+	memset(session_row(s), 0, sizeof(struct table_session));
+	(void) session_unref(s);
+	daemon_idle_check(d);
+}

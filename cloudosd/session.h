@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sessions: one per cloudos-exec that is running something.  HOST.
+ *
+ * A session owns the notify listener and the channel to its launcher (link.h).  It ends
+ * when the kernel says that nobody uses the filter any more (notify) or the launcher is
+ * gone (ptrace).  Its row in the shared table and the keeper's copies of the descriptors
+ * let the next daemon continue it.
+ *
+ * Locking: the list and everything not marked otherwise is under the core lock; flow of
+ * calls (struct session_flow) is under its own mutex, taken alone.
+ */
+#ifndef CO_SESSION_H
+#define CO_SESSION_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <uthash.h>
+
+#include "cloudosd/table.h"
+#include "lib/engine.h"
+#include "lib/err.h"
+#include "personality/host.h"
+
+struct daemon;
+struct link;
+struct co_call;
+
+struct session_flow {
+	pthread_mutex_t mutex;
+	unsigned holding;        /* notify threads copying for this session now */
+	unsigned owed;           /* calls received and not answered */
+	bool armed;              /* the listener is in the epoll set and may fire */
+	bool ended;
+	struct co_call *waiting; /* ptrace: received, no thread may be held yet */
+};
+
+struct session {
+	struct daemon *daemon;
+	atomic_uint refs;
+	uint64_t id;
+	uint32_t index; /* in the table */
+	enum co_engine engine;
+	const struct co_personality *personality;
+	const struct co_personality_host *host;
+	int listener; /* -1 under ptrace */
+	struct link *link;
+	int pidfd;    /* of the first process, -1 if it was gone */
+	bool restored; /* by a predecessor of this daemon */
+	atomic_bool launcher_copies; /* the daemon itself may not read the guest */
+	atomic_uint tracers;
+	atomic_ullong calls, failed;
+	struct session_flow flow;
+	UT_hash_handle hh;
+};
+
+struct session_spec {
+	enum co_engine engine;
+	uint32_t personality, trace;
+	int32_t pid, launcher_pid;
+	const char *name, *command;
+	int link_fd, listener; /* taken, also on failure; listener -1 under ptrace */
+};
+
+/* New session; it receives calls from now on. */
+int session_attach(struct daemon *d, const struct session_spec *spec,
+		   struct session **out, struct co_err *err);
+
+/* Continues the session of a table row with the keeper's descriptors (taken). */
+int session_restore(struct daemon *d, uint32_t index, int link_fd, int listener,
+		    struct co_err *err);
+
+/* The program and all its children are gone: forgets everything about it. */
+void session_end(struct session *s, const char *why);
+
+/* By id, or by name if id is 0 (newest of that name); NULL if there is none. */
+struct session *session_find(struct daemon *d, uint64_t id, const char *name);
+
+struct session *session_ref(struct session *s);
+struct session *session_unref(struct session *s);
+
+struct table_session *session_row(const struct session *s);
+
+#endif

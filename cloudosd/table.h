@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What outlives a daemon: the table of sessions and the ring of outstanding calls, in a
+ * memfd that the keeper creates and every cloudosd of the domain maps.  HOST.
+ *
+ * The kernel writes each notification straight into its slot (the buffer of NOTIF_RECV
+ * is the slot), so there is no instant at which a call has been received and its id is
+ * not here.  A slot is free when notif.id is 0 and phase is TABLE_FREE.  Whoever starts
+ * as the next daemon finds the calls its predecessor owed and answers them once.
+ *
+ * Nothing here is trusted: a daemon that maps the table checks it (table_check).
+ */
+#ifndef CO_TABLE_H
+#define CO_TABLE_H
+
+#include <co/limits.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+
+#define TABLE_MAGIC   0x436c6f75644f5301ULL
+#define TABLE_VERSION 1U
+
+enum table_phase { TABLE_FREE, TABLE_RECEIVING, TABLE_OWED };
+
+struct table_call {
+	struct seccomp_notif notif; /* for ptrace filled from the launcher's note */
+	uint64_t session;
+	uint32_t phase;
+	uint32_t zero;
+};
+
+struct table_session {
+	uint64_t id; /* 0: free */
+	uint64_t started_ns;  /* wall clock */
+	uint64_t guest_start; /* start time of pid, tells it from a later namesake */
+	int32_t pid, launcher_pid;
+	uint32_t engine, personality;
+	uint32_t trace;
+	uint32_t reserved;
+	char name[64];
+	char command[192];
+};
+
+struct table {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t restarts; /* how many daemons came before this one */
+	uint64_t next_session;
+	int32_t keeper_pid;
+	uint32_t ephemeral;
+	struct table_session sessions[CO_LIMIT_SESSIONS];
+	struct table_call calls[CO_LIMIT_CALLS_PENDING];
+};
+
+/* A new zeroed table; *out_fd is the memfd, sealed against resizing. */
+int table_create(struct table **out, int *out_fd, struct co_err *err);
+
+/* Maps an inherited one and checks it; what is damaged is cleared, not believed. */
+int table_map(struct table **out, int fd, struct co_err *err);
+
+#endif

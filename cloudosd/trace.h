@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What --trace and `cloudosctl trace` show: one line per call, from the table.  HOST.
+ *
+ *	4711 service_register(registration={service_registration_t "web"}) = 0 <0.000182>
+ */
+#ifndef CO_TRACE_H
+#define CO_TRACE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct co_call;
+
+/* Tells everybody who listens; costs two loads when nobody does.  Notify threads. */
+void trace_call(struct co_call *call, int64_t raw, uint64_t took_ns);
+
+/* The line itself. */
+void trace_format(struct co_call *call, int64_t raw, uint64_t took_ns, char *out,
+		  size_t n);
+
+#endif

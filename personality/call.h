@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A call of a guest, as a personality's handler sees it.  HOST.  Implemented by
+ * cloudosd/call.c; the handlers in personality/NAME use it.
+ *
+ * A handler runs on a notify thread under the core lock.  It gets its arguments already
+ * copied and bounded (structs and strings are the daemon's own memory, every byte of the
+ * guest's read once), and returns a value >= 0, a negative co_status with a recorded
+ * reason (return call_fail(...)), or CO_PENDING after call_pend.  Output arguments are
+ * zeroed buffers that are copied out if the result is >= 0.
+ */
+#ifndef CO_CALL_H
+#define CO_CALL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cloudosd/service/errors.h"
+#include "cloudosd/service/host.h"
+#include "cloudosd/service/process.h"
+#include "cloudosd/service/registry.h"
+#include "lib/err.h"
+#include "store/store.h"
+
+struct co_call;
+struct co_op;
+
+/* Not a status and not a result. */
+#define CO_PENDING INT64_MIN
+
+/* The services of the domain, borrowed. */
+struct co_services {
+	const struct co_host *host;
+	struct store *store;
+	struct registry *registry;
+	struct errors *errors;
+	uint64_t domain; /* random, 62 bits, the same as long as the state folder lives */
+	/* Keeps an error for `cloudosctl errors`; what a guest reported itself is logged
+	 * too. */
+	void (*record_error)(void *ctx, const struct error_record *record,
+			     uint64_t session, bool reported);
+	void *ctx;
+};
+
+const struct co_services *call_services(struct co_call *call);
+
+uint64_t call_session(const struct co_call *call);
+int32_t call_tid(const struct co_call *call);
+const struct co_op *call_op(const struct co_call *call);
+
+/* The calling thread group, from the kernel and never from an argument. */
+const struct process_id *call_process(struct co_call *call);
+
+/* Start time of the calling thread: with the tid it names the thread. */
+uint64_t call_thread_start(struct co_call *call);
+
+/* Records why the call fails; returns status.  The first reason stays. */
+int64_t call_fail(struct co_call *call, int status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * The handler will answer later with call_reply, from anywhere under the core lock.
+ * cancel(call, arg), under the core lock, means that nobody waits any more (a signal, a
+ * dead thread, a stopping daemon): forget the call, do not reply.  Returns CO_PENDING.
+ */
+int64_t call_pend(struct co_call *call, void (*cancel)(struct co_call *call, void *arg),
+		  void *arg);
+
+/* The arguments as the handler got them, while it is pending. */
+const void *call_arguments(const struct co_call *call);
+
+/* Keeps a call for somebody who may outlive its answer.  release returns NULL. */
+struct co_call *call_retain(struct co_call *call);
+struct co_call *call_release(struct co_call *call);
+
+/* Answers a pending call once; the call may be gone when this returns. */
+void call_reply(struct co_call *call, int64_t result);
+
+/*
+ * The journal entry that makes an effect happen once even if the daemon dies: written in
+ * the transaction of the effect with the result that the call will return.
+ */
+struct store_journal call_journal(const struct co_call *call, int64_t result);
+
+/*
+ * Leaves the core lock so that the handler may talk to the kernel for longer; nothing of
+ * call_services may be touched before call_blocking_end.
+ */
+void call_blocking_begin(struct co_call *call);
+void call_blocking_end(struct co_call *call);
+
+/*
+ * Makes the call return a new descriptor of the guest for fd (taken), close-on-exec.
+ * Returns 0, to be returned by the handler, or a negative status with a reason.
+ */
+int64_t call_return_fd(struct co_call *call, int fd);
+
+/* A duplicate of the guest's descriptor; negative status with a reason. */
+int call_guest_fd(struct co_call *call, int guest_fd);
+
+/* Proof against pid reuse for code that used /proc/TID by number: 0 while the call is
+ * still waiting, CO_GONE otherwise. */
+int call_still_there(struct co_call *call);
+
+#endif

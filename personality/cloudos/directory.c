@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * opendir and readdir, which Linux lacks as calls.  HOST.  Specification: "File System
+ * Operations".
+ *
+ * The directory is opened as the guest would: from its working directory, inside its
+ * root, in its mount name space; /proc/TID/cwd and /proc/TID/root lead there.  The guest
+ * gets a real descriptor, so that everything else it does with it is Linux's.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "personality/cloudos/cloudos.h"
+
+#define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+
+static int proc_open(int32_t tid, const char *name)
+{
+	char path[64];
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/%s", tid, name);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static bool same_file(int a, int b)
+{
+	struct stat x, y;
+
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+/* -1 and errno. */
+static int open_as(int32_t tid, const char *name)
+{
+	autoclose int root = proc_open(tid, "root");
+	autoclose int start = proc_open(tid, name[0] == '/' ? "root" : "cwd");
+	autoclose int own = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct open_how how = { .flags = DIR_FLAGS };
+
+	if (root < 0 || start < 0 || own < 0)
+		return -1;
+	if (same_file(root, own))
+		return openat(start, name, DIR_FLAGS);
+	/* Another root: absolute names and links stay inside it; a relative name may not
+	 * leave the working directory, because the way up is not known to us. */
+	how.resolve = RESOLVE_NO_MAGICLINKS |
+		      (name[0] == '/' ? RESOLVE_IN_ROOT : RESOLVE_BENEATH);
+	return (int) syscall(SYS_openat2, start, name, &how, sizeof(how));
+}
+
+int64_t cloudos_sys_opendir(struct co_call *call, const struct cloudos_sys_opendir_args *a)
+{
+	int fd, errnum, gone;
+
+	call_blocking_begin(call);
+	fd = open_as(call_tid(call), a->name);
+	errnum = errno;
+	gone = call_still_there(call);
+	call_blocking_end(call);
+	if (fd < 0)
+		return call_fail(call, co_status_from_errno(errnum),
+				 "cannot open directory \"%s\": %s", a->name,
+				 strerror(errnum));
+	if (gone) { /* that was perhaps another process of the same number */
+		(void) close(fd);
+		return gone;
+	}
+	return call_return_fd(call, fd);
+}
+
+/*
+ * One entry: the kernel gives several, and the position is put back behind the first.
+ * 1: out is filled; 0: the end; -1 and errno.
+ */
+static int read_one(int fd, struct dirent *out)
+{
+	_Alignas(struct dirent) char entries[sizeof(struct dirent)];
+	const struct dirent *first = (const void *) entries;
+	long n = syscall(SYS_getdents64, fd, entries, sizeof(entries));
+
+	if (n <= 0)
+		return (int) n;
+	if (first->d_reclen < n && lseek(fd, first->d_off, SEEK_SET) < 0)
+		return -1;
+	memcpy(out, first, first->d_reclen);
+	return 1;
+}
+
+int64_t cloudos_sys_readdir(struct co_call *call, const struct cloudos_sys_readdir_args *a)
+{
+	autoclose int fd = -1;
+	int n, errnum;
+
+	call_blocking_begin(call);
+	fd = call_guest_fd(call, a->fd);
+	n = fd < 0 ? 0 : read_one(fd, a->dirp);
+	errnum = errno;
+	call_blocking_end(call);
+	if (fd < 0)
+		return fd;
+	if (n < 0)
+		return call_fail(call, co_status_from_errno(errnum),
+				 "cannot read the directory of descriptor %d: %s", a->fd,
+				 strerror(errnum));
+	return n;
+}
