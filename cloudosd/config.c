@@ -556,8 +556,8 @@ static void sample_key(FILE *to, const struct key *key, const char *indent)
 		(void) fprintf(to, "%s#%s: %s\n", indent, name, key->text);
 		break;
 	case CONFIG_NUMBER:
-		(void) fprintf(to, "%s# %s, from %u to %u.\n%s#%s: %u\n", indent,
-			       key->unit, key->min, key->max, indent, name,
+		(void) fprintf(to, "%s# From %u to %u %s.\n%s#%s: %u\n", indent,
+			       key->min, key->max, key->unit, indent, name,
 			       key->number);
 		break;
 	case CONFIG_WORD:
