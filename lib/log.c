@@ -54,7 +54,8 @@ const char *co_log_subsystem_name(enum co_log_subsystem subsystem)
 
 /* ---- one line ---- */
 
-static void write_line(const char *line, size_t n)
+/* lost: how many lines before this one it tells about. */
+static void write_line(const char *line, size_t n, uint64_t lost)
 {
 	int fd = atomic_load(&logger.fd);
 	ssize_t done;
@@ -63,7 +64,7 @@ static void write_line(const char *line, size_t n)
 		done = write(fd, line, n);
 	while (done < 0 && errno == EINTR);
 	if (done != (ssize_t) n)
-		atomic_fetch_add(&logger.lost, 1);
+		atomic_fetch_add(&logger.lost, lost + 1);
 }
 
 static size_t put(char *to, size_t size, size_t at, const char *format, ...)
@@ -119,7 +120,7 @@ static void emit(struct co_log_line *entry, uint32_t suppressed)
 	if (lost)
 		at = put(line, sizeof(line), at, " lost=%" PRIu64, lost);
 	at = put(line, sizeof(line), at, " message=\"%s\"\n", entry->message);
-	write_line(line, at);
+	write_line(line, at, lost);
 	if (logger.sink && !in_sink) {
 		in_sink = true;
 		logger.sink(logger.sink_ctx, entry);

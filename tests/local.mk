@@ -4,3 +4,28 @@ include tests/table/abi.mk
 include tests/table/local.mk
 include tests/transparency/local.mk
 include tests/packaging/local.mk
+# A fragment per folder, one include line each, sorted.  README.md says how to add a test.
+#
+# What fragments may use:
+#	CO_TEST_CFLAGS   NAME_CFLAGS of a unit test: warnings, banned functions, libcheck
+#	CO_TEST_LIBS     end of its NAME_LDADD
+TEST_EXTENSIONS = .sh
+SH_LOG_COMPILER = $(SHELL)
+AM_TESTS_ENVIRONMENT = \
+	CO_SANITIZERS='$(SANITIZERS)'; export CO_SANITIZERS; \
+	CC='$(CC)'; export CC; \
+	srcdir='$(srcdir)'; export srcdir; \
+	builddir='$(abs_builddir)'; export builddir;
+
+CO_TEST_CFLAGS = $(AM_CFLAGS) $(CO_BANNED) $(CHECK_CFLAGS)
+CO_TEST_LIBS = libco.a $(CHECK_LIBS)
+
+EXTRA_DIST += %D%/README.md %D%/run.h
+
+# Rewrites what is committed and can be printed by a program; `make check` compares it.
+.PHONY: update-documents
+update-documents:
+
+include %D%/fuzz/local.mk
+include %D%/unit/base.mk
+include %D%/wire/local.mk

@@ -1,0 +1,52 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Builds the fuzz targets with clang's libFuzzer and the address and undefined sanitizers
+# and runs each for CO_FUZZ_SECONDS (20).  Run by `make check-fuzz` in the build folder.
+# Finds are kept in fuzz-work/NAME, a crashing input is named by libFuzzer.
+set -eu
+
+seconds=${CO_FUZZ_SECONDS:-20}
+clang=${CLANG:-clang}
+work=fuzz-work
+mkdir -p $work
+printf '#include <stddef.h>\n#include <stdint.h>\nint LLVMFuzzerTestOneInput(const uint8_t *d, size_t n);\nint LLVMFuzzerTestOneInput(const uint8_t *d, size_t n)\n{\n\treturn d && n ? 0 : 0;\n}\n' >$work/probe.c
+if ! $clang -fsanitize=fuzzer,address,undefined $work/probe.c -o $work/probe >$work/probe.log 2>&1
+then
+	echo "SKIP: $clang with -fsanitize=fuzzer is missing: apt install clang libclang-rt-dev" >&2
+	if [ "${CO_STRICT:-}" = 1 ]; then
+		exit 1
+	fi
+	exit 77
+fi
+
+# fuzz NAME SOURCE...: builds NAME from its sources and runs it
+fuzz() {
+	name=$1
+	shift
+	sources=
+	for source in "$@"; do
+		sources="$sources $srcdir/$source"
+	done
+	# shellcheck disable=SC2086 # flags and sources are lists
+	$clang -std=gnu17 -D_GNU_SOURCE -g -O1 -pthread -I"$srcdir/include" -I"$srcdir" \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		"$srcdir/tests/fuzz/fuzz_$name.c" $sources ${LIBS:-} -o "$work/fuzz-$name"
+	mkdir -p "$work/$name"
+	echo "fuzz-$name: $seconds seconds"
+	"$work/fuzz-$name" -max_total_time="$seconds" -timeout=10 -max_len=70000 \
+		-dict="$srcdir/tests/fuzz/corpus/$name.dict" -print_final_stats=1 \
+		-artifact_prefix="$work/$name-" "$work/$name" \
+		"$srcdir/tests/fuzz/corpus/$name" >"$work/$name.log" 2>&1 || {
+		tail -n 40 "$work/$name.log"
+		echo "FAIL: fuzz-$name; the input is in $(pwd)/$work, to repeat: $work/fuzz-$name FILE"
+		exit 1
+	}
+	grep -E 'number_of_executed_units|average_exec_per_sec|^Done|cov:' "$work/$name.log" | tail -n 4
+}
+
+base="lib/err.c lib/escape.c"
+# shellcheck disable=SC2086 # a list
+fuzz wire lib/wire.c $base
+# shellcheck disable=SC2086 # a list
+LIBS=${YAML_LIBS:--lyaml} fuzz config cloudosd/config.c lib/log.c $base
+echo "check-fuzz: no failures"

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+# Targets run their seeds and some mutations in `make check`; `make check-fuzz` runs each
+# under libFuzzer.
+check_PROGRAMS += fuzz-wire-run fuzz-config-run
+TESTS += %D%/run.sh
+dist_noinst_SCRIPTS += %D%/run.sh %D%/libfuzzer.sh
+EXTRA_DIST += %D%/corpus
+CLEANFILES += fuzz-failure.bin
+
+fuzz_wire_run_SOURCES = %D%/fuzz_wire.c %D%/driver.c %D%/target.h
+fuzz_wire_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_wire_run_LDADD = libco.a
+
+fuzz_config_run_SOURCES = %D%/fuzz_config.c %D%/driver.c %D%/target.h \
+	cloudosd/config.def cloudosd/config.h cloudosd/config.c
+fuzz_config_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_config_run_LDADD = libco.a $(YAML_LIBS)
+
+.PHONY: check-fuzz
+check-fuzz:
+	@srcdir='$(srcdir)' YAML_LIBS='$(YAML_LIBS)' $(SHELL) $(srcdir)/%D%/libfuzzer.sh; \
+	rc=$$?; test $$rc -eq 77 || exit $$rc
+clean-local: clean-fuzz
+clean-fuzz:
+	rm -rf fuzz-work
+.PHONY: clean-fuzz

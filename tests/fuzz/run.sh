@@ -1,0 +1,10 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The seeds of every fuzz target and a fixed number of mutations, without libFuzzer.
+set -eu
+
+corpus=$srcdir/tests/fuzz/corpus
+for target in wire config; do
+	printf '%s: ' "$target"
+	./fuzz-$target-run "$corpus/$target" "$corpus/$target.dict" "${CO_FUZZ_COUNT:-30000}"
+done

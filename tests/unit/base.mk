@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+# Units of lib/ and of the configuration.
+co_base_units = unit-err unit-escape unit-fault unit-log unit-config
+check_PROGRAMS += $(co_base_units)
+TESTS += $(co_base_units) %D%/banned.sh %D%/fault-points.sh
+dist_noinst_SCRIPTS += %D%/banned.sh %D%/fault-points.sh
+
+unit_err_SOURCES = %D%/err.c
+unit_err_CFLAGS = $(CO_TEST_CFLAGS)
+unit_err_LDADD = $(CO_TEST_LIBS)
+
+unit_escape_SOURCES = %D%/escape.c
+unit_escape_CFLAGS = $(CO_TEST_CFLAGS)
+unit_escape_LDADD = $(CO_TEST_LIBS)
+
+unit_fault_SOURCES = %D%/fault.c
+unit_fault_CFLAGS = $(CO_TEST_CFLAGS)
+unit_fault_LDADD = $(CO_TEST_LIBS)
+
+unit_log_SOURCES = %D%/log.c
+unit_log_CFLAGS = $(CO_TEST_CFLAGS)
+unit_log_LDADD = $(CO_TEST_LIBS)
+
+unit_config_SOURCES = %D%/config.c \
+	cloudosd/config.def cloudosd/config.h cloudosd/config.c
+unit_config_CFLAGS = $(CO_TEST_CFLAGS)
+unit_config_LDADD = $(YAML_LIBS) $(CO_TEST_LIBS)
+
+EXTRA_DIST += packaging/cloudosd.yaml
