@@ -5,3 +5,26 @@ libcocli_a_SOURCES = \
 	%D%/client.h %D%/client.c \
 	%D%/probe.h %D%/probe.c %D%/probe_engine.c \
 	%D%/start.h %D%/start.c
+EXTRA_DIST += %D%/README.md
+
+# cloudosctl
+bin_PROGRAMS += cloudosctl
+cloudosctl_SOURCES = \
+	%D%/ctl.h %D%/cloudosctl.c \
+	%D%/commands.def %D%/commands.c \
+	%D%/options.c %D%/help.c %D%/completion.c %D%/talk.c \
+	%D%/print.h %D%/print.c \
+	%D%/cmd_about.c %D%/cmd_daemon.c %D%/cmd_doctor.c %D%/cmd_personality.c \
+	%D%/cmd_service.c %D%/cmd_session.c %D%/cmd_store.c
+cloudosctl_LDADD = libcocli.a libpersonality.a libco.a -ldl
+
+# Its completions and its manual page come out of commands.def.
+bashcompletiondir = $(datadir)/bash-completion/completions
+zshcompletiondir = $(datadir)/zsh/site-functions
+nodist_bashcompletion_DATA = completions/cloudosctl
+nodist_zshcompletion_DATA = completions/_cloudosctl
+CLEANFILES += $(nodist_bashcompletion_DATA) $(nodist_zshcompletion_DATA)
+completions/cloudosctl: cloudosctl$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) completions && ./cloudosctl completion bash >$@.new && mv $@.new $@
+completions/_cloudosctl: cloudosctl$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) completions && ./cloudosctl completion zsh >$@.new && mv $@.new $@

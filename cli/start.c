@@ -133,11 +133,7 @@ static bool failed(struct start *s)
 	return ended(s) && !(WIFEXITED(s->status) && WEXITSTATUS(s->status) == 0);
 }
 
-/*
- * Does anybody hold the lock of the folder?  Asked of /proc/locks, because trying to
- * take it could make a keeper fail that is just starting.
- */
-static bool lock_is_held(const struct co_paths *paths)
+bool co_start_lock_held(const struct co_paths *paths)
 {
 	autofclose FILE *f = NULL;
 	char line[256], want[64];
@@ -204,7 +200,7 @@ static int wait_hello(struct start *s, const char *program, struct co_client **o
 
 	for (;;) {
 		/* in this order: a keeper that fails behind the look has not been asked */
-		bool over = failed(s) && !lock_is_held(s->paths);
+		bool over = failed(s) && !co_start_lock_held(s->paths);
 
 		rc = co_client_open(s->paths, program, out, err);
 		if (rc != CO_GONE && rc != CO_TIMED_OUT)

@@ -25,4 +25,10 @@ int co_start_daemon(const struct co_paths *paths, const char *const *arguments,
 int co_start_or_open(const struct co_paths *paths, const char *program,
 		     struct co_client **out, struct co_err *err);
 
+/*
+ * Does anybody hold the lock of the folder?  Asked of /proc/locks, because trying to
+ * take it could make a keeper fail that is just starting.
+ */
+bool co_start_lock_held(const struct co_paths *paths);
+
 #endif

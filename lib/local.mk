@@ -12,6 +12,8 @@ libco_a_SOURCES = \
 	%D%/escape.h %D%/escape.c \
 	%D%/fault.def %D%/fault.h %D%/fault.c \
 	%D%/log.def %D%/log.h %D%/log.c \
+	%D%/json.h %D%/json.c \
 	%D%/paths.h %D%/paths.c \
+	%D%/utf8.h %D%/utf8.c \
 	%D%/wire.h %D%/wire.c
 EXTRA_DIST += %D%/README.md
