@@ -29,3 +29,4 @@ update-documents:
 include %D%/fuzz/local.mk
 include %D%/unit/base.mk
 include %D%/wire/local.mk
+include tests/unit/service.mk

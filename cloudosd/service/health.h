@@ -57,15 +57,20 @@ void health_configure(struct health *health, const struct health_options *option
 struct health_check;
 
 /*
- * Checks at once and then at every interval.  `changed` runs when the state changes, for
- * the first time with the first result; reason is a sentence.  It never runs before
- * health_check_new has returned and may free the check.  "" is refused.  CO_UNSUPPORTED
- * for https when libcurl cannot be loaded: the sentence names the package.
+ * A check that does not run yet.  `changed` will run when the state changes, for the first
+ * time with the first result; reason is a sentence.  It may free the check.  "" is refused.
+ * CO_UNSUPPORTED for https when libcurl cannot be loaded: the sentence names the package.
  */
 int health_check_new(struct health *health, const char *check,
 		     void (*changed)(void *arg, enum health_state state,
 				     const char *reason),
 		     void *arg, struct health_check **out, struct co_err *err);
+
+/* Another argument for `changed`; before the start only. */
+void health_check_aim(struct health_check *check, void *arg);
+
+/* Checks at once and then at every interval.  `changed` does not run inside. */
+void health_check_start(struct health_check *check);
 
 /* `changed` does not run any more.  NULL is allowed; returns NULL. */
 struct health_check *health_check_free(struct health_check *check);

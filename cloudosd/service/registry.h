@@ -62,7 +62,8 @@ typedef void registry_done(void *arg, int status, const char *reason);
 
 /*
  * Start-up: takes over what is stored under /svc/ as far as its process still lives,
- * deletes the rest, and damaged values too (each with a REGISTRY_TROUBLE event).  Health
+ * deletes the rest, and damaged values too (each with a REGISTRY_TROUBLE event).  What
+ * cannot be looked at for want of memory or descriptors is left alone and reported.  Health
  * starts as checking, ttls start anew.  Before `done` nobody may register or discover.
  * Returns 0 or what store_list answers; then done is not called.
  */
@@ -81,7 +82,7 @@ int registry_register(struct registry *reg, const struct service_spec *spec,
 		      void *arg, struct co_err *err);
 
 /* Removes the instance (name, owner) after the commit; if that fails it stays.  Returns
- * as registry_register, and CO_NOT_FOUND. */
+ * as registry_register; CO_NOT_FOUND, CO_INVALID. */
 int registry_deregister(struct registry *reg, const char *name,
 			const struct process_id *owner,
 			const struct store_journal *journal, registry_done *done,
@@ -123,7 +124,7 @@ typedef void registry_health_done(void *arg, int status, bool healthy,
  * A service is healthy when one instance is.  Returns 0: *out_healthy is the answer.
  * REGISTRY_WAITING: no instance is healthy and at least one is still being checked for the
  * first time; `done` runs once, when one is healthy or none is checking any more.
- * CO_NOT_FOUND, CO_NO_MEMORY with a sentence.
+ * CO_NOT_FOUND, CO_INVALID, CO_NO_MEMORY with a sentence.
  */
 int registry_health(struct registry *reg, const char *name, bool *out_healthy,
 		    struct registry_wait **out_wait, registry_health_done *done,

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+noinst_LIBRARIES += libservice.a
+libservice_a_SOURCES = \
+	%D%/host.h \
+	%D%/errors.h %D%/errors.c \
+	%D%/health.h %D%/health.c \
+	%D%/https.h %D%/https.c \
+	%D%/instance.h %D%/instance.c \
+	%D%/probe.h %D%/probe.c \
+	%D%/process.h %D%/process.c \
+	%D%/query.c \
+	%D%/registry.h %D%/registry.c \
+	%D%/spec.h %D%/spec.c \
+	%D%/target.h %D%/target.c
+EXTRA_DIST += %D%/README.md

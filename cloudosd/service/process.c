@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/* Who a process is, from /proc and pidfds.  HOST. */
+#include "cloudosd/service/process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/nsfs.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+
+/* The kernel nests pid name spaces at most 32 deep (MAX_PID_NS_LEVEL). */
+#define DEPTH_MAX 33
+
+/* Reads a whole small file; -1 with errno.  The result is terminated. */
+static ssize_t read_small(const char *path, char *out, size_t size)
+{
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t have = 0;
+
+	if (fd < 0)
+		return -1;
+	while (have < size - 1) {
+		ssize_t n = read(fd, out + have, size - 1 - have);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		have += (size_t) n;
+	}
+	out[have] = 0;
+	return (ssize_t) have;
+}
+
+static uint64_t boot_id;
+
+static void read_boot_id(void)
+{
+	char text[64];
+	uint64_t value = 0;
+	int digits = 0;
+
+	if (read_small("/proc/sys/kernel/random/boot_id", text, sizeof(text)) < 0)
+		text[0] = 0; /* without /proc no process can be identified anyway */
+	for (const char *p = text; *p && digits < 16; p++) {
+		int c = *p;
+		int digit = c >= '0' && c <= '9'   ? c - '0'
+			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+						   : -1;
+
+		if (digit >= 0) {
+			value = value << 4 | (uint64_t) digit;
+			digits++;
+		}
+	}
+	boot_id = value ? value : 1;
+}
+
+uint64_t process_boot(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	(void) pthread_once(&once, read_boot_id); /* cannot fail with a valid once */
+	return boot_id;
+}
+
+/* Field 22 of a stat file.  The name in field 2 may hold anything, so count from the
+ * last ')'. */
+static int start_time_of(const char *path, uint64_t *out)
+{
+	char text[1024];
+	const char *p;
+	char *end;
+
+	if (read_small(path, text, sizeof(text)) < 0)
+		return co_status_from_errno(errno); /* ENOENT, ESRCH: not found */
+	p = strrchr(text, ')');
+	for (int field = 2; p && field < 22; field++) {
+		p = strchr(p, ' ');
+		if (p)
+			p++;
+	}
+	if (!p)
+		return CO_NOT_FOUND;
+	errno = 0;
+	*out = strtoull(p, &end, 10);
+	return end == p || errno ? CO_NOT_FOUND : 0;
+}
+
+struct status {
+	int32_t tgid;
+	int32_t nspid
+		[DEPTH_MAX]; /* of the thread; as seen by /proc first, innermost last */
+	int32_t nstgid[DEPTH_MAX];
+	size_t depth;
+};
+
+/* The numbers behind "Name:\t"; returns how many. */
+static size_t numbers_of(const char *text, const char *name, int32_t *out, size_t max)
+{
+	const char *p = strstr(text, name);
+	size_t n = 0;
+
+	if (!p)
+		return 0;
+	p += strlen(name);
+	while (n < max) {
+		char *end;
+		long value;
+
+		while (*p == ' ' || *p == '\t')
+			p++;
+		if (*p < '0' || *p > '9')
+			break;
+		value = strtol(p, &end, 10);
+		if (value > INT32_MAX)
+			break;
+		out[n++] = (int32_t) value;
+		p = end;
+	}
+	return n;
+}
+
+/* The name comes first in the file; the kernel escapes newlines in it, so that no
+ * process can write a line of its own. */
+static int read_status(int32_t tid, struct status *out)
+{
+	char path[64], text[8192];
+	int32_t tgid = 0;
+	size_t depth;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	if (tid <= 0 || read_small(path, text, sizeof(text)) < 0)
+		return CO_NOT_FOUND;
+	if (numbers_of(text, "\nTgid:", &tgid, 1) != 1)
+		return CO_NOT_FOUND;
+	depth = numbers_of(text, "\nNSpid:", out->nspid, DEPTH_MAX);
+	if (depth == 0 ||
+	    numbers_of(text, "\nNStgid:", out->nstgid, DEPTH_MAX) != depth)
+		return CO_NOT_FOUND;
+	out->tgid = tgid;
+	out->depth = depth;
+	return 0;
+}
+
+int process_of_thread(int32_t tid, int32_t *out_pid)
+{
+	struct status status;
+	int r = read_status(tid, &status);
+
+	if (r == 0)
+		*out_pid = status.tgid;
+	return r;
+}
+
+int process_thread_start(int32_t tid, uint64_t *out_start_time)
+{
+	char path[64];
+
+	if (tid <= 0)
+		return CO_NOT_FOUND;
+	/* /proc/TID/stat is the thread group's if TID is a leader; this is the thread's. */
+	(void) snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", tid, tid);
+	return start_time_of(path, out_start_time);
+}
+
+static int process_start(int32_t pid, uint64_t *out)
+{
+	char path[64];
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	return start_time_of(path, out);
+}
+
+int process_read(int32_t pid, struct process_id *out, struct co_err *err)
+{
+	struct process_id id = { .boot = process_boot() };
+
+	if (pid <= 0 || process_of_thread(pid, &id.pid) < 0 ||
+	    process_start(id.pid, &id.start_time) < 0)
+		return co_fail(err, CO_NOT_FOUND, "there is no process %d", pid);
+	*out = id;
+	return 0;
+}
+
+bool process_same(const struct process_id *a, const struct process_id *b)
+{
+	return a->pid == b->pid && a->start_time == b->start_time && a->boot == b->boot;
+}
+
+int process_open(const struct process_id *id, int *out_pidfd, struct co_err *err)
+{
+	autoclose int fd = -1;
+	struct pollfd ended;
+	uint64_t start;
+	int r;
+
+	if (id->pid <= 0 || id->boot != process_boot())
+		return co_fail(err, CO_GONE, "process %d was of an earlier boot",
+			       id->pid);
+	fd = (int) syscall(SYS_pidfd_open, id->pid, 0);
+	if (fd < 0 && (errno == ESRCH || errno == EINVAL))
+		return co_fail(err, CO_GONE, "process %d has ended", id->pid);
+	if (fd < 0)
+		return co_fail_errno(err, errno, "process %d cannot be watched",
+				     id->pid);
+
+	/* Only now: the descriptor holds the pid, so what /proc says is of the same one
+	 * unless it has ended, and that the descriptor tells. */
+	r = process_start(id->pid, &start);
+	if (r < 0 && r != CO_NOT_FOUND)
+		return co_fail(err, r, "process %d cannot be looked at: %s", id->pid,
+			       co_status_text(r));
+	if (r < 0)
+		return co_fail(err, CO_GONE, "process %d has ended", id->pid);
+	if (start != id->start_time)
+		return co_fail(err, CO_GONE,
+			       "process %d has ended and its number is in use again",
+			       id->pid);
+	ended = (struct pollfd){ .fd = fd, .events = POLLIN };
+	if (poll(&ended, 1, 0) != 0)
+		return co_fail(err, CO_GONE, "process %d has ended", id->pid);
+	*out_pidfd = take_fd(fd);
+	return 0;
+}
+
+bool process_is_alive(const struct process_id *id)
+{
+	autoclose int fd = -1;
+
+	return process_open(id, &fd, NULL) == 0;
+}
+
+/* ---- pid name spaces ---- */
+
+/* Whether the name space `up` levels above that of `inner` is the one of `outer`.  The
+ * walk ends with EPERM where it would leave this program's own. */
+static bool is_ancestor_space(int32_t inner, size_t up, int32_t outer)
+{
+	char path[64];
+	struct stat a, b;
+	autoclose int fd = -1;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/ns/pid", outer);
+	if (stat(path, &b) < 0)
+		return false;
+	(void) snprintf(path, sizeof(path), "/proc/%d/ns/pid", inner);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && up > 0) {
+		int parent = ioctl(fd, NS_GET_PARENT);
+
+		(void) close(fd); /* a name space descriptor has nothing to flush */
+		fd = parent;
+		up--;
+	}
+	return fd >= 0 && fstat(fd, &a) == 0 && a.st_ino == b.st_ino &&
+	       a.st_dev == b.st_dev;
+}
+
+/* Whether a task lives in the viewer's name space or below it. */
+static bool is_seen(const struct status *task, int32_t tid, const struct status *viewer,
+		    int32_t viewer_tid)
+{
+	if (viewer->depth == 1) /* this program's own: it sees whatever /proc shows */
+		return true;
+	if (task->depth < viewer->depth)
+		return false;
+	if (task->tgid == viewer->tgid)
+		return true;
+	return is_ancestor_space(tid, task->depth - viewer->depth, viewer_tid);
+}
+
+int process_pid_seen_by(int32_t host_pid, int32_t viewer_tid, uint32_t *out)
+{
+	struct status task, viewer;
+
+	if (read_status(host_pid, &task) < 0 || read_status(viewer_tid, &viewer) < 0)
+		return CO_NOT_FOUND;
+	if (!is_seen(&task, host_pid, &viewer, viewer_tid))
+		return PROCESS_NOT_VISIBLE;
+	*out = (uint32_t) task.nspid[viewer.depth - 1];
+	return 0;
+}
+
+/* Looks for the process that has that pid at the viewer's depth. */
+static int find_pid(const struct status *viewer, int32_t viewer_tid, int32_t pid,
+		    int32_t *out)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	int r = PROCESS_NOT_VISIBLE;
+
+	if (!dir)
+		return CO_NOT_FOUND;
+	while (r != 0 && (entry = readdir(dir))) {
+		struct status task;
+		char *end;
+		long number = strtol(entry->d_name, &end, 10);
+
+		if (*end || number <= 0 || number > INT32_MAX)
+			continue;
+		if (read_status((int32_t) number, &task) < 0 ||
+		    task.depth < viewer->depth ||
+		    task.nstgid[viewer->depth - 1] != pid ||
+		    !is_seen(&task, (int32_t) number, viewer, viewer_tid))
+			continue;
+		*out = task.tgid;
+		r = 0;
+	}
+	(void) closedir(dir); /* was only read */
+	return r;
+}
+
+int process_pid_from(int32_t viewer_tid, int32_t pid, int32_t *out_host_pid)
+{
+	struct status viewer, task;
+
+	if (read_status(viewer_tid, &viewer) < 0)
+		return CO_NOT_FOUND;
+	if (pid <= 0)
+		return PROCESS_NOT_VISIBLE;
+	if (viewer.nstgid[viewer.depth - 1] == pid) {
+		*out_host_pid = viewer.tgid;
+		return 0;
+	}
+	if (viewer.depth > 1)
+		return find_pid(&viewer, viewer_tid, pid, out_host_pid);
+	if (read_status(pid, &task) < 0 || task.tgid != pid)
+		return PROCESS_NOT_VISIBLE;
+	*out_host_pid = pid;
+	return 0;
+}

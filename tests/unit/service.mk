@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+# The services of cloudosd, on a fake host and a fake store.
+SERVICE_TESTS = %D%/errors %D%/health %D%/process
+SERVICE_TEST_LIBS = libservice.a libco.a $(CHECK_LIBS) -ldl
+SERVICE_FAKES = \
+	%D%/fake_host.h %D%/fake_host.c \
+	%D%/fake_store.h %D%/fake_store.c
+
+if HAVE_CHECK
+check_PROGRAMS += $(SERVICE_TESTS)
+TESTS += $(SERVICE_TESTS)
+endif
+
+%C%_errors_SOURCES = %D%/errors.c
+%C%_errors_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_errors_LDADD = $(SERVICE_TEST_LIBS)
+
+%C%_health_SOURCES = %D%/health.c %D%/loopback.h %D%/loopback.c $(SERVICE_FAKES)
+%C%_health_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_health_LDADD = $(SERVICE_TEST_LIBS)
+
+%C%_process_SOURCES = %D%/process.c
+%C%_process_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_process_LDADD = $(SERVICE_TEST_LIBS)
