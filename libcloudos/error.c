@@ -10,7 +10,11 @@
 
 int cloudos_report_error(const error_info_t *error)
 {
-	return (int) CALL(report_error, ARG(error));
+	int result = (int) CALL(report_error, ARG(error));
+
+	if (result >= 0)
+		cloudos__forget_failure(); /* the reported one is newer */
+	return result;
 }
 
 int cloudos_get_last_error(error_info_t *error)
