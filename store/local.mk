@@ -1,1 +1,36 @@
 # SPDX-License-Identifier: MIT
+noinst_LIBRARIES += libstore.a
+libstore_a_SOURCES = \
+	%D%/store.h %D%/internal.h %D%/statements.def \
+	%D%/arena.c \
+	%D%/journal.c \
+	%D%/lease.c \
+	%D%/open.c \
+	%D%/request.c \
+	%D%/schema.c \
+	%D%/space.c \
+	%D%/sql.c \
+	%D%/telemetry.c \
+	%D%/txn.c \
+	%D%/watch.c \
+	%D%/writer.c
+nodist_libstore_a_SOURCES = %D%/migrations.c
+
+# The newest migration of a database is its schema number; order matters.
+STORE_SCHEMA = \
+	%D%/schema/state-0001-init.sql \
+	%D%/schema/telemetry-0001-init.sql
+
+%D%/migrations.c: %D%/embed.awk $(STORE_SCHEMA)
+	$(AM_V_GEN)$(MKDIR_P) %D% && set -e; files=; \
+	for f in $(STORE_SCHEMA); do \
+		if test -f "$$f"; then files="$$files $$f"; \
+		else files="$$files $(srcdir)/$$f"; fi; done; \
+	if test -f %D%/embed.awk; then script=%D%/embed.awk; \
+	else script=$(srcdir)/%D%/embed.awk; fi; \
+	LC_ALL=C $(AWK) -f $$script $$files > $@.new && mv $@.new $@
+
+EXTRA_DIST += %D%/README.md %D%/embed.awk $(STORE_SCHEMA)
+CLEANFILES += %D%/migrations.c
+# What links libstore.a: $(STORE_LIBS), after libstore.a and before libco.a's users' own.
+STORE_LIBS = libstore.a libco.a $(SQLITE_LIBS)

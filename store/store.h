@@ -10,7 +10,8 @@
  * Threads: every function may be called from any thread, never blocks on the disk, and
  * answers through a callback that runs on the store's own thread (options->deliver may
  * move it elsewhere).  Callbacks of one store run one at a time, in commit order.  Data
- * handed to a callback is valid until it returns.  A callback may call the store again.
+ * handed to a callback is valid until it returns.  A callback may call the store again,
+ * but not store_close.  The events of a change are told before its `done`.
  * Requests are copied before a function returns; nothing of the caller's is kept.
  *
  * "Committed" means on the disk: fdatasync has returned.
@@ -30,9 +31,11 @@ struct store_options {
 	const char *folder;   /* must exist; state.db and telemetry.db go there */
 	const char *vfs;      /* SQLite VFS; NULL is "unix-excl".  For fault tests */
 	bool volatile_;       /* --ephemeral: no fsync at all */
-	uint64_t (*now_ms)(void *ctx); /* monotonic; NULL is CLOCK_MONOTONIC.  For lease tests */
+	/* Monotonic; NULL is CLOCK_MONOTONIC.  For lease tests: looked at with each request. */
+	uint64_t (*now_ms)(void *ctx);
 	void *ctx;
-	/* Runs callback(arg) somewhere else, in order; NULL: on the store's thread. */
+	/* Runs callback(arg) somewhere else, in order; NULL: on the store's threads.  What
+	 * was handed over before store_close returned may still run after it. */
 	void (*deliver)(void *ctx, void (*callback)(void *arg), void *arg);
 };
 
@@ -120,7 +123,8 @@ struct store_op_result {
 };
 
 struct store_result {
-	int status;          /* 0; CO_NO_SPACE, CO_TOO_BIG, CO_NOT_FOUND, CO_IO, CO_GONE */
+	int status;          /* 0; CO_NO_SPACE, CO_TOO_BIG, CO_NOT_FOUND, CO_TABLE_FULL,
+			      * CO_CORRUPT, CO_NO_MEMORY, CO_IO, CO_GONE */
 	const char *reason;  /* a sentence if status < 0, otherwise "" */
 	bool succeeded;      /* the comparisons held */
 	uint64_t rev;        /* of this change, or the current one if nothing changed */
@@ -158,8 +162,8 @@ typedef void store_list_done(void *arg, const struct store_list *list);
 
 /*
  * Keys that begin with prefix and sort behind `after` (NULL: from the start), at most
- * limit (0: 1000), as of revision rev (0: now).  A revision older than the compacted one
- * answers CO_GONE.
+ * limit (0: 1000; CO_LIMIT_STORE_LIST), as of revision rev (0: now).  A revision older
+ * than the compacted one answers CO_GONE, one in the future CO_INVALID.
  */
 int store_list(struct store *s, const char *prefix, const char *after, size_t limit,
 	       uint64_t rev, store_list_done *done, void *arg);
@@ -182,7 +186,9 @@ enum store_event_kind {
 	STORE_EVENT_PUT,
 	STORE_EVENT_DELETE,
 	STORE_EVENT_RESYNC /* history from the revision asked for is compacted or the
-			    * watcher was too slow: list again, prune, go on from rev + 1 */
+			    * watcher was too slow: list again and prune what is not there.
+			    * The watch goes on behind `rev`; events up to the revision of
+			    * the list are known by then */
 };
 
 struct store_event {
@@ -202,7 +208,8 @@ typedef void store_watch_event(void *arg, const struct store_event *events, size
 int store_watch(struct store *s, struct store_watch **out, const char *prefix,
 		uint64_t from_rev, store_watch_event *event, void *arg);
 
-/* No event is delivered after it returned, except to itself.  Returns NULL. */
+/* No event is delivered after it returned, except to itself.  Returns NULL.  May be called
+ * after store_close, which tells watches nothing more. */
 struct store_watch *store_unwatch(struct store_watch *watch);
 
 /* ---- maintenance ---- */
@@ -220,6 +227,7 @@ struct store_status {
 	uint32_t schema, telemetry_schema;
 	uint64_t revision, compacted, keys, leases;
 	uint64_t bytes, telemetry_bytes;
+	uint64_t telemetry_dropped; /* rows that the queue or the disk had no room for */
 	uint64_t commits, requests; /* requests / commits is what grouping was worth */
 };
 
