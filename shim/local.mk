@@ -32,4 +32,5 @@ guest-flags: Makefile
 	echo "GUEST_FLAGS='$(CO_GUEST_FLAGS) $(CO_GUEST_OPTIMISE)'"; \
 	echo "GUEST_SOURCES='$(filter %.c,$(libshim_a_SOURCES))'"; \
 	echo "SANITIZERS='$(SANITIZERS)'"; } >$@
+noinst_DATA += guest-flags
 CLEANFILES += guest-flags
