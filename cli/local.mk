@@ -28,3 +28,15 @@ completions/cloudosctl: cloudosctl$(EXEEXT)
 	$(AM_V_GEN)$(MKDIR_P) completions && ./cloudosctl completion bash >$@.new && mv $@.new $@
 completions/_cloudosctl: cloudosctl$(EXEEXT)
 	$(AM_V_GEN)$(MKDIR_P) completions && ./cloudosctl completion zsh >$@.new && mv $@.new $@
+
+# cloudos-exec
+bin_PROGRAMS += cloudos-exec
+cloudos_exec_SOURCES = \
+	%D%/cloudos-exec.c \
+	%D%/channel.h %D%/channel.c \
+	%D%/classify.h %D%/classify.c \
+	%D%/filter.h %D%/filter.c \
+	%D%/launch.h %D%/launch.c \
+	%D%/ptrace.h %D%/ptrace.c
+cloudos_exec_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+cloudos_exec_LDADD = libcocli.a libpersonality.a libco.a $(SECCOMP_LIBS)

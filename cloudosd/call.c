@@ -84,7 +84,8 @@ static int identify(struct co_call *call)
 {
 	int32_t pid;
 
-	if (process_of_thread(call->tid, &pid) || process_read(pid, &call->process, NULL))
+	if (process_of_thread(call->tid, &pid) ||
+	    process_read(pid, &call->process, NULL))
 		return CO_GONE;
 	return 0;
 }
@@ -98,7 +99,8 @@ static int prepare(struct co_call *call)
 	if (call->op->nargs) {
 		r = marshal_in(call);
 		if (!r && call->session->listener >= 0)
-			r = notify_still_there(call); /* the copy was of the right process */
+			r = notify_still_there(
+				call); /* the copy was of the right process */
 	}
 	return r;
 }
@@ -109,8 +111,8 @@ static bool journalled(struct co_call *call)
 	struct session *s = call->session;
 	uint32_t slot = (uint32_t) (call->slot - s->daemon->table->calls);
 
-	return call->taken_over && store_journal_find(s->daemon->store, slot, s->id, call->id,
-						 &call->result) == 1;
+	return call->taken_over && store_journal_find(s->daemon->store, slot, s->id,
+						      call->id, &call->result) == 1;
 }
 
 void call_run(struct co_call *call)
@@ -193,8 +195,8 @@ static int64_t raw_result(struct co_call *call)
 	(void) call_thread_start(call);
 	core_lock();
 	s->host->failed(call, (int) call->result,
-			call->reason[0] ? call->reason :
-					  co_status_text((int) call->result));
+			call->reason[0] ? call->reason
+					: co_status_text((int) call->result));
 	core_unlock();
 	return s->host->raw_error((int) call->result);
 }
@@ -267,7 +269,8 @@ const struct process_id *call_process(struct co_call *call)
 uint64_t call_thread_start(struct co_call *call)
 {
 	if (!call->thread_start)
-		(void) process_thread_start(call->tid, &call->thread_start); /* 0: dead */
+		(void) process_thread_start(call->tid,
+					    &call->thread_start); /* 0: dead */
 	return call->thread_start;
 }
 
@@ -347,10 +350,11 @@ int64_t call_return_fd(struct co_call *call, int fd)
 {
 	if (call->session->listener < 0) {
 		(void) close(fd);
-		return call_fail(call, CO_UNSUPPORTED,
-				 "%s returns a descriptor, which the ptrace engine cannot "
-				 "give to a program",
-				 call->op->name);
+		return call_fail(
+			call, CO_UNSUPPORTED,
+			"%s returns a descriptor, which the ptrace engine cannot "
+			"give to a program",
+			call->op->name);
 	}
 	call->return_fd = fd;
 	return 0;
@@ -368,18 +372,20 @@ int call_guest_fd(struct co_call *call, int guest_fd)
 	if (fd >= 0)
 		return fd;
 	if (errno == EBADF)
-		return (int) call_fail(call, CO_INVALID, "%s: descriptor %d is not open",
-				       call->op->name, guest_fd);
+		return (int) call_fail(call, CO_INVALID,
+				       "%s: descriptor %d is not open", call->op->name,
+				       guest_fd);
 	if (errno != EPERM)
 		return (int) call_fail(call, co_status_from_errno(errno),
-				       "%s: cannot reach descriptor %d: %s", call->op->name,
-				       guest_fd, strerror(errno));
+				       "%s: cannot reach descriptor %d: %s",
+				       call->op->name, guest_fd, strerror(errno));
 	r = link_descriptor_get(call->session->link, process->pid, guest_fd, &fd);
 	if (r)
-		return (int) call_fail(call, r,
-				       "%s: neither the daemon nor cloudos-exec may reach "
-				       "descriptor %d of process %d",
-				       call->op->name, guest_fd, process->pid);
+		return (int) call_fail(
+			call, r,
+			"%s: neither the daemon nor cloudos-exec may reach "
+			"descriptor %d of process %d",
+			call->op->name, guest_fd, process->pid);
 	return fd;
 }
 

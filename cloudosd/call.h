@@ -37,7 +37,7 @@ struct co_call {
 	uint64_t begun_ns; /* monotonic */
 	bool taken_over;   /* a predecessor of this daemon had received it */
 
-	uint64_t args[CO_ARGS_MAX];  /* what the handler gets: words or our pointers */
+	uint64_t args[CO_ARGS_MAX]; /* what the handler gets: words or our pointers */
 	struct call_buffer buffers[CO_ARGS_MAX];
 	struct process_id process;
 	uint64_t thread_start;

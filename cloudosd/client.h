@@ -24,7 +24,7 @@ struct client {
 	struct daemon *daemon;
 	uint64_t id; /* never used twice: callbacks find a client by it, or do not */
 	int fd;
-	pid_t pid;   /* of the peer, from the kernel */
+	pid_t pid; /* of the peer, from the kernel */
 	bool greeted, dead;
 	struct co_watch *reading, *writing;
 	struct queued *queue;
@@ -34,7 +34,7 @@ struct client {
 	uint64_t traced;              /* session */
 	struct registry_watch *watch; /* of service_watch */
 	char watched[64];
-	uint64_t lost;                /* rows of the stream that did not fit */
+	uint64_t lost; /* rows of the stream that did not fit */
 
 	struct client *prev, *next;
 };
@@ -58,9 +58,10 @@ void client_reply(struct client *client, uint32_t type, uint64_t tag, int status
 /* The handler of a request; the message is control_in. */
 typedef void client_request(struct client *client);
 
-client_request request_attach, request_session_list, request_session_kill, request_trace;
-client_request request_service_list, request_service_register, request_service_deregister,
-	request_service_watch;
+client_request request_attach, request_session_list, request_session_kill,
+	request_trace;
+client_request request_service_list, request_service_register,
+	request_service_deregister, request_service_watch;
 client_request request_error_list, request_log_list, request_store_status,
 	request_store_backup, request_store_compact;
 

@@ -66,7 +66,7 @@ static void client_free(struct client *client)
 	client->watch = client->watch ? registry_unwatch(client->watch) : NULL;
 	host->watch_free(client->reading);
 	host->watch_free(client->writing);
-	DL_FOREACH_SAFE(client->queue, q, next)
+	DL_FOREACH_SAFE (client->queue, q, next)
 		free(q);
 	c->queued -= client->queued;
 	(void) close(client->fd);
@@ -107,7 +107,8 @@ static void client_write(void *arg)
 	while (client->queue) {
 		struct queued *q = client->queue;
 
-		if (send(client->fd, q->bytes, q->size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+		if (send(client->fd, q->bytes, q->size, MSG_NOSIGNAL | MSG_DONTWAIT) <
+		    0) {
 			if (errno != EAGAIN && errno != ENOBUFS && errno != EINTR)
 				client_end(client);
 			return;
@@ -121,8 +122,8 @@ static void client_write(void *arg)
 	client->writing = NULL;
 	/* requests are read again only when their answers are out: back-pressure */
 	if (!client->reading && !client->dead)
-		client->reading =
-			host->watch_new(host->ctx, client->fd, false, client_read, client);
+		client->reading = host->watch_new(host->ctx, client->fd, false,
+						  client_read, client);
 }
 
 static void client_enqueue(struct client *client)
@@ -130,12 +131,12 @@ static void client_enqueue(struct client *client)
 	struct control *c = client->control;
 	const struct co_host *host = client->daemon->host;
 	size_t size = c->out->header->size;
-	struct queued *q = c->queued + size <= QUEUED_TOTAL_MAX ?
-				   malloc(sizeof(*q) + size) :
-				   NULL;
+	struct queued *q =
+		c->queued + size <= QUEUED_TOTAL_MAX ? malloc(sizeof(*q) + size) : NULL;
 
 	if (!q) {
-		co_log(control, WARN, "client %d is dropped: it does not read its answers",
+		co_log(control, WARN,
+		       "client %d is dropped: it does not read its answers",
 		       client->pid);
 		client_end(client);
 		return;
@@ -149,8 +150,8 @@ static void client_enqueue(struct client *client)
 		/* one descriptor is watched once */
 		host->watch_free(client->reading);
 		client->reading = NULL;
-		client->writing =
-			host->watch_new(host->ctx, client->fd, true, client_write, client);
+		client->writing = host->watch_new(host->ctx, client->fd, true,
+						  client_write, client);
 	}
 }
 
@@ -199,21 +200,24 @@ static void request_hello(struct client *client)
 	const struct wire_hello_req *req = (const void *) in->bytes;
 	struct wire_hello_rep *rep;
 
-	if (req->version_min > CO_WIRE_VERSION || req->version_max < CO_WIRE_VERSION_MIN) {
+	if (req->version_min > CO_WIRE_VERSION ||
+	    req->version_max < CO_WIRE_VERSION_MIN) {
 		char reason[160];
 
-		(void) snprintf(reason, sizeof(reason),
-				"cloudosd %s speaks wire versions %u to %u and the program "
-				"%u to %u; restart the older one: cloudosctl daemon stop",
-				PACKAGE_VERSION, CO_WIRE_VERSION_MIN, CO_WIRE_VERSION,
-				req->version_min, req->version_max);
-		client_reply(client, WIRE_hello_rep, in->header->tag, CO_VERSION, reason);
+		(void) snprintf(
+			reason, sizeof(reason),
+			"cloudosd %s speaks wire versions %u to %u and the program "
+			"%u to %u; restart the older one: cloudosctl daemon stop",
+			PACKAGE_VERSION, CO_WIRE_VERSION_MIN, CO_WIRE_VERSION,
+			req->version_min, req->version_max);
+		client_reply(client, WIRE_hello_rep, in->header->tag, CO_VERSION,
+			     reason);
 		return;
 	}
 	client->greeted = true;
 	rep = co_msg_reply(out, WIRE_hello_rep, in->header->tag, 0, NULL);
-	rep->version = req->version_max < CO_WIRE_VERSION ? req->version_max :
-							    CO_WIRE_VERSION;
+	rep->version =
+		req->version_max < CO_WIRE_VERSION ? req->version_max : CO_WIRE_VERSION;
 	rep->daemon_pid = getpid();
 	rep->domain = client->daemon->services.domain;
 	co_msg_text(out, &rep->release, PACKAGE_VERSION);
@@ -225,8 +229,8 @@ static void request_status(struct client *client)
 {
 	struct daemon *d = client->daemon;
 	struct co_msg *out = client->control->out;
-	struct wire_status_rep *rep = co_msg_reply(out, WIRE_status_rep,
-						   client->control->in->header->tag, 0, NULL);
+	struct wire_status_rep *rep = co_msg_reply(
+		out, WIRE_status_rep, client->control->in->header->tag, 0, NULL);
 	struct store_status store;
 
 	store_status(d->store, &store);
@@ -260,11 +264,12 @@ static void request_stop(struct client *client)
 	if (sessions && !req->force) {
 		char reason[160];
 
-		(void) snprintf(reason, sizeof(reason),
-				"%u program%s still run%s under this daemon (cloudosctl ps); "
-				"with --force their CloudOS calls wait until it is started "
-				"again",
-				sessions, sessions == 1 ? "" : "s", sessions == 1 ? "s" : "");
+		(void) snprintf(
+			reason, sizeof(reason),
+			"%u program%s still run%s under this daemon (cloudosctl ps); "
+			"with --force their CloudOS calls wait until it is started "
+			"again",
+			sessions, sessions == 1 ? "" : "s", sessions == 1 ? "s" : "");
 		client_reply(client, WIRE_stop_rep, tag, CO_BUSY, reason);
 		return;
 	}
@@ -309,8 +314,8 @@ static void request(struct client *client)
 		handler = requests[id];
 	if (!handler || !h->tag || (!client->greeted && id != WIRE_hello_id)) {
 		co_log(control, WARN, "client %d is dropped: %s", client->pid,
-		       handler ? "it did not begin with hello" :
-				 "it sent something that is no request");
+		       handler ? "it did not begin with hello"
+			       : "it sent something that is no request");
 		client_end(client);
 		return;
 	}
@@ -359,12 +364,14 @@ static void client_new(struct control *c, int fd)
 		co_log(control, WARN, "user %u is refused: this daemon serves user %u",
 		       peer.uid, getuid());
 	else if (c->count >= CO_LIMIT_CLIENTS)
-		co_log(control, WARN, "client %d is refused: %u are connected, the limit",
-		       peer.pid, c->count);
+		co_log(control, WARN,
+		       "client %d is refused: %u are connected, the limit", peer.pid,
+		       c->count);
 	else
 		client = calloc(1, sizeof(*client));
 	if (client)
-		client->reading = host->watch_new(host->ctx, fd, false, client_read, client);
+		client->reading =
+			host->watch_new(host->ctx, fd, false, client_read, client);
 	if (!client || !client->reading) {
 		free(client);
 		(void) close(fd);
@@ -384,7 +391,8 @@ static void accept_ready(void *arg)
 	struct control *c = arg;
 
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
-		int fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd =
+			accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE)
@@ -396,13 +404,13 @@ static void accept_ready(void *arg)
 	}
 }
 
-void control_trace(struct control *c, struct co_call *call, int64_t raw, uint64_t took_ns,
-		   const char *line)
+void control_trace(struct control *c, struct co_call *call, int64_t raw,
+		   uint64_t took_ns, const char *line)
 {
 	struct client *client;
 	uint64_t session = call_session(call);
 
-	DL_FOREACH(c->clients, client) {
+	DL_FOREACH (c->clients, client) {
 		struct wire_trace_call_row *row;
 
 		if (client->traced != session || client->dead)
@@ -423,7 +431,7 @@ void control_session_end(struct control *c, uint64_t session)
 {
 	struct client *client;
 
-	DL_FOREACH(c->clients, client) {
+	DL_FOREACH (c->clients, client) {
 		if (client->traced != session || client->dead)
 			continue;
 		client->traced = 0;
@@ -431,7 +439,8 @@ void control_session_end(struct control *c, uint64_t session)
 	}
 }
 
-int control_new(struct control **out, struct daemon *d, int listen_fd, struct co_err *err)
+int control_new(struct control **out, struct daemon *d, int listen_fd,
+		struct co_err *err)
 {
 	struct control *c = calloc(1, sizeof(*c));
 
@@ -443,10 +452,12 @@ int control_new(struct control **out, struct daemon *d, int listen_fd, struct co
 		c->out = co_msg_new();
 	}
 	if (c && c->in && c->out)
-		c->watch = d->host->watch_new(d->host->ctx, listen_fd, false, accept_ready, c);
+		c->watch = d->host->watch_new(d->host->ctx, listen_fd, false,
+					      accept_ready, c);
 	if (!c || !c->watch) {
 		(void) control_free(c);
-		return co_fail(err, CO_NO_MEMORY, "cannot listen to the control socket");
+		return co_fail(err, CO_NO_MEMORY,
+			       "cannot listen to the control socket");
 	}
 	*out = c;
 	return 0;

@@ -19,14 +19,15 @@ struct control;
 struct co_call;
 
 /* listen_fd is borrowed. */
-int control_new(struct control **out, struct daemon *d, int listen_fd, struct co_err *err);
+int control_new(struct control **out, struct daemon *d, int listen_fd,
+		struct co_err *err);
 struct control *control_free(struct control *c);
 
 unsigned control_clients(const struct control *c);
 
 /* Streams: a call for whoever traces its session, the end of a session. */
-void control_trace(struct control *c, struct co_call *call, int64_t raw, uint64_t took_ns,
-		   const char *line);
+void control_trace(struct control *c, struct co_call *call, int64_t raw,
+		   uint64_t took_ns, const char *line);
 void control_session_end(struct control *c, uint64_t session);
 
 #endif

@@ -38,8 +38,8 @@ struct daemon {
 	bool ephemeral;
 	bool autostarted; /* by a launcher: ends when it is idle for long */
 	bool stopping;
-	bool served;       /* has had a session: an ephemeral daemon ends after its last */
-	bool ready;        /* registry loaded, predecessors' calls taken over */
+	bool served; /* has had a session: an ephemeral daemon ends after its last */
+	bool ready;  /* registry loaded, predecessors' calls taken over */
 	struct co_timer *idle;
 	atomic_ullong calls, calls_failed, notes_lost;
 };

@@ -2,11 +2,10 @@
 /* The daemon's side of the channel to its keeper.  HOST. */
 #include "cloudosd/keeper_link.h"
 
-#include <fcntl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -114,8 +113,8 @@ void keeper_become(struct daemon *d)
 	}
 	list[0] = 0;
 	HASH_ITER (hh, d->sessions, s, next) {
-		used += (size_t) snprintf(list + used, space - used, "%u:%d:%d,", s->index,
-					  link_fd(s->link), s->listener);
+		used += (size_t) snprintf(list + used, space - used, "%u:%d:%d,",
+					  s->index, link_fd(s->link), s->listener);
 		survive_exec(link_fd(s->link));
 		survive_exec(s->listener);
 	}
@@ -150,7 +149,8 @@ int keeper_take_over(struct keeper_link *k, struct co_err *err)
 		if (note->h.type == WIRE_keeper_ready_note)
 			return 0;
 		if (note->h.type != WIRE_keeper_hold_note || !k->msg->nfds)
-			return co_fail(err, CO_PROTOCOL, "the keeper sent something else");
+			return co_fail(err, CO_PROTOCOL,
+				       "the keeper sent something else");
 		slot = note->slot;
 		link_fd = co_msg_take_fd(k->msg, 0);
 		listener = co_msg_take_fd(k->msg, 1);
@@ -175,7 +175,8 @@ static void received(void *arg)
 	daemon_keeper_gone(k->daemon);
 }
 
-int keeper_link_new(struct keeper_link **out, struct daemon *d, int fd, struct co_err *err)
+int keeper_link_new(struct keeper_link **out, struct daemon *d, int fd,
+		    struct co_err *err)
 {
 	struct keeper_link *k = calloc(1, sizeof(*k));
 

@@ -12,7 +12,8 @@ struct daemon;
 struct keeper_link;
 
 /* fd is taken. */
-int keeper_link_new(struct keeper_link **out, struct daemon *d, int fd, struct co_err *err);
+int keeper_link_new(struct keeper_link **out, struct daemon *d, int fd,
+		    struct co_err *err);
 struct keeper_link *keeper_link_free(struct keeper_link *k);
 
 /* Blocking, at start-up: takes what the keeper holds and restores its sessions. */

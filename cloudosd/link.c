@@ -34,9 +34,9 @@ struct waiter { /* a request of ours, on its notify thread's stack */
 struct link {
 	struct session *session;
 	int fd;
-	struct co_watch *watch;   /* under the core lock */
-	struct co_msg *received;  /* of the loop thread */
-	pthread_mutex_t mutex;    /* of everything below */
+	struct co_watch *watch;  /* under the core lock */
+	struct co_msg *received; /* of the loop thread */
+	pthread_mutex_t mutex;   /* of everything below */
 	pthread_cond_t answered;
 	struct co_msg *sending;
 	struct waiter *waiters;
@@ -62,7 +62,7 @@ static void reply_received(struct link *l)
 	struct waiter *w;
 
 	(void) pthread_mutex_lock(&l->mutex);
-	DL_FOREACH(l->waiters, w)
+	DL_FOREACH (l->waiters, w)
 		if (w->tag == m->header->tag)
 			break;
 	if (w && read_rep->r.status < 0) {
@@ -130,7 +130,8 @@ static void received(void *arg)
 	case WIRE_call_cancel_note:
 		notify_cancel(l->session,
 			      ((const struct wire_call_cancel_note *) (void *)
-				       l->received->bytes)->id);
+				       l->received->bytes)
+				      ->id);
 		break;
 	default:
 		reply_received(l);
@@ -166,7 +167,8 @@ static int request(struct link *l, struct waiter *w)
 		return r;
 	DL_APPEND(l->waiters, w);
 	while (!w->done)
-		if (pthread_cond_timedwait(&l->answered, &l->mutex, &until) == ETIMEDOUT &&
+		if (pthread_cond_timedwait(&l->answered, &l->mutex, &until) ==
+			    ETIMEDOUT &&
 		    !w->done)
 			answer(l, w, CO_TIMED_OUT);
 	return w->status;
@@ -199,7 +201,8 @@ int link_memory_write(struct link *l, int32_t tid, uint64_t address, const void 
 	req = co_msg_start(l->sending, WIRE_memory_write_req, 0);
 	req->tid = tid;
 	req->address = address;
-	(void) co_msg_bytes(l->sending, &req->data, data, n); /* overflow fails the send */
+	(void) co_msg_bytes(l->sending, &req->data, data,
+			    n); /* overflow fails the send */
 	r = request(l, &w);
 	(void) pthread_mutex_unlock(&l->mutex);
 	return r;
@@ -269,7 +272,8 @@ void link_resend(struct link *l)
 {
 	(void) pthread_mutex_lock(&l->mutex);
 	(void) co_msg_start(l->sending, WIRE_resend_calls_note, 0);
-	(void) send_now(l, TRACE_WAIT_MS); /* a launcher that is gone is noticed elsewhere */
+	(void) send_now(
+		l, TRACE_WAIT_MS); /* a launcher that is gone is noticed elsewhere */
 	(void) pthread_mutex_unlock(&l->mutex);
 }
 
@@ -300,7 +304,8 @@ int link_new(struct link **out, struct session *s, int fd, struct co_err *err)
 		l->watch = host->watch_new(host->ctx, fd, false, received, l);
 	if (!l->watch) {
 		(void) link_free(l);
-		return co_fail(err, CO_INVALID, "the channel to the launcher is no socket");
+		return co_fail(err, CO_INVALID,
+			       "the channel to the launcher is no socket");
 	}
 	*out = l;
 	return 0;

@@ -27,7 +27,8 @@ void link_close(struct link *l);
 struct link *link_free(struct link *l);
 
 /* Notify threads, no lock held; waits at most five seconds for the launcher. */
-int link_memory_read(struct link *l, int32_t tid, uint64_t address, void *out, size_t n);
+int link_memory_read(struct link *l, int32_t tid, uint64_t address, void *out,
+		     size_t n);
 int link_memory_write(struct link *l, int32_t tid, uint64_t address, const void *data,
 		      size_t n);
 int link_descriptor_get(struct link *l, int32_t tid, int fd, int *out_fd);

@@ -191,7 +191,8 @@ static void timer_start(struct co_timer *t, uint64_t delay_ms)
 		heap_remove(l, t);
 	if (l->count + 2 > l->space) {
 		size_t space = l->space ? l->space * 2 : 64;
-		struct co_timer **heap = realloc(l->heap, space * sizeof(struct co_timer *));
+		struct co_timer **heap =
+			realloc(l->heap, space * sizeof(struct co_timer *));
 
 		if (!heap)
 			abort(); /* a timer that never fires would be worse */
@@ -257,7 +258,8 @@ static void watch_free(struct co_watch *w)
 	if (!w)
 		return;
 	core_assert_locked();
-	(void) epoll_ctl(w->loop->epoll, EPOLL_CTL_DEL, w->fd, NULL); /* may be closed */
+	(void) epoll_ctl(w->loop->epoll, EPOLL_CTL_DEL, w->fd,
+			 NULL); /* may be closed */
 	HASH_DEL(w->loop->watches, w);
 	free(w);
 }
@@ -290,7 +292,7 @@ static void posted_run(struct loop *l)
 	list = l->posted;
 	l->posted = NULL;
 	(void) pthread_mutex_unlock(&l->post_mutex);
-	DL_FOREACH_SAFE(list, p, next) {
+	DL_FOREACH_SAFE (list, p, next) {
 		p->run(p->arg);
 		free(p);
 	}
@@ -323,7 +325,8 @@ static void offload_start(void *arg)
 	(void) uv_queue_work(o->loop->uv, &o->work, offload_work, offload_done);
 }
 
-static int offload(void *ctx, void (*work)(void *arg), void (*done)(void *arg), void *arg)
+static int offload(void *ctx, void (*work)(void *arg), void (*done)(void *arg),
+		   void *arg)
 {
 	struct loop *l = ctx;
 	struct offload *o;
@@ -385,7 +388,8 @@ int loop_new(struct loop **out, uv_loop_t *uv, struct co_err *err)
 	struct loop *l = calloc(1, sizeof(*l));
 
 	if (!l)
-		return co_fail(err, CO_NO_MEMORY, "cannot set up the loop: out of memory");
+		return co_fail(err, CO_NO_MEMORY,
+			       "cannot set up the loop: out of memory");
 	l->uv = uv;
 	l->next_id = ID_FIRST;
 	(void) pthread_mutex_init(&l->post_mutex, NULL); /* default: cannot fail */
@@ -393,7 +397,8 @@ int loop_new(struct loop **out, uv_loop_t *uv, struct co_err *err)
 	l->timerfd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	l->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->epoll < 0 || add_own(l, l->timerfd, ID_TIMER) < 0 ||
-	    add_own(l, l->eventfd, ID_POST) < 0 || uv_poll_init(uv, &l->poll, l->epoll) < 0 ||
+	    add_own(l, l->eventfd, ID_POST) < 0 ||
+	    uv_poll_init(uv, &l->poll, l->epoll) < 0 ||
 	    uv_poll_start(&l->poll, UV_READABLE, ready) < 0) {
 		(void) loop_free(l);
 		return co_fail_errno(err, errno, "cannot set up the loop");
@@ -420,7 +425,7 @@ struct loop *loop_free(struct loop *l)
 
 	if (!l)
 		return NULL;
-	DL_FOREACH_SAFE(l->posted, p, next)
+	DL_FOREACH_SAFE (l->posted, p, next)
 		free(p);
 	if (l->epoll >= 0)
 		(void) close(l->epoll);

@@ -114,8 +114,8 @@ static void configure(struct daemon *d)
 	if (d->services.registry)
 		registry_configure(d->services.registry, &health);
 	/* both texts have been parsed before */
-	if (co_log_parse(&levels, environment && *environment ? environment : c->log, NULL) ==
-	    0)
+	if (co_log_parse(&levels, environment && *environment ? environment : c->log,
+			 NULL) == 0)
 		co_log_apply(&levels);
 }
 
@@ -156,7 +156,7 @@ static void log_sink(void *ctx, const struct co_log_line *line)
 }
 
 static void record_error(void *ctx, const struct error_record *record, uint64_t session,
-		       bool reported)
+			 bool reported)
 {
 	struct daemon *d = ctx;
 	struct store_error entry = { .at_ns = record->at_ns,
@@ -170,8 +170,9 @@ static void record_error(void *ctx, const struct error_record *record, uint64_t 
 
 	store_error(d->store, &entry);
 	if (reported)
-		co_log_session(personality, WARN, session, record->tid, "%s reports %d: %s",
-			       record->component, record->code, record->message);
+		co_log_session(personality, WARN, session, record->tid,
+			       "%s reports %d: %s", record->component, record->code,
+			       record->message);
 }
 
 static void registry_log(void *arg, const struct registry_event *event)
@@ -180,8 +181,9 @@ static void registry_log(void *arg, const struct registry_event *event)
 	if (event->kind == REGISTRY_TROUBLE)
 		co_log(service, WARN, "%s", event->reason);
 	else
-		co_log_session(service, INFO, event->instance->session, 0, "%s (%d) %s: %s",
-			       event->instance->spec.name, event->instance->owner.pid,
+		co_log_session(service, INFO, event->instance->session, 0,
+			       "%s (%d) %s: %s", event->instance->spec.name,
+			       event->instance->owner.pid,
 			       registry_event_name(event->kind), event->reason);
 }
 
@@ -202,7 +204,8 @@ static int domain_read(struct daemon *d, struct co_err *err)
 	domain = strtoull(digits, NULL, 16) >> 2 << 2 >> 2;
 	while (!domain) {
 		domain = d->host->random(d->host->ctx) >> 2;
-		n = snprintf(digits, sizeof(digits), "%016llx\n", (unsigned long long) domain);
+		n = snprintf(digits, sizeof(digits), "%016llx\n",
+			     (unsigned long long) domain);
 		if (pwrite(fd, digits, (size_t) n, 0) != n)
 			return co_fail_errno(err, errno, "cannot write %s", path);
 	}
@@ -249,7 +252,8 @@ static void loaded(void *arg, int status, const char *reason)
 	struct daemon *d = arg;
 
 	if (status) {
-		co_log(service, ERROR, "cannot load the registered services: %s", reason);
+		co_log(service, ERROR, "cannot load the registered services: %s",
+		       reason);
 		daemon_stop(d);
 		return;
 	}
@@ -259,8 +263,7 @@ static void loaded(void *arg, int status, const char *reason)
 
 static int start(struct daemon *d, struct co_err *err)
 {
-	struct store_options store = { .folder = d->paths.state,
-				       .deliver = deliver };
+	struct store_options store = { .folder = d->paths.state, .deliver = deliver };
 	int r;
 
 	if (uv_loop_init(&d->uv) < 0)
@@ -342,12 +345,14 @@ static void harden(void)
 	struct rlimit files, no_core = { 0, 0 };
 
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max; /* a listener and a channel a session */
+		files.rlim_cur =
+			files.rlim_max; /* a listener and a channel a session */
 		(void) setrlimit(RLIMIT_NOFILE, &files);
 	}
 #ifdef NDEBUG
 	(void) setrlimit(RLIMIT_CORE, &no_core);
-	(void) prctl(PR_SET_DUMPABLE, 0); /* same-user guests must not read this process */
+	(void) prctl(PR_SET_DUMPABLE,
+		     0); /* same-user guests must not read this process */
 #else
 	(void) no_core;
 #endif
@@ -396,9 +401,10 @@ int main(int argc, char **argv)
 			(void) printf("cloudosd %s\n", PACKAGE_VERSION);
 			return 0;
 		case 'h':
-			(void) printf("usage: cloudosd [--system]\n"
-				      "Serves cloudos in the foreground until it is told to "
-				      "stop.  See cloudosctl(1).\n");
+			(void) printf(
+				"usage: cloudosd [--system]\n"
+				"Serves cloudos in the foreground until it is told to "
+				"stop.  See cloudosctl(1).\n");
 			return 0;
 		default:
 			return 2;

@@ -14,23 +14,27 @@ static int bad(struct co_call *call, const struct co_arg *arg, int status)
 
 	switch (status) {
 	case CO_FAULT:
-		return (int) call_fail(call, status,
-				       "%s: argument %s points to %#llx, which is not mapped "
-				       "or not permitted there",
-				       call->op->name, arg->name, (unsigned long long) address);
+		return (int) call_fail(
+			call, status,
+			"%s: argument %s points to %#llx, which is not mapped "
+			"or not permitted there",
+			call->op->name, arg->name, (unsigned long long) address);
 	case CO_NAME_TOO_LONG:
-		return (int) call_fail(call, status,
-				       "%s: argument %s is longer than %u bytes or has no end",
-				       call->op->name, arg->name, arg->size - 1);
+		return (int) call_fail(
+			call, status,
+			"%s: argument %s is longer than %u bytes or has no end",
+			call->op->name, arg->name, arg->size - 1);
 	case CO_ACCESS:
-		return (int) call_fail(call, CO_FAULT,
-				       "%s: argument %s cannot be read: neither the daemon nor "
-				       "cloudos-exec may look into process %d (it is not "
-				       "dumpable, or ptrace is restricted)",
-				       call->op->name, arg->name, call->tid);
+		return (int) call_fail(
+			call, CO_FAULT,
+			"%s: argument %s cannot be read: neither the daemon nor "
+			"cloudos-exec may look into process %d (it is not "
+			"dumpable, or ptrace is restricted)",
+			call->op->name, arg->name, call->tid);
 	default:
-		return (int) call_fail(call, status, "%s: argument %s: %s", call->op->name,
-				       arg->name, co_status_text(status));
+		return (int) call_fail(call, status, "%s: argument %s: %s",
+				       call->op->name, arg->name,
+				       co_status_text(status));
 	}
 }
 
@@ -51,8 +55,8 @@ static int in_string(struct co_call *call, uint32_t i)
 
 	if (!out)
 		return CO_NO_MEMORY;
-	return memory_read_string(call->session, call->tid, call->slot->notif.data.args[i],
-				  out, arg->size);
+	return memory_read_string(call->session, call->tid,
+				  call->slot->notif.data.args[i], out, arg->size);
 }
 
 static int in_struct(struct co_call *call, uint32_t i)
@@ -62,8 +66,8 @@ static int in_struct(struct co_call *call, uint32_t i)
 
 	if (!out)
 		return CO_NO_MEMORY;
-	return memory_read(call->session, call->tid, call->slot->notif.data.args[i], out,
-			   arg->size);
+	return memory_read(call->session, call->tid, call->slot->notif.data.args[i],
+			   out, arg->size);
 }
 
 /*
@@ -118,16 +122,18 @@ static int out_sized(struct co_call *call, uint32_t i)
 	if (r)
 		return r;
 	if (size < sizeof(size) || size > 65536)
-		return (int) call_fail(call, CO_INVALID,
-				       "%s: %s->size is %u; set it to sizeof(%s) before the "
-				       "call",
-				       call->op->name, arg->name, size, arg->type);
+		return (int) call_fail(
+			call, CO_INVALID,
+			"%s: %s->size is %u; set it to sizeof(%s) before the "
+			"call",
+			call->op->name, arg->name, size, arg->type);
 	if (!buffer(call, i, arg->size))
 		return CO_NO_MEMORY;
 	b->guest = address;
 	b->size = size < arg->size ? size : arg->size;
 	size = (uint32_t) b->size;
-	memcpy(b->data, &size, sizeof(size)); /* tells the caller how much was written */
+	memcpy(b->data, &size,
+	       sizeof(size)); /* tells the caller how much was written */
 	return 0;
 }
 
@@ -182,7 +188,8 @@ static int bytes_size(struct co_call *call, uint32_t i, size_t *out)
 	uint64_t size = call->slot->notif.data.args[i + 1];
 
 	if (size > CO_LIMIT_CALL_BYTES)
-		return (int) call_fail(call, CO_TOO_BIG, "%s: %s of %llu bytes; at most %d",
+		return (int) call_fail(call, CO_TOO_BIG,
+				       "%s: %s of %llu bytes; at most %d",
 				       call->op->name, call->op->args[i].name,
 				       (unsigned long long) size, CO_LIMIT_CALL_BYTES);
 	*out = size;
@@ -191,7 +198,7 @@ static int bytes_size(struct co_call *call, uint32_t i, size_t *out)
 
 static int buf_in(struct co_call *call, uint32_t i)
 {
-	size_t size;
+	size_t size = 0;
 	int r = bytes_size(call, i, &size);
 	void *out;
 
@@ -201,13 +208,13 @@ static int buf_in(struct co_call *call, uint32_t i)
 	if (!out)
 		return CO_NO_MEMORY;
 	return size ? memory_read(call->session, call->tid,
-				  call->slot->notif.data.args[i], out, size) :
-		      0;
+				  call->slot->notif.data.args[i], out, size)
+		    : 0;
 }
 
 static int buf_out(struct co_call *call, uint32_t i)
 {
-	size_t size;
+	size_t size = 0;
 	int r = bytes_size(call, i, &size);
 
 	if (r)

@@ -58,8 +58,8 @@ int memory_read(struct session *s, int32_t tid, uint64_t address, void *out, siz
 	}
 	for (size_t done = 0; done < n;) {
 		size_t part = n - done < CHUNK ? n - done : CHUNK;
-		int r = link_memory_read(s->link, tid, address + done, (char *) out + done,
-					 part);
+		int r = link_memory_read(s->link, tid, address + done,
+					 (char *) out + done, part);
 
 		if (r)
 			return r;

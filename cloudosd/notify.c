@@ -25,7 +25,7 @@
 #include "lib/log.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS /* Linux 6.6 */
-#define SECCOMP_IOCTL_NOTIF_SET_FLAGS         SECCOMP_IOW(4, __u64)
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS      SECCOMP_IOW(4, __u64)
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
 
@@ -86,7 +86,8 @@ static void slot_release(struct notify *n, struct table_call *slot)
 static void arm(struct session *s)
 {
 	struct session_flow *f = &s->flow;
-	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = s->id };
+	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT,
+				     .data.u64 = s->id };
 
 	if (s->listener < 0 || f->armed || f->ended ||
 	    f->holding >= CO_LIMIT_SESSION_THREADS || f->owed >= CO_LIMIT_SESSION_CALLS)
@@ -155,8 +156,9 @@ int notify_still_there(const struct co_call *call)
 
 	if (s->listener < 0)
 		return 0;
-	return ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &call->id) == 0 ? 0 :
-										  CO_GONE;
+	return ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &call->id) == 0
+		       ? 0
+		       : CO_GONE;
 }
 
 /* ---- threads ---- */
@@ -324,7 +326,8 @@ static void *thread_main(void *arg)
 /* ---- ptrace ---- */
 
 /* The slot that a predecessor of this daemon filled for the same call. */
-static struct table_call *slot_again(struct notify *n, const struct session *s, uint64_t id)
+static struct table_call *slot_again(struct notify *n, const struct session *s,
+				     uint64_t id)
 {
 	struct table_call *calls = n->daemon->table->calls;
 
@@ -401,7 +404,8 @@ void notify_take_over(struct daemon *d)
 		if (s && s->engine == CO_ENGINE_PTRACE)
 			continue; /* its launcher sends them again */
 		if (!s || !slot->notif.id ||
-		    ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &slot->notif.id) < 0) {
+		    ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &slot->notif.id) <
+			    0) {
 			slot_release(d->notify, slot); /* answered, or nobody waits */
 			continue;
 		}
@@ -409,7 +413,8 @@ void notify_take_over(struct daemon *d)
 		start_later(d->notify, s, slot, true);
 	}
 	if (taken)
-		co_log(notify, INFO, "answering %u calls that the previous daemon owed", taken);
+		co_log(notify, INFO, "answering %u calls that the previous daemon owed",
+		       taken);
 }
 
 /* ---- life ---- */
@@ -447,7 +452,8 @@ void notify_remove(struct session *s)
 	s->flow.ended = true;
 	(void) pthread_mutex_unlock(&s->flow.mutex);
 	if (s->listener >= 0)
-		(void) epoll_ctl(s->daemon->notify->epoll, EPOLL_CTL_DEL, s->listener, NULL);
+		(void) epoll_ctl(s->daemon->notify->epoll, EPOLL_CTL_DEL, s->listener,
+				 NULL);
 }
 
 int notify_new(struct notify **out, struct daemon *d, struct co_err *err)
@@ -456,7 +462,8 @@ int notify_new(struct notify **out, struct daemon *d, struct co_err *err)
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = ID_QUEUE };
 
 	if (!n)
-		return co_fail(err, CO_NO_MEMORY, "cannot start notify threads: no memory");
+		return co_fail(err, CO_NO_MEMORY,
+			       "cannot start notify threads: no memory");
 	n->daemon = d;
 	n->threads_min = d->config.notify_threads_min;
 	(void) pthread_mutex_init(&n->mutex, NULL);

@@ -101,7 +101,7 @@ static void look_at(void *arg)
 	if (look) {
 		look->pending = p;
 		DL_FOREACH2(p->calls, call, pending_next)
-			look->calls[look->count++].call = call_ref(call);
+		look->calls[look->count++].call = call_ref(call);
 		p->looking = true;
 		if (host->offload(host->ctx, look_work, look_done, look) == 0)
 			return;
@@ -136,8 +136,8 @@ struct co_call *pending_find(struct pending *p, uint64_t session, uint64_t id)
 	struct co_call *call;
 
 	DL_FOREACH2(p->calls, call, pending_next)
-		if (call->id == id && call->session->id == session)
-			return call;
+	if (call->id == id && call->session->id == session)
+		return call;
 	return NULL;
 }
 
@@ -146,8 +146,8 @@ void pending_session_end(struct pending *p, uint64_t session)
 	struct co_call *call, *next;
 
 	DL_FOREACH_SAFE2(p->calls, call, next, pending_next)
-		if (call->session->id == session)
-			call_interrupt(call);
+	if (call->session->id == session)
+		call_interrupt(call);
 }
 
 int pending_new(struct pending **out, struct daemon *d, struct co_err *err)

@@ -40,9 +40,11 @@ static struct later *later_new(struct client *client, uint32_t type)
 	struct later *l = malloc(sizeof(*l));
 
 	if (l)
-		*l = (struct later){ client->control, client->id, tag_of(client), type, -1 };
+		*l = (struct later){ client->control, client->id, tag_of(client), type,
+				     -1 };
 	else
-		client_reply(client, type, tag_of(client), CO_NO_MEMORY, "out of memory");
+		client_reply(client, type, tag_of(client), CO_NO_MEMORY,
+			     "out of memory");
 	return l;
 }
 
@@ -77,7 +79,8 @@ void request_attach(struct client *client)
 			     "the daemon is stopping; try again");
 		return;
 	}
-	if ((!notify && spec.engine != CO_ENGINE_PTRACE) || in->nfds != (notify ? 2U : 1U)) {
+	if ((!notify && spec.engine != CO_ENGINE_PTRACE) ||
+	    in->nfds != (notify ? 2U : 1U)) {
 		client_reply(client, WIRE_attach_rep, tag, CO_INVALID,
 			     "attach needs an engine and its descriptors");
 		return;
@@ -93,7 +96,8 @@ void request_attach(struct client *client)
 	client_send(client);
 }
 
-static void session_row_send(struct client *client, uint64_t tag, const struct session *s)
+static void session_row_send(struct client *client, uint64_t tag,
+			     const struct session *s)
 {
 	struct daemon *d = client->daemon;
 	struct co_msg *out = control_out(client->control);
@@ -137,10 +141,11 @@ static struct session *session_named(struct client *client, uint32_t type, uint6
 				"no session %llu is running (cloudosctl ps lists them)",
 				(unsigned long long) id);
 	else
-		(void) snprintf(reason, sizeof(reason),
-				"no program named \"%.64s\" is running (cloudosctl ps lists "
-				"them)",
-				name);
+		(void) snprintf(
+			reason, sizeof(reason),
+			"no program named \"%.64s\" is running (cloudosctl ps lists "
+			"them)",
+			name);
 	client_reply(client, type, tag_of(client), CO_NOT_FOUND, reason);
 	return NULL;
 }
@@ -163,8 +168,9 @@ void request_session_kill(struct client *client)
 	}
 	if (s->pidfd < 0 ||
 	    syscall(SYS_pidfd_send_signal, s->pidfd, signal, NULL, 0) < 0) {
-		client_reply(client, WIRE_session_kill_rep, tag, CO_GONE,
-			     "its first process has ended; only its children still run");
+		client_reply(
+			client, WIRE_session_kill_rep, tag, CO_GONE,
+			"its first process has ended; only its children still run");
 		return;
 	}
 	client_reply(client, WIRE_session_kill_rep, tag, 0, NULL);
@@ -181,12 +187,14 @@ static bool streaming(struct client *client, uint32_t type)
 
 void request_trace(struct client *client)
 {
-	const struct wire_trace_req *req = (const void *) control_in(client->control)->bytes;
+	const struct wire_trace_req *req =
+		(const void *) control_in(client->control)->bytes;
 	struct session *s;
 
 	if (streaming(client, WIRE_trace_rep))
 		return;
-	s = session_named(client, WIRE_trace_rep, req->session, text(client, req->name));
+	s = session_named(client, WIRE_trace_rep, req->session,
+			  text(client, req->name));
 	if (!s)
 		return;
 	client->stream_tag = req->h.tag;
@@ -240,12 +248,13 @@ void request_service_list(struct client *client)
 	struct visit v = { client, req->h.tag, 0 };
 	char reason[128];
 
-	registry_each(client->daemon->services.registry, *name ? name : NULL, service_visit,
-		      &v);
+	registry_each(client->daemon->services.registry, *name ? name : NULL,
+		      service_visit, &v);
 	if (*name && !v.count) {
 		(void) snprintf(reason, sizeof(reason),
 				"no service named \"%.64s\" is registered", name);
-		client_reply(client, WIRE_service_list_rep, v.tag, CO_NOT_FOUND, reason);
+		client_reply(client, WIRE_service_list_rep, v.tag, CO_NOT_FOUND,
+			     reason);
 		return;
 	}
 	client_reply(client, WIRE_service_list_rep, v.tag, 0, NULL);
@@ -268,7 +277,8 @@ static void registry_answered(void *arg, int status, const char *reason)
 	later_free(l);
 }
 
-static bool copy_text(struct client *client, char *out, size_t size, struct wire_span span)
+static bool copy_text(struct client *client, char *out, size_t size,
+		      struct wire_span span)
 {
 	const char *from = text(client, span);
 
@@ -282,7 +292,9 @@ void request_service_register(struct client *client)
 {
 	const struct wire_service_register_req *req =
 		(const void *) control_in(client->control)->bytes;
-	struct service_spec spec = { .port = req->port, .ttl = req->ttl, .instances = 1 };
+	struct service_spec spec = { .port = req->port,
+				     .ttl = req->ttl,
+				     .instances = 1 };
 	struct process_id owner = { 0 };
 	struct co_err err = { 0 };
 	struct later *l;
@@ -294,20 +306,23 @@ void request_service_register(struct client *client)
 	    !copy_text(client, spec.health_check, sizeof(spec.health_check),
 		       req->health_check) ||
 	    !copy_text(client, spec.metadata, sizeof(spec.metadata), req->metadata))
-		r = co_fail(&err, CO_NAME_TOO_LONG,
-			    "name, version, endpoint, health check and metadata take at most "
-			    "63, 15, 255, 255 and 1023 bytes");
+		r = co_fail(
+			&err, CO_NAME_TOO_LONG,
+			"name, version, endpoint, health check and metadata take at most "
+			"63, 15, 255, 255 and 1023 bytes");
 	if (!r && req->pid)
 		r = process_read(req->pid, &owner, &err);
 	if (r) {
-		client_reply(client, WIRE_service_register_rep, req->h.tag, r, err.message);
+		client_reply(client, WIRE_service_register_rep, req->h.tag, r,
+			     err.message);
 		return;
 	}
 	l = later_new(client, WIRE_service_register_rep);
 	if (!l)
 		return;
 	r = registry_register(client->daemon->services.registry, &spec,
-			      owner.pid ? &owner : NULL, 0, NULL, registry_answered, l, &err);
+			      owner.pid ? &owner : NULL, 0, NULL, registry_answered, l,
+			      &err);
 	if (r) {
 		client_reply(client, l->type, l->tag, r, err.message);
 		later_free(l);
@@ -330,10 +345,10 @@ static int instance_named(struct client *client, const char *name, int32_t pid,
 	}
 	if (n && !pid)
 		return co_fail(err, CO_BUSY,
-			       "service \"%s\" has %zu instances; say which with --pid", name,
-			       n);
-	return co_fail(err, CO_NOT_FOUND, "no such instance of service \"%s\" is registered",
-		       name);
+			       "service \"%s\" has %zu instances; say which with --pid",
+			       name, n);
+	return co_fail(err, CO_NOT_FOUND,
+		       "no such instance of service \"%s\" is registered", name);
 }
 
 void request_service_deregister(struct client *client)
@@ -347,14 +362,16 @@ void request_service_deregister(struct client *client)
 	int r = instance_named(client, name, req->pid, &owner, &err);
 
 	if (r) {
-		client_reply(client, WIRE_service_deregister_rep, req->h.tag, r, err.message);
+		client_reply(client, WIRE_service_deregister_rep, req->h.tag, r,
+			     err.message);
 		return;
 	}
 	l = later_new(client, WIRE_service_deregister_rep);
 	if (!l)
 		return;
 	r = registry_deregister(client->daemon->services.registry, name,
-				owner.pid ? &owner : NULL, NULL, registry_answered, l, &err);
+				owner.pid ? &owner : NULL, NULL, registry_answered, l,
+				&err);
 	if (r) {
 		client_reply(client, l->type, l->tag, r, err.message);
 		later_free(l);
@@ -368,7 +385,8 @@ static void service_event(void *arg, const struct registry_event *event)
 	const struct service_instance *i = event->instance;
 	struct wire_service_event_row *row;
 
-	if (!i || client->dead || (client->watched[0] && strcmp(client->watched, i->spec.name)))
+	if (!i || client->dead ||
+	    (client->watched[0] && strcmp(client->watched, i->spec.name)))
 		return;
 	row = co_msg_start(out, WIRE_service_event_row, client->stream_tag);
 	row->at_us = event->at_ns / 1000;
@@ -388,8 +406,8 @@ void request_service_watch(struct client *client)
 	if (streaming(client, WIRE_service_watch_rep))
 		return;
 	if (!copy_text(client, client->watched, sizeof(client->watched), req->name)) {
-		client_reply(client, WIRE_service_watch_rep, req->h.tag, CO_NAME_TOO_LONG,
-			     "a service name has at most 63 bytes");
+		client_reply(client, WIRE_service_watch_rep, req->h.tag,
+			     CO_NAME_TOO_LONG, "a service name has at most 63 bytes");
 		return;
 	}
 	client->watch = registry_watch(client->daemon->services.registry, service_event,
@@ -448,7 +466,8 @@ void request_error_list(struct client *client)
 		return;
 	r = store_errors(client->daemon->store, limit, error_entry, l);
 	if (r) {
-		client_reply(client, l->type, l->tag, r, "the store is busy; try again");
+		client_reply(client, l->type, l->tag, r,
+			     "the store is busy; try again");
 		later_free(l);
 	}
 }
@@ -500,7 +519,8 @@ void request_log_list(struct client *client)
 		return;
 	r = store_logs(client->daemon->store, id, limit, log_entry, l);
 	if (r) {
-		client_reply(client, l->type, l->tag, r, "the store is busy; try again");
+		client_reply(client, l->type, l->tag, r,
+			     "the store is busy; try again");
 		later_free(l);
 	}
 }
@@ -562,8 +582,9 @@ void request_store_backup(struct client *client)
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (flags & O_PATH) ||
 	    (flags & O_ACCMODE) == O_RDONLY) {
-		client_reply(client, WIRE_store_backup_rep, tag_of(client), CO_INVALID,
-			     "a backup goes to a regular file that is open for writing");
+		client_reply(
+			client, WIRE_store_backup_rep, tag_of(client), CO_INVALID,
+			"a backup goes to a regular file that is open for writing");
 		return;
 	}
 	l = later_new(client, WIRE_store_backup_rep);
@@ -572,7 +593,8 @@ void request_store_backup(struct client *client)
 	l->fd = take_fd(fd);
 	r = store_backup(client->daemon->store, l->fd, store_answered, l);
 	if (r) {
-		client_reply(client, l->type, l->tag, r, "the store is busy; try again");
+		client_reply(client, l->type, l->tag, r,
+			     "the store is busy; try again");
 		later_free(l);
 	}
 }
@@ -589,7 +611,8 @@ void request_store_compact(struct client *client)
 		return;
 	r = store_compact(client->daemon->store, rev, store_answered, l);
 	if (r) {
-		client_reply(client, l->type, l->tag, r, "the store is busy; try again");
+		client_reply(client, l->type, l->tag, r,
+			     "the store is busy; try again");
 		later_free(l);
 	}
 }

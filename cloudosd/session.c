@@ -70,8 +70,8 @@ static struct session *session_new(struct daemon *d, uint32_t index, int link_fd
 
 	if (!s || row->personality >= count || !co_personality_host(row->personality)) {
 		(void) co_fail(err, s ? CO_UNSUPPORTED : CO_NO_MEMORY,
-			       s ? "this daemon cannot serve that personality" :
-				   "no memory for one more session");
+			       s ? "this daemon cannot serve that personality"
+				 : "no memory for one more session");
 		free(s);
 		(void) close(link_fd);
 		if (listener >= 0)
@@ -135,9 +135,10 @@ int session_attach(struct daemon *d, const struct session_spec *spec,
 		(void) close(spec->link_fd);
 		if (spec->listener >= 0)
 			(void) close(spec->listener);
-		return co_fail(err, CO_TABLE_FULL,
-			       "%d programs run under this daemon already, which is the limit",
-			       CO_LIMIT_SESSIONS);
+		return co_fail(
+			err, CO_TABLE_FULL,
+			"%d programs run under this daemon already, which is the limit",
+			CO_LIMIT_SESSIONS);
 	}
 	row = &d->table->sessions[index];
 	memset(row, 0, sizeof(*row));
@@ -163,8 +164,8 @@ int session_attach(struct daemon *d, const struct session_spec *spec,
 	r = session_begin(s, err);
 	if (r)
 		return r;
-	co_log_session(session, INFO, s->id, spec->pid, "%s begins under %s: %s", row->name,
-		       co_engine_name(s->engine), row->command);
+	co_log_session(session, INFO, s->id, spec->pid, "%s begins under %s: %s",
+		       row->name, co_engine_name(s->engine), row->command);
 	*out = s;
 	return 0;
 }
@@ -178,7 +179,8 @@ int session_restore(struct daemon *d, uint32_t index, int link_fd, int listener,
 		(void) close(link_fd);
 		if (listener >= 0)
 			(void) close(listener);
-		return co_fail(err, CO_CORRUPT, "the keeper holds a session %u that nobody knows",
+		return co_fail(err, CO_CORRUPT,
+			       "the keeper holds a session %u that nobody knows",
 			       index);
 	}
 	s = session_new(d, index, link_fd, listener, err);
@@ -198,8 +200,8 @@ void session_end(struct session *s, const char *why)
 	if (found != s)
 		return; /* two threads saw the end */
 	co_log_session(session, INFO, s->id, 0, "%s ends after %llu calls: %s",
-		       session_row(s)->name, (unsigned long long) atomic_load(&s->calls),
-		       why);
+		       session_row(s)->name,
+		       (unsigned long long) atomic_load(&s->calls), why);
 	HASH_DEL(d->sessions, s);
 	notify_remove(s);
 	link_close(s->link);

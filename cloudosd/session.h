@@ -29,9 +29,9 @@ struct co_call;
 
 struct session_flow {
 	pthread_mutex_t mutex;
-	unsigned holding;        /* notify threads copying for this session now */
-	unsigned owed;           /* calls received and not answered */
-	bool armed;              /* the listener is in the epoll set and may fire */
+	unsigned holding; /* notify threads copying for this session now */
+	unsigned owed;    /* calls received and not answered */
+	bool armed;       /* the listener is in the epoll set and may fire */
 	bool ended;
 	struct co_call *waiting; /* ptrace: received, no thread may be held yet */
 };
@@ -46,8 +46,8 @@ struct session {
 	const struct co_personality_host *host;
 	int listener; /* -1 under ptrace */
 	struct link *link;
-	int pidfd;    /* of the first process, -1 if it was gone */
-	bool restored; /* by a predecessor of this daemon */
+	int pidfd;                   /* of the first process, -1 if it was gone */
+	bool restored;               /* by a predecessor of this daemon */
 	atomic_bool launcher_copies; /* the daemon itself may not read the guest */
 	atomic_uint tracers;
 	atomic_ullong calls, failed;

@@ -13,7 +13,8 @@
 
 static int map(struct table **out, int fd, struct co_err *err)
 {
-	void *p = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *p = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, MAP_SHARED,
+		       fd, 0);
 
 	if (p == MAP_FAILED)
 		return co_fail_errno(err, errno, "cannot map the session table");
@@ -23,7 +24,8 @@ static int map(struct table **out, int fd, struct co_err *err)
 
 int table_create(struct table **out, int *out_fd, struct co_err *err)
 {
-	autoclose int fd = memfd_create("cloudos-table", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	autoclose int fd =
+		memfd_create("cloudos-table", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	int r;
 
 	if (fd < 0 || ftruncate(fd, sizeof(struct table)) < 0)
@@ -49,14 +51,16 @@ int table_map(struct table **out, int fd, struct co_err *err)
 	if (fstat(fd, &st) < 0)
 		return co_fail_errno(err, errno, "cannot look at the session table");
 	if (st.st_size != sizeof(struct table))
-		return co_fail(err, CO_CORRUPT, "the session table has %lld bytes instead of %zu",
+		return co_fail(err, CO_CORRUPT,
+			       "the session table has %lld bytes instead of %zu",
 			       (long long) st.st_size, sizeof(struct table));
 	r = map(&t, fd, err);
 	if (r)
 		return r;
 	if (t->magic != TABLE_MAGIC || t->version != TABLE_VERSION) {
 		(void) munmap(t, sizeof(*t)); /* it is not ours: nothing to save */
-		return co_fail(err, CO_VERSION, "the session table is of another version");
+		return co_fail(err, CO_VERSION,
+			       "the session table is of another version");
 	}
 	for (size_t i = 0; i < CO_LIMIT_SESSIONS; i++) {
 		t->sessions[i].name[sizeof(t->sessions[i].name) - 1] = 0;

@@ -33,7 +33,7 @@ struct table_call {
 };
 
 struct table_session {
-	uint64_t id; /* 0: free */
+	uint64_t id;          /* 0: free */
 	uint64_t started_ns;  /* wall clock */
 	uint64_t guest_start; /* start time of pid, tells it from a later namesake */
 	int32_t pid, launcher_pid;

@@ -88,7 +88,8 @@ static void add_argument(struct line *l, const struct co_call *call, uint32_t i)
 	case CO_ARG_INOUT:
 		if (data && arg->size == 8)
 			add(l, "[%llu]",
-			    (unsigned long long) *(const uint64_t *) (const void *) data);
+			    (unsigned long long) *(
+				    const uint64_t *) (const void *) data);
 		else
 			add(l, "%#llx", (unsigned long long) word);
 		break;
@@ -112,7 +113,8 @@ static void add_argument(struct line *l, const struct co_call *call, uint32_t i)
 	}
 }
 
-void trace_format(struct co_call *call, int64_t raw, uint64_t took_ns, char *out, size_t n)
+void trace_format(struct co_call *call, int64_t raw, uint64_t took_ns, char *out,
+		  size_t n)
 {
 	struct line l = { out, out + n };
 	const char *error = call->session->host->error_name(raw);

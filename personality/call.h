@@ -34,7 +34,8 @@ struct co_services {
 	struct store *store;
 	struct registry *registry;
 	struct errors *errors;
-	uint64_t domain; /* random, 62 bits, the same as long as the state folder lives */
+	uint64_t
+		domain; /* random, 62 bits, the same as long as the state folder lives */
 	/* Keeps an error for `cloudosctl errors`; what a guest reported itself is logged
 	 * too. */
 	void (*record_error)(void *ctx, const struct error_record *record,

@@ -10,10 +10,10 @@
 #include <stddef.h>
 
 struct co_personality {
-	const char *name;    /* "cloudos" */
-	const char *title;   /* "CloudOS" */
-	const char *entry;   /* how its programs enter, one sentence */
-	const char *spec;    /* file in docs/spec */
+	const char *name;  /* "cloudos" */
+	const char *title; /* "CloudOS" */
+	const char *entry; /* how its programs enter, one sentence */
+	const char *spec;  /* file in docs/spec */
 	const struct co_op *ops;
 	size_t nops;
 };

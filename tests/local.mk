@@ -1,9 +1,4 @@
 # SPDX-License-Identifier: MIT
-include tests/libcloudos/local.mk
-include tests/table/abi.mk
-include tests/table/local.mk
-include tests/transparency/local.mk
-include tests/packaging/local.mk
 # A fragment per folder, one include line each, sorted.  README.md says how to add a test.
 #
 # What fragments may use:
@@ -26,7 +21,11 @@ EXTRA_DIST += %D%/README.md %D%/run.h
 .PHONY: update-documents
 update-documents:
 
-include %D%/fuzz/local.mk
-include %D%/unit/base.mk
-include %D%/wire/local.mk
+include tests/fuzz/local.mk
+include tests/libcloudos/local.mk
+include tests/table/abi.mk
+include tests/table/local.mk
+include tests/transparency/local.mk
+include tests/unit/base.mk
 include tests/unit/service.mk
+include tests/wire/local.mk

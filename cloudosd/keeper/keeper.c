@@ -37,8 +37,8 @@
 enum {
 	PAUSE_MIN_MS = 20,
 	PAUSE_MAX_MS = 5000,
-	STABLE_MS = 10000,    /* a daemon that lived so long starts the pauses anew */
-	HOPELESS = 5,         /* starts in vain, without programs, before giving up */
+	STABLE_MS = 10000, /* a daemon that lived so long starts the pauses anew */
+	HOPELESS = 5,      /* starts in vain, without programs, before giving up */
 	LOCK_WAIT_MS = 5000,
 	LOCK_EVERY_MS = 50
 };
@@ -57,7 +57,7 @@ struct keeper {
 	bool ready, stop, remove_folder;
 	int vain;
 	uint64_t started_ms, pause_ms, next_ms;
-	int report; /* where start-up is waited for, -1 when told */
+	int report;       /* where start-up is waited for, -1 when told */
 	char reason[512]; /* why the last daemon could not start */
 	struct held held[CO_LIMIT_SESSIONS];
 	unsigned nheld;
@@ -114,15 +114,17 @@ static int lock_take(struct keeper *k, struct co_err *err)
 		struct pollfd p = { .events = POLLIN };
 
 		if (served(&k->paths)) {
-			(void) co_fail(err, CO_BUSY, "%s is served already, by process %d",
+			(void) co_fail(err, CO_BUSY,
+				       "%s is served already, by process %d",
 				       k->paths.run, holder);
 			return 1;
 		}
 		if (now_ms() > until)
-			return co_fail(err, CO_BUSY,
-				       "process %d holds %s and does not answer; end it and "
-				       "try again",
-				       holder, k->paths.lock);
+			return co_fail(
+				err, CO_BUSY,
+				"process %d holds %s and does not answer; end it and "
+				"try again",
+				holder, k->paths.lock);
 		if (!holder)
 			continue;
 		pidfd = (int) syscall(SYS_pidfd_open, holder, 0);
@@ -198,9 +200,11 @@ static int log_open(struct keeper *k, struct co_err *err)
 
 	if (k->foreground)
 		return 0;
-	fd = open(k->paths.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = open(k->paths.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
+		  0600);
 	if (fd < 0)
-		return co_fail_errno(err, errno, "cannot open the log %s", k->paths.log);
+		return co_fail_errno(err, errno, "cannot open the log %s",
+				     k->paths.log);
 	/* what a runtime says when it dies (sanitizers, the C library) belongs there too */
 	(void) dup2(fd, 2);
 	return co_log_to(fd, err);
@@ -229,7 +233,8 @@ static int send_held(struct keeper *k)
 static void daemon_exec(struct keeper *k, int channel)
 {
 	char program[CO_PATH_SIZE], keeper_pid[16];
-	char *argv[] = { (char *) "cloudosd", k->system ? (char *) "--system" : NULL, NULL };
+	char *argv[] = { (char *) "cloudosd", k->system ? (char *) "--system" : NULL,
+			 NULL };
 	int from[] = { channel, k->table_fd, k->listen };
 	struct co_err err = { 0 };
 	sigset_t none;
@@ -248,7 +253,8 @@ static void daemon_exec(struct keeper *k, int channel)
 	for (size_t i = 0; i < co_countof(from); i++)
 		if (from[i] < 0 || dup2(from[i], KEEPER_FD_FIRST + (int) i) < 0)
 			_exit(1);
-	(void) syscall(SYS_close_range, KEEPER_FD_FIRST + (unsigned) co_countof(from), ~0U, 0);
+	(void) syscall(SYS_close_range, KEEPER_FD_FIRST + (unsigned) co_countof(from),
+		       ~0U, 0);
 	if (co_program_path("cloudosd", program, sizeof(program), &err) == 0) {
 		(void) execv(program, argv);
 		(void) co_fail_errno(&err, errno, "cannot run %s", program);
@@ -372,7 +378,8 @@ static void daemon_ended(struct keeper *k, int status)
 		co_log(keeper, ERROR, "cloudosd was killed by signal %d after %llu ms",
 		       WTERMSIG(status), (unsigned long long) lived);
 	else
-		co_log(keeper, ERROR, "cloudosd ended by itself with status %d after %llu ms",
+		co_log(keeper, ERROR,
+		       "cloudosd ended by itself with status %d after %llu ms",
 		       WEXITSTATUS(status), (unsigned long long) lived);
 	if (!k->ready)
 		k->vain++;
@@ -432,7 +439,8 @@ static void held_check(struct keeper *k)
 		struct held *h = &k->held[i];
 		struct pollfd p = { .fd = h->listener >= 0 ? h->listener : h->link };
 
-		if (h->link >= 0 && poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)))
+		if (h->link >= 0 && poll(&p, 1, 0) == 1 &&
+		    (p.revents & (POLLHUP | POLLERR)))
 			drop(k, i);
 	}
 }
@@ -471,7 +479,8 @@ static int run(struct keeper *k)
 			if (!k->nheld)
 				return 0;
 		}
-		if (!k->daemon && !k->stop && !k->nheld && k->vain >= (k->report < 0 ? HOPELESS : 1)) {
+		if (!k->daemon && !k->stop && !k->nheld &&
+		    k->vain >= (k->report < 0 ? HOPELESS : 1)) {
 			co_log(keeper, ERROR, "giving up: the daemon does not start");
 			return 1;
 		}
@@ -496,10 +505,19 @@ static int run(struct keeper *k)
 static void folder_remove(struct keeper *k)
 {
 	static const char *const files[] = {
-		"run/control.sock", "run/lock", "state/domain", "state/state.db",
-		"state/state.db-wal", "state/state.db-shm", "state/state.db-journal",
-		"state/telemetry.db", "state/telemetry.db-wal", "state/telemetry.db-shm",
-		"state/telemetry.db-journal", "state/ballast", "state/cloudosd.log",
+		"run/control.sock",
+		"run/lock",
+		"state/domain",
+		"state/state.db",
+		"state/state.db-wal",
+		"state/state.db-shm",
+		"state/state.db-journal",
+		"state/telemetry.db",
+		"state/telemetry.db-wal",
+		"state/telemetry.db-shm",
+		"state/telemetry.db-journal",
+		"state/ballast",
+		"state/cloudosd.log",
 	};
 	static const char *const folders[] = { "run", "state", "config", "" };
 
@@ -527,8 +545,8 @@ static int prepare(struct keeper *k, struct co_err *err)
 	k->msg = co_msg_new();
 	if (!k->msg)
 		return co_fail(err, CO_NO_MEMORY, "out of memory");
-	r = k->table_fd < 0 ? table_create(&k->table, &k->table_fd, err) :
-			      table_map(&k->table, k->table_fd, err);
+	r = k->table_fd < 0 ? table_create(&k->table, &k->table_fd, err)
+			    : table_map(&k->table, k->table_fd, err);
 	if (r)
 		return r;
 	k->table->keeper_pid = getpid();
@@ -604,9 +622,10 @@ static int options(struct keeper *k, int argc, char **argv, bool *out_adopt)
 			(void) printf("cloudos-keeper %s\n", PACKAGE_VERSION);
 			exit(0);
 		case 'h':
-			(void) printf("usage: cloudos-keeper [--system] [--foreground]\n"
-				      "Starts cloudosd and starts it again when it dies.  Used "
-				      "by cloudosctl daemon start.\n");
+			(void) printf(
+				"usage: cloudos-keeper [--system] [--foreground]\n"
+				"Starts cloudosd and starts it again when it dies.  Used "
+				"by cloudosctl daemon start.\n");
 			exit(0);
 		default:
 			return 2;

@@ -75,7 +75,7 @@ int cloudos_code(int status);
 #define OP_HTTP(name, support)
 #define OP_NONE(name, support)
 #define OP_DAEMON(name, support) \
-	int64_t cloudos_##name(struct co_call *call, const struct cloudos_##name##_args *a);
+	int64_t cloudos_on_##name(struct co_call *call, const struct cloudos_##name##_args *a);
 #include "personality/cloudos/ops.def"
 #include <co/op-end.h>
 #undef OP_DAEMON

@@ -54,7 +54,8 @@ static int open_as(int32_t tid, const char *name)
 	return (int) syscall(SYS_openat2, start, name, &how, sizeof(how));
 }
 
-int64_t cloudos_sys_opendir(struct co_call *call, const struct cloudos_sys_opendir_args *a)
+int64_t cloudos_on_sys_opendir(struct co_call *call,
+			       const struct cloudos_sys_opendir_args *a)
 {
 	int fd, errnum, gone;
 
@@ -92,7 +93,8 @@ static int read_one(int fd, struct dirent *out)
 	return 1;
 }
 
-int64_t cloudos_sys_readdir(struct co_call *call, const struct cloudos_sys_readdir_args *a)
+int64_t cloudos_on_sys_readdir(struct co_call *call,
+			       const struct cloudos_sys_readdir_args *a)
 {
 	autoclose int fd = -1;
 	int n, errnum;
@@ -106,7 +108,7 @@ int64_t cloudos_sys_readdir(struct co_call *call, const struct cloudos_sys_readd
 		return fd;
 	if (n < 0)
 		return call_fail(call, co_status_from_errno(errnum),
-				 "cannot read the directory of descriptor %d: %s", a->fd,
-				 strerror(errnum));
+				 "cannot read the directory of descriptor %d: %s",
+				 a->fd, strerror(errnum));
 	return n;
 }

@@ -16,19 +16,20 @@ static int64_t dispatch(struct co_call *call, const struct co_op *op, void *args
 #define OP(key, name, plane, support, args_, heading, note) OP_##plane(key, name)
 #undef NUM
 #define NUM(n) n
-#define OP_DAEMON(key, name) case key: return cloudos_##name(call, args);
+#define OP_DAEMON(key, name) case key: return cloudos_on_##name(call, args);
 #include "personality/cloudos/ops.def"
 #include <co/op-end.h>
 		/* clang-format on */
 	}
-	return call_fail(call, CO_UNSUPPORTED, "%s is not a call of the daemon", op->name);
+	return call_fail(call, CO_UNSUPPORTED, "%s is not a call of the daemon",
+			 op->name);
 }
 
 static const struct {
 	int code, status;
 	const char *name;
 } errors[] = {
-#define ERROR(name, number, errno_, status, sentence) \
+#define ERROR(name, number, errno_, status, sentence)                                  \
 	{ -(number), CO_##status, "CLOUDOS_" #name },
 #include "personality/cloudos/errors.def"
 #undef ERROR

@@ -9,12 +9,12 @@ static bool mine(struct co_call *call, uint32_t claimed, int32_t real)
 {
 	uint32_t seen;
 
-	return !claimed ||
-	       (process_pid_seen_by(real, call_tid(call), &seen) == 0 && seen == claimed);
+	return !claimed || (process_pid_seen_by(real, call_tid(call), &seen) == 0 &&
+			    seen == claimed);
 }
 
-int64_t cloudos_report_error(struct co_call *call,
-			     const struct cloudos_report_error_args *a)
+int64_t cloudos_on_report_error(struct co_call *call,
+				const struct cloudos_report_error_args *a)
 {
 	const struct co_services *services = call_services(call);
 	const error_info_t *e = a->error;
@@ -26,14 +26,16 @@ int64_t cloudos_report_error(struct co_call *call,
 
 	if (!memchr(e->message, 0, sizeof(e->message)) ||
 	    !memchr(e->component, 0, sizeof(e->component)))
-		return call_fail(call, CO_INVALID,
-				 "report_error: message or component has no NUL inside its "
-				 "array");
+		return call_fail(
+			call, CO_INVALID,
+			"report_error: message or component has no NUL inside its "
+			"array");
 	if (!mine(call, e->pid, record.pid))
-		return call_fail(call, CO_ACCESS,
-				 "report_error: pid %u is another process; report your own "
-				 "errors (0 means the caller)",
-				 e->pid);
+		return call_fail(
+			call, CO_ACCESS,
+			"report_error: pid %u is another process; report your own "
+			"errors (0 means the caller)",
+			e->pid);
 	if (!record.at_ns)
 		record.at_ns = services->host->wall_ns(services->host->ctx);
 	errors_text(record.message, sizeof(record.message), e->message);
@@ -46,8 +48,8 @@ int64_t cloudos_report_error(struct co_call *call,
 	return 0;
 }
 
-int64_t cloudos_get_last_error(struct co_call *call,
-			       const struct cloudos_get_last_error_args *a)
+int64_t cloudos_on_get_last_error(struct co_call *call,
+				  const struct cloudos_get_last_error_args *a)
 {
 	struct error_record record;
 	uint32_t pid, tid;
@@ -66,7 +68,8 @@ int64_t cloudos_get_last_error(struct co_call *call,
 	return 0;
 }
 
-int64_t cloudos_clear_error(struct co_call *call, const struct cloudos_clear_error_args *a)
+int64_t cloudos_on_clear_error(struct co_call *call,
+			       const struct cloudos_clear_error_args *a)
 {
 	(void) a;
 	errors_clear(call_services(call)->errors, call_session(call), call_tid(call),

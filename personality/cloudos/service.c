@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
+#include <co/limits.h>
+
 #include "personality/cloudos/cloudos.h"
 
 /* ---- names and pids ---- */
@@ -36,7 +38,8 @@ static int64_t copy_in(struct co_call *call, char *out, const char *from, size_t
 		       const char *member)
 {
 	if (!memchr(from, 0, size))
-		return call_fail(call, CO_INVALID, "%s: %s has no NUL inside its %zu bytes",
+		return call_fail(call, CO_INVALID,
+				 "%s: %s has no NUL inside its %zu bytes",
 				 call_op(call)->name, member, size);
 	memcpy(out, from, size);
 	return 0;
@@ -66,9 +69,9 @@ static int64_t register_spec(struct co_call *call, const struct service_spec *sp
 {
 	struct store_journal journal = call_journal(call, 0);
 	struct co_err err = { 0 };
-	int r = registry_register(call_services(call)->registry, spec, call_process(call),
-				  call_session(call), &journal, registered,
-				  call_retain(call), &err);
+	int r = registry_register(call_services(call)->registry, spec,
+				  call_process(call), call_session(call), &journal,
+				  registered, call_retain(call), &err);
 
 	if (r) {
 		(void) call_release(call);
@@ -77,8 +80,8 @@ static int64_t register_spec(struct co_call *call, const struct service_spec *sp
 	return call_pend(call, forget, NULL);
 }
 
-int64_t cloudos_service_register(struct co_call *call,
-				 const struct cloudos_service_register_args *a)
+int64_t cloudos_on_service_register(struct co_call *call,
+				    const struct cloudos_service_register_args *a)
 {
 	const service_registration_t *r = a->registration;
 	struct service_spec spec = { .port = r->port, .ttl = r->ttl, .instances = 1 };
@@ -86,21 +89,24 @@ int64_t cloudos_service_register(struct co_call *call,
 
 	if (copy_in(call, spec.name, r->name, sizeof(spec.name), "name") ||
 	    copy_in(call, spec.version, r->version, sizeof(spec.version), "version") ||
-	    copy_in(call, spec.endpoint, r->endpoint, sizeof(spec.endpoint), "endpoint") ||
+	    copy_in(call, spec.endpoint, r->endpoint, sizeof(spec.endpoint),
+		    "endpoint") ||
 	    copy_in(call, spec.health_check, r->health_check, sizeof(spec.health_check),
 		    "health_check") ||
-	    copy_in(call, spec.metadata, r->metadata, sizeof(spec.metadata), "metadata"))
+	    copy_in(call, spec.metadata, r->metadata, sizeof(spec.metadata),
+		    "metadata"))
 		return CO_INVALID;
 	if (r->pid && (process_pid_from(call_tid(call), (int32_t) r->pid, &pid) ||
 		       pid != call_process(call)->pid))
-		return call_fail(call, CO_ACCESS,
-				 "service_register: pid %u is another process; a process can "
-				 "register only itself (0 means the caller)",
-				 r->pid);
+		return call_fail(
+			call, CO_ACCESS,
+			"service_register: pid %u is another process; a process can "
+			"register only itself (0 means the caller)",
+			r->pid);
 	return register_spec(call, &spec);
 }
 
-int64_t cloudos_sys_cloud_register_service(
+int64_t cloudos_on_sys_cloud_register_service(
 	struct co_call *call, const struct cloudos_sys_cloud_register_service_args *a)
 {
 	const service_config_t *c = a->config;
@@ -110,31 +116,37 @@ int64_t cloudos_sys_cloud_register_service(
 
 	if (copy_in(call, spec.name, c->name, sizeof(spec.name), "name") ||
 	    copy_in(call, spec.version, c->version, sizeof(spec.version), "version") ||
-	    copy_in(call, spec.endpoint, c->endpoint, sizeof(spec.endpoint), "endpoint") ||
+	    copy_in(call, spec.endpoint, c->endpoint, sizeof(spec.endpoint),
+		    "endpoint") ||
 	    copy_in(call, spec.health_check, c->health_check, sizeof(spec.health_check),
 		    "health_check") ||
-	    copy_in(call, spec.metadata, c->metadata, sizeof(spec.metadata), "metadata"))
+	    copy_in(call, spec.metadata, c->metadata, sizeof(spec.metadata),
+		    "metadata"))
 		return CO_INVALID;
 	if (spec.name[0] && strcmp(spec.name, a->service_name))
-		return call_fail(call, CO_INVALID,
-				 "sys_cloud_register_service: config names \"%s\", the call "
-				 "names \"%s\"",
-				 spec.name, a->service_name);
-	(void) snprintf(spec.name, sizeof(spec.name), "%s", a->service_name); /* bounded */
+		return call_fail(
+			call, CO_INVALID,
+			"sys_cloud_register_service: config names \"%s\", the call "
+			"names \"%s\"",
+			spec.name, a->service_name);
+	(void) snprintf(spec.name, sizeof(spec.name), "%s",
+			a->service_name); /* bounded */
 	return register_spec(call, &spec);
 }
 
-int64_t cloudos_ipc_register_service(struct co_call *call,
-				     const struct cloudos_ipc_register_service_args *a)
+int64_t
+cloudos_on_ipc_register_service(struct co_call *call,
+				const struct cloudos_ipc_register_service_args *a)
 {
 	struct service_spec spec = { .instances = 1 };
 
-	(void) snprintf(spec.name, sizeof(spec.name), "%s", a->service_name); /* bounded */
+	(void) snprintf(spec.name, sizeof(spec.name), "%s",
+			a->service_name); /* bounded */
 	return register_spec(call, &spec);
 }
 
-int64_t cloudos_service_deregister(struct co_call *call,
-				   const struct cloudos_service_deregister_args *a)
+int64_t cloudos_on_service_deregister(struct co_call *call,
+				      const struct cloudos_service_deregister_args *a)
 {
 	struct store_journal journal = call_journal(call, 0);
 	struct co_err err = { 0 };
@@ -143,8 +155,9 @@ int64_t cloudos_service_deregister(struct co_call *call,
 
 	if (bad)
 		return bad;
-	r = registry_deregister(call_services(call)->registry, a->name, call_process(call),
-				&journal, registered, call_retain(call), &err);
+	r = registry_deregister(call_services(call)->registry, a->name,
+				call_process(call), &journal, registered,
+				call_retain(call), &err);
 	if (r) {
 		(void) call_release(call);
 		return call_fail(call, r, "%s", err.message);
@@ -167,8 +180,8 @@ static void fill(struct co_call *call, service_registration_t *out,
 	out->ttl = i->spec.ttl;
 }
 
-int64_t cloudos_service_discover(struct co_call *call,
-				 const struct cloudos_service_discover_args *a)
+int64_t cloudos_on_service_discover(struct co_call *call,
+				    const struct cloudos_service_discover_args *a)
 {
 	const struct service_instance *found[CO_LIMIT_DISCOVER];
 	struct registry *registry = call_services(call)->registry;
@@ -187,10 +200,11 @@ int64_t cloudos_service_discover(struct co_call *call,
 
 static int64_t nobody(struct co_call *call, const char *name)
 {
-	return call_fail(call, CO_NOT_FOUND, "no service named \"%s\" is registered", name);
+	return call_fail(call, CO_NOT_FOUND, "no service named \"%s\" is registered",
+			 name);
 }
 
-int64_t cloudos_sys_cloud_discover_service(
+int64_t cloudos_on_sys_cloud_discover_service(
 	struct co_call *call, const struct cloudos_sys_cloud_discover_service_args *a)
 {
 	const struct service_instance *found[CO_LIMIT_DISCOVER];
@@ -206,12 +220,13 @@ int64_t cloudos_sys_cloud_discover_service(
 		return nobody(call, a->service_name);
 	info->port = found[0]->spec.port;
 	info->ttl = found[0]->spec.ttl;
-	info->instances =
-		(uint32_t) registry_count(call_services(call)->registry, a->service_name);
+	info->instances = (uint32_t) registry_count(call_services(call)->registry,
+						    a->service_name);
 	memcpy(info->name, found[0]->spec.name, sizeof(info->name));
 	memcpy(info->version, found[0]->spec.version, sizeof(info->version));
 	memcpy(info->endpoint, found[0]->spec.endpoint, sizeof(info->endpoint));
-	memcpy(info->health_check, found[0]->spec.health_check, sizeof(info->health_check));
+	memcpy(info->health_check, found[0]->spec.health_check,
+	       sizeof(info->health_check));
 	memcpy(info->metadata, found[0]->spec.metadata, sizeof(info->metadata));
 	for (size_t i = 0; i < n; i++) {
 		service_info_instance_t *item = &info->list[info->listed];
@@ -224,29 +239,32 @@ int64_t cloudos_sys_cloud_discover_service(
 		item->pid = pid_for(call, found[i]);
 		item->port = found[i]->spec.port;
 		item->ttl = found[i]->spec.ttl;
-		item->health = found[i]->health == HEALTH_HEALTHY  ? SERVICE_HEALTH_HEALTHY :
-			       found[i]->health == HEALTH_CHECKING ? SERVICE_HEALTH_CHECKING :
-								     SERVICE_HEALTH_CRITICAL;
+		item->health =
+			found[i]->health == HEALTH_HEALTHY    ? SERVICE_HEALTH_HEALTHY
+			: found[i]->health == HEALTH_CHECKING ? SERVICE_HEALTH_CHECKING
+							      : SERVICE_HEALTH_CRITICAL;
 		memcpy(item->version, found[i]->spec.version, sizeof(item->version));
 		memcpy(item->endpoint, found[i]->spec.endpoint, sizeof(item->endpoint));
 	}
 	return 0;
 }
 
-int64_t cloudos_ipc_discover_service(struct co_call *call,
-				     const struct cloudos_ipc_discover_service_args *a)
+int64_t
+cloudos_on_ipc_discover_service(struct co_call *call,
+				const struct cloudos_ipc_discover_service_args *a)
 {
 	const struct service_instance *found;
 	int64_t bad = name_bad(call, a->service_name);
 
 	if (bad)
 		return bad;
-	if (!registry_discover(call_services(call)->registry, a->service_name, &found, 1))
+	if (!registry_discover(call_services(call)->registry, a->service_name, &found,
+			       1))
 		return nobody(call, a->service_name);
 	if (found->health != HEALTH_HEALTHY)
 		return call_fail(call, CO_NOT_FOUND,
-				 "service \"%s\" has no healthy instance: %s", a->service_name,
-				 found->reason);
+				 "service \"%s\" has no healthy instance: %s",
+				 a->service_name, found->reason);
 	*a->service_pid = pid_for(call, found);
 	return 0;
 }
@@ -272,8 +290,9 @@ static void health_forget(struct co_call *call, void *arg)
 	(void) call_release(call);
 }
 
-int64_t cloudos_service_health_check(struct co_call *call,
-				     const struct cloudos_service_health_check_args *a)
+int64_t
+cloudos_on_service_health_check(struct co_call *call,
+				const struct cloudos_service_health_check_args *a)
 {
 	struct registry_wait *wait = NULL;
 	struct co_err err = { 0 };

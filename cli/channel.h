@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The launcher's end of a session channel: trace lines are printed, memory of the guest is
+ * copied on the daemon's behalf.  HOST.  The launcher under notify, the tracer under
+ * ptrace.
+ */
+#ifndef CO_CHANNEL_H
+#define CO_CHANNEL_H
+
+#include "lib/wire.h"
+
+struct channel {
+	int fd;
+	int trace_fd; /* where lines go; -1: nowhere */
+	struct co_msg *in, *out;
+	/* Anything that is not about traces or memory; NULL ignores it. */
+	void (*other)(void *ctx, const struct co_msg *in);
+	void *ctx;
+};
+
+/* fd and trace_fd are borrowed.  0 or CO_NO_MEMORY. */
+int channel_init(struct channel *c, int fd, int trace_fd);
+void channel_done(struct channel *c);
+
+/* Takes what is there without waiting; CO_GONE when the daemon and its keeper are. */
+int channel_serve(struct channel *c);
+
+#endif

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cloudos-exec: runs a program of any of the systems on Linux.  HOST.  Options, the
+ * daemon, the engine; cli/launch.c does the rest.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cli/classify.h"
+#include "cli/launch.h"
+#include "cli/probe.h"
+#include "cli/start.h"
+#include "lib/cleanup.h"
+
+enum { NUMBER_DOMAIN = 21902 }; /* of the cloudos table; tests/table holds it */
+enum { EPHEMERAL_END_MS = 5000, DESCRIPTORS_FROM = 512 };
+
+struct options {
+	const char *engine, *personality, *name, *trace;
+	bool traced, ephemeral, system;
+};
+
+static const char usage[] =
+	"usage: cloudos-exec [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
+	"Runs PROGRAM with the system calls of CloudOS beside those of Linux.\n"
+	"\n"
+	"  --engine=ENGINE      notify or ptrace; default: what this box can do (CO_ENGINE)\n"
+	"  --personality=NAME   the program's system; default: told from the file\n"
+	"  --name=NAME          how cloudosctl calls it; default: the program's name\n"
+	"  --trace[=FILE]       print its CloudOS calls to standard error or to FILE\n"
+	"  --ephemeral          a daemon of its own that leaves nothing behind\n"
+	"  --system             the machine's daemon instead of the user's\n"
+	"  --help, --version\n"
+	"\n"
+	"The exit status is the program's; 125 cloudos-exec failed, 126 PROGRAM cannot be\n"
+	"executed, 127 it was not found.  A daemon is started when none is running.\n";
+
+static int fail(const struct co_err *err)
+{
+	(void) fprintf(stderr, "cloudos-exec: %s\n", err->message);
+	return EXIT_LAUNCHER;
+}
+
+/* -1: go on; otherwise the exit status. */
+static int parse(struct options *o, int argc, char **argv)
+{
+	static const struct option all[] = { { "engine", required_argument, NULL, 'e' },
+					     { "personality", required_argument, NULL,
+					       'p' },
+					     { "name", required_argument, NULL, 'n' },
+					     { "trace", optional_argument, NULL, 't' },
+					     { "ephemeral", no_argument, NULL, 'E' },
+					     { "system", no_argument, NULL, 's' },
+					     { "help", no_argument, NULL, 'h' },
+					     { "version", no_argument, NULL, 'v' },
+					     { 0 } };
+	int option;
+
+	while ((option = getopt_long(argc, argv, "+", all, NULL)) != -1) {
+		switch (option) {
+		case 'e':
+			o->engine = optarg;
+			break;
+		case 'p':
+			o->personality = optarg;
+			break;
+		case 'n':
+			o->name = optarg;
+			break;
+		case 't':
+			o->traced = true;
+			o->trace = optarg;
+			break;
+		case 'E':
+			o->ephemeral = true;
+			break;
+		case 's':
+			o->system = true;
+			break;
+		case 'h':
+			(void) fputs(usage, stdout);
+			return 0;
+		case 'v':
+			(void) printf("cloudos-exec %s\n", PACKAGE_VERSION);
+			return 0;
+		default:
+			(void) fputs("cloudos-exec: see cloudos-exec --help\n", stderr);
+			return EXIT_LAUNCHER;
+		}
+	}
+	if (optind == argc) {
+		(void) fputs("cloudos-exec: which program?  See cloudos-exec --help\n",
+			     stderr);
+		return EXIT_LAUNCHER;
+	}
+	return -1;
+}
+
+/* ---- personality ---- */
+
+static int choose_personality(struct launch *l, const char *name, struct co_err *err)
+{
+	size_t count;
+	const struct co_personality *all = co_personalities(&count);
+
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(all[i].name, name)) {
+			l->personality = &all[i];
+			l->personality_index = (uint32_t) i;
+		}
+	if (!l->personality)
+		return co_fail(
+			err, CO_INVALID,
+			"there is no personality \"%s\"; cloudosctl personality ls lists "
+			"them",
+			name);
+	if (strcmp(name, "cloudos"))
+		return co_fail(
+			err, CO_UNSUPPORTED,
+			"cannot run %s: it is a program for %s, and this version runs "
+			"programs of CloudOS and Linux only (cloudosctl personality show "
+			"%s)",
+			l->path, l->personality->title, name);
+	return 0;
+}
+
+/* ---- engine ---- */
+
+/* What a private call answers here and now: are we a guest already? */
+static long domain_here(void)
+{
+	return syscall(NUMBER_DOMAIN);
+}
+
+static bool filtered(void)
+{
+	autofclose FILE *f = fopen("/proc/self/status", "re");
+	char line[256];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "Seccomp:", 8))
+			return strtol(line + 8, NULL, 10) != 0;
+	return false;
+}
+
+static int choose_engine(struct launch *l, const char *wanted, struct co_err *err)
+{
+	int engine = wanted && *wanted ? co_engine_find(wanted) : CO_ENGINE_AUTO;
+	struct co_probe_notify notify = { .works = true };
+
+	if (engine < 0)
+		return co_fail(err, CO_INVALID,
+			       "there is no engine \"%s\": notify, ptrace or auto",
+			       wanted);
+	if (engine == CO_ENGINE_TRAP)
+		return co_fail(
+			err, CO_UNSUPPORTED,
+			"engine trap is not part of this version; use notify or ptrace");
+	/* Without a filter around us notification works wherever the kernel has it, and a
+	 * failure to install ours says so; with one, only trying tells. */
+	if (filtered())
+		co_probe_notify(&notify);
+	if (engine == CO_ENGINE_NOTIFY && !notify.works)
+		return co_fail(
+			err, CO_UNSUPPORTED,
+			"engine notify cannot work here: %s; try --engine=ptrace",
+			notify.why);
+	if (engine == CO_ENGINE_AUTO)
+		engine = notify.works ? CO_ENGINE_NOTIFY : CO_ENGINE_PTRACE;
+	l->engine = (enum co_engine) engine;
+	/* what an outer filter answers outranks a request to trace */
+	l->every_call = engine == CO_ENGINE_PTRACE && (notify.hidden || notify.nested);
+	return 0;
+}
+
+/* ---- daemon ---- */
+
+static int folder_new(char *out, size_t n, struct co_err *err)
+{
+	const char *base = getenv("TMPDIR");
+
+	(void) snprintf(out, n, "%s/cloudos-ephemeral-XXXXXX",
+			base && *base ? base : "/tmp");
+	if (!mkdtemp(out))
+		return co_fail_errno(err, errno, "cannot make a folder %s", out);
+	return 0;
+}
+
+static int connect_daemon(struct launch *l, const struct options *o, char *folder,
+			  size_t n, struct co_err *err)
+{
+	static const char *const automatic[] = { "--auto", NULL };
+	static const char *const ephemeral[] = { "--ephemeral", NULL };
+	struct co_paths paths;
+	int r;
+
+	folder[0] = 0;
+	if (o->ephemeral) {
+		r = folder_new(folder, n, err);
+		if (!r)
+			r = co_paths_init(&paths, false, folder, err);
+		if (!r)
+			r = co_start_daemon(&paths, ephemeral, "cloudos-exec",
+					    &l->client, err);
+		if (r && folder[0])
+			(void) rmdir(
+				folder); /* if the keeper left something, so it stays */
+		return r;
+	}
+	r = co_paths_init(&paths, o->system, NULL, err);
+	if (!r)
+		r = co_client_open(&paths, "cloudos-exec", &l->client, err);
+	if (r == CO_GONE && !o->system)
+		r = co_start_daemon(&paths, automatic, "cloudos-exec", &l->client, err);
+	return r;
+}
+
+/* A pidfd of the keeper: an ephemeral one ends when everything is gone. */
+static int keeper_pidfd(struct launch *l)
+{
+	const struct wire_status_rep *rep;
+
+	(void) co_client_request(l->client, WIRE_status_req);
+	if (co_client_call(l->client, NULL, 0, NULL))
+		return -1;
+	rep = (const void *) l->client->in->bytes;
+	return (int) syscall(SYS_pidfd_open, rep->keeper_pid, 0);
+}
+
+/* ---- trace ---- */
+
+static int trace_open(struct launch *l, const struct options *o, struct co_err *err)
+{
+	int fd;
+
+	l->trace_fd = -1;
+	if (!o->traced)
+		return 0;
+	fd = o->trace ? open(o->trace,
+			     O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666)
+		      : 2;
+	if (fd < 0)
+		return co_fail_errno(err, errno, "cannot write the trace to %s",
+				     o->trace);
+	l->trace_fd = fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTORS_FROM);
+	if (l->trace_fd < 0)
+		l->trace_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (o->trace)
+		(void) close(fd);
+	return 0;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { 0 };
+	struct launch l = { 0 };
+	struct classified file;
+	struct co_err err = { 0 };
+	char path[CO_PATH_SIZE], folder[CO_PATH_SIZE];
+	int status = parse(&o, argc, argv);
+	autoclose int keeper = -1;
+	long here;
+
+	if (status >= 0)
+		return status;
+	l.argv = argv + optind;
+	l.path = path;
+	if (classify_find(l.argv[0], path, sizeof(path), &err)) {
+		(void) fail(&err);
+		return err.code == CO_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+	}
+	if (classify_file(path, &file, &err)) {
+		(void) fail(&err);
+		return EXIT_NOT_EXECUTABLE;
+	}
+	l.script = file.script;
+	l.name = o.name ? o.name : base_name(path);
+	if (choose_personality(&l, o.personality ? o.personality : file.personality,
+			       &err))
+		return fail(&err);
+	here = domain_here();
+	if (connect_daemon(&l, &o, folder, sizeof(folder), &err))
+		return fail(&err);
+	if (here >= 0 && (uint64_t) here == l.client->domain)
+		return launch_plainly(&l); /* served already, by this very daemon */
+	if (choose_engine(&l, o.engine ? o.engine : getenv("CO_ENGINE"), &err) ||
+	    trace_open(&l, &o, &err))
+		return fail(&err);
+	if (o.ephemeral)
+		keeper = keeper_pidfd(&l);
+	status = launch(&l);
+	if (keeper >= 0) {
+		struct pollfd p = { .fd = keeper, .events = POLLIN };
+
+		/* children that the program left behind keep it alive, and that is right */
+		(void) co_client_close(l.client);
+		(void) poll(&p, 1, EPHEMERAL_END_MS);
+	}
+	return status;
+}

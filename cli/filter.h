@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The seccomp filters of the notify and ptrace engines, made by libseccomp from the
+ * personality's table.  HOST.  Linux's own numbers are all allowed; the kernel caches that.
+ */
+#ifndef CO_FILTER_H
+#define CO_FILTER_H
+
+#include <linux/filter.h>
+
+#include "lib/engine.h"
+#include "lib/err.h"
+#include "personality/personality.h"
+
+struct filter {
+	struct sock_fprog program;
+};
+
+/* Built before fork: libseccomp allocates. */
+int filter_new(struct filter *out, const struct co_personality *p,
+	       enum co_engine engine, struct co_err *err);
+void filter_done(struct filter *f);
+
+/*
+ * In the child: no_new_privs and the filter, for this thread and all that come of it.
+ * Safe behind fork.  The listener (close-on-exec) under notify, 0 under ptrace, or
+ * -errno.
+ */
+int filter_install(const struct filter *f, enum co_engine engine);
+
+#endif

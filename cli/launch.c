@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running the program.  HOST.
+ *
+ * The guest is a child of this process and in its process group, so that the terminal, the
+ * shell's job control and `kill` treat both as one job.  This process does nothing on
+ * signals of the terminal, which the guest gets too, hands on those that were sent to it
+ * alone, stops when the guest is stopped and dies as the guest died.
+ */
+#include "cli/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/channel.h"
+#include "cli/filter.h"
+#include "cli/ptrace.h"
+#include "lib/cleanup.h"
+
+static const int forwarded[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
+static const int of_terminal[] = { SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU };
+
+struct running {
+	const struct launch *l;
+	pid_t pid;
+	int signals;
+	struct channel channel;
+	bool channel_gone;
+	int status;
+};
+
+/* ---- the child ---- */
+
+/* What the child tells us: its listener, or why not; then why exec failed, if it did. */
+struct told {
+	int errnum;
+	int step; /* 0: filter, 1: exec */
+};
+
+static void tell(int fd, int step, int errnum, int listener)
+{
+	struct told told = { errnum, step };
+	struct iovec iov = { &told, sizeof(told) };
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (listener > 0) {
+		struct cmsghdr *c;
+
+		msg.msg_control = control.space;
+		msg.msg_controllen = sizeof(control.space);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &listener, sizeof(int));
+	}
+	if (sendmsg(fd, &msg, MSG_NOSIGNAL) < 0)
+		_exit(EXIT_LAUNCHER); /* the launcher is gone: nobody is left to run for */
+}
+
+/* Becomes the program.  Returns errno. */
+static int become(const struct launch *l)
+{
+	extern char **environ;
+
+	if (!l->script) {
+		(void) execve(l->path, l->argv, environ);
+		return errno;
+	}
+	{
+		size_t n = 0;
+		char **argv;
+
+		while (l->argv[n])
+			n++;
+		argv = calloc(n + 2, sizeof(*argv));
+		if (!argv)
+			return ENOMEM;
+		argv[0] = (char *) "/bin/sh";
+		argv[1] = (char *) l->path;
+		for (size_t i = 1; i < n; i++)
+			argv[i + 1] = l->argv[i];
+		(void) execve(argv[0], argv, environ);
+		n = (size_t) errno;
+		free(argv);
+		return (int) n;
+	}
+}
+
+struct signal_state { /* as the caller of cloudos-exec left it for the program */
+	sigset_t mask;
+	struct sigaction child;
+};
+
+static void child(const struct launch *l, const struct filter *filter, int fd,
+		  const struct signal_state *signals)
+{
+	int listener = 0;
+	char go;
+
+	if (l->engine == CO_ENGINE_PTRACE)
+		(void) prctl(PR_SET_PTRACER,
+			     PR_SET_PTRACER_ANY); /* until it is traced */
+	if (filter->program.filter) {
+		listener = filter_install(filter, l->engine);
+		if (listener < 0) {
+			tell(fd, 0, -listener, 0);
+			_exit(EXIT_LAUNCHER);
+		}
+	}
+	tell(fd, 0, 0, listener);
+	if (listener > 0)
+		(void) close(listener);
+	if (read(fd, &go, 1) != 1)
+		_exit(EXIT_LAUNCHER); /* refused, and the launcher has said why */
+	(void) sigaction(SIGCHLD, &signals->child, NULL);
+	(void) sigprocmask(SIG_SETMASK, &signals->mask, NULL);
+	tell(fd, 1, become(l), 0);
+	_exit(EXIT_LAUNCHER);
+}
+
+/* 0: it runs (or there is nothing more to hear); -1: the connection ended. */
+static int hear(int fd, struct told *out, int *out_listener)
+{
+	struct iovec iov = { out, sizeof(*out) };
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.space,
+			      .msg_controllen = sizeof(control.space) };
+	struct cmsghdr *c;
+	ssize_t n;
+
+	do
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n != sizeof(*out))
+		return -1;
+	c = CMSG_FIRSTHDR(&msg);
+	if (c && c->cmsg_type == SCM_RIGHTS)
+		memcpy(out_listener, CMSG_DATA(c), sizeof(int));
+	return 0;
+}
+
+static int exec_failed(const struct launch *l, int errnum)
+{
+	const char *hint = "";
+
+	if (errnum == ENOENT)
+		hint = " (its interpreter, named in its first line or its ELF header, is "
+		       "missing)";
+	(void) fprintf(stderr, "cloudos-exec: cannot run %s: %s%s\n", l->path,
+		       strerror(errnum), hint);
+	return EXIT_NOT_EXECUTABLE;
+}
+
+/* ---- attaching ---- */
+
+static void command_line(const struct launch *l, char *out, size_t n)
+{
+	size_t used = 0;
+
+	out[0] = 0;
+	for (char **a = l->argv; *a && used < n; a++) {
+		int k = snprintf(out + used, n - used, "%s%s", a == l->argv ? "" : " ",
+				 *a);
+
+		used += k > 0 ? (size_t) k : 0;
+	}
+}
+
+static int attach(const struct launch *l, pid_t pid, int link, int listener,
+		  struct co_err *err)
+{
+	struct wire_attach_req *req = co_client_request(l->client, WIRE_attach_req);
+	char command[160];
+	int fds[2] = { link, listener };
+
+	req->engine = (uint32_t) l->engine;
+	req->personality = l->personality_index;
+	req->trace = l->trace_fd >= 0;
+	req->pid = pid;
+	req->launcher_pid = getpid();
+	co_msg_text(l->client->out, &req->name, l->name);
+	command_line(l, command, sizeof(command));
+	co_msg_text(l->client->out, &req->command, command);
+	return co_client_call(l->client, fds, listener >= 0 ? 2 : 1, err);
+}
+
+/* ---- waiting ---- */
+
+static void set_all(const int *list, size_t n, void (*handler)(int))
+{
+	for (size_t i = 0; i < n; i++)
+		(void) signal(list[i], handler); /* these can all be set */
+}
+
+static void stop_as(struct running *r, int number)
+{
+	(void) number;
+	/* The shell must see this job stopped.  SIGSTOP, because those of the terminal are
+	 * ignored here; when it goes on, so does the guest, whoever sent SIGCONT. */
+	(void) raise(SIGSTOP);
+	(void) kill(r->pid, SIGCONT);
+}
+
+static bool reap(struct running *r)
+{
+	for (;;) {
+		int status;
+		pid_t pid = waitpid(r->pid, &status, WNOHANG | WUNTRACED);
+
+		if (pid <= 0)
+			return false;
+		if (WIFSTOPPED(status)) {
+			stop_as(r, WSTOPSIG(status));
+			continue;
+		}
+		r->status = status;
+		return true;
+	}
+}
+
+static void forward(struct running *r)
+{
+	struct signalfd_siginfo info;
+
+	while (read(r->signals, &info, sizeof(info)) == sizeof(info)) {
+		/* the kernel sent it to the whole job: the guest has it already */
+		if (info.ssi_signo == SIGCHLD || info.ssi_code == SI_KERNEL)
+			continue;
+		(void) kill(r->pid, (int) info.ssi_signo);
+	}
+}
+
+static void wait_for(struct running *r)
+{
+	for (;;) {
+		struct pollfd p[2] = { { .fd = r->signals, .events = POLLIN },
+				       { .fd = r->channel_gone ? -1 : r->channel.fd,
+					 .events = POLLIN } };
+
+		if (reap(r))
+			return;
+		if (poll(p, 2, -1) < 0)
+			continue;
+		if (p[1].revents && channel_serve(&r->channel)) {
+			r->channel_gone = true;
+			(void) fprintf(
+				stderr,
+				"cloudos-exec: the daemon and its keeper are gone; "
+				"CloudOS calls of %s fail from here on\n",
+				r->l->path);
+		}
+		if (p[0].revents)
+			forward(r);
+	}
+}
+
+/* ---- all of it ---- */
+
+/* Ends as the guest ended, so that whoever waits for us cannot tell the difference. */
+static int end_as(int status)
+{
+	struct rlimit no_core = { 0, 0 };
+	sigset_t set;
+
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	(void) setrlimit(RLIMIT_CORE, &no_core); /* one core dump is enough */
+	(void) signal(WTERMSIG(status), SIG_DFL);
+	(void) sigemptyset(&set);
+	(void) sigaddset(&set, WTERMSIG(status));
+	(void) sigprocmask(SIG_UNBLOCK, &set, NULL);
+	(void) raise(WTERMSIG(status));
+	return 128 + WTERMSIG(status); /* a real-time signal that we may not send */
+}
+
+static int refuse(pid_t pid, const char *what, const struct co_err *err)
+{
+	(void) fprintf(stderr, "cloudos-exec: %s%s%s\n", what, err ? ": " : "",
+		       err ? err->message : "");
+	(void) kill(pid, SIGKILL);
+	(void) waitpid(pid, NULL, 0);
+	return EXIT_LAUNCHER;
+}
+
+/* From the filter to the exec; 0, or the exit status. */
+static int start(struct launch *l, struct running *r, int fd, int link[2])
+{
+	struct told told = { 0 };
+	autoclose int listener = -1;
+	struct co_err err = { 0 };
+
+	if (hear(fd, &told, &listener))
+		return refuse(r->pid, "the program ended before it began", NULL);
+	if (told.errnum) {
+		(void) co_fail_errno(&err, told.errnum, "engine %s",
+				     co_engine_name(l->engine));
+		return refuse(r->pid, "the system call filter is refused", &err);
+	}
+	if (attach(l, r->pid, link[1], listener, &err))
+		return refuse(r->pid, "the daemon does not take the program", &err);
+	if (l->engine == CO_ENGINE_PTRACE &&
+	    ptrace_start(r->pid, link[0], l->trace_fd, l->personality, l->every_call,
+			 &err))
+		return refuse(r->pid, "cannot trace the program", &err);
+	(void) close(link[1]);
+	link[1] = -1;
+	(void) !write(fd, "g", 1); /* a child that died meanwhile is heard of below */
+	if (hear(fd, &told, &listener) == 0) {
+		(void) waitpid(r->pid, NULL, 0);
+		return exec_failed(l, told.errnum);
+	}
+	return 0;
+}
+
+int launch(struct launch *l)
+{
+	struct running r = { .l = l };
+	struct filter filter = { 0 };
+	struct co_err err = { 0 };
+	int pair[2], link[2], status;
+	struct sigaction normal = { .sa_handler = SIG_DFL };
+	struct signal_state signals;
+	sigset_t mask;
+
+	if (!l->every_call && filter_new(&filter, l->personality, l->engine, &err)) {
+		(void) fprintf(stderr, "cloudos-exec: %s\n", err.message);
+		return EXIT_LAUNCHER;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) < 0 ||
+	    channel_init(&r.channel, link[0], l->trace_fd)) {
+		(void) fprintf(stderr,
+			       "cloudos-exec: no descriptors or memory left: %s\n",
+			       strerror(errno));
+		return EXIT_LAUNCHER;
+	}
+	(void) sigemptyset(&mask);
+	(void) sigaddset(&mask, SIGCHLD);
+	for (size_t i = 0; i < co_countof(forwarded); i++)
+		(void) sigaddset(&mask, forwarded[i]);
+	(void) sigprocmask(SIG_BLOCK, &mask, &signals.mask);
+	(void) sigaction(SIGCHLD, &normal,
+			 &signals.child); /* ignored, nobody could wait */
+	(void) fflush(NULL);
+	r.pid = fork();
+	if (r.pid < 0) {
+		(void) fprintf(stderr, "cloudos-exec: cannot start a process: %s\n",
+			       strerror(errno));
+		return EXIT_LAUNCHER;
+	}
+	if (r.pid == 0) {
+		(void) close(pair[0]);
+		child(l, &filter, pair[1], &signals);
+	}
+	(void) close(pair[1]);
+	set_all(of_terminal, co_countof(of_terminal), SIG_IGN);
+	r.signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	status = start(l, &r, pair[0], link);
+	(void) close(pair[0]);
+	filter_done(&filter);
+	if (status)
+		return status;
+	r.channel_gone = l->engine == CO_ENGINE_PTRACE; /* the tracer serves it */
+	wait_for(&r);
+	if (!r.channel_gone)
+		(void) channel_serve(&r.channel); /* the last lines of the trace */
+	channel_done(&r.channel);
+	return end_as(r.status);
+}
+
+int launch_plainly(const struct launch *l)
+{
+	return exec_failed(l, become(l));
+}
