@@ -2,8 +2,11 @@
 # Units of lib/ and of the configuration.
 co_base_units = unit-err unit-escape unit-fault unit-log unit-config
 check_PROGRAMS += $(co_base_units)
-TESTS += $(co_base_units) %D%/banned.sh %D%/fault-points.sh
-dist_noinst_SCRIPTS += %D%/banned.sh %D%/fault-points.sh
+TESTS += $(co_base_units) %D%/banned.sh %D%/fault-points.sh %D%/fault-setuid.sh
+dist_noinst_SCRIPTS += %D%/banned.sh %D%/fault-points.sh %D%/fault-setuid.sh
+
+# it runs a copy of unit-fault
+%D%/fault-setuid.log: unit-fault
 
 unit_err_SOURCES = %D%/err.c
 unit_err_CFLAGS = $(CO_TEST_CFLAGS)

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "tests/run.h"
 
@@ -102,6 +103,15 @@ START_TEST(a_wrong_specification_is_refused_and_arms_nothing)
 }
 END_TEST
 
+START_TEST(a_refusal_disarms_what_was_armed)
+{
+	arm("store.commit:1");
+	ck_assert_int_eq(co_fault_arm("store.commit:1,nope:1", NULL), CO_INVALID);
+	ck_assert(!co_fault_armed);
+	ck_assert(!co_fault("store.commit"));
+}
+END_TEST
+
 START_TEST(too_many_places_are_refused)
 {
 	char spec[17 * 16 + 1] = "";
@@ -124,10 +134,23 @@ START_TEST(the_environment_arms)
 }
 END_TEST
 
-int main(void)
+/* What fault-setuid.sh asks a set-uid copy of this program: 0 armed, 3 refused, 4 the
+ * kernel did not take it for set-uid. */
+static int arm_as_set_uid(void)
 {
-	TCase *tc = tcase_create("fault");
+	if (!getauxval(AT_SECURE))
+		return 4;
+	return co_fault_arm_from_environment(NULL) == CO_ACCESS && !co_fault_armed ? 3
+										   : 0;
+}
 
+int main(int argc, char **argv)
+{
+	TCase *tc;
+
+	if (argc > 1 && strcmp(argv[1], "set-uid") == 0)
+		return arm_as_set_uid();
+	tc = tcase_create("fault");
 	tcase_add_test(tc, nothing_fails_when_nothing_is_armed);
 	tcase_add_test(tc, only_the_nth_visit_fails);
 	tcase_add_test(tc, from_the_nth_visit_on_all_fail);
@@ -136,6 +159,7 @@ int main(void)
 	tcase_add_test(tc, arming_again_counts_from_the_start);
 	tcase_add_loop_test(tc, a_wrong_specification_is_refused_and_arms_nothing, 0,
 			    (int) (sizeof(wrong) / sizeof(wrong[0])));
+	tcase_add_test(tc, a_refusal_disarms_what_was_armed);
 	tcase_add_test(tc, too_many_places_are_refused);
 	tcase_add_test(tc, the_environment_arms);
 	return run_tests(tc);

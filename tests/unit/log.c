@@ -212,9 +212,20 @@ static void log_again(enum co_log_level level)
 		co_log(control, WARN, "again");
 }
 
+/* The sum of all `suppressed=N` of the log. */
+static unsigned told(void)
+{
+	unsigned sum = 0;
+
+	for (const char *p = read_log(); (p = strstr(p, "suppressed=")); p++)
+		sum += (unsigned) strtoul(p + strlen("suppressed="), NULL, 10);
+	return sum;
+}
+
 START_TEST(repeats_are_counted_instead_of_written)
 {
-	unsigned written, told = 0;
+	unsigned written;
+	size_t length;
 
 	for (int i = 0; i < 1000; i++)
 		log_again(CO_LOG_WARN);
@@ -225,13 +236,28 @@ START_TEST(repeats_are_counted_instead_of_written)
 	ck_assert_uint_ge(written, CO_LOG_BURST);
 	ck_assert_uint_le(written, 10 * CO_LOG_BURST);
 	co_log_flush();
-	read_log();
-	for (const char *p = text; (p = strstr(p, "suppressed=")); p++)
-		told += (unsigned) strtoul(p + strlen("suppressed="), NULL, 10);
-	ck_assert_uint_eq(written + told, 1000);
+	ck_assert_uint_eq(written + told(), 1000);
+	length = strlen(text);
 	co_log_flush();
-	written = (unsigned) strlen(text);
-	ck_assert_uint_eq(strlen(read_log()), written);
+	ck_assert_uint_eq(strlen(read_log()), length);
+}
+END_TEST
+
+START_TEST(the_next_second_tells_what_was_suppressed)
+{
+	unsigned calls = 0;
+
+	/* a second passes: some 200 rounds of 5 ms, 30 s at most */
+	while (told() == 0 && calls < 6000) {
+		log_again(CO_LOG_WARN);
+		if (++calls > 2 * CO_LOG_BURST)
+			(void) usleep(5000); /* shorter is as good */
+	}
+	ck_assert_uint_gt(told(), 0);
+	for (int i = 0; i < 3; i++, calls++)
+		log_again(CO_LOG_WARN);
+	co_log_flush();
+	ck_assert_uint_eq(told() + count(text, "\"again\""), calls);
 }
 END_TEST
 
@@ -373,10 +399,19 @@ END_TEST
 
 START_TEST(errno_survives_and_can_be_told)
 {
+	int full;
+
 	errno = ENOENT;
 	co_log(daemon, INFO, "open: %m");
 	ck_assert_int_eq(errno, ENOENT);
 	ck_assert_ptr_nonnull(strstr(read_log(), "open: No such file"));
+	/* even if the line could not be written */
+	full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	ck_assert_int_eq(co_log_to(full, NULL), 0);
+	errno = ENOENT;
+	co_log(daemon, INFO, "lost");
+	ck_assert_int_eq(errno, ENOENT);
+	ck_assert_int_eq(close(full), 0);
 }
 END_TEST
 
@@ -437,6 +472,7 @@ static void add_writing(TCase *tc)
 	tcase_add_test(tc, errno_survives_and_can_be_told);
 	tcase_add_test(tc, threads_do_not_mix_their_lines);
 	tcase_add_test(tc, repeats_are_counted_instead_of_written);
+	tcase_add_test(tc, the_next_second_tells_what_was_suppressed);
 	tcase_add_test(tc, debug_entries_are_never_suppressed);
 }
 

@@ -256,7 +256,7 @@ START_TEST(a_datagram_beyond_the_limit_is_refused)
 	ck_assert_int_eq(receive(), CO_PROTOCOL);
 	header.size = CO_WIRE_MAX; /* cut by the kernel, it would look proper */
 	memcpy(big, &header, sizeof(header));
-	send_raw(big, n, &fd, 1);
+	send_raw(big, n, NULL, 0);
 	ck_assert_int_eq(receive(), CO_PROTOCOL);
 	ck_assert_int_eq(receive(), CO_BUSY);
 	ck_assert_uint_eq(open_descriptors(), before);
