@@ -313,12 +313,15 @@ int registry_register(struct registry *reg, const struct service_spec *spec,
 	record.registered_ns = registered_at(reg, spec->name, &record.owner);
 	if (!registry_find(reg, spec->name, &record.owner))
 		r = check_room(reg, spec, owner, err);
+	if (owner)
+		owner->in_flight++; /* holds it here; the operation holds it itself */
 	if (r == 0)
 		r = instance_new(reg, &record, owner, &fresh, err);
 	if (r == 0)
 		r = submit(reg, &record, fresh, journal, done, arg, err);
-	if (r < 0)
-		owner_release(owner);
+	if (owner)
+		owner->in_flight--;
+	owner_release(owner);
 	return r;
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The services of cloudosd, on a fake host and a fake store.
-SERVICE_TESTS = %D%/errors %D%/health %D%/process
+SERVICE_TESTS = %D%/errors %D%/health %D%/process %D%/registry
 SERVICE_TEST_LIBS = libservice.a libco.a $(CHECK_LIBS) -ldl
 SERVICE_FAKES = \
 	%D%/fake_host.h %D%/fake_host.c \
@@ -22,3 +22,9 @@ endif
 %C%_process_SOURCES = %D%/process.c
 %C%_process_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_process_LDADD = $(SERVICE_TEST_LIBS)
+
+%C%_registry_SOURCES = %D%/registry.c %D%/registry_life.c %D%/registry_load.c \
+	%D%/registry_fixture.h %D%/registry_fixture.c \
+	%D%/loopback.h %D%/loopback.c $(SERVICE_FAKES)
+%C%_registry_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_registry_LDADD = $(SERVICE_TEST_LIBS)
