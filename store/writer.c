@@ -357,9 +357,9 @@ void *writer_main(void *store)
 		group = take_group(s);
 		over = !group && s->closing;
 		(void) pthread_mutex_unlock(&s->lock); /* held */
-		if (!over)
-			run(s, take_lapsed(s));
 		run(s, group);
+		if (!over)
+			run(s, take_lapsed(s)); /* whoever asked before had its turn */
 	}
 	return NULL;
 }
