@@ -13,3 +13,6 @@ EXTRA_DIST += %D%/README.md %D%/run
 bench: all $(BENCH_HELPERS)
 	@$(srcdir)/%D%/run --build=$(abs_builddir) $(BENCH)
 .PHONY: bench
+noinst_PROGRAMS += bench-store
+bench_store_SOURCES = %D%/store.c
+bench_store_LDADD = $(STORE_LIBS)

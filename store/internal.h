@@ -56,7 +56,8 @@ struct request {
 	char *prefix, *after; /* LIST */
 	size_t limit;
 	uint64_t number; /* LIST: revision; leases: ttl or id; COMPACT: revision */
-	int fd;          /* BACKUP */
+	uint64_t deadline; /* LAPSE: only if the lease still has this one */
+	int fd;            /* BACKUP */
 	struct store_watch *watch;
 
 	store_done *done;
@@ -88,6 +89,7 @@ struct leases {
 int leases_set(struct leases *all, uint64_t id, uint64_t ttl_ms, uint64_t now);
 void leases_touch(struct leases *all, uint64_t id, uint64_t now);
 void leases_postpone(struct leases *all, uint64_t id, uint64_t deadline);
+uint64_t leases_deadline(const struct leases *all, uint64_t id); /* 0: unknown */
 void leases_drop(struct leases *all, uint64_t id);
 /* The id of the lease with the earliest deadline and that deadline; 0: there is none. */
 uint64_t leases_next(const struct leases *all, uint64_t *out_deadline);

@@ -112,6 +112,13 @@ void leases_postpone(struct leases *all, uint64_t id, uint64_t deadline)
 		move(all, lease, deadline);
 }
 
+uint64_t leases_deadline(const struct leases *all, uint64_t id)
+{
+	const struct lease *lease = find(all, id);
+
+	return lease ? lease->deadline : 0;
+}
+
 void leases_drop(struct leases *all, uint64_t id)
 {
 	struct lease *lease = find(all, id);

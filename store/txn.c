@@ -478,7 +478,9 @@ int txn_grant(struct store *s, struct request *r)
 
 static int refuse_unknown_lease(struct request *r)
 {
-	if (r->kind != REQUEST_LAPSE)
+	if (r->kind == REQUEST_LAPSE)
+		r->result.succeeded = true; /* then it need not lapse */
+	else
 		request_fail(r, CO_NOT_FOUND, "lease %llu has lapsed or never was",
 			     (unsigned long long) r->number);
 	return 0;
@@ -507,6 +509,8 @@ int txn_revoke(struct store *s, struct request *r)
 		return status;
 	if (!status)
 		return refuse_unknown_lease(r);
+	if (r->kind == REQUEST_LAPSE && leases_deadline(&s->leases, r->number) != r->deadline)
+		return 0; /* kept alive meanwhile */
 	sql_bind(s->sql[SQL_LEASE_KEYS], 1, r->number);
 	status = collect(s, SQL_LEASE_KEYS, &r->out, &rows);
 	if (status == 0)

@@ -29,6 +29,14 @@ static size_t weight(const struct request *r)
 	return r->in.bytes + sizeof(*r);
 }
 
+/* With s->lock. */
+static void enqueue(struct store *s, struct request *r)
+{
+	DL_APPEND(s->queue, r);
+	s->queued++;
+	s->queued_bytes += weight(r);
+}
+
 int writer_queue(struct store *s, struct request *r)
 {
 	int status = 0;
@@ -40,9 +48,7 @@ int writer_queue(struct store *s, struct request *r)
 		 (s->queued && s->queued_bytes + weight(r) > CO_LIMIT_STORE_QUEUE_BYTES))
 		status = CO_BUSY;
 	if (status == 0) {
-		DL_APPEND(s->queue, r);
-		s->queued++;
-		s->queued_bytes += weight(r);
+		enqueue(s, r);
 		(void) pthread_cond_signal(&s->wake); /* cannot fail */
 	}
 	(void) pthread_mutex_unlock(&s->lock); /* held */
@@ -88,7 +94,8 @@ static void settle_lease(struct store *s, struct request *r)
 		break;
 	case REQUEST_REVOKE:
 	case REQUEST_LAPSE:
-		leases_drop(&s->leases, r->number);
+		if (r->result.succeeded)
+			leases_drop(&s->leases, r->number);
 		break;
 	default:
 		break;
@@ -244,6 +251,13 @@ static bool runs_alone(const struct request *r)
 	return r->kind >= REQUEST_WATCH;
 }
 
+/* Keepalives count when they are committed: lapses wait for that. */
+static bool goes_with(const struct request *first, const struct request *r)
+{
+	return !runs_alone(r) &&
+	       (first->kind == REQUEST_LAPSE) == (r->kind == REQUEST_LAPSE);
+}
+
 /* With s->lock: what can run together, from the front of the queue. */
 static struct request *take_group(struct store *s)
 {
@@ -251,7 +265,7 @@ static struct request *take_group(struct store *s)
 	size_t n = 0;
 
 	DL_FOREACH_SAFE(s->queue, r, next) {
-		if (n == GROUP_MAX || (n && runs_alone(r)))
+		if (n == GROUP_MAX || (n && !goes_with(group, r)))
 			break;
 		DL_DELETE(s->queue, r);
 		DL_APPEND(group, r);
@@ -289,24 +303,25 @@ static void wait_for_work(struct store *s)
 	}
 }
 
-/* Requests for leases whose time has come.  Each is put off first: should the disk not
+/* With s->lock: leases whose time has come queue up behind whoever asked before; a
+ * keepalive among those still saves them.  Each is put off first: should the disk not
  * take it, it comes again. */
-static struct request *take_lapsed(struct store *s)
+static void queue_lapsed(struct store *s)
 {
-	struct request *group = NULL;
 	uint64_t deadline;
 
 	for (size_t n = 0; n < GROUP_MAX && lease_is_due(s, &deadline); n++) {
 		struct request *r = request_new(REQUEST_LAPSE, NULL, NULL);
 		uint64_t id = leases_next(&s->leases, &deadline);
+		uint64_t again = writer_now(s) + LAPSE_AGAIN_MS;
 
-		leases_postpone(&s->leases, id, writer_now(s) + LAPSE_AGAIN_MS);
+		leases_postpone(&s->leases, id, again);
 		if (!r)
 			break;
 		r->number = id;
-		DL_APPEND(group, r);
+		r->deadline = again;
+		enqueue(s, r);
 	}
-	return group;
 }
 
 static void after_group(struct store *s, size_t requests)
@@ -354,11 +369,10 @@ void *writer_main(void *store)
 
 		(void) pthread_mutex_lock(&s->lock); /* ours, never locked twice */
 		wait_for_work(s);
+		queue_lapsed(s);
 		group = take_group(s);
 		over = !group && s->closing;
 		(void) pthread_mutex_unlock(&s->lock); /* held */
-		if (!over)
-			run(s, take_lapsed(s));
 		run(s, group);
 	}
 	return NULL;

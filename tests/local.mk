@@ -29,3 +29,4 @@ include tests/transparency/local.mk
 include tests/unit/base.mk
 include tests/unit/service.mk
 include tests/wire/local.mk
+include %D%/conformance/local.mk
