@@ -9,7 +9,7 @@ warn='-Wall -Wextra -Wshadow -Wconversion -Werror'
 work=$(mktemp -d "${TMPDIR:-/tmp}/headers.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
 failed=0
-done=0
+tried=0
 
 # op-begin.h, op-rows.h and op-end.h are parts of another file, not headers of their own
 shared=$(cd "$root/include" && find co -name '*.h' ! -name 'op-*' | sort)
@@ -20,7 +20,7 @@ compiles() {
 	name=$1
 	printf '%b\n' "$2" > "$work/source"
 	shift 2
-	done=$((done + 1))
+	tried=$((tried + 1))
 	# shellcheck disable=SC2086 # a list of flags
 	if ! "$@" $warn -I"$root/include" -fsyntax-only "$work/source" 2> "$work/messages"; then
 		echo "$name does not compile alone: $*"
@@ -32,7 +32,7 @@ compiles() {
 # refused WHAT TEXT COMPILER
 refused() {
 	printf '%b\n' "#include <co/guest.h>\n$2" > "$work/source"
-	done=$((done + 1))
+	tried=$((tried + 1))
 	if "$3" -std=gnu17 -x c -Werror -I"$root/include" -fsyntax-only "$work/source" \
 		2> "$work/messages"; then
 		echo "$3 accepts $1 (include/co/guest.h)"
@@ -79,5 +79,5 @@ else
 	test "${CO_STRICT:-0}" = 1 && exit 1
 	exit 77
 fi
-test "$failed" = 0 && echo "headers: $done compilations as they should be"
+test "$failed" = 0 && echo "headers: $tried compilations as they should be"
 exit "$failed"

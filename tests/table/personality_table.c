@@ -190,6 +190,10 @@ START_TEST(row_says_where_a_length_is)
 	ROW(_i);
 	const char *args = written[_i];
 
+	/* `written` has the same rows in the same order */
+	for (uint32_t i = 0; i < op->nargs; i++)
+		ck_assert_msg(strstr(args, op->args[i].name) != NULL, "%s: %s", who,
+			      args);
 	ck_assert_msg(is_followed(args, "OUT_ARRAY(", "INOUT("),
 		      "%s: its INOUT must follow the OUT_ARRAY: %s", who, args);
 	ck_assert_msg(is_followed(args, "BUF_IN(", "SIZE("),
@@ -246,14 +250,17 @@ START_TEST(a_personality_is_found_by_its_name_only)
 {
 	size_t n;
 	const struct co_personality *all = co_personalities(&n);
+	size_t rows = 0;
 
 	ck_assert_uint_eq(n, 5);
 	for (size_t i = 0; i < n; i++) {
+		rows += all[i].nops;
 		ck_assert_ptr_eq(co_personality_find(all[i].name), &all[i]);
 		ck_assert_uint_gt(all[i].nops, 0);
 		ck_assert_uint_gt(strlen(all[i].title), 0);
 		ck_assert_uint_gt(strlen(all[i].entry), 0);
 	}
+	ck_assert_uint_eq(rows, COUNT(written));
 	ck_assert_ptr_null(co_personality_find("multics"));
 	ck_assert_ptr_null(co_personality_find(""));
 }
