@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/ptrace.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -173,7 +172,7 @@ static void perform(struct tracer *t, struct tracee *e,
 	}
 	if (e->state != CALLING)
 		return;
-	regs.orig_rax = (uint64_t) note->number;
+	regs.orig_rax = (unsigned) note->number;
 	regs.rdi = note->a0;
 	regs.rsi = note->a1;
 	regs.rdx = note->a2;
@@ -253,7 +252,7 @@ static void behind_call(struct tracer *t, struct tracee *e)
 
 static void syscall_stop(struct tracer *t, struct tracee *e)
 {
-	struct ptrace_syscall_info info;
+	struct __ptrace_syscall_info info;
 
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, e->tid, sizeof(info), &info) <= 0)
 		return; /* killed */

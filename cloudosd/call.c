@@ -346,16 +346,33 @@ void call_blocking_end(struct co_call *call)
 	call->blocking = false;
 }
 
+bool call_gives_fds(const struct co_call *call)
+{
+	return call->session->listener >= 0;
+}
+
+const uint64_t *call_words(const struct co_call *call)
+{
+	return (const uint64_t *) call->slot->notif.data.args;
+}
+
+/* The tracer has the guest do it; a signal that ends it natively ends it here too. */
+static void forget_performing(struct co_call *call, void *arg)
+{
+	(void) arg;
+	call->performed = NULL;
+}
+
+int64_t call_perform(struct co_call *call, int32_t number, const uint64_t words[6],
+		     void (*performed)(struct co_call *call, int64_t raw))
+{
+	call->performed = performed;
+	link_perform(call->session->link, call->id, number, words);
+	return call_pend(call, forget_performing, NULL);
+}
+
 int64_t call_return_fd(struct co_call *call, int fd)
 {
-	if (call->session->listener < 0) {
-		(void) close(fd);
-		return call_fail(
-			call, CO_UNSUPPORTED,
-			"%s returns a descriptor, which the ptrace engine cannot "
-			"give to a program",
-			call->op->name);
-	}
 	call->return_fd = fd;
 	return 0;
 }

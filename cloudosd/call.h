@@ -51,6 +51,7 @@ struct co_call {
 	int64_t result; /* value or negative status */
 	char reason[256];
 	int return_fd;
+	void (*performed)(struct co_call *call, int64_t raw);
 	struct co_call *pending_prev, *pending_next; /* pending.c */
 
 	struct co_call *prev, *next; /* in a queue of notify.c or of its session */

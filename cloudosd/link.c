@@ -127,6 +127,13 @@ static void received(void *arg)
 		if (l->session->engine == CO_ENGINE_PTRACE)
 			notify_call(l->session, (const void *) l->received->bytes);
 		break;
+	case WIRE_call_performed_note: {
+		const struct wire_call_performed_note *note =
+			(const void *) l->received->bytes;
+
+		notify_performed(l->session, note->id, note->raw);
+		break;
+	}
 	case WIRE_call_cancel_note:
 		notify_cancel(l->session,
 			      ((const struct wire_call_cancel_note *) (void *)
@@ -266,6 +273,19 @@ void link_result(struct link *l, uint64_t call, int64_t result)
 		co_log_session(session, ERROR, l->session->id, 0,
 			       "cannot answer call %llu: the launcher does not read",
 			       (unsigned long long) call);
+}
+
+void link_perform(struct link *l, uint64_t call, int32_t number, const uint64_t words[6])
+{
+	struct wire_call_perform_note *note;
+
+	(void) pthread_mutex_lock(&l->mutex);
+	note = co_msg_start(l->sending, WIRE_call_perform_note, 0);
+	note->id = call;
+	note->number = number;
+	memcpy(&note->a0, words, 6 * sizeof(words[0]));
+	(void) send_now(l, 0); /* a tracer that is gone takes its guests along */
+	(void) pthread_mutex_unlock(&l->mutex);
 }
 
 void link_resend(struct link *l)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 include cloudosd/service/local.mk
 
-bin_PROGRAMS += cloudosd
-cloudosd_SOURCES = \
+# Built inside the folder of its name: the build folder cannot hold both.
+bin_PROGRAMS += cloudosd/cloudosd
+cloudosd_cloudosd_SOURCES = \
 	%D%/main.c %D%/daemon.h \
 	%D%/call.h %D%/call.c \
 	%D%/client.h %D%/request.c \
@@ -26,8 +27,8 @@ cloudosd_SOURCES = \
 	personality/cloudos/error.c \
 	personality/cloudos/service.c \
 	personality/cloudos/version.c
-cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
-cloudosd_LDADD = libpersonality.a libservice.a libstore.a libco.a \
+cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libstore.a libco.a \
 	$(UV_LIBS) $(SQLITE_LIBS) $(YAML_LIBS) -ldl
 
 pkglibexec_PROGRAMS += cloudos-keeper

@@ -412,6 +412,9 @@ void notify_take_over(struct daemon *d)
 		taken++;
 		start_later(d->notify, s, slot, true);
 	}
+	for (struct session *s = d->sessions; s; s = s->hh.next)
+		if (s->engine == CO_ENGINE_PTRACE)
+			link_resend(s->link);
 	if (taken)
 		co_log(notify, INFO, "answering %u calls that the previous daemon owed",
 		       taken);
@@ -444,6 +447,14 @@ void notify_cancel(struct session *s, uint64_t id)
 
 	if (call)
 		call_interrupt(call);
+}
+
+void notify_performed(struct session *s, uint64_t id, int64_t raw)
+{
+	struct co_call *call = pending_find(s->daemon->pending, s->id, id);
+
+	if (call && call->performed)
+		call->performed(call, raw);
 }
 
 void notify_remove(struct session *s)

@@ -38,6 +38,7 @@ void notify_take_over(struct daemon *d);
 /* Under ptrace: the launcher's calls and cancellations.  Loop thread, core lock. */
 void notify_call(struct session *s, const struct wire_call_note *note);
 void notify_cancel(struct session *s, uint64_t id);
+void notify_performed(struct session *s, uint64_t id, int64_t raw);
 
 /* Queues a call that has been answered; a thread will finish it.  Core lock. */
 void notify_finish(struct co_call *call);

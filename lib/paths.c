@@ -347,8 +347,30 @@ static bool found_in(const char *folder, size_t length, const char *name, char *
 		     size_t n)
 {
 	int used = snprintf(out, n, "%.*s/%s", (int) length, folder, name);
+	struct stat st;
 
-	return used > 0 && (size_t) used < n && access(out, X_OK) == 0;
+	return used > 0 && (size_t) used < n && access(out, X_OK) == 0 &&
+	       stat(out, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/*
+ * Beside a program that runs from the build folder: there cloudosd, whose folder has its
+ * name, is in that folder and everything else one above.
+ */
+static bool found_beside(const char *dir, size_t length, const char *name, char *out,
+			 size_t n)
+{
+	char inner[CO_PATH_SIZE + 64];
+	size_t up = length;
+
+	if (found_in(dir, length, name, out, n))
+		return true;
+	(void) snprintf(inner, sizeof(inner), "%.*s/%s", (int) length, dir, name);
+	if (found_in(inner, strlen(inner), name, out, n))
+		return true;
+	while (up > 0 && dir[up] != '/')
+		up--;
+	return up > 0 && found_in(dir, up, name, out, n);
 }
 
 int co_program_path(const char *name, char *out, size_t n, struct co_err *err)
@@ -362,8 +384,8 @@ int co_program_path(const char *name, char *out, size_t n, struct co_err *err)
 	slash = strrchr(self, '/');
 	if (!(told && told[0] &&
 	      found_in(told, strlen(told), name, found, sizeof(found))) &&
-	    !(slash &&
-	      found_in(self, (size_t) (slash - self), name, found, sizeof(found))) &&
+	    !(slash && found_beside(self, (size_t) (slash - self), name, found,
+				    sizeof(found))) &&
 	    !found_in(CO_LIBEXECDIR, strlen(CO_LIBEXECDIR), name, found,
 		      sizeof(found)) &&
 	    !found_in(CO_BINDIR, strlen(CO_BINDIR), name, found, sizeof(found)))

@@ -96,6 +96,19 @@ void call_blocking_end(struct co_call *call);
  */
 int64_t call_return_fd(struct co_call *call, int fd);
 
+/*
+ * Under an engine that can give no descriptor: the guest's own thread performs a Linux
+ * call instead of its private one, with `words` as arguments, and performed(call, raw)
+ * gets what the kernel returned, under the core lock, to be turned into call_reply.
+ * Returns CO_PENDING.
+ */
+bool call_gives_fds(const struct co_call *call);
+int64_t call_perform(struct co_call *call, int32_t number, const uint64_t words[6],
+		     void (*performed)(struct co_call *call, int64_t raw));
+
+/* The caller's own words, as they were in its registers. */
+const uint64_t *call_words(const struct co_call *call);
+
 /* A duplicate of the guest's descriptor; negative status with a reason. */
 int call_guest_fd(struct co_call *call, int guest_fd);
 

@@ -54,20 +54,37 @@ static int open_as(int32_t tid, const char *name)
 	return (int) syscall(SYS_openat2, start, name, &how, sizeof(how));
 }
 
+static int64_t cannot_open(struct co_call *call, int errnum)
+{
+	const struct cloudos_sys_opendir_args *a = call_arguments(call);
+
+	return call_fail(call, co_status_from_errno(errnum), "cannot open directory \"%s\": %s",
+			 a->name, strerror(errnum));
+}
+
+/* The guest's thread has opened it itself. */
+static void opened(struct co_call *call, int64_t raw)
+{
+	call_reply(call, raw >= 0 ? raw : cannot_open(call, (int) -raw));
+}
+
 int64_t cloudos_on_sys_opendir(struct co_call *call,
 			       const struct cloudos_sys_opendir_args *a)
 {
 	int fd, errnum, gone;
 
+	if (!call_gives_fds(call)) {
+		uint64_t words[6] = { (uint64_t) AT_FDCWD, call_words(call)[0], DIR_FLAGS };
+
+		return call_perform(call, SYS_openat, words, opened);
+	}
 	call_blocking_begin(call);
 	fd = open_as(call_tid(call), a->name);
 	errnum = errno;
 	gone = call_still_there(call);
 	call_blocking_end(call);
 	if (fd < 0)
-		return call_fail(call, co_status_from_errno(errnum),
-				 "cannot open directory \"%s\": %s", a->name,
-				 strerror(errnum));
+		return cannot_open(call, errnum);
 	if (gone) { /* that was perhaps another process of the same number */
 		(void) close(fd);
 		return gone;
