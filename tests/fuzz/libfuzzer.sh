@@ -4,6 +4,7 @@
 # and runs each for CO_FUZZ_SECONDS (20).  Run by `make check-fuzz` in the build folder.
 # Finds are kept in fuzz-work/NAME, a crashing input is named by libFuzzer.
 set -eu
+: "${srcdir:=.}"
 
 seconds=${CO_FUZZ_SECONDS:-20}
 clang=${CLANG:-clang}

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The seeds of every fuzz target and a fixed number of mutations, without libFuzzer.
 set -eu
+: "${srcdir:=.}"
 
 corpus=$srcdir/tests/fuzz/corpus
 for target in wire config; do

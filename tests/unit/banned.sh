@@ -3,6 +3,7 @@
 # Every function of lib/banned.h is refused by the compiler, by its name and with advice;
 # code that only has fields of such names, and the headers of libraries, compile.
 set -eu
+: "${srcdir:=.}" "${CC:=cc}"
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/banned.XXXXXX")
 trap 'rm -rf "$dir"' EXIT

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Every co_fault("name") of host code is a row of lib/fault.def.
 set -eu
+: "${srcdir:=.}"
 
 rows=$(sed -n 's/^FAULT("\([a-z.]*\)".*/\1/p' "$srcdir/lib/fault.def")
 used=$(grep -rhoE --include='*.c' 'co_fault\("[^"]*"\)' \

@@ -4,6 +4,7 @@
 # (tests/wire/layout.txt is compared by wire-messages, which knows about the version;
 # packaging/cloudosd.yaml by unit-config.)
 set -eu
+: "${srcdir:=.}"
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/documents.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
