@@ -94,14 +94,14 @@ static void operand_words(FILE *out, const struct ctl_command *c)
 
 static void command_case(FILE *out, const struct ctl_command *c)
 {
-	(void) fprintf(out, "\t'%s')\n\t\topts=\"", c->words);
+	(void) fprintf(out, "\t'%s'|'%s '*)\n\t\topts=\"", c->words, c->words);
 	option_words(out, c->options);
 	option_words(out, ctl_common);
 	(void) fputs("\"\n", out);
 	if (strcmp(c->operands, "FILE") == 0) {
 		(void) fputs("\t\tfiles=1\n", out);
 	} else if (c->operands[0]) {
-		(void) fputs("\t\toffer=\"", out);
+		(void) fprintf(out, "\t\t[[ $route == '%s' ]] && offer=\"", c->words);
 		operand_words(out, c);
 		(void) fputs("\"\n", out);
 	}

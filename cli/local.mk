@@ -5,6 +5,7 @@ libcocli_a_SOURCES = \
 	%D%/client.h %D%/client.c \
 	%D%/probe.h %D%/probe.c %D%/probe_engine.c \
 	%D%/start.h %D%/start.c
+libcocli_a_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 EXTRA_DIST += %D%/README.md
 
 # cloudosctl
@@ -16,6 +17,7 @@ cloudosctl_SOURCES = \
 	%D%/print.h %D%/print.c \
 	%D%/cmd_about.c %D%/cmd_daemon.c %D%/cmd_doctor.c %D%/cmd_personality.c \
 	%D%/cmd_service.c %D%/cmd_session.c %D%/cmd_store.c
+cloudosctl_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosctl_LDADD = libcocli.a libpersonality.a libco.a -ldl
 
 # Its completions and its manual page come out of commands.def.

@@ -4,3 +4,22 @@ EXTRA_DIST += \
 	%D%/adding-a-personality.md %D%/adding-an-operation.md \
 	%D%/spec/anos.md %D%/spec/blackroad.md %D%/spec/clankeros.md \
 	%D%/spec/cloudos.md %D%/spec/playsys.md
+# Manual pages: cloudosctl writes its own, the others are written by hand.
+dist_man_MANS = %D%/man/cloudos-exec.1 %D%/man/cloudosd.8 %D%/man/cloudosd.yaml.5
+nodist_man_MANS = %D%/man/cloudosctl.1
+CLEANFILES += %D%/man/cloudosctl.1
+%D%/man/cloudosctl.1: cloudosctl$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) %D%/man && ./cloudosctl help --man >$@.new && mv $@.new $@
+
+# What cloudosctl prints of the tables; tests/cli/ctl-personality.sh compares it.
+personality_pages = \
+	%D%/personality/anos.md %D%/personality/blackroad.md %D%/personality/clankeros.md \
+	%D%/personality/cloudos.md %D%/personality/playsys.md
+EXTRA_DIST += $(personality_pages)
+.PHONY: update-personality-documents
+update-personality-documents: cloudosctl$(EXEEXT)
+	for page in $(personality_pages); do \
+		name=`basename $$page .md` && \
+		./cloudosctl personality show $$name -o markdown >$(srcdir)/$$page || exit 1; \
+	done
+update-documents: update-personality-documents

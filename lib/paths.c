@@ -254,7 +254,7 @@ static int address(const struct co_paths *p, int folder, struct sockaddr_un *out
 	memset(out, 0, sizeof(*out));
 	out->sun_family = AF_UNIX;
 	if (strlen(p->socket) < sizeof(out->sun_path)) {
-		(void) snprintf(out->sun_path, sizeof(out->sun_path), "%s", p->socket); /* fits, see above */
+		memcpy(out->sun_path, p->socket, strlen(p->socket) + 1);
 		return 0;
 	}
 	n = snprintf(out->sun_path, sizeof(out->sun_path),

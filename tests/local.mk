@@ -30,3 +30,4 @@ include tests/unit/base.mk
 include tests/unit/service.mk
 include tests/wire/local.mk
 include %D%/conformance/local.mk
+include %D%/cli/ctl.mk
