@@ -22,6 +22,7 @@ EXTRA_DIST += %D%/README.md %D%/run.h
 update-documents:
 
 include tests/fuzz/local.mk
+include tests/guest/local.mk
 include tests/libcloudos/local.mk
 include tests/table/abi.mk
 include tests/table/local.mk

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+# Guest programs: guest code, so without sanitizers; half of what they do is a bad pointer.
+# They are linked as programs elsewhere are, with the archive; -static is libtool's, our
+# library in the program and libc beside it.
+GUEST_TEST_PREPROCESS = -D_GNU_SOURCE -I$(srcdir)/include -I$(srcdir)
+GUEST_TEST_COMPILE = $(GUEST_CFLAGS) -pthread
+GUEST_TEST_LINK = -static -pthread
+
+guest_cloudos = \
+	guest-cloudos-absent \
+	guest-cloudos-bad_pointers \
+	guest-cloudos-clear_error \
+	guest-cloudos-domain \
+	guest-cloudos-fork_threads \
+	guest-cloudos-get_last_error \
+	guest-cloudos-interface_require \
+	guest-cloudos-interface_version \
+	guest-cloudos-ipc_discover_service \
+	guest-cloudos-ipc_register_service \
+	guest-cloudos-report_error \
+	guest-cloudos-service_deregister \
+	guest-cloudos-service_discover \
+	guest-cloudos-service_health_check \
+	guest-cloudos-service_register \
+	guest-cloudos-signals \
+	guest-cloudos-sys_cloud_discover_service \
+	guest-cloudos-sys_cloud_register_service \
+	guest-cloudos-sys_opendir \
+	guest-cloudos-sys_readdir
+check_PROGRAMS += $(guest_cloudos)
+
+guest_cloudos_absent_SOURCES = %D%/cloudos/absent.c
+guest_cloudos_absent_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_absent_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_absent_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_absent_LDADD = libcloudos.la
+guest_cloudos_bad_pointers_SOURCES = %D%/cloudos/bad_pointers.c
+guest_cloudos_bad_pointers_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_bad_pointers_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_bad_pointers_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_bad_pointers_LDADD = libcloudos.la
+guest_cloudos_clear_error_SOURCES = %D%/cloudos/clear_error.c
+guest_cloudos_clear_error_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_clear_error_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_clear_error_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_clear_error_LDADD = libcloudos.la
+guest_cloudos_domain_SOURCES = %D%/cloudos/domain.c
+guest_cloudos_domain_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_domain_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_domain_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_domain_LDADD = libcloudos.la
+guest_cloudos_fork_threads_SOURCES = %D%/cloudos/fork_threads.c
+guest_cloudos_fork_threads_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_fork_threads_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_fork_threads_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_fork_threads_LDADD = libcloudos.la
+guest_cloudos_get_last_error_SOURCES = %D%/cloudos/get_last_error.c
+guest_cloudos_get_last_error_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_get_last_error_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_get_last_error_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_get_last_error_LDADD = libcloudos.la
+guest_cloudos_interface_require_SOURCES = %D%/cloudos/interface_require.c
+guest_cloudos_interface_require_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_interface_require_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_interface_require_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_interface_require_LDADD = libcloudos.la
+guest_cloudos_interface_version_SOURCES = %D%/cloudos/interface_version.c
+guest_cloudos_interface_version_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_interface_version_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_interface_version_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_interface_version_LDADD = libcloudos.la
+guest_cloudos_ipc_discover_service_SOURCES = %D%/cloudos/ipc_discover_service.c
+guest_cloudos_ipc_discover_service_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_ipc_discover_service_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_ipc_discover_service_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_ipc_discover_service_LDADD = libcloudos.la
+guest_cloudos_ipc_register_service_SOURCES = %D%/cloudos/ipc_register_service.c
+guest_cloudos_ipc_register_service_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_ipc_register_service_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_ipc_register_service_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_ipc_register_service_LDADD = libcloudos.la
+guest_cloudos_report_error_SOURCES = %D%/cloudos/report_error.c
+guest_cloudos_report_error_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_report_error_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_report_error_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_report_error_LDADD = libcloudos.la
+guest_cloudos_service_deregister_SOURCES = %D%/cloudos/service_deregister.c
+guest_cloudos_service_deregister_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_service_deregister_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_service_deregister_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_service_deregister_LDADD = libcloudos.la
+guest_cloudos_service_discover_SOURCES = %D%/cloudos/service_discover.c
+guest_cloudos_service_discover_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_service_discover_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_service_discover_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_service_discover_LDADD = libcloudos.la
+guest_cloudos_service_health_check_SOURCES = %D%/cloudos/service_health_check.c
+guest_cloudos_service_health_check_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_service_health_check_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_service_health_check_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_service_health_check_LDADD = libcloudos.la
+guest_cloudos_service_register_SOURCES = %D%/cloudos/service_register.c
+guest_cloudos_service_register_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_service_register_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_service_register_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_service_register_LDADD = libcloudos.la
+guest_cloudos_signals_SOURCES = %D%/cloudos/signals.c
+guest_cloudos_signals_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_signals_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_signals_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_signals_LDADD = libcloudos.la
+guest_cloudos_sys_cloud_discover_service_SOURCES = %D%/cloudos/sys_cloud_discover_service.c
+guest_cloudos_sys_cloud_discover_service_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_sys_cloud_discover_service_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_sys_cloud_discover_service_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_sys_cloud_discover_service_LDADD = libcloudos.la
+guest_cloudos_sys_cloud_register_service_SOURCES = %D%/cloudos/sys_cloud_register_service.c
+guest_cloudos_sys_cloud_register_service_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_sys_cloud_register_service_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_sys_cloud_register_service_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_sys_cloud_register_service_LDADD = libcloudos.la
+guest_cloudos_sys_opendir_SOURCES = %D%/cloudos/sys_opendir.c
+guest_cloudos_sys_opendir_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_sys_opendir_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_sys_opendir_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_sys_opendir_LDADD = libcloudos.la
+guest_cloudos_sys_readdir_SOURCES = %D%/cloudos/sys_readdir.c
+guest_cloudos_sys_readdir_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_sys_readdir_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_sys_readdir_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_sys_readdir_LDADD = libcloudos.la
+
+TESTS += %D%/notify.test %D%/ptrace.test
+EXTRA_DIST += %D%/README.md %D%/run.sh %D%/notify.test %D%/ptrace.test \
+	%D%/cloudos/guest.h %D%/cloudos/net.h %D%/cloudos/folder.h
