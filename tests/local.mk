@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: MIT
 include %D%/conformance/local.mk
+include %D%/unit/store.mk
