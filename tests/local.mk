@@ -32,3 +32,5 @@ include tests/unit/service.mk
 include tests/wire/local.mk
 include %D%/conformance/local.mk
 include %D%/cli/ctl.mk
+include %D%/unit/store.mk
+include %D%/fault/store.mk
