@@ -87,8 +87,9 @@ fi
 
 title "A daemon of our own: everything it keeps is under $CLOUDOS_DIR"
 show cloudosctl daemon start
-daemon_pids=$(cloudosctl daemon status -o json |
+daemon_pids=$(cloudosctl daemon status -o json | tr ',' '\n' |
 	sed -n 's/.*"\(keeper_\)\{0,1\}pid": *\([0-9]*\).*/\2/p')
+[ -n "$daemon_pids" ] || die "cloudosctl daemon status tells no process"
 
 title "A CloudOS program registers a service"
 printf '$ cloudos-exec example-service &\n'
@@ -122,7 +123,7 @@ cloudosctl personality show cloudos -o json | tr ',' '\n' |
 	sed -n 's/.*"support": *"\([A-Z]*\)".*/\1/p' | sort | uniq -c
 
 title "An ordinary program beside them, natively and under cloudos-exec"
-work_load='print(sum(n * n for n in range(3000000)))'
+work_load='print(sum(n * n for n in range(2000000)))'
 
 milliseconds()
 {
