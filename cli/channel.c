@@ -129,6 +129,9 @@ int channel_serve(struct channel *c)
 		case WIRE_descriptor_get_req:
 			descriptor_get(c);
 			break;
+		case WIRE_session_ended_note:
+			c->ended = true;
+			break;
 		default:
 			if (c->other)
 				c->other(c->ctx, c->in);

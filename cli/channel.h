@@ -7,12 +7,15 @@
 #ifndef CO_CHANNEL_H
 #define CO_CHANNEL_H
 
+#include <stdbool.h>
+
 #include "lib/wire.h"
 
 struct channel {
 	int fd;
 	int trace_fd; /* where lines go; -1: nowhere */
 	struct co_msg *in, *out;
+	bool ended; /* the daemon has said that the session is over */
 	/* Anything that is not about traces or memory; NULL ignores it. */
 	void (*other)(void *ctx, const struct co_msg *in);
 	void *ctx;
@@ -22,7 +25,10 @@ struct channel {
 int channel_init(struct channel *c, int fd, int trace_fd);
 void channel_done(struct channel *c);
 
-/* Takes what is there without waiting; CO_GONE when the daemon and its keeper are. */
+/*
+ * Takes what is there without waiting.  CO_GONE when the channel is closed: because the
+ * session is over (c->ended), or because the daemon and its keeper are gone.
+ */
 int channel_serve(struct channel *c);
 
 #endif

@@ -264,6 +264,8 @@ static void wait_for(struct running *r)
 			continue;
 		if (p[1].revents && channel_serve(&r->channel)) {
 			r->channel_gone = true;
+			if (r->channel.ended)
+				continue;
 			(void) fprintf(
 				stderr,
 				"cloudos-exec: the daemon and its keeper are gone; "

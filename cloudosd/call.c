@@ -216,6 +216,8 @@ void call_finish(struct co_call *call)
 		if (r)
 			call->result = r;
 	}
+	if (call->on_end)
+		call->on_end(call->on_end_arg, call->result >= 0 && !call->interrupted);
 	(void) co_fault("call.answering");
 	raw = raw_result(call);
 	trace_call(call, raw, monotonic_ns() - call->begun_ns);
@@ -375,6 +377,13 @@ int64_t call_return_fd(struct co_call *call, int fd)
 {
 	call->return_fd = fd;
 	return 0;
+}
+
+void call_on_end(struct co_call *call, void (*finish)(void *arg, bool delivered),
+		 void *arg)
+{
+	call->on_end = finish;
+	call->on_end_arg = arg;
 }
 
 int call_guest_fd(struct co_call *call, int guest_fd)

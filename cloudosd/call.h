@@ -51,6 +51,8 @@ struct co_call {
 	int64_t result; /* value or negative status */
 	char reason[256];
 	int return_fd;
+	void (*on_end)(void *arg, bool delivered);
+	void *on_end_arg;
 	void (*performed)(struct co_call *call, int64_t raw);
 	struct co_call *pending_prev, *pending_next; /* pending.c */
 

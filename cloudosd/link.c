@@ -275,7 +275,8 @@ void link_result(struct link *l, uint64_t call, int64_t result)
 			       (unsigned long long) call);
 }
 
-void link_perform(struct link *l, uint64_t call, int32_t number, const uint64_t words[6])
+void link_perform(struct link *l, uint64_t call, int32_t number,
+		  const uint64_t words[6])
 {
 	struct wire_call_perform_note *note;
 
@@ -294,6 +295,14 @@ void link_resend(struct link *l)
 	(void) co_msg_start(l->sending, WIRE_resend_calls_note, 0);
 	(void) send_now(
 		l, TRACE_WAIT_MS); /* a launcher that is gone is noticed elsewhere */
+	(void) pthread_mutex_unlock(&l->mutex);
+}
+
+void link_say_ended(struct link *l)
+{
+	(void) pthread_mutex_lock(&l->mutex);
+	(void) co_msg_start(l->sending, WIRE_session_ended_note, 0);
+	(void) send_now(l, 0); /* most launchers are gone by then, and that is fine */
 	(void) pthread_mutex_unlock(&l->mutex);
 }
 

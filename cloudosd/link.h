@@ -20,6 +20,9 @@ struct session;
 /* fd is taken, also on failure.  Under the core lock. */
 int link_new(struct link **out, struct session *s, int fd, struct co_err *err);
 
+/* The last of the program has ended: the launcher need not be told more.  Core lock. */
+void link_say_ended(struct link *l);
+
 /* Nothing is received or sent any more, waiters get CO_GONE.  Under the core lock. */
 void link_close(struct link *l);
 

@@ -3,6 +3,7 @@
 #include "cloudosd/pending.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,11 +41,17 @@ static uint64_t mask(const char *status, const char *name)
 	return line ? strtoull(line + strlen(name), NULL, 16) : 0;
 }
 
-/* Would a native system call of that thread return now? */
+#define BIT(signal) (1ULL << ((signal) -1))
+
+/*
+ * Would a native system call of that thread return now?  Signals that are ignored, by
+ * choice or by default, are kept pending for a traced process but interrupt nothing.
+ */
 static bool signalled(int32_t tid)
 {
 	char path[64], status[4096];
 	autoclose int fd = -1;
+	uint64_t idle;
 	ssize_t n;
 
 	(void) snprintf(path, sizeof(path), "/proc/%d/status", tid);
@@ -55,8 +62,10 @@ static bool signalled(int32_t tid)
 	if (n <= 0)
 		return true;
 	status[n] = 0;
+	idle = BIT(SIGCHLD) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGCONT);
 	return (mask(status, "\nSigPnd:") | mask(status, "\nShdPnd:")) &
-	       ~mask(status, "\nSigBlk:");
+	       ~mask(status, "\nSigBlk:") & ~mask(status, "\nSigIgn:") &
+	       ~(idle & ~mask(status, "\nSigCgt:"));
 }
 
 static void look_work(void *arg)

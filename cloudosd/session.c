@@ -204,6 +204,7 @@ void session_end(struct session *s, const char *why)
 		       (unsigned long long) atomic_load(&s->calls), why);
 	HASH_DEL(d->sessions, s);
 	notify_remove(s);
+	link_say_ended(s->link);
 	link_close(s->link);
 	pending_session_end(d->pending, s->id);
 	errors_session_end(d->services.errors, s->id);

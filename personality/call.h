@@ -109,6 +109,13 @@ int64_t call_perform(struct co_call *call, int32_t number, const uint64_t words[
 /* The caller's own words, as they were in its registers. */
 const uint64_t *call_words(const struct co_call *call);
 
+/*
+ * finish(arg, delivered) runs once when the call is over: not delivered means that the
+ * results could not be written to the guest and the effect is to be taken back.  On any
+ * thread, without the core lock.
+ */
+void call_on_end(struct co_call *call, void (*finish)(void *arg, bool delivered), void *arg);
+
 /* A duplicate of the guest's descriptor; negative status with a reason. */
 int call_guest_fd(struct co_call *call, int guest_fd);
 

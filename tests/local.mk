@@ -30,7 +30,7 @@ include tests/transparency/local.mk
 include tests/unit/base.mk
 include tests/unit/service.mk
 include tests/wire/local.mk
-include %D%/conformance/local.mk
-include %D%/cli/ctl.mk
-include %D%/unit/store.mk
-include %D%/fault/store.mk
+include tests/conformance/local.mk
+include tests/cli/ctl.mk
+include tests/unit/store.mk
+include tests/fault/store.mk

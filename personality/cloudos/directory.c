@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -35,6 +37,28 @@ static bool same_file(int a, int b)
 	       x.st_ino == y.st_ino;
 }
 
+/*
+ * /proc/self, wherever a path or a link leads there, is the caller's and not ours: opens
+ * it again by the caller's number.  Takes fd.
+ */
+static int proc_self(int fd, int32_t pid)
+{
+	char link[64], path[64], real[4096];
+	int own, n = 0, other;
+	ssize_t length;
+
+	(void) snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, real, sizeof(real) - 1);
+	real[length > 0 ? length : 0] = 0;
+	if (sscanf(real, "/proc/%d%n", &own, &n) != 1 || own != getpid() ||
+	    strlen(real) > 48)
+		return fd;
+	(void) snprintf(path, sizeof(path), "/proc/%d%s", pid, real + n);
+	other = open(path, DIR_FLAGS);
+	(void) close(fd);
+	return other;
+}
+
 /* -1 and errno. */
 static int open_as(int32_t tid, const char *name)
 {
@@ -58,8 +82,8 @@ static int64_t cannot_open(struct co_call *call, int errnum)
 {
 	const struct cloudos_sys_opendir_args *a = call_arguments(call);
 
-	return call_fail(call, co_status_from_errno(errnum), "cannot open directory \"%s\": %s",
-			 a->name, strerror(errnum));
+	return call_fail(call, co_status_from_errno(errnum),
+			 "cannot open directory \"%s\": %s", a->name, strerror(errnum));
 }
 
 /* The guest's thread has opened it itself. */
@@ -71,15 +95,20 @@ static void opened(struct co_call *call, int64_t raw)
 int64_t cloudos_on_sys_opendir(struct co_call *call,
 			       const struct cloudos_sys_opendir_args *a)
 {
+	int32_t pid;
 	int fd, errnum, gone;
 
 	if (!call_gives_fds(call)) {
-		uint64_t words[6] = { (uint64_t) AT_FDCWD, call_words(call)[0], DIR_FLAGS };
+		uint64_t words[6] = { (uint64_t) AT_FDCWD, call_words(call)[0],
+				      DIR_FLAGS };
 
 		return call_perform(call, SYS_openat, words, opened);
 	}
+	pid = call_process(call)->pid;
 	call_blocking_begin(call);
 	fd = open_as(call_tid(call), a->name);
+	if (fd >= 0)
+		fd = proc_self(fd, pid);
 	errnum = errno;
 	gone = call_still_there(call);
 	call_blocking_end(call);
@@ -92,19 +121,39 @@ int64_t cloudos_on_sys_opendir(struct co_call *call,
 	return call_return_fd(call, fd);
 }
 
+/* What is put back if the entry cannot be delivered. */
+struct position {
+	int fd;
+	off_t before;
+};
+
+static void position_end(void *arg, bool delivered)
+{
+	struct position *p = arg;
+
+	if (!delivered)
+		(void) lseek(p->fd, p->before,
+			     SEEK_SET); /* it was there a moment ago */
+	(void) close(p->fd);
+	free(p);
+}
+
 /*
  * One entry: the kernel gives several, and the position is put back behind the first.
  * 1: out is filled; 0: the end; -1 and errno.
  */
-static int read_one(int fd, struct dirent *out)
+static int read_one(struct position *p, struct dirent *out)
 {
 	_Alignas(struct dirent) char entries[sizeof(struct dirent)];
 	const struct dirent *first = (const void *) entries;
-	long n = syscall(SYS_getdents64, fd, entries, sizeof(entries));
+	long n;
 
+	p->before = lseek(p->fd, 0, SEEK_CUR);
+	n = p->before < 0 ? -1
+			  : syscall(SYS_getdents64, p->fd, entries, sizeof(entries));
 	if (n <= 0)
 		return (int) n;
-	if (first->d_reclen < n && lseek(fd, first->d_off, SEEK_SET) < 0)
+	if (first->d_reclen < n && lseek(p->fd, first->d_off, SEEK_SET) < 0)
 		return -1;
 	memcpy(out, first, first->d_reclen);
 	return 1;
@@ -113,16 +162,23 @@ static int read_one(int fd, struct dirent *out)
 int64_t cloudos_on_sys_readdir(struct co_call *call,
 			       const struct cloudos_sys_readdir_args *a)
 {
-	autoclose int fd = -1;
-	int n, errnum;
+	struct position *p = malloc(sizeof(*p));
+	int n = 0, errnum;
 
+	if (!p)
+		return call_fail(call, CO_NO_MEMORY, "sys_readdir: out of memory");
 	call_blocking_begin(call);
-	fd = call_guest_fd(call, a->fd);
-	n = fd < 0 ? 0 : read_one(fd, a->dirp);
+	p->fd = call_guest_fd(call, a->fd);
+	if (p->fd >= 0)
+		n = read_one(p, a->dirp);
 	errnum = errno;
 	call_blocking_end(call);
-	if (fd < 0)
-		return fd;
+	if (p->fd < 0) {
+		n = p->fd;
+		free(p);
+		return n;
+	}
+	call_on_end(call, position_end, p);
 	if (n < 0)
 		return call_fail(call, co_status_from_errno(errnum),
 				 "cannot read the directory of descriptor %d: %s",

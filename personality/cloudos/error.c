@@ -24,6 +24,11 @@ int64_t cloudos_on_report_error(struct co_call *call,
 				       .at_ns = e->timestamp };
 	int r;
 
+	if (e->error_code > 0 || e->error_code < CLOUDOS_ENAMETOOLONG)
+		return call_fail(
+			call, CO_INVALID,
+			"report_error: %d is no error code of CloudOS (0 to %d)",
+			e->error_code, CLOUDOS_ENAMETOOLONG);
 	if (!memchr(e->message, 0, sizeof(e->message)) ||
 	    !memchr(e->component, 0, sizeof(e->component)))
 		return call_fail(
