@@ -43,6 +43,18 @@ fi
 [ -n "$programs" ] || { echo "run.sh: no guest program in $builddir; run make check"; exit 99; }
 
 passed=0 failed=0 skipped=0
+
+# The engine that was asked for is the one that is there: seen from inside.
+inside=$("$exec_" --engine="$engine" sed -n 's/^\(Seccomp\|TracerPid\):[[:space:]]*/\1=/p' \
+	/proc/self/status 2>"$CLOUDOS_DIR/out" | sort | tr '\n' ' ')
+case $engine:$inside in
+notify:"Seccomp=2 TracerPid=0 " | ptrace:"Seccomp="[02]" TracerPid="[1-9]*) ;;
+*)
+	echo "FAIL: --engine=$engine is not the engine of its guest ($inside)"
+	sed 's/^/    /' "$CLOUDOS_DIR/out"
+	failed=1 ;;
+esac
+
 for program in $programs; do
 	name=${program##*/guest-}
 	began=$(date +%s)
