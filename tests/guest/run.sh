@@ -29,7 +29,11 @@ CLOUDOSCTL=$(cd "$builddir" && pwd)/cloudosctl
 export CLOUDOS_DIR CLOUDOSCTL
 finish() {
 	"$ctl" daemon stop >/dev/null 2>&1
-	[ -n "$KEEP" ] && echo "kept: $CLOUDOS_DIR" || rm -rf "$CLOUDOS_DIR"
+	if [ -n "$KEEP" ]; then
+		echo "kept: $CLOUDOS_DIR"
+	else
+		rm -rf "$CLOUDOS_DIR"
+	fi
 }
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
@@ -38,11 +42,29 @@ if [ $# -gt 0 ]; then
 	programs=
 	for name; do programs="$programs $builddir/guest-cloudos-$name"; done
 else
-	programs=$(ls "$builddir"/guest-*-* 2>/dev/null | grep -v '\.\(log\|trs\|o\)$')
+	programs=
+	for program in "$builddir"/guest-*-*; do
+		# Beside them lie their logs, which cannot be run.
+		if [ -f "$program" ] && [ -x "$program" ]; then
+			programs="$programs $program"
+		fi
+	done
 fi
 [ -n "$programs" ] || { echo "run.sh: no guest program in $builddir; run make check"; exit 99; }
 
 passed=0 failed=0 skipped=0
+
+# The engine that was asked for is the one that is there: seen from inside.
+inside=$("$exec_" --engine="$engine" sed -n 's/^\(Seccomp\|TracerPid\):[[:space:]]*/\1=/p' \
+	/proc/self/status 2>"$CLOUDOS_DIR/out" | sort | tr '\n' ' ')
+case $engine:$inside in
+notify:"Seccomp=2 TracerPid=0 " | ptrace:"Seccomp="[02]" TracerPid="[1-9]*) ;;
+*)
+	echo "FAIL: --engine=$engine is not the engine of its guest ($inside)"
+	sed 's/^/    /' "$CLOUDOS_DIR/out"
+	failed=1 ;;
+esac
+
 for program in $programs; do
 	name=${program##*/guest-}
 	began=$(date +%s)

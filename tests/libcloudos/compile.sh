@@ -6,6 +6,7 @@ srcdir=${srcdir:-.}
 builddir=${builddir:-.}
 include=$srcdir/include
 libs=$builddir/.libs
+# shellcheck disable=SC2086 # $warn is a list of words
 warn='-Wall -Wextra -Wshadow -Werror'
 status=0
 missing=
