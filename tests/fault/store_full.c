@@ -31,6 +31,7 @@ struct disk {
 	const char *name;
 	int (*make)(const struct disk *disk); /* 0, or SKIP with the reason printed */
 	int block;
+	bool ballast; /* its room is of use: not where each file has a limit of its own */
 	void (*fill)(void);
 	void (*free_up)(void);
 };
@@ -242,14 +243,16 @@ static void story(const struct disk *disk)
 	disk->fill();
 	put_until_full(s);
 	check_kept(s, 0);
-	make_room(s, lease);
+	if (disk->ballast)
+		make_room(s, lease);
 	check_kept(s, 10);
 	s = store_close(s);
 	s = open_store();
 	check_kept(s, 10);
 	put_until_full(s);
 	key_of(key, sizeof(key), "k", 10);
-	REQUIRE(client_delete(&a, s, key)->status == 0, "delete after a restart");
+	client_delete(&a, s, key);
+	REQUIRE(a.status == 0 || !disk->ballast, "delete after a restart");
 	disk->free_up();
 	REQUIRE(client_put(&a, s, "k/000", "k/000")->status == 0, "put with room again");
 	check_kept(s, 11);
@@ -291,10 +294,10 @@ static int in_a_child(const struct disk *disk)
 int main(void)
 {
 	static const struct disk disks[] = {
-		{ "ext4, 1 KiB blocks", make_ext4, 1024, fill_disk, free_disk },
-		{ "ext4, 4 KiB blocks", make_ext4, 4096, fill_disk, free_disk },
-		{ "tmpfs", make_tmpfs, 0, fill_disk, free_disk },
-		{ "file size limit", make_limit, 0, fill_limit, free_limit },
+		{ "ext4, 1 KiB blocks", make_ext4, 1024, true, fill_disk, free_disk },
+		{ "ext4, 4 KiB blocks", make_ext4, 4096, true, fill_disk, free_disk },
+		{ "tmpfs", make_tmpfs, 0, true, fill_disk, free_disk },
+		{ "file size limit", make_limit, 0, false, fill_limit, free_limit },
 	};
 	int failed = 0, ran = 0;
 
