@@ -161,7 +161,6 @@ int sql_number(sqlite3 *db, const char *path, const char *text, int64_t *out,
 	       struct co_err *err);
 /* The status and the sentence of the last failure of db. */
 int sql_failed(sqlite3 *db, const char *path, struct co_err *err);
-int sql_status(sqlite3 *db);
 /* Size of a database with its log. */
 uint64_t sql_bytes(const char *path);
 /* Runs a statement that returns no rows and resets it. */

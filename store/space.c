@@ -22,12 +22,6 @@ enum { COMPACT_STEP = 1000, VACUUM_ROUNDS = 10000 };
 
 /* ---- ballast ---- */
 
-void space_release(struct store *s)
-{
-	(void) unlink(s->ballast_path); /* not there is as good */
-	s->ballast_held = false;
-}
-
 bool space_restore(struct store *s)
 {
 	autoclose int fd = -1;
@@ -59,6 +53,14 @@ static int checkpoint(struct store *s)
 	    SQLITE_OK)
 		return sql_failed(s->db, s->path, &s->failure);
 	return 0;
+}
+
+/* With the ballast's room the log can be written back, and then begins anew. */
+void space_release(struct store *s)
+{
+	(void) unlink(s->ballast_path); /* not there is as good */
+	s->ballast_held = false;
+	(void) checkpoint(s); /* as far as it goes */
 }
 
 /* Free pages and the log go back to the file system, as far as there is room to do so. */
