@@ -33,7 +33,7 @@ enum {
 	NR_FIRST = 20000,
 	NR_LAST = 21999,
 	NR_INTERFACE_VERSION = 21900,
-	CALLS = 100,
+	CALLS = 5000,
 	GOOD_BYE = 99 /* the argument of the last call */
 };
 

@@ -46,7 +46,8 @@ void link_trace(struct link *l, const char *line);
 void link_result(struct link *l, uint64_t call, int64_t result);
 
 /* Under ptrace: the guest is to perform that Linux call instead.  Any thread. */
-void link_perform(struct link *l, uint64_t call, int32_t number, const uint64_t words[6]);
+void link_perform(struct link *l, uint64_t call, int32_t number,
+		  const uint64_t words[6]);
 
 /* Under ptrace, after a restart: asks the launcher for what it still waits for. */
 void link_resend(struct link *l);
