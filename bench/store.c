@@ -66,7 +66,8 @@ static sqlite3_stmt *bare_prepare(struct bare *b, const char *name)
 
 	for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++)
 		if (strcmp(every[i].name, name) == 0 &&
-		    sqlite3_prepare_v2(b->db, every[i].text, -1, &stmt, NULL) == SQLITE_OK)
+		    sqlite3_prepare_v2(b->db, every[i].text, -1, &stmt, NULL) ==
+			    SQLITE_OK)
 			return stmt;
 	die(name, sqlite3_errmsg(b->db));
 	return NULL;
@@ -80,11 +81,12 @@ static void bare_open(struct bare *b, const char *path)
 	if (sqlite3_open_v2(path, &b->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
 			    "unix-excl") != SQLITE_OK)
 		die(path, sqlite3_errmsg(b->db));
-	if (sqlite3_exec(b->db,
-			 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-			 "PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY;"
-			 "PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 8388608",
-			 NULL, NULL, NULL) != SQLITE_OK)
+	if (sqlite3_exec(
+		    b->db,
+		    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+		    "PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY;"
+		    "PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 8388608",
+		    NULL, NULL, NULL) != SQLITE_OK)
 		die(path, sqlite3_errmsg(b->db));
 	for (size_t i = 0; i < SQL_USED; i++)
 		b->sql[i] = bare_prepare(b, names[i]);
@@ -206,7 +208,7 @@ static void answered(void *arg, const struct store_result *result)
 		put_next(c);
 	if (!c->inflight)
 		(void) pthread_cond_signal(&c->idle); /* cannot fail */
-	(void) pthread_mutex_unlock(&c->lock); /* held */
+	(void) pthread_mutex_unlock(&c->lock);        /* held */
 }
 
 static double store_round(struct client *c, unsigned depth)
@@ -220,7 +222,8 @@ static double store_round(struct client *c, unsigned depth)
 		for (unsigned i = 0; i < depth; i++)
 			put_next(c);
 		while (c->inflight)
-			(void) pthread_cond_wait(&c->idle, &c->lock); /* looked at again */
+			(void) pthread_cond_wait(&c->idle,
+						 &c->lock); /* looked at again */
 	} while (c->sleeps && now() < c->end);
 	(void) pthread_mutex_unlock(&c->lock); /* held */
 	return (double) c->acknowledged / (now() - start);
@@ -263,8 +266,8 @@ static void row(const char *name, struct client *c, struct bare *b, unsigned dep
 	       "\"note\":\"durable puts of %d bytes; %s; base: bare SQLite, same SQL, VFS, "
 	       "journal mode and batch of %u\"}\n",
 	       name, ours[ROUNDS / 2], base[ROUNDS / 2], ratio,
-	       budgeted ? "ratio >= 0.8" : "told", !budgeted || ratio >= 0.8 ? "true" : "false",
-	       VALUE, who, depth);
+	       budgeted ? "ratio >= 0.8" : "told",
+	       !budgeted || ratio >= 0.8 ? "true" : "false", VALUE, who, depth);
 	(void) fflush(stdout); /* a reader may want it now */
 }
 
@@ -277,7 +280,7 @@ static void remove_folder(const char *folder)
 		(void) unlinkat(dirfd(dir), entry->d_name, 0); /* . and .. stay */
 	if (dir)
 		(void) closedir(dir); /* read only */
-	(void) rmdir(folder); /* seen when it stays */
+	(void) rmdir(folder);         /* seen when it stays */
 }
 
 static void make_folder(char *out, size_t room)
