@@ -153,6 +153,7 @@ are_gone()
 		[ ! -d "/proc/$pid" ] || return 1
 	done
 	# whoever still has our folder in its environment, this script aside
+	# shellcheck disable=SC2013 # the lines are paths below /proc
 	for environ in $(grep -lzxF "CLOUDOS_DIR=$CLOUDOS_DIR" /proc/[0-9]*/environ 2>/dev/null); do
 		pid=${environ%/environ}
 		if [ "$pid" != /proc/$$ ] && [ -d "$pid" ]; then
