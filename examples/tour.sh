@@ -60,11 +60,10 @@ show()
 await()
 {
 	what=$1
-	tries=200
+	until=$(($(date +%s) + 10))
 	shift
 	until "$@"; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || die "waited ten seconds in vain for $what"
+		[ "$(date +%s)" -lt "$until" ] || die "waited ten seconds in vain for $what"
 		sleep 0.05
 	done
 }
@@ -153,16 +152,13 @@ are_gone()
 	for pid in $daemon_pids; do
 		[ ! -d "/proc/$pid" ] || return 1
 	done
-	# whoever still has our folder in its environment, this script and its children aside
-	for environ in /proc/[0-9]*/environ; do
-		pid=${environ#/proc/}
-		pid=${pid%/environ}
-		parent=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null) || continue
-		if [ "$pid" = $$ ] || [ "$parent" = $$ ]; then
-			continue
-		fi
-		! tr '\0' '\n' 2>/dev/null <"$environ" | grep -qx "CLOUDOS_DIR=$CLOUDOS_DIR" ||
+	# whoever still has our folder in its environment, this script aside
+	# shellcheck disable=SC2013 # the lines are paths below /proc
+	for environ in $(grep -lzxF "CLOUDOS_DIR=$CLOUDOS_DIR" /proc/[0-9]*/environ 2>/dev/null); do
+		pid=${environ%/environ}
+		if [ "$pid" != /proc/$$ ] && [ -d "$pid" ]; then
 			return 1
+		fi
 	done
 }
 await "every process to end" are_gone
