@@ -13,6 +13,7 @@
 #ifndef CO_DAEMON_CALL_H
 #define CO_DAEMON_CALL_H
 
+#include <co/guest.h>
 #include <stdatomic.h>
 
 #include "cloudosd/session.h"
@@ -23,8 +24,8 @@ enum call_state { CALL_RUNNING, CALL_PENDING, CALL_ANSWERED };
 
 struct call_buffer {
 	void *data;
-	uint64_t guest; /* where it came from and goes to; 0: nothing to copy out */
-	size_t size;    /* bytes to copy out */
+	struct co_guest_ptr guest; /* where it goes to; 0: nothing to copy out */
+	size_t size;               /* bytes to copy out */
 };
 
 struct co_call {

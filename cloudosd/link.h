@@ -9,6 +9,7 @@
 #ifndef CO_LINK_H
 #define CO_LINK_H
 
+#include <co/guest.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,10 +31,10 @@ void link_close(struct link *l);
 struct link *link_free(struct link *l);
 
 /* Notify threads, no lock held; waits at most five seconds for the launcher. */
-int link_memory_read(struct link *l, int32_t tid, uint64_t address, void *out,
+int link_memory_read(struct link *l, int32_t tid, struct co_guest_ptr from, void *out,
 		     size_t n);
-int link_memory_write(struct link *l, int32_t tid, uint64_t address, const void *data,
-		      size_t n);
+int link_memory_write(struct link *l, int32_t tid, struct co_guest_ptr to,
+		      const void *data, size_t n);
 int link_descriptor_get(struct link *l, int32_t tid, int fd, int *out_fd);
 
 /*
