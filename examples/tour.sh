@@ -117,23 +117,30 @@ show cloudosctl ps
 show cloudosctl service ls
 
 title "What there is of CloudOS, and what there is not"
-printf '$ cloudosctl personality show cloudos    (counted)\n'
+printf '$ cloudosctl personality show cloudos    (counted; rows are interfaces)\n'
 cloudosctl personality show cloudos -o json | tr ',' '\n' |
-	sed -n 's/.*"support": *"\([A-Z]*\)".*/\1/p' | sort | uniq -c
+	sed -n 's/.*"support": *"\([A-Za-z]*\)".*/\1/p' | sort | uniq -c | grep .
 
 title "An ordinary program beside them, natively and under cloudos-exec"
 work_load='print(sum(n * n for n in range(2000000)))'
 
-milliseconds()
+# command...: its answer in $work/answer, the time it took in ms
+measure()
 {
 	start=$(date +%s%N)
 	"$@" >"$work/answer"
-	end=$(date +%s%N)
-	echo $(((end - start) / 1000000))
+	ms=$((($(date +%s%N) - start) / 1000000))
 }
-native=$(milliseconds python3 -c "$work_load")
-cp "$work/answer" "$work/native"
-under=$(milliseconds cloudos-exec python3 -c "$work_load")
+
+# The better of five turns each: other programs want the machine as well.
+native=999999 under=999999
+for _ in 1 2 3 4 5; do
+	measure python3 -c "$work_load"
+	[ "$ms" -ge "$native" ] || native=$ms
+	cp "$work/answer" "$work/native"
+	measure cloudos-exec python3 -c "$work_load"
+	[ "$ms" -ge "$under" ] || under=$ms
+done
 printf "\$ python3 -c '%s'\n" "$work_load"
 printf '%s, natively in %s ms\n' "$(cat "$work/native")" "$native"
 printf "\$ cloudos-exec python3 -c '%s'\n" "$work_load"
