@@ -34,7 +34,7 @@ enum {
 	NR_LAST = 21999,
 	NR_INTERFACE_VERSION = 21900,
 	SYSCALL_INTERFACE = 1,
-	CALLS = 100,
+	CALLS = 2000,
 	GOOD_BYE = 99 /* the argument of the last call */
 };
 

@@ -15,7 +15,7 @@ enum {
 	NR_INTERFACE_VERSION = 21900,
 	SYSCALL_INTERFACE = 1, /* its argument: the first row of versions.def */
 	LINUX_CALLS = 20000,
-	PRIVATE_CALLS = 100
+	PRIVATE_CALLS = 2000
 };
 
 int main(int argc, char **argv)
