@@ -25,7 +25,8 @@ enum call_state { CALL_RUNNING, CALL_PENDING, CALL_ANSWERED };
 struct call_buffer {
 	void *data;
 	struct co_guest_ptr guest; /* where it goes to; 0: nothing to copy out */
-	size_t size;               /* bytes to copy out */
+	bool copied; /* data is what the guest has there, or of a size that it gave */
+	size_t size; /* bytes to copy out */
 };
 
 struct co_call {

@@ -26,6 +26,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/directory.c \
 	personality/cloudos/error.c \
 	personality/cloudos/service.c \
+	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libstore.a libco.a \

@@ -264,6 +264,7 @@ int marshal_in(struct co_call *call)
 
 		if (r)
 			return bad(call, &call->op->args[i], r);
+		call->buffers[i].copied = call->buffers[i].data != NULL;
 	}
 	return 0;
 }

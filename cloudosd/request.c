@@ -93,6 +93,7 @@ void request_attach(struct client *client)
 	}
 	rep = co_msg_reply(control_out(client->control), WIRE_attach_rep, tag, 0, NULL);
 	rep->session = s->id;
+	rep->launcher_copies = atomic_load(&s->launcher_copies);
 	client_send(client);
 }
 
