@@ -224,8 +224,8 @@ static void receive(struct notify *n, struct session *s)
 		let_go(s);
 		return;
 	}
-	slot->phase = TABLE_OWED;
 	(void) co_fault("notify.received");
+	slot->phase = TABLE_OWED;
 	(void) pthread_mutex_lock(&s->flow.mutex);
 	arm(s);
 	(void) pthread_mutex_unlock(&s->flow.mutex);
@@ -379,8 +379,8 @@ void notify_call(struct session *s, const struct wire_call_note *note)
 	slot->notif.pid = (uint32_t) note->tid;
 	slot->notif.data.nr = note->number;
 	memcpy(slot->notif.data.args, &note->a0, sizeof(slot->notif.data.args));
-	slot->phase = TABLE_OWED;
 	(void) co_fault("notify.received");
+	slot->phase = TABLE_OWED;
 	start_later(n, s, slot, again != NULL);
 }
 
