@@ -140,6 +140,7 @@ void call_run(struct co_call *call)
 		return;
 	}
 	result = prepare(call);
+	(void) co_fault("call.journalled");
 	if (result == 0) {
 		core_lock();
 		result = s->host->dispatch(call, call->op, call->args);

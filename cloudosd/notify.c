@@ -225,8 +225,8 @@ static void receive(struct notify *n, struct session *s)
 		owe_less(s);
 		return;
 	}
-	slot->phase = TABLE_OWED;
 	(void) co_fault("notify.received");
+	slot->phase = TABLE_OWED;
 	call = call_new(s, slot);
 	if (!call) {
 		co_log_session(notify, ERROR, s->id, (int32_t) slot->notif.pid,
@@ -412,8 +412,8 @@ void notify_call(struct session *s, const struct wire_call_note *note)
 	slot->notif.pid = (uint32_t) note->tid;
 	slot->notif.data.nr = note->number;
 	memcpy(slot->notif.data.args, &note->a0, sizeof(slot->notif.data.args));
-	slot->phase = TABLE_OWED;
 	(void) co_fault("notify.received");
+	slot->phase = TABLE_OWED;
 	start_later(n, s, slot, again != NULL);
 }
 

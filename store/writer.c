@@ -12,6 +12,8 @@
 #include <time.h>
 #include <utlist.h>
 
+#include "lib/fault.h"
+
 enum { GROUP_MAX = 1024, LAPSE_AGAIN_MS = 1000 };
 
 uint64_t writer_now(const struct store *s)
@@ -130,10 +132,16 @@ int writer_begin(struct store *s)
 
 int writer_commit(struct store *s)
 {
-	int status = sql_run(s, SQL_COMMIT);
+	int status;
 
+	if (s->wrote && co_fault("store.commit"))
+		return co_fail(&s->failure, CO_IO, "cannot write %s: a fault is armed",
+			       s->path);
+	status = sql_run(s, SQL_COMMIT);
 	if (status < 0)
 		return status;
+	if (s->wrote)
+		(void) co_fault("store.committed");
 	s->commits += s->wrote ? 1 : 0;
 	s->revision = s->draft.revision;
 	s->keys = s->draft.keys;

@@ -33,4 +33,5 @@ include tests/wire/local.mk
 include tests/conformance/local.mk
 include tests/cli/ctl.mk
 include tests/unit/store.mk
+include tests/fault/daemon.mk
 include tests/fault/store.mk
