@@ -287,7 +287,7 @@ static void ephemeral_end(struct launch *l, int keeper)
 	 * began leaves nothing to end with */
 	(void) co_client_request(l->client, WIRE_stop_req);
 	(void) co_client_call(l->client, NULL, 0, NULL);
-	(void) co_client_close(l->client);
+	l->client = co_client_close(l->client);
 	(void) poll(&p, 1, EPHEMERAL_END_MS);
 }
 
@@ -346,5 +346,6 @@ int main(int argc, char **argv)
 	status = launch(&l);
 	if (keeper >= 0)
 		ephemeral_end(&l, keeper);
+	(void) co_client_close(l.client);
 	return status;
 }
