@@ -156,7 +156,7 @@ static void log_sink(void *ctx, const struct co_log_line *line)
 }
 
 static void record_error(void *ctx, const struct error_record *record, uint64_t session,
-			 bool reported)
+			 uint64_t origin, bool reported)
 {
 	struct daemon *d = ctx;
 	struct store_error entry = { .at_ns = record->at_ns,
@@ -165,6 +165,7 @@ static void record_error(void *ctx, const struct error_record *record, uint64_t 
 				     .tid = record->tid,
 				     .code = record->code,
 				     .reported = reported,
+				     .origin = origin,
 				     .component = record->component,
 				     .message = record->message };
 
@@ -229,6 +230,7 @@ static void serve(void *arg)
 	int r = notify_new(&d->notify, d, &err);
 
 	if (!r) {
+		notify_inherit(d);
 		core_unlock(); /* taking over locks for itself; nobody else runs yet */
 		r = keeper_take_over(d->keeper, &err);
 		if (!r)
@@ -294,7 +296,7 @@ static int start(struct daemon *d, struct co_err *err)
 	d->services.record_error = record_error;
 	d->services.ctx = d;
 	core_lock();
-	d->services.errors = errors_new();
+	d->services.errors = errors_new(d->table->errors, TABLE_ERRORS);
 	d->services.registry = registry_new(d->host, d->store, NULL);
 	d->idle = d->host->timer_new(d->host->ctx, idle_fire, d);
 	r = pending_new(&d->pending, d, err);

@@ -358,7 +358,7 @@ static void command(char *line)
 
 		printf("last %ld %d %s\n", result, e.error_code, e.message);
 	} else if (!strcmp(word, "version"))
-		printf("version %ld\n", call(NR_VERSION, (void *) (uintptr_t) number, NULL, NULL));
+		printf("version %ld\n", call(NR_VERSION, (void *) (uintptr_t) atoi(name), NULL, NULL));
 	else if (!strcmp(word, "loop"))
 		loop_start(name, (int) number);
 	else if (!strcmp(word, "stop"))
