@@ -31,13 +31,21 @@
 
 /* ---- ending ---- */
 
+static void leave_loop(void *arg)
+{
+	struct daemon *d = arg;
+
+	uv_stop(&d->uv);
+}
+
 void daemon_stop(struct daemon *d)
 {
 	if (d->stopping)
 		return;
 	d->stopping = true;
 	keeper_stop(d->keeper, d->ephemeral);
-	uv_stop(&d->uv);
+	/* not from here: it may be a notify thread, and the loop asleep */
+	d->host->post(d->host->ctx, leave_loop, d);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -229,6 +237,8 @@ static void serve(void *arg)
 	struct co_err err = { 0 };
 	int r = notify_new(&d->notify, d, &err);
 
+	if (!r) /* first: a session may end while it is continued, and clients are told */
+		r = control_new(&d->control, d, KEEPER_FD_LISTEN, &err);
 	if (!r) {
 		notify_inherit(d);
 		core_unlock(); /* taking over locks for itself; nobody else runs yet */
@@ -237,10 +247,9 @@ static void serve(void *arg)
 			notify_take_over(d);
 		core_lock();
 	}
-	if (!r)
-		r = control_new(&d->control, d, KEEPER_FD_LISTEN, &err);
 	if (r) {
 		co_log(daemon, ERROR, "%s", err.message);
+		keeper_failed(d->keeper, err.message);
 		daemon_stop(d);
 		return;
 	}
@@ -256,6 +265,7 @@ static void loaded(void *arg, int status, const char *reason)
 	if (status) {
 		co_log(service, ERROR, "cannot load the registered services: %s",
 		       reason);
+		keeper_failed(d->keeper, reason);
 		daemon_stop(d);
 		return;
 	}
