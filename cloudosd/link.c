@@ -127,6 +127,9 @@ static void received(void *arg)
 		if (l->session->engine == CO_ENGINE_PTRACE)
 			notify_call(l->session, (const void *) l->received->bytes);
 		break;
+	case WIRE_resend_calls_note:
+		notify_resent(l->session, (const void *) l->received->bytes);
+		break;
 	case WIRE_call_performed_note: {
 		const struct wire_call_performed_note *note =
 			(const void *) l->received->bytes;
@@ -290,10 +293,13 @@ void link_perform(struct link *l, uint64_t call, int32_t number,
 	(void) pthread_mutex_unlock(&l->mutex);
 }
 
-void link_resend(struct link *l)
+void link_resend(struct link *l, uint32_t round)
 {
+	struct wire_resend_calls_note *note;
+
 	(void) pthread_mutex_lock(&l->mutex);
-	(void) co_msg_start(l->sending, WIRE_resend_calls_note, 0);
+	note = co_msg_start(l->sending, WIRE_resend_calls_note, 0);
+	note->round = round;
 	(void) send_now(
 		l, TRACE_WAIT_MS); /* a launcher that is gone is noticed elsewhere */
 	(void) pthread_mutex_unlock(&l->mutex);

@@ -30,6 +30,7 @@
 #include "cloudosd/keeper/keeper.h"
 #include "cloudosd/table.h"
 #include "lib/cleanup.h"
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/paths.h"
 #include "lib/wire.h"
@@ -390,6 +391,8 @@ static void daemon_ended(struct keeper *k, int status)
 		k->pause_ms = k->pause_ms ? k->pause_ms * 2 : PAUSE_MIN_MS;
 	if (k->pause_ms > PAUSE_MAX_MS)
 		k->pause_ms = PAUSE_MAX_MS;
+	if (co_fault("keeper.pausing"))
+		k->pause_ms = 0;
 	k->next_ms = now_ms() + k->pause_ms;
 	k->table->restarts++;
 }
@@ -652,6 +655,8 @@ int main(int argc, char **argv)
 	}
 	(void) umask(0077);
 	r = co_paths_init(&k.paths, k.system, NULL, &err);
+	if (!r)
+		r = co_fault_arm_from_environment(&err);
 	if (!r && adopted)
 		adopt(&k);
 	else if (!r && !k.foreground)

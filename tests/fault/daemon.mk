@@ -10,6 +10,8 @@ fault_guest_CFLAGS = $(GUEST_CFLAGS) -pthread
 fault_guest_LDFLAGS = -pthread
 
 daemon_fault_tests = \
-	%D%/daemon_once.py
+	%D%/daemon_once.py \
+	%D%/daemon_kills.py \
+	%D%/daemon_life.py
 TESTS += $(daemon_fault_tests)
 EXTRA_DIST += $(daemon_fault_tests) %D%/python.sh %D%/harness.py

@@ -46,14 +46,6 @@ static long call(long number, const void *a, const void *b, const void *c)
 	return result == -1 ? -errno : result; /* glibc takes -1 to -4095 for errno */
 }
 
-static double now(void)
-{
-	struct timespec t;
-
-	(void) clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double) t.tv_sec + (double) t.tv_nsec / 1e9;
-}
-
 static void fill(service_registration_t *r, const char *name, uint32_t ttl)
 {
 	memset(r, 0, sizeof(*r));
@@ -334,12 +326,11 @@ static void command(char *line)
 {
 	char word[32] = "", name[64] = "";
 	long number = 0;
-	double began = now();
 	size_t n = 0;
 
 	(void) sscanf(line, "%31s %63s %ld", word, name, &number);
 	if (!strcmp(word, "register"))
-		printf("register %ld %.6f\n", reg(name, (uint32_t) number), now() - began);
+		printf("register %ld\n", reg(name, (uint32_t) number));
 	else if (!strcmp(word, "cloud"))
 		printf("cloud %ld\n", cloud(name));
 	else if (!strcmp(word, "ipc"))
@@ -358,7 +349,7 @@ static void command(char *line)
 
 		printf("last %ld %d %s\n", result, e.error_code, e.message);
 	} else if (!strcmp(word, "version"))
-		printf("version %ld\n", call(NR_VERSION, (void *) (uintptr_t) number, NULL, NULL));
+		printf("version %ld\n", call(NR_VERSION, (void *) (uintptr_t) atoi(name), NULL, NULL));
 	else if (!strcmp(word, "loop"))
 		loop_start(name, (int) number);
 	else if (!strcmp(word, "stop"))
