@@ -32,5 +32,6 @@ include tests/unit/service.mk
 include tests/wire/local.mk
 include tests/conformance/local.mk
 include tests/cli/ctl.mk
+include tests/cli/exec.mk
 include tests/unit/store.mk
 include tests/fault/store.mk

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+# cloudos-exec: what it refuses, how it ends, its engines, traces, daemons and signals.
+exec_scripts = \
+	%D%/exec-daemon.sh %D%/exec-engine.sh %D%/exec-programs.sh %D%/exec-status.sh \
+	%D%/exec-trace.sh
+exec_units =
+check_PROGRAMS += exec-guest $(exec_units)
+TESTS += $(exec_units) $(exec_scripts)
+dist_noinst_SCRIPTS += $(exec_scripts)
+EXTRA_DIST += %D%/exec-lib.sh
+
+# guest code, as in tests/guest
+exec_guest_SOURCES = %D%/exec_guest.c
+exec_guest_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir)/include -I$(srcdir)
+exec_guest_CFLAGS = $(GUEST_CFLAGS) -pthread
+exec_guest_LDFLAGS = -static -pthread
+exec_guest_LDADD = libcloudos.la
