@@ -31,13 +31,21 @@
 
 /* ---- ending ---- */
 
+static void leave_loop(void *arg)
+{
+	struct daemon *d = arg;
+
+	uv_stop(&d->uv);
+}
+
 void daemon_stop(struct daemon *d)
 {
 	if (d->stopping)
 		return;
 	d->stopping = true;
 	keeper_stop(d->keeper, d->ephemeral);
-	uv_stop(&d->uv);
+	/* also from notify threads, when the loop sleeps */
+	d->host->post(d->host->ctx, leave_loop, d);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
