@@ -66,6 +66,9 @@ struct co_call *call_new(struct session *s, struct table_call *slot);
 struct co_call *call_ref(struct co_call *call);
 struct co_call *call_unref(struct co_call *call);
 
+/* Does it have pointers that the daemon follows?  Then a guest can hold it up. */
+bool call_copies_memory(const struct co_call *call);
+
 /* Prepares and runs it; finishes it if it needs no waiting.  On a notify thread. */
 void call_run(struct co_call *call);
 

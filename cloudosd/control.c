@@ -14,6 +14,7 @@
 #include "cloudosd/keeper_link.h"
 #include "cloudosd/notify.h"
 #include "lib/cleanup.h"
+#include "lib/fault.h"
 #include "lib/log.h"
 
 enum { QUEUED_TOTAL_MAX = 64 << 20, ACCEPT_BATCH = 16, REQUESTS_BATCH = 16 };
@@ -319,7 +320,9 @@ static void request(struct client *client)
 		client_end(client);
 		return;
 	}
+	(void) co_fault("control.received");
 	handler(client);
+	(void) co_fault("control.replied");
 }
 
 static void client_read(void *arg)

@@ -366,6 +366,7 @@ static void harden(void)
 #endif
 	(void) umask(0077);
 	(void) signal(SIGPIPE, SIG_IGN);
+	(void) signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error, not an end */
 }
 
 static int log_open(struct co_err *err)

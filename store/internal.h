@@ -55,7 +55,7 @@ struct request {
 	bool grows;           /* needs room on the disk */
 	char *prefix, *after; /* LIST */
 	size_t limit;
-	uint64_t number; /* LIST: revision; leases: ttl or id; COMPACT: revision */
+	uint64_t number;   /* LIST: revision; leases: ttl or id; COMPACT: revision */
 	uint64_t deadline; /* LAPSE: only if the lease still has this one */
 	int fd;            /* BACKUP */
 	struct store_watch *watch;
@@ -172,7 +172,8 @@ void sql_bind_key(sqlite3_stmt *stmt, int at, const char *key);
 void sql_bind_blob(sqlite3_stmt *stmt, int at, const void *data, size_t size);
 static inline void sql_bind(sqlite3_stmt *stmt, int at, uint64_t number)
 {
-	(void) sqlite3_bind_int64(stmt, at, (sqlite3_int64) number); /* index is right */
+	(void) sqlite3_bind_int64(stmt, at,
+				  (sqlite3_int64) number); /* index is right */
 }
 
 /* ---- schema.c ---- */

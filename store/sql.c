@@ -28,10 +28,10 @@ static bool write_hit_a_limit(sqlite3 *db)
 		sqlite3_file *file = NULL;
 		int errnum = 0;
 
-		if (sqlite3_file_control(db, "main", which[i], &file) == SQLITE_OK && file &&
-		    file->pMethods &&
-		    file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &errnum) ==
-			    SQLITE_OK &&
+		if (sqlite3_file_control(db, "main", which[i], &file) == SQLITE_OK &&
+		    file && file->pMethods &&
+		    file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO,
+						 &errnum) == SQLITE_OK &&
 		    means_full(errnum))
 			return true;
 	}
@@ -81,26 +81,34 @@ int sql_failed(sqlite3 *db, const char *path, struct co_err *err)
 	int errnum = db ? sqlite3_system_errno(db) : 0;
 	int status;
 
-	(void) snprintf(why, sizeof(why), "%s", db ? sqlite3_errmsg(db) : "out of memory");
+	(void) snprintf(why, sizeof(why), "%s",
+			db ? sqlite3_errmsg(db) : "out of memory");
 	status = sql_status(db); /* last: looking at the files changes what db says */
 
 	switch (status) {
 	case CO_NO_SPACE:
-		return co_fail(err, status,
-			       "cannot write %s: the disk is full; free some space, what "
-			       "was acknowledged is safe", path);
+		return co_fail(
+			err, status,
+			"cannot write %s: the disk is full; free some space, what "
+			"was acknowledged is safe",
+			path);
 	case CO_BUSY:
 		return co_fail(err, status,
 			       "cannot open %s: another process has it open; stop that "
-			       "cloudosd, or choose another folder with CLOUDOS_DIR", path);
+			       "cloudosd, or choose another folder with CLOUDOS_DIR",
+			       path);
 	case CO_CORRUPT:
-		return co_fail(err, status,
-			       "%s is damaged (%s); move it and its -wal file away, then "
-			       "start afresh or put a backup in its place", path, why);
+		return co_fail(
+			err, status,
+			"%s is damaged (%s); move it and its -wal file away, then "
+			"start afresh or put a backup in its place",
+			path, why);
 	case CO_ACCESS:
-		return co_fail(err, status,
-			       "cannot use %s: %s; check the owner and permissions of the "
-			       "file and its folder", path, why);
+		return co_fail(
+			err, status,
+			"cannot use %s: %s; check the owner and permissions of the "
+			"file and its folder",
+			path, why);
 	case 0:
 		return co_fail(err, CO_IO, "cannot use %s: no reason is known", path);
 	default:

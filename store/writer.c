@@ -12,6 +12,8 @@
 #include <time.h>
 #include <utlist.h>
 
+#include "lib/fault.h"
+
 enum { GROUP_MAX = 1024, LAPSE_AGAIN_MS = 1000 };
 
 uint64_t writer_now(const struct store *s)
@@ -45,7 +47,8 @@ int writer_queue(struct store *s, struct request *r)
 	if (s->closing)
 		status = CO_GONE;
 	else if (s->queued >= CO_LIMIT_STORE_QUEUE ||
-		 (s->queued && s->queued_bytes + weight(r) > CO_LIMIT_STORE_QUEUE_BYTES))
+		 (s->queued &&
+		  s->queued_bytes + weight(r) > CO_LIMIT_STORE_QUEUE_BYTES))
 		status = CO_BUSY;
 	if (status == 0) {
 		enqueue(s, r);
@@ -118,7 +121,8 @@ static void settle(struct store *s, struct request *r)
 
 int writer_begin(struct store *s)
 {
-	s->draft = (struct draft){ .revision = s->revision, .keys = s->keys,
+	s->draft = (struct draft){ .revision = s->revision,
+				   .keys = s->keys,
 				   .history = s->history,
 				   .history_bytes = s->history_bytes,
 				   .leases = s->leases.count };
@@ -128,10 +132,16 @@ int writer_begin(struct store *s)
 
 int writer_commit(struct store *s)
 {
-	int status = sql_run(s, SQL_COMMIT);
+	int status;
 
+	if (s->wrote && co_fault("store.commit"))
+		return co_fail(&s->failure, CO_IO, "cannot write %s: a fault is armed",
+			       s->path);
+	status = sql_run(s, SQL_COMMIT);
 	if (status < 0)
 		return status;
+	if (s->wrote)
+		(void) co_fault("store.committed");
 	s->commits += s->wrote ? 1 : 0;
 	s->revision = s->draft.revision;
 	s->keys = s->draft.keys;
@@ -151,9 +161,11 @@ void writer_rollback(struct store *s)
 static int execute(struct store *s, struct request *r)
 {
 	if (r->grows && !s->ballast_held && !s->ballast_off) {
-		request_fail(r, CO_NO_SPACE,
-			     "cannot write %s: the disk is full; free some space, what was "
-			     "acknowledged is safe", s->path);
+		request_fail(
+			r, CO_NO_SPACE,
+			"cannot write %s: the disk is full; free some space, what was "
+			"acknowledged is safe",
+			s->path);
 		return 0;
 	}
 	switch (r->kind) {
@@ -178,7 +190,7 @@ static int attempt(struct store *s, struct request *group)
 	int status = writer_begin(s);
 	struct request *r;
 
-	DL_FOREACH(group, r) {
+	DL_FOREACH (group, r) {
 		if (status < 0)
 			break;
 		request_reset(r);
@@ -214,7 +226,7 @@ static void run_group(struct store *s, struct request *group)
 	bool together = attempt(s, group) == 0;
 	struct request *r, *next;
 
-	DL_FOREACH_SAFE(group, r, next) {
+	DL_FOREACH_SAFE (group, r, next) {
 		DL_DELETE(group, r);
 		r->prev = r;
 		r->next = NULL;
@@ -264,7 +276,7 @@ static struct request *take_group(struct store *s)
 	struct request *group = NULL, *r, *next;
 	size_t n = 0;
 
-	DL_FOREACH_SAFE(s->queue, r, next) {
+	DL_FOREACH_SAFE (s->queue, r, next) {
 		if (n == GROUP_MAX || (n && !goes_with(group, r)))
 			break;
 		DL_DELETE(s->queue, r);
@@ -290,7 +302,8 @@ static void wait_for_work(struct store *s)
 
 	while (!s->queue && !s->closing && !lease_is_due(s, &deadline)) {
 		if (!leases_next(&s->leases, &deadline) || s->options.now_ms) {
-			(void) pthread_cond_wait(&s->wake, &s->lock); /* looked at again */
+			(void) pthread_cond_wait(&s->wake,
+						 &s->lock); /* looked at again */
 		} else {
 			struct timespec until = {
 				.tv_sec = (time_t) (deadline / 1000),
@@ -347,7 +360,7 @@ static void run(struct store *s, struct request *group)
 
 	if (!group)
 		return;
-	DL_FOREACH(group, r)
+	DL_FOREACH (group, r)
 		grows = grows || r->grows;
 	DL_COUNT(group, r, n);
 	if (grows && !s->ballast_held && !s->ballast_off)

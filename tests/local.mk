@@ -34,4 +34,5 @@ include tests/conformance/local.mk
 include tests/cli/ctl.mk
 include tests/cli/exec.mk
 include tests/unit/store.mk
+include tests/fault/daemon.mk
 include tests/fault/store.mk

@@ -293,6 +293,7 @@ static int daemon_start(struct keeper *k, struct co_err *err)
 		daemon_exec(k, pair[1]);
 	(void) close(pair[1]);
 	k->channel = pair[0];
+	(void) unsetenv("CO_FAULT"); /* faults are the first daemon's: it must be survived */
 	/* It reads these before anything else; if it dies meanwhile SIGCHLD tells. */
 	(void) send_held(k);
 	return 0;

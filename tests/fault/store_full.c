@@ -36,15 +36,15 @@ struct disk {
 	void (*free_up)(void);
 };
 
-#define REQUIRE(condition, ...)                                                   \
-	do {                                                                      \
-		if (!(condition)) {                                               \
-			fprintf(stderr, "FAILED: line %d: ", __LINE__);           \
-			fprintf(stderr, __VA_ARGS__);                             \
-			fprintf(stderr, " (last answer %d: %s)\n", a.status,      \
-				a.reason);                                        \
-			exit(1);                                                  \
-		}                                                                 \
+#define REQUIRE(condition, ...)                                                        \
+	do {                                                                           \
+		if (!(condition)) {                                                    \
+			fprintf(stderr, "FAILED: line %d: ", __LINE__);                \
+			fprintf(stderr, __VA_ARGS__);                                  \
+			fprintf(stderr, " (last answer %d: %s)\n", a.status,           \
+				a.reason);                                             \
+			exit(1);                                                       \
+		}                                                                      \
 	} while (0)
 
 /* ---- disks ---- */
@@ -75,7 +75,8 @@ static int run(const char *const argv[])
 
 static int own_mounts(const char *name)
 {
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return skip(name, "no mount name space without root");
 	return 0;
 }
@@ -83,8 +84,11 @@ static int own_mounts(const char *name)
 static int make_ext4(const struct disk *disk)
 {
 	char image[300], block[16];
-	const char *mkfs[] = { "mkfs.ext4", "-q", "-F", "-m", "0", "-b", block, image, NULL };
-	const char *loop[] = { "mount", "-o", "loop", "-t", "ext4", image, folder, NULL };
+	const char *mkfs[] = { "mkfs.ext4", "-q",  "-F",  "-m", "0",
+			       "-b",        block, image, NULL };
+	const char *loop[] = {
+		"mount", "-o", "loop", "-t", "ext4", image, folder, NULL
+	};
 	int fd, status = own_mounts(disk->name);
 
 	if (status)
@@ -96,9 +100,10 @@ static int make_ext4(const struct disk *disk)
 		return skip(disk->name, "cannot make an image");
 	close(fd);
 	setenv("PATH", "/usr/sbin:/sbin:/usr/bin:/bin", 1);
-	status = run(mkfs) ? skip(disk->name, "mkfs.ext4 does not work: apt install e2fsprogs") :
-		 run(loop) ? skip(disk->name, "no loop device to mount") :
-			     0;
+	status = run(mkfs)   ? skip(disk->name,
+				    "mkfs.ext4 does not work: apt install e2fsprogs")
+		 : run(loop) ? skip(disk->name, "no loop device to mount")
+			     : 0;
 	unlink(image); /* the mount keeps it as long as this name space lives */
 	return status;
 }
@@ -222,7 +227,8 @@ static void make_room(struct store *s, uint64_t lease)
 	for (unsigned i = 0; i < 10; i++) {
 		key_of(key, sizeof(key), "k", i);
 		client_delete(&a, s, key);
-		REQUIRE(a.status == 0 && a.ops[0].deleted == 1, "delete on a full disk");
+		REQUIRE(a.status == 0 && a.ops[0].deleted == 1,
+			"delete on a full disk");
 	}
 	REQUIRE(client_revoke(&a, s, lease)->status == 0, "revoke on a full disk");
 	REQUIRE(!client_get(&a, s, "leased")->ops[0].found, "the leased key is gone");
@@ -254,7 +260,8 @@ static void story(const struct disk *disk)
 	client_delete(&a, s, key);
 	REQUIRE(a.status == 0 || !disk->ballast, "delete after a restart");
 	disk->free_up();
-	REQUIRE(client_put(&a, s, "k/000", "k/000")->status == 0, "put with room again");
+	REQUIRE(client_put(&a, s, "k/000", "k/000")->status == 0,
+		"put with room again");
 	check_kept(s, 11);
 	s = store_close(s);
 	s = open_store();

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+# Faults of daemon, keeper and wire.  Python drives; what runs as a guest is C.
+TEST_EXTENSIONS += .py
+PY_LOG_COMPILER = $(SHELL) $(srcdir)/%D%/python.sh
+
+check_PROGRAMS += fault-guest
+fault_guest_SOURCES = %D%/daemon_guest.c
+fault_guest_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir)/include -I$(srcdir)
+fault_guest_CFLAGS = $(GUEST_CFLAGS) -pthread
+fault_guest_LDFLAGS = -pthread
+
+daemon_fault_tests = \
+	%D%/daemon_once.py
+TESTS += $(daemon_fault_tests)
+EXTRA_DIST += $(daemon_fault_tests) %D%/python.sh %D%/harness.py
