@@ -8,6 +8,7 @@
 #	ready               waits until it has printed "ready PID"; $pid
 #	ended STATUS        waits for it, which must end so
 #	gone PID            waits until the process is no more
+#	configure LINE      writes the configuration of the domain, before its daemon begins
 #	engines CMD...      runs the command under each engine, as `CMD... ENGINE`
 . "${srcdir:-.}/tests/cli/ctl-lib.sh"
 
@@ -66,6 +67,11 @@ is_gone() {
 
 gone() {
 	until_true is_gone "$1"
+}
+
+configure() {
+	mkdir -p "$CLOUDOS_DIR/config"
+	echo "$1" >"$CLOUDOS_DIR/config/cloudosd.yaml"
 }
 
 engines() {
