@@ -21,7 +21,7 @@
 #include "lib/cleanup.h"
 
 enum { NUMBER_DOMAIN = 21902 }; /* of the cloudos table; tests/table holds it */
-enum { EPHEMERAL_END_MS = 5000, DESCRIPTORS_FROM = 512 };
+enum { EPHEMERAL_END_MS = 5000, EPHEMERAL_USED_MS = 1000, DESCRIPTORS_FROM = 512 };
 
 struct options {
 	const char *engine, *personality, *name, *trace;
@@ -176,8 +176,9 @@ static int choose_engine(struct launch *l, const char *wanted, struct co_err *er
 	if (engine == CO_ENGINE_AUTO)
 		engine = notify.works ? CO_ENGINE_NOTIFY : CO_ENGINE_PTRACE;
 	l->engine = (enum co_engine) engine;
-	/* what an outer filter answers outranks a request to trace */
-	l->every_call = engine == CO_ENGINE_PTRACE && (notify.hidden || notify.nested);
+	/* what an outer filter answers outranks a request to trace, and it may not let one of
+	 * ours in at all */
+	l->every_call = engine == CO_ENGINE_PTRACE && !notify.works;
 	return 0;
 }
 
@@ -282,13 +283,14 @@ static void occupy_standard(void)
 static void ephemeral_end(struct launch *l, int keeper)
 {
 	struct pollfd p = { .fd = keeper, .events = POLLIN };
+	bool stopped;
 
 	/* refused while something runs, and then it ends with that; but a program that never
 	 * began leaves nothing to end with */
 	(void) co_client_request(l->client, WIRE_stop_req);
-	(void) co_client_call(l->client, NULL, 0, NULL);
+	stopped = co_client_call(l->client, NULL, 0, NULL) == 0;
 	l->client = co_client_close(l->client);
-	(void) poll(&p, 1, EPHEMERAL_END_MS);
+	(void) poll(&p, 1, stopped ? EPHEMERAL_END_MS : EPHEMERAL_USED_MS);
 }
 
 int main(int argc, char **argv)

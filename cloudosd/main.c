@@ -44,7 +44,7 @@ void daemon_stop(struct daemon *d)
 		return;
 	d->stopping = true;
 	keeper_stop(d->keeper, d->ephemeral);
-	/* not from here: it may be a notify thread, and the loop asleep */
+	/* also from notify threads, when the loop sleeps */
 	d->host->post(d->host->ctx, leave_loop, d);
 }
 

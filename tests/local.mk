@@ -32,6 +32,7 @@ include tests/unit/service.mk
 include tests/wire/local.mk
 include tests/conformance/local.mk
 include tests/cli/ctl.mk
+include tests/cli/exec.mk
 include tests/unit/store.mk
 include tests/fault/daemon.mk
 include tests/fault/store.mk

@@ -238,6 +238,7 @@ static void daemon_exec(struct keeper *k, int channel)
 			 NULL };
 	int from[] = { channel, k->table_fd, k->listen };
 	struct co_err err = { 0 };
+	struct wire_keeper_failed_note *note;
 	sigset_t none;
 
 	(void) sigemptyset(&none);
@@ -261,6 +262,10 @@ static void daemon_exec(struct keeper *k, int channel)
 		(void) co_fail_errno(&err, errno, "cannot run %s", program);
 	}
 	co_log(keeper, ERROR, "%s", err.message);
+	note = co_msg_start(k->msg, WIRE_keeper_failed_note, 0);
+	co_msg_text(k->msg, &note->reason, err.message);
+	/* what a daemon would say about itself, for whoever waits for it */
+	(void) co_msg_send(k->msg, KEEPER_FD_FIRST, NULL, 0);
 	_exit(1);
 }
 
@@ -346,6 +351,8 @@ static void note_received(struct keeper *k)
 
 static void channel_read(struct keeper *k)
 {
+	bool reset = false;
+
 	while (k->channel >= 0) {
 		struct pollfd p = { .fd = k->channel, .events = POLLIN };
 		struct co_err err = { 0 };
@@ -360,6 +367,12 @@ static void channel_read(struct keeper *k)
 		}
 		if (r == CO_INTERRUPTED)
 			continue;
+		/* a daemon that died with unread notes resets the channel, which is told
+		 * before what it had said itself */
+		if (r == CO_GONE && !reset) {
+			reset = true;
+			continue;
+		}
 		(void) close(k->channel);
 		k->channel = -1;
 	}

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Runs every guest program under one engine: run.sh ENGINE [NAME...].  One private daemon
 # for all of them, under a CLOUDOS_DIR of its own; CO_ENGINE, when set, is the only engine
-# that counts.  KEEP=1 leaves the folder behind.
+# that counts.  KEEP=1 leaves the folder behind; GUEST_CONFIG is the daemon's configuration.
 #
 # A program is guest-PERSONALITY-NAME in the build folder.  It prints "ok - SENTENCE" or
 # "not ok - SENTENCE" and ends with 0, or 77 for "cannot be tried here".
@@ -27,6 +27,10 @@ done
 CLOUDOS_DIR=$(mktemp -d "${TMPDIR:-/tmp}/guest-$engine.XXXXXX") || exit 99
 CLOUDOSCTL=$(cd "$builddir" && pwd)/cloudosctl
 export CLOUDOS_DIR CLOUDOSCTL
+if [ -n "$GUEST_CONFIG" ]; then
+	mkdir "$CLOUDOS_DIR/config" && printf '%s\n' "$GUEST_CONFIG" \
+		>"$CLOUDOS_DIR/config/cloudosd.yaml" || exit 99
+fi
 finish() {
 	"$ctl" daemon stop >/dev/null 2>&1
 	if [ -n "$KEEP" ]; then
