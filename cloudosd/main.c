@@ -361,13 +361,10 @@ static void harden(void)
 			files.rlim_max; /* a listener and a channel a session */
 		(void) setrlimit(RLIMIT_NOFILE, &files);
 	}
-#ifdef NDEBUG
-	(void) setrlimit(RLIMIT_CORE, &no_core);
-	(void) prctl(PR_SET_DUMPABLE,
-		     0); /* same-user guests must not read this process */
-#else
-	(void) no_core;
-#endif
+	if (CO_RELEASE) {
+		(void) setrlimit(RLIMIT_CORE, &no_core);
+		(void) prctl(PR_SET_DUMPABLE, 0); /* nor may guests of this user look in */
+	}
 	(void) umask(0077);
 	(void) signal(SIGPIPE, SIG_IGN);
 	(void) signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error, not an end */

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -667,6 +668,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	(void) umask(0077);
+	if (CO_RELEASE)
+		(void) prctl(PR_SET_DUMPABLE, 0); /* it holds everybody's listeners */
 	r = co_paths_init(&k.paths, k.system, NULL, &err);
 	if (!r)
 		r = co_fault_arm_from_environment(&err);
