@@ -308,7 +308,6 @@ int main(int argc, char **argv)
 		struct pollfd p = { .fd = keeper, .events = POLLIN };
 
 		/* children that the program left behind keep it alive, and that is right */
-		(void) co_client_close(l.client);
 		(void) poll(&p, 1, EPHEMERAL_END_MS);
 	}
 	return status;

@@ -321,6 +321,8 @@ static int start(struct launch *l, struct running *r, int fd, int link[2])
 	}
 	if (attach(l, r->pid, link[1], listener, &err))
 		return refuse(r->pid, "the daemon does not take the program", &err);
+	/* clients are few, programs many: from here on the session's channel serves */
+	l->client = co_client_close(l->client);
 	if (l->engine == CO_ENGINE_PTRACE &&
 	    ptrace_start(r->pid, link[0], l->trace_fd, l->personality, l->every_call,
 			 &err))
