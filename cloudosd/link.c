@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -324,6 +325,8 @@ int link_new(struct link **out, struct session *s, int fd, struct co_err *err)
 {
 	struct link *l = calloc(1, sizeof(*l));
 	const struct co_host *host = s->daemon->host;
+	int type = 0;
+	socklen_t size = sizeof(type);
 
 	if (!l) {
 		(void) close(fd);
@@ -336,12 +339,14 @@ int link_new(struct link **out, struct session *s, int fd, struct co_err *err)
 	l->received = co_msg_new();
 	l->sending = co_msg_new();
 	if (l->received && l->sending &&
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+	    type == SOCK_SEQPACKET &&
 	    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0)
 		l->watch = host->watch_new(host->ctx, fd, false, received, l);
 	if (!l->watch) {
 		(void) link_free(l);
 		return co_fail(err, CO_INVALID,
-			       "the channel to the launcher is no socket");
+			       "the channel to the launcher is no socket that keeps messages apart");
 	}
 	*out = l;
 	return 0;

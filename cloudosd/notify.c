@@ -497,10 +497,15 @@ void notify_take_over(struct daemon *d)
 int notify_add(struct session *s, struct co_err *err)
 {
 	struct epoll_event event = { .events = EPOLLONESHOT, .data.u64 = s->id };
-	uint64_t sync_wake_up = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP;
+	uint64_t sync_wake_up = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, no_id = 0;
 
 	if (s->listener < 0)
 		return 0;
+	/* anything else would be ready for ever and give nothing */
+	if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &no_id) == 0 ||
+	    errno != ENOENT)
+		return co_fail(err, CO_INVALID,
+			       "the descriptor beside the channel listens to no filter");
 	/* Wakes us on the caller's CPU, which does nothing but wait anyway; kernels before
 	 * 6.6 do not know it and are merely slower. */
 	(void) ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, sync_wake_up);

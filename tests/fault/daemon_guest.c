@@ -197,10 +197,11 @@ static void *tear_thread(void *arg)
 /* Changes what is being read: metadata of "aaa" and "bbb", sometimes without an end. */
 static void tear(const char *name, int calls)
 {
-	long refused = 0, bad = 0, result;
+	long refused = 0, result, want;
 	pthread_t thread;
 
 	fill(&shared, name, 0);
+	memset(shared.metadata, 'a', 1000);
 	atomic_store(&tearing, true);
 	if (pthread_create(&thread, NULL, tear_thread, NULL))
 		_exit(99);
@@ -208,13 +209,14 @@ static void tear(const char *name, int calls)
 		shared.metadata[1000] = i % 2 ? 0 : 'x';
 		memset(shared.metadata + 1001, i % 2 ? 0 : 'x', 23);
 		result = call(NR_REGISTER, &shared, NULL, NULL);
-		refused += result == -2000 - 1 || result < -2000;
-		bad += result != 0 && result >= -2000;
-		bad += (result == 0) != (i % 2 == 1);
+		want = i % 2 ? 0 : -2000 - 1; /* CLOUDOS_EINVAL: no end */
+		refused += result == -2000 - 1;
+		count(result, want);
 	}
 	atomic_store(&tearing, false);
 	(void) pthread_join(thread, NULL);
-	printf("tear %ld %ld\n", refused, bad);
+	printf("tear %ld %lu %ld\n", refused, atomic_load(&bad_calls),
+	       atomic_load(&first_bad));
 }
 
 static void *stuck_thread(void *page)
