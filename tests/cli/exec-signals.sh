@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Signals to the launcher reach the program once; and what happens when either is killed.
 . "${srcdir:-.}/tests/cli/exec-lib.sh"
-configure 'health_timeout: 60' # for who waits
+configure 'health: {timeout: 60}' # for who waits
 
 seen() { # how often the program got signal $1
 	grep -c "^got $1" "$work/started"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Ctrl-C, Ctrl-Z and fg at a terminal, while the program is blocked in a call of the daemon.
 . "${srcdir:-.}/tests/cli/exec-lib.sh"
-configure 'health_timeout: 60' # for who waits
+configure 'health: {timeout: 60}' # for who waits
 command -v bash >/dev/null || lacks "bash is missing: apt install bash"
 terminal=${srcdir:-.}/tests/transparency/terminal.py
 
