@@ -346,6 +346,10 @@ static void note_received(struct keeper *k)
 
 static void channel_read(struct keeper *k)
 {
+	/* a daemon that ends without having read everything resets the channel, which
+	 * hides its last words once */
+	bool reset = false;
+
 	while (k->channel >= 0) {
 		struct pollfd p = { .fd = k->channel, .events = POLLIN };
 		struct co_err err = { 0 };
@@ -360,6 +364,10 @@ static void channel_read(struct keeper *k)
 		}
 		if (r == CO_INTERRUPTED)
 			continue;
+		if (!reset) {
+			reset = true;
+			continue;
+		}
 		(void) close(k->channel);
 		k->channel = -1;
 	}
