@@ -33,7 +33,8 @@ enum {
 	NR_FIRST = 20000,
 	NR_LAST = 21999,
 	NR_INTERFACE_VERSION = 21900,
-	CALLS = 100,
+	SYSCALL_INTERFACE = 1,
+	CALLS = 2000,
 	GOOD_BYE = 99 /* the argument of the last call */
 };
 
@@ -73,7 +74,7 @@ static int guest(int report)
 		return fail("cannot install a filter");
 	if (unshare(CLONE_FILES) < 0 || close(listener) < 0)
 		return fail("cannot let the listener go");
-	if (loop_run(NR_INTERFACE_VERSION, 0, CALLS, &times) < 0)
+	if (loop_run(NR_INTERFACE_VERSION, SYSCALL_INTERFACE, CALLS, &times) < 0)
 		return fail("the private call failed");
 	loop_print(&times);
 	if (syscall(NR_INTERFACE_VERSION, GOOD_BYE) < 0)

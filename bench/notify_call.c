@@ -11,7 +11,12 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-enum { NR_INTERFACE_VERSION = 21900, LINUX_CALLS = 20000, PRIVATE_CALLS = 100 };
+enum {
+	NR_INTERFACE_VERSION = 21900,
+	SYSCALL_INTERFACE = 1, /* its argument: the first row of versions.def */
+	LINUX_CALLS = 20000,
+	PRIVATE_CALLS = 2000
+};
 
 int main(int argc, char **argv)
 {
@@ -23,7 +28,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (strcmp(argv[1], "private") == 0)
-		failed = loop_run(NR_INTERFACE_VERSION, 0, PRIVATE_CALLS, &times);
+		failed = loop_run(NR_INTERFACE_VERSION, SYSCALL_INTERFACE,
+				  PRIVATE_CALLS, &times);
 	else
 		failed = loop_run(SYS_getppid, 0, LINUX_CALLS, &times);
 	if (failed) {

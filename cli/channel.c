@@ -13,7 +13,7 @@
 
 #include "lib/cleanup.h"
 
-enum { COPY_MAX = 32768 };
+enum { COPY_MAX = 32768, CLOSED_BY_HAND = 65536 };
 
 int channel_init(struct channel *c, int fd, int trace_fd)
 {
@@ -101,6 +101,37 @@ static void descriptor_get(struct channel *c)
 			    fd < 0 ? co_status_from_errno(errno) : 0,
 			    fd < 0 ? "the launcher cannot reach it either" : NULL);
 	reply(c, &fd, fd < 0 ? 0 : 1);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const int *one = a, *other = b;
+
+	return (*one > *other) - (*one < *other);
+}
+
+static void close_between(unsigned from, unsigned to)
+{
+	if (from > to || syscall(SYS_close_range, from, to, 0U) == 0)
+		return;
+	/* kernels before 5.9 */
+	for (unsigned fd = from; fd <= to && fd < CLOSED_BY_HAND; fd++)
+		(void) close((int) fd);
+}
+
+void channel_close_others(int *keep, size_t n)
+{
+	unsigned from = 0;
+
+	qsort(keep, n, sizeof(*keep), by_number);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < 0)
+			continue;
+		if ((unsigned) keep[i] > from)
+			close_between(from, (unsigned) keep[i] - 1);
+		from = (unsigned) keep[i] + 1;
+	}
+	close_between(from, ~0U);
 }
 
 int channel_serve(struct channel *c)

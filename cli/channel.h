@@ -31,4 +31,8 @@ void channel_done(struct channel *c);
  */
 int channel_serve(struct channel *c);
 
+/* Closes every descriptor of this process but those; a number below 0 means none.  keep is
+ * sorted on return. */
+void channel_close_others(int *keep, size_t n);
+
 #endif

@@ -76,7 +76,8 @@ int classify_find(const char *name, char *out, size_t n, struct co_err *err)
 
 /* ---- classifying ---- */
 
-static const char *machine_name(unsigned machine)
+/* big: the file is of the other byte order than this machine. */
+static const char *machine_name(unsigned machine, bool big)
 {
 	static const struct {
 		unsigned machine;
@@ -86,6 +87,8 @@ static const char *machine_name(unsigned machine)
 		      { EM_S390, "s390" },           { EM_MIPS, "mips" },
 		      { EM_LOONGARCH, "loongarch" }, { EM_386, "i386" } };
 
+	if (big)
+		machine = (machine & 0xff) << 8 | machine >> 8;
 	for (size_t i = 0; i < co_countof(names); i++)
 		if (names[i].machine == machine)
 			return names[i].name;
@@ -174,7 +177,8 @@ static int classify_elf(struct elf *e, const char *path, struct classified *out,
 			err, CO_UNSUPPORTED,
 			"cannot run %s: it is a program for %s and this machine is "
 			"x86-64; run it on such a machine or under qemu-user",
-			path, machine_name(h->e_machine));
+			path,
+			machine_name(h->e_machine, h->e_ident[EI_DATA] == ELFDATA2MSB));
 	if (h->e_phentsize != sizeof(Elf64_Phdr))
 		return 0; /* the kernel will say what it thinks of it */
 	e->count = h->e_phnum < HEADERS_MAX ? h->e_phnum : HEADERS_MAX;

@@ -21,7 +21,7 @@
 #include "lib/cleanup.h"
 
 enum { NUMBER_DOMAIN = 21902 }; /* of the cloudos table; tests/table holds it */
-enum { EPHEMERAL_END_MS = 5000, DESCRIPTORS_FROM = 512 };
+enum { EPHEMERAL_END_MS = 5000, EPHEMERAL_USED_MS = 1000, DESCRIPTORS_FROM = 512 };
 
 struct options {
 	const char *engine, *personality, *name, *trace;
@@ -176,8 +176,9 @@ static int choose_engine(struct launch *l, const char *wanted, struct co_err *er
 	if (engine == CO_ENGINE_AUTO)
 		engine = notify.works ? CO_ENGINE_NOTIFY : CO_ENGINE_PTRACE;
 	l->engine = (enum co_engine) engine;
-	/* what an outer filter answers outranks a request to trace */
-	l->every_call = engine == CO_ENGINE_PTRACE && (notify.hidden || notify.nested);
+	/* what an outer filter answers outranks a request to trace, and it may not let one of
+	 * ours in at all */
+	l->every_call = engine == CO_ENGINE_PTRACE && !notify.works;
 	return 0;
 }
 
@@ -241,7 +242,6 @@ static int trace_open(struct launch *l, const struct options *o, struct co_err *
 {
 	int fd;
 
-	l->trace_fd = -1;
 	if (!o->traced)
 		return 0;
 	fd = o->trace ? open(o->trace,
@@ -265,17 +265,49 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* Descriptors 0 to 2 that the caller left closed: nothing of ours may land there, or a
+ * message to the user would go to the daemon.  The program finds them closed, as natively. */
+static void occupy_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd < 3);
+	if (fd >= 0)
+		(void) close(fd);
+}
+
+/* To the end of an ephemeral daemon; children that the program left behind keep it alive,
+ * and that is right. */
+static void ephemeral_end(struct launch *l, int keeper)
+{
+	struct pollfd p = { .fd = keeper, .events = POLLIN };
+	bool stopped;
+
+	/* refused while something runs, and then it ends with that; but a program that never
+	 * began leaves nothing to end with */
+	(void) co_client_request(l->client, WIRE_stop_req);
+	stopped = co_client_call(l->client, NULL, 0, NULL) == 0;
+	l->client = co_client_close(l->client);
+	(void) poll(&p, 1, stopped ? EPHEMERAL_END_MS : EPHEMERAL_USED_MS);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = { 0 };
-	struct launch l = { 0 };
+	struct launch l = { .trace_fd = -1, .keep_fd = -1 };
 	struct classified file;
 	struct co_err err = { 0 };
 	char path[CO_PATH_SIZE], folder[CO_PATH_SIZE];
-	int status = parse(&o, argc, argv);
+	const char *engine;
 	autoclose int keeper = -1;
+	bool nested;
 	long here;
+	int status;
 
+	occupy_standard();
+	status = parse(&o, argc, argv);
 	if (status >= 0)
 		return status;
 	l.argv = argv + optind;
@@ -293,22 +325,29 @@ int main(int argc, char **argv)
 	if (choose_personality(&l, o.personality ? o.personality : file.personality,
 			       &err))
 		return fail(&err);
+	/* what can fail fails before a daemon is started for it */
 	here = domain_here();
-	if (connect_daemon(&l, &o, folder, sizeof(folder), &err))
+	nested = here >= 0 && !o.ephemeral;
+	engine = o.engine ? o.engine : getenv("CO_ENGINE");
+	if (trace_open(&l, &o, &err) || (!nested && choose_engine(&l, engine, &err)) ||
+	    connect_daemon(&l, &o, folder, sizeof(folder), &err))
 		return fail(&err);
-	if (here >= 0 && (uint64_t) here == l.client->domain)
-		return launch_plainly(&l); /* served already, by this very daemon */
-	if (choose_engine(&l, o.engine ? o.engine : getenv("CO_ENGINE"), &err) ||
-	    trace_open(&l, &o, &err))
+	if (nested && (uint64_t) here == l.client->domain) {
+		/* served already, by this very daemon */
+		if (o.traced || o.name)
+			(void) fputs(
+				"cloudos-exec: --trace and --name are for the outermost "
+				"cloudos-exec and have no effect here\n",
+				stderr);
+		return launch_plainly(&l);
+	}
+	if (nested && choose_engine(&l, engine, &err))
 		return fail(&err);
 	if (o.ephemeral)
-		keeper = keeper_pidfd(&l);
+		l.keep_fd = keeper = keeper_pidfd(&l);
 	status = launch(&l);
-	if (keeper >= 0) {
-		struct pollfd p = { .fd = keeper, .events = POLLIN };
-
-		/* children that the program left behind keep it alive, and that is right */
-		(void) poll(&p, 1, EPHEMERAL_END_MS);
-	}
+	if (keeper >= 0)
+		ephemeral_end(&l, keeper);
+	(void) co_client_close(l.client);
 	return status;
 }

@@ -46,11 +46,6 @@ advise(struct finding *f, enum state state, const char *format, ...)
 	va_end(args);
 }
 
-static enum state need(bool there, bool much)
-{
-	return there ? STATE_OK : much ? STATE_MISSING : STATE_LIMITED;
-}
-
 /* ---- engines ---- */
 
 static void check_kernel(struct doctor *d, struct finding *f)
@@ -94,7 +89,7 @@ static void check_killable(struct doctor *d, struct finding *f)
 			  ? "there"
 			  : "not there: a signal may make a program repeat a call");
 	if (!d->probe.notify.killable)
-		advise(f, need(false, false), "run Linux 5.19 or newer");
+		advise(f, STATE_LIMITED, "run Linux 5.19 or newer");
 }
 
 static void check_addfd(struct doctor *d, struct finding *f)
@@ -221,8 +216,7 @@ static void check_pidfd(struct doctor *d, struct finding *f)
 	detail(f, "pidfd_open %s, pidfd_getfd %s", b->pidfd ? "works" : "does not work",
 	       b->pidfd_getfd ? "works" : "does not work");
 	if (!b->pidfd || !b->pidfd_getfd)
-		advise(f,
-		       need(b->pidfd, true) == STATE_OK ? STATE_LIMITED : STATE_MISSING,
+		advise(f, b->pidfd ? STATE_LIMITED : STATE_MISSING,
 		       "run Linux 5.6 or newer");
 }
 

@@ -49,7 +49,7 @@ int cmd_store_compact(struct ctl *ctl)
 
 struct backup {
 	const char *file;     /* where it shall be */
-	char temporary[4096]; /* where it grows; "" when there is none */
+	char temporary[4096]; /* what it is called meanwhile; "" while it has no name */
 	char folder[4096];
 	int fd;
 	bool force;
@@ -59,6 +59,16 @@ static int exists(struct ctl *ctl, const struct backup *b)
 {
 	return co_fail(&ctl->err, CO_EXISTS, "%s is there already; --force replaces it",
 		       b->file);
+}
+
+/* Beside FILE, hidden; b->file has been measured to leave room. */
+static void name_temporary(struct backup *b, const char *suffix)
+{
+	const char *slash = strrchr(b->file, '/');
+	const char *base = slash ? slash + 1 : b->file;
+
+	(void) snprintf(b->temporary, sizeof(b->temporary), "%.*s.%s.%s",
+			(int) (base - b->file), b->file, base, suffix);
 }
 
 /* Beside FILE, so that it can be renamed, and readable by the owner only. */
@@ -80,8 +90,11 @@ static int backup_open(struct ctl *ctl, struct backup *b)
 			above   ? b->file
 			: slash ? "/"
 				: "."); /* fits, see above */
-	(void) snprintf(b->temporary, sizeof(b->temporary), "%.*s.%s.XXXXXX",
-			(int) (base - b->file), b->file, base);
+	/* without a name nothing is left whatever ends this process */
+	b->fd = open(b->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (b->fd >= 0)
+		return 0;
+	name_temporary(b, "XXXXXX");
 	b->fd = mkostemp(b->temporary, O_CLOEXEC);
 	if (b->fd >= 0)
 		return 0;
@@ -89,26 +102,47 @@ static int backup_open(struct ctl *ctl, struct backup *b)
 	return co_fail_errno(&ctl->err, errno, "cannot create a file in %s", b->folder);
 }
 
-/* The new name, durably; without --force never over a file that came meanwhile. */
+/* --force: rename replaces, but only what has a name can be renamed. */
+static int backup_replace(struct backup *b, const char *self)
+{
+	char pid[16];
+
+	if (!b->temporary[0]) {
+		(void) snprintf(pid, sizeof(pid), "%d", (int) getpid());
+		name_temporary(b, pid);
+		if (linkat(AT_FDCWD, self, AT_FDCWD, b->temporary, AT_SYMLINK_FOLLOW) <
+		    0) {
+			b->temporary[0] = 0; /* somebody else's file */
+			return -1;
+		}
+	}
+	if (rename(b->temporary, b->file) < 0)
+		return -1;
+	b->temporary[0] = 0;
+	return 0;
+}
+
+/* The name, durably; without --force never over a file that came meanwhile. */
 static int backup_publish(struct ctl *ctl, struct backup *b)
 {
 	autoclose int folder = open(b->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char self[32];
 	int rc;
 
+	(void) snprintf(self, sizeof(self), "/proc/self/fd/%d", b->fd); /* fits */
 	if (fsync(b->fd) < 0)
 		return co_fail_errno(&ctl->err, errno,
 				     "cannot write the backup to disk");
 	if (b->force)
-		rc = rename(b->temporary, b->file);
+		rc = backup_replace(b, self);
 	else
-		rc = link(b->temporary, b->file);
+		rc = linkat(AT_FDCWD, b->temporary[0] ? b->temporary : self, AT_FDCWD,
+			    b->file, AT_SYMLINK_FOLLOW);
 	if (rc < 0 && errno == EEXIST)
 		return exists(ctl, b);
 	if (rc < 0)
 		return co_fail_errno(&ctl->err, errno, "cannot name the backup %s",
 				     b->file);
-	if (b->force)
-		b->temporary[0] = 0;
 	if (folder >= 0)
 		(void) fsync(folder); /* some file systems cannot; the data is safe */
 	return 0;

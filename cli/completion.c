@@ -175,7 +175,13 @@ void ctl_completion_bash(FILE *out)
 		     "\tif [[ -n $files ]]; then\n"
 		     "\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
 		     "\telse\n"
-		     "\t\tmapfile -t COMPREPLY < <(compgen -W \"$offer\" -- \"$cur\")\n"
+		     /* not compgen -W: it would run what a service has for a name */
+		     "\t\tlocal -a all\n"
+		     "\t\tIFS=$' \\t\\n' read -r -d '' -a all <<<\"$offer\"\n"
+		     "\t\tCOMPREPLY=()\n"
+		     "\t\tfor w in \"${all[@]}\"; do\n"
+		     "\t\t\t[[ $w == \"$cur\"* ]] && COMPREPLY+=(\"$w\")\n"
+		     "\t\tdone\n"
 		     "\tfi\n"
 		     "}\n"
 		     "complete -o filenames -F _cloudosctl cloudosctl\n",

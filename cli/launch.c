@@ -37,6 +37,7 @@ struct running {
 	int signals;
 	struct channel channel;
 	bool channel_gone;
+	bool subreaper; /* orphans of the program come to us */
 	int status;
 };
 
@@ -205,6 +206,19 @@ static int attach(const struct launch *l, pid_t pid, int link, int listener,
 	return co_client_call(l->client, fds, listener >= 0 ? 2 : 1, err);
 }
 
+/*
+ * Where the daemon may not read the guest, this process copies for it, and the kernel lets
+ * only an ancestor do that: so whatever the program leaves behind must not move away from
+ * below us.  A tracer may read its tracees without that.
+ */
+static bool keep_orphans(const struct launch *l)
+{
+	const struct wire_attach_rep *rep = (const void *) l->client->in->bytes;
+
+	return l->engine == CO_ENGINE_NOTIFY && rep->launcher_copies &&
+	       prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
+}
+
 /* ---- waiting ---- */
 
 static void set_all(const int *list, size_t n, void (*handler)(int))
@@ -226,10 +240,13 @@ static bool reap(struct running *r)
 {
 	for (;;) {
 		int status;
-		pid_t pid = waitpid(r->pid, &status, WNOHANG | WUNTRACED);
+		pid_t pid = waitpid(r->subreaper ? -1 : r->pid, &status,
+				    WNOHANG | WUNTRACED);
 
 		if (pid <= 0)
 			return false;
+		if (pid != r->pid)
+			continue; /* an orphan; only its entry had to go */
 		if (WIFSTOPPED(status)) {
 			stop_as(r, WSTOPSIG(status));
 			continue;
@@ -321,8 +338,9 @@ static int start(struct launch *l, struct running *r, int fd, int link[2])
 	}
 	if (attach(l, r->pid, link[1], listener, &err))
 		return refuse(r->pid, "the daemon does not take the program", &err);
-	/* clients are few, programs many: from here on the session's channel serves */
-	l->client = co_client_close(l->client);
+	r->subreaper = keep_orphans(l);
+	if (l->keep_fd < 0) /* connections are few, programs may be many */
+		l->client = co_client_close(l->client);
 	if (l->engine == CO_ENGINE_PTRACE &&
 	    ptrace_start(r->pid, link[0], l->trace_fd, l->personality, l->every_call,
 			 &err))
@@ -337,6 +355,19 @@ static int start(struct launch *l, struct running *r, int fd, int link[2])
 	return 0;
 }
 
+/* A pipe that the guest closes must end, so nothing of the caller's stays open here. */
+static void let_go(const struct running *r)
+{
+	int keep[] = { 2,
+		       r->signals,
+		       r->channel.fd,
+		       r->l->trace_fd,
+		       r->l->client ? r->l->client->fd : -1,
+		       r->l->keep_fd };
+
+	channel_close_others(keep, co_countof(keep));
+}
+
 int launch(struct launch *l)
 {
 	struct running r = { .l = l };
@@ -345,7 +376,7 @@ int launch(struct launch *l)
 	int pair[2], link[2], status;
 	struct sigaction normal = { .sa_handler = SIG_DFL };
 	struct signal_state signals;
-	sigset_t mask;
+	sigset_t mask, broken;
 
 	if (!l->every_call && filter_new(&filter, l->personality, l->engine, &err)) {
 		(void) fprintf(stderr, "cloudos-exec: %s\n", err.message);
@@ -364,6 +395,10 @@ int launch(struct launch *l)
 	for (size_t i = 0; i < co_countof(forwarded); i++)
 		(void) sigaddset(&mask, forwarded[i]);
 	(void) sigprocmask(SIG_BLOCK, &mask, &signals.mask);
+	/* whoever reads the trace may go, and that ends neither us nor the program */
+	(void) sigemptyset(&broken);
+	(void) sigaddset(&broken, SIGPIPE);
+	(void) sigprocmask(SIG_BLOCK, &broken, NULL);
 	(void) sigaction(SIGCHLD, &normal,
 			 &signals.child); /* ignored, nobody could wait */
 	(void) fflush(NULL);
@@ -386,6 +421,7 @@ int launch(struct launch *l)
 	if (status)
 		return status;
 	r.channel_gone = l->engine == CO_ENGINE_PTRACE; /* the tracer serves it */
+	let_go(&r);
 	wait_for(&r);
 	if (!r.channel_gone)
 		(void) channel_serve(&r.channel); /* the last lines of the trace */

@@ -23,6 +23,7 @@ struct launch {
 	char **argv;
 	bool script;  /* run by /bin/sh, as execvp would */
 	int trace_fd; /* -1: no --trace */
+	int keep_fd;  /* of the caller of launch, which wants it afterwards; or -1 */
 	struct co_client *client;
 };
 

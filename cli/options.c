@@ -154,12 +154,14 @@ static int unknown_word(struct ctl *ctl, const char *before, const char *word)
 		consider(&n, rest, strcspn(rest, " "));
 	}
 	guess = near_enough(&n);
+	if (guess)
+		return ctl_usage(
+			ctl, "there is no command \"%s%s%.60s\"; did you mean \"%s\"?",
+			before, length ? " " : "", word, guess);
 	return ctl_usage(ctl,
-			 "there is no command \"%s%s%.60s\"%s%s%s; `" CTL_PROGRAM
+			 "there is no command \"%s%s%.60s\"; `" CTL_PROGRAM
 			 " help` lists them",
-			 before, length ? " " : "", word,
-			 guess ? ", did you mean \"" : "", guess ? guess : "",
-			 guess ? "\"?" : "");
+			 before, length ? " " : "", word);
 }
 
 /* Takes one more word of the command; sets ctl->command when that completes one. */

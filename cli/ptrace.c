@@ -419,14 +419,7 @@ int ptrace_start(pid_t pid, int link, int trace_fd, const struct co_personality 
 		int keep[] = { link, trace_fd, pipes[1], 2 };
 
 		/* nothing of the launcher's may stay open here: a pipe would never end */
-		for (int fd = 0; fd < 1024; fd++) {
-			bool kept = false;
-
-			for (size_t i = 0; i < co_countof(keep); i++)
-				kept |= keep[i] == fd;
-			if (!kept)
-				(void) close(fd);
-		}
+		channel_close_others(keep, co_countof(keep));
 		tracer_main(pid, link, trace_fd, p, every_call, pipes[1]);
 	}
 	(void) close(pipes[1]);

@@ -77,6 +77,14 @@ struct co_call *call_unref(struct co_call *call)
 	return NULL;
 }
 
+bool call_copies_memory(const struct co_call *call)
+{
+	for (uint32_t i = 0; i < call->op->nargs; i++)
+		if (call->op->args[i].kind >= CO_ARG_CSTR)
+			return true;
+	return false;
+}
+
 /* ---- its way ---- */
 
 /* Who calls; costs a read of /proc, so only rows of the daemon pay it. */

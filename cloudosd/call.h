@@ -13,6 +13,7 @@
 #ifndef CO_DAEMON_CALL_H
 #define CO_DAEMON_CALL_H
 
+#include <co/guest.h>
 #include <stdatomic.h>
 
 #include "cloudosd/session.h"
@@ -23,8 +24,9 @@ enum call_state { CALL_RUNNING, CALL_PENDING, CALL_ANSWERED };
 
 struct call_buffer {
 	void *data;
-	uint64_t guest; /* where it came from and goes to; 0: nothing to copy out */
-	size_t size;    /* bytes to copy out */
+	struct co_guest_ptr guest; /* where it goes to; 0: nothing to copy out */
+	bool copied; /* data is what the guest has there, or of a size that it gave */
+	size_t size; /* bytes to copy out */
 };
 
 struct co_call {
@@ -63,6 +65,9 @@ struct co_call {
 struct co_call *call_new(struct session *s, struct table_call *slot);
 struct co_call *call_ref(struct co_call *call);
 struct co_call *call_unref(struct co_call *call);
+
+/* Does it have pointers that the daemon follows?  Then a guest can hold it up. */
+bool call_copies_memory(const struct co_call *call);
 
 /* Prepares and runs it; finishes it if it needs no waiting.  On a notify thread. */
 void call_run(struct co_call *call);

@@ -185,7 +185,8 @@ static int request(struct link *l, struct waiter *w)
 	return w->status;
 }
 
-int link_memory_read(struct link *l, int32_t tid, uint64_t address, void *out, size_t n)
+int link_memory_read(struct link *l, int32_t tid, struct co_guest_ptr from, void *out,
+		     size_t n)
 {
 	struct waiter w = { .out = out, .n = n };
 	struct wire_memory_read_req *req;
@@ -194,15 +195,15 @@ int link_memory_read(struct link *l, int32_t tid, uint64_t address, void *out, s
 	(void) pthread_mutex_lock(&l->mutex);
 	req = co_msg_start(l->sending, WIRE_memory_read_req, 0);
 	req->tid = tid;
-	req->address = address;
+	req->address = from.addr;
 	req->length = (uint32_t) n;
 	r = request(l, &w);
 	(void) pthread_mutex_unlock(&l->mutex);
 	return r;
 }
 
-int link_memory_write(struct link *l, int32_t tid, uint64_t address, const void *data,
-		      size_t n)
+int link_memory_write(struct link *l, int32_t tid, struct co_guest_ptr to,
+		      const void *data, size_t n)
 {
 	struct waiter w = { 0 };
 	struct wire_memory_write_req *req;
@@ -211,7 +212,7 @@ int link_memory_write(struct link *l, int32_t tid, uint64_t address, const void 
 	(void) pthread_mutex_lock(&l->mutex);
 	req = co_msg_start(l->sending, WIRE_memory_write_req, 0);
 	req->tid = tid;
-	req->address = address;
+	req->address = to.addr;
 	(void) co_msg_bytes(l->sending, &req->data, data,
 			    n); /* overflow fails the send */
 	r = request(l, &w);

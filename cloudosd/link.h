@@ -9,6 +9,7 @@
 #ifndef CO_LINK_H
 #define CO_LINK_H
 
+#include <co/guest.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,10 +31,10 @@ void link_close(struct link *l);
 struct link *link_free(struct link *l);
 
 /* Notify threads, no lock held; waits at most five seconds for the launcher. */
-int link_memory_read(struct link *l, int32_t tid, uint64_t address, void *out,
+int link_memory_read(struct link *l, int32_t tid, struct co_guest_ptr from, void *out,
 		     size_t n);
-int link_memory_write(struct link *l, int32_t tid, uint64_t address, const void *data,
-		      size_t n);
+int link_memory_write(struct link *l, int32_t tid, struct co_guest_ptr to,
+		      const void *data, size_t n);
 int link_descriptor_get(struct link *l, int32_t tid, int fd, int *out_fd);
 
 /*
@@ -46,7 +47,8 @@ void link_trace(struct link *l, const char *line);
 void link_result(struct link *l, uint64_t call, int64_t result);
 
 /* Under ptrace: the guest is to perform that Linux call instead.  Any thread. */
-void link_perform(struct link *l, uint64_t call, int32_t number, const uint64_t words[6]);
+void link_perform(struct link *l, uint64_t call, int32_t number,
+		  const uint64_t words[6]);
 
 /* Under ptrace, after a restart: asks the launcher for what it still waits for. */
 void link_resend(struct link *l, uint32_t round);

@@ -44,7 +44,7 @@ void daemon_stop(struct daemon *d)
 		return;
 	d->stopping = true;
 	keeper_stop(d->keeper, d->ephemeral);
-	/* not from here: it may be a notify thread, and the loop asleep */
+	/* also from notify threads, when the loop sleeps */
 	d->host->post(d->host->ctx, leave_loop, d);
 }
 
@@ -361,15 +361,13 @@ static void harden(void)
 			files.rlim_max; /* a listener and a channel a session */
 		(void) setrlimit(RLIMIT_NOFILE, &files);
 	}
-#ifdef NDEBUG
-	(void) setrlimit(RLIMIT_CORE, &no_core);
-	(void) prctl(PR_SET_DUMPABLE,
-		     0); /* same-user guests must not read this process */
-#else
-	(void) no_core;
-#endif
+	if (CO_RELEASE) {
+		(void) setrlimit(RLIMIT_CORE, &no_core);
+		(void) prctl(PR_SET_DUMPABLE, 0); /* nor may guests of this user look in */
+	}
 	(void) umask(0077);
 	(void) signal(SIGPIPE, SIG_IGN);
+	(void) signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error, not an end */
 }
 
 static int log_open(struct co_err *err)

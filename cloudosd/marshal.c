@@ -8,9 +8,15 @@
 #include "cloudosd/memory.h"
 #include "lib/cleanup.h"
 
+/* A word of the caller's that is an address. */
+static struct co_guest_ptr pointer(const struct co_call *call, uint32_t i)
+{
+	return (struct co_guest_ptr){ call->slot->notif.data.args[i] };
+}
+
 static int bad(struct co_call *call, const struct co_arg *arg, int status)
 {
-	uint64_t address = call->slot->notif.data.args[arg - call->op->args];
+	struct co_guest_ptr at = pointer(call, (uint32_t) (arg - call->op->args));
 
 	switch (status) {
 	case CO_FAULT:
@@ -18,7 +24,7 @@ static int bad(struct co_call *call, const struct co_arg *arg, int status)
 			call, status,
 			"%s: argument %s points to %#llx, which is not mapped "
 			"or not permitted there",
-			call->op->name, arg->name, (unsigned long long) address);
+			call->op->name, arg->name, (unsigned long long) at.addr);
 	case CO_NAME_TOO_LONG:
 		return (int) call_fail(
 			call, status,
@@ -55,8 +61,8 @@ static int in_string(struct co_call *call, uint32_t i)
 
 	if (!out)
 		return CO_NO_MEMORY;
-	return memory_read_string(call->session, call->tid,
-				  call->slot->notif.data.args[i], out, arg->size);
+	return memory_read_string(call->session, call->tid, pointer(call, i), out,
+				  arg->size);
 }
 
 static int in_struct(struct co_call *call, uint32_t i)
@@ -66,8 +72,7 @@ static int in_struct(struct co_call *call, uint32_t i)
 
 	if (!out)
 		return CO_NO_MEMORY;
-	return memory_read(call->session, call->tid, call->slot->notif.data.args[i],
-			   out, arg->size);
+	return memory_read(call->session, call->tid, pointer(call, i), out, arg->size);
 }
 
 /*
@@ -77,7 +82,7 @@ static int in_struct(struct co_call *call, uint32_t i)
 static int in_sized(struct co_call *call, uint32_t i)
 {
 	const struct co_arg *arg = &call->op->args[i];
-	uint64_t address = call->slot->notif.data.args[i];
+	struct co_guest_ptr at = pointer(call, i);
 	autofree unsigned char *copy = NULL;
 	unsigned char *out = buffer(call, i, arg->size);
 	uint32_t size;
@@ -85,7 +90,7 @@ static int in_sized(struct co_call *call, uint32_t i)
 
 	if (!out)
 		return CO_NO_MEMORY;
-	r = memory_read(call->session, call->tid, address, &size, sizeof(size));
+	r = memory_read(call->session, call->tid, at, &size, sizeof(size));
 	if (r)
 		return r;
 	if (size < sizeof(size) || size > 65536)
@@ -96,7 +101,7 @@ static int in_sized(struct co_call *call, uint32_t i)
 	if (!copy)
 		return CO_NO_MEMORY;
 	/* the size itself was read above and is not read again */
-	r = memory_read(call->session, call->tid, address + sizeof(size),
+	r = memory_read(call->session, call->tid, guest_at(at, sizeof(size)),
 			copy + sizeof(size), size - sizeof(size));
 	if (r)
 		return r;
@@ -114,10 +119,10 @@ static int in_sized(struct co_call *call, uint32_t i)
 static int out_sized(struct co_call *call, uint32_t i)
 {
 	const struct co_arg *arg = &call->op->args[i];
-	uint64_t address = call->slot->notif.data.args[i];
+	struct co_guest_ptr at = pointer(call, i);
 	struct call_buffer *b = &call->buffers[i];
 	uint32_t size;
-	int r = memory_read(call->session, call->tid, address, &size, sizeof(size));
+	int r = memory_read(call->session, call->tid, at, &size, sizeof(size));
 
 	if (r)
 		return r;
@@ -129,7 +134,7 @@ static int out_sized(struct co_call *call, uint32_t i)
 			call->op->name, arg->name, size, arg->type);
 	if (!buffer(call, i, arg->size))
 		return CO_NO_MEMORY;
-	b->guest = address;
+	b->guest = at;
 	b->size = size < arg->size ? size : arg->size;
 	size = (uint32_t) b->size;
 	memcpy(b->data, &size,
@@ -141,13 +146,13 @@ static int out_sized(struct co_call *call, uint32_t i)
 static int out_struct(struct co_call *call, uint32_t i)
 {
 	const struct co_arg *arg = &call->op->args[i];
-	uint64_t address = call->slot->notif.data.args[i];
+	struct co_guest_ptr at = pointer(call, i);
 
-	if (!address)
+	if (!at.addr)
 		return CO_FAULT;
 	if (!buffer(call, i, arg->size))
 		return CO_NO_MEMORY;
-	call->buffers[i].guest = address;
+	call->buffers[i].guest = at;
 	call->buffers[i].size = arg->size;
 	return 0;
 }
@@ -156,7 +161,7 @@ static int inout(struct co_call *call, uint32_t i)
 {
 	int r = in_struct(call, i);
 
-	call->buffers[i].guest = call->slot->notif.data.args[i];
+	call->buffers[i].guest = pointer(call, i);
 	call->buffers[i].size = call->op->args[i].size;
 	return r;
 }
@@ -173,12 +178,12 @@ static int out_array(struct co_call *call, uint32_t i)
 	count = *(uint64_t *) call->buffers[i + 1].data;
 	if (count > CO_LIMIT_CALL_BYTES / arg->size)
 		count = CO_LIMIT_CALL_BYTES / arg->size;
-	if (count && !call->slot->notif.data.args[i])
+	if (count && !pointer(call, i).addr)
 		return CO_FAULT;
 	if (!buffer(call, i, count * arg->size))
 		return CO_NO_MEMORY;
 	*(uint64_t *) call->buffers[i + 1].data = count; /* what the handler may fill */
-	call->buffers[i].guest = call->slot->notif.data.args[i];
+	call->buffers[i].guest = pointer(call, i);
 	call->buffers[i].size = count * arg->size;
 	return 0;
 }
@@ -207,8 +212,7 @@ static int buf_in(struct co_call *call, uint32_t i)
 	out = buffer(call, i, size);
 	if (!out)
 		return CO_NO_MEMORY;
-	return size ? memory_read(call->session, call->tid,
-				  call->slot->notif.data.args[i], out, size)
+	return size ? memory_read(call->session, call->tid, pointer(call, i), out, size)
 		    : 0;
 }
 
@@ -221,7 +225,7 @@ static int buf_out(struct co_call *call, uint32_t i)
 		return r;
 	if (!buffer(call, i, size))
 		return CO_NO_MEMORY;
-	call->buffers[i].guest = call->slot->notif.data.args[i];
+	call->buffers[i].guest = pointer(call, i);
 	call->buffers[i].size = size;
 	return 0;
 }
@@ -260,6 +264,7 @@ int marshal_in(struct co_call *call)
 
 		if (r)
 			return bad(call, &call->op->args[i], r);
+		call->buffers[i].copied = call->buffers[i].data != NULL;
 	}
 	return 0;
 }
@@ -278,7 +283,7 @@ int marshal_out(struct co_call *call)
 			if (used < size)
 				size = used;
 		}
-		if (!b->guest || !size)
+		if (!b->guest.addr || !size)
 			continue;
 		r = memory_write(call->session, call->tid, b->guest, b->data, size);
 		if (r)

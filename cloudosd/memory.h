@@ -10,24 +10,32 @@
 #ifndef CO_MEMORY_H
 #define CO_MEMORY_H
 
+#include <co/guest.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "cloudosd/session.h"
 
+/* That many bytes further on. */
+static inline struct co_guest_ptr guest_at(struct co_guest_ptr p, uint64_t offset)
+{
+	return (struct co_guest_ptr){ p.addr + offset };
+}
+
 /* Exactly n bytes.  0; CO_FAULT; CO_ACCESS when nobody may read that process. */
-int memory_read(struct session *s, int32_t tid, uint64_t address, void *out, size_t n);
+int memory_read(struct session *s, int32_t tid, struct co_guest_ptr from, void *out,
+		size_t n);
 
 /*
  * A string of at most size - 1 bytes, terminated in out.  Reads no byte twice and
  * nothing behind the page of the NUL.  CO_NAME_TOO_LONG when there is no NUL in time.
  */
-int memory_read_string(struct session *s, int32_t tid, uint64_t address, char *out,
-		       size_t size);
+int memory_read_string(struct session *s, int32_t tid, struct co_guest_ptr from,
+		       char *out, size_t size);
 
 /* Exactly n bytes or CO_FAULT; then some may have been written. */
-int memory_write(struct session *s, int32_t tid, uint64_t address, const void *data,
-		 size_t n);
+int memory_write(struct session *s, int32_t tid, struct co_guest_ptr to,
+		 const void *data, size_t n);
 
 /* Can this daemon itself read that guest?  Asked once, when a session begins. */
 int memory_probe(int32_t pid);

@@ -2,7 +2,7 @@
 /*
  * What --trace and `cloudosctl trace` show: one line per call, from the table.  HOST.
  *
- *	4711 service_register(registration={service_registration_t "web"}) = 0 <0.000182>
+ *	4711 service_register(registration={name="web", port=80}) = 0 <0.000182>
  */
 #ifndef CO_TRACE_H
 #define CO_TRACE_H
@@ -15,7 +15,7 @@ struct co_call;
 /* Tells everybody who listens; costs two loads when nobody does.  Notify threads. */
 void trace_call(struct co_call *call, int64_t raw, uint64_t took_ns);
 
-/* The line itself. */
+/* The line itself; n is CO_LIMIT_TRACE_LINE. */
 void trace_format(struct co_call *call, int64_t raw, uint64_t took_ns, char *out,
 		  size_t n);
 

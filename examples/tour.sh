@@ -60,11 +60,10 @@ show()
 await()
 {
 	what=$1
-	tries=200
+	until=$(($(date +%s) + 10))
 	shift
 	until "$@"; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || die "waited ten seconds in vain for $what"
+		[ "$(date +%s)" -lt "$until" ] || die "waited ten seconds in vain for $what"
 		sleep 0.05
 	done
 }
@@ -118,23 +117,30 @@ show cloudosctl ps
 show cloudosctl service ls
 
 title "What there is of CloudOS, and what there is not"
-printf '$ cloudosctl personality show cloudos    (counted)\n'
+printf '$ cloudosctl personality show cloudos    (counted; rows are interfaces)\n'
 cloudosctl personality show cloudos -o json | tr ',' '\n' |
-	sed -n 's/.*"support": *"\([A-Z]*\)".*/\1/p' | sort | uniq -c
+	sed -n 's/.*"support": *"\([A-Za-z]*\)".*/\1/p' | sort | uniq -c | grep .
 
 title "An ordinary program beside them, natively and under cloudos-exec"
 work_load='print(sum(n * n for n in range(2000000)))'
 
-milliseconds()
+# command...: its answer in $work/answer, the time it took in ms
+measure()
 {
 	start=$(date +%s%N)
 	"$@" >"$work/answer"
-	end=$(date +%s%N)
-	echo $(((end - start) / 1000000))
+	ms=$((($(date +%s%N) - start) / 1000000))
 }
-native=$(milliseconds python3 -c "$work_load")
-cp "$work/answer" "$work/native"
-under=$(milliseconds cloudos-exec python3 -c "$work_load")
+
+# The better of five turns each: other programs want the machine as well.
+native=999999 under=999999
+for _ in 1 2 3 4 5; do
+	measure python3 -c "$work_load"
+	[ "$ms" -ge "$native" ] || native=$ms
+	cp "$work/answer" "$work/native"
+	measure cloudos-exec python3 -c "$work_load"
+	[ "$ms" -ge "$under" ] || under=$ms
+done
 printf "\$ python3 -c '%s'\n" "$work_load"
 printf '%s, natively in %s ms\n' "$(cat "$work/native")" "$native"
 printf "\$ cloudos-exec python3 -c '%s'\n" "$work_load"
@@ -153,16 +159,13 @@ are_gone()
 	for pid in $daemon_pids; do
 		[ ! -d "/proc/$pid" ] || return 1
 	done
-	# whoever still has our folder in its environment, this script and its children aside
-	for environ in /proc/[0-9]*/environ; do
-		pid=${environ#/proc/}
-		pid=${pid%/environ}
-		parent=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null) || continue
-		if [ "$pid" = $$ ] || [ "$parent" = $$ ]; then
-			continue
-		fi
-		! tr '\0' '\n' 2>/dev/null <"$environ" | grep -qx "CLOUDOS_DIR=$CLOUDOS_DIR" ||
+	# whoever still has our folder in its environment, this script aside
+	# shellcheck disable=SC2013 # the lines are paths below /proc
+	for environ in $(grep -lzxF "CLOUDOS_DIR=$CLOUDOS_DIR" /proc/[0-9]*/environ 2>/dev/null); do
+		pid=${environ%/environ}
+		if [ "$pid" != /proc/$$ ] && [ -d "$pid" ]; then
 			return 1
+		fi
 	done
 }
 await "every process to end" are_gone

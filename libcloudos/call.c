@@ -78,8 +78,8 @@ int cloudos__refused(const char *name, int errnum)
 long cloudos__raw(long number, enum cloudos__wait wait, const uintptr_t args[6])
 {
 	for (;;) {
-		long result = syscall(number, args[0], args[1], args[2], args[3], args[4],
-				      args[5]);
+		long result = syscall(number, args[0], args[1], args[2], args[3],
+				      args[4], args[5]);
 
 		if (result >= 0)
 			return result;

@@ -29,7 +29,7 @@ GUEST_CFLAGS = -std=gnu17 $(CO_WARN)
 lib_LTLIBRARIES += libcloudos.la
 libcloudos_la_SOURCES = \
 	%D%/call.h %D%/call.c \
-	%D%/errno.def %D%/errno.c \
+	%D%/errno.def %D%/errno.c personality/cloudos/errors.def \
 	%D%/ai.c \
 	%D%/cloud.c \
 	%D%/container.c \

@@ -12,6 +12,31 @@
 #include "personality/call.h"
 #include "personality/personality.h"
 
+/* A struct that guests hand over or get, for whoever prints one. */
+enum co_member_kind {
+	CO_MEMBER_SIZE, /* of the struct itself, not worth telling */
+	CO_MEMBER_TEXT, /* char array */
+	CO_MEMBER_SIGNED,
+	CO_MEMBER_UNSIGNED,
+	CO_MEMBER_LIST /* array of structs */
+};
+
+struct co_member {
+	enum co_member_kind kind;
+	const char *name;
+	uint32_t offset, size;
+	const char *element; /* LIST: id of the struct */
+	uint32_t count; /* LIST: offset of the uint32_t that says how many are there */
+};
+
+struct co_struct {
+	const char *id;
+	const char *type; /* as ops.def says it; NULL ends a table */
+	uint32_t size;
+	const struct co_member *members;
+	uint32_t nmembers;
+};
+
 struct co_personality_host {
 	const char *name;
 
@@ -23,6 +48,9 @@ struct co_personality_host {
 
 	/* The name of such a raw result ("CLOUDOS_ENOENT"); NULL if it is none. */
 	const char *(*error_name)(int64_t raw);
+
+	/* Of the types in IN, OUT, SIZED_IN, SIZED_OUT and OUT_ARRAY words. */
+	const struct co_struct *structs;
 
 	/* A call has failed with that status and sentence; under the core lock. */
 	void (*failed)(struct co_call *call, int status, const char *reason);

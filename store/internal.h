@@ -55,7 +55,7 @@ struct request {
 	bool grows;           /* needs room on the disk */
 	char *prefix, *after; /* LIST */
 	size_t limit;
-	uint64_t number; /* LIST: revision; leases: ttl or id; COMPACT: revision */
+	uint64_t number;   /* LIST: revision; leases: ttl or id; COMPACT: revision */
 	uint64_t deadline; /* LAPSE: only if the lease still has this one */
 	int fd;            /* BACKUP */
 	struct store_watch *watch;
@@ -161,7 +161,6 @@ int sql_number(sqlite3 *db, const char *path, const char *text, int64_t *out,
 	       struct co_err *err);
 /* The status and the sentence of the last failure of db. */
 int sql_failed(sqlite3 *db, const char *path, struct co_err *err);
-int sql_status(sqlite3 *db);
 /* Size of a database with its log. */
 uint64_t sql_bytes(const char *path);
 /* Runs a statement that returns no rows and resets it. */
@@ -173,7 +172,8 @@ void sql_bind_key(sqlite3_stmt *stmt, int at, const char *key);
 void sql_bind_blob(sqlite3_stmt *stmt, int at, const void *data, size_t size);
 static inline void sql_bind(sqlite3_stmt *stmt, int at, uint64_t number)
 {
-	(void) sqlite3_bind_int64(stmt, at, (sqlite3_int64) number); /* index is right */
+	(void) sqlite3_bind_int64(stmt, at,
+				  (sqlite3_int64) number); /* index is right */
 }
 
 /* ---- schema.c ---- */

@@ -35,7 +35,8 @@ int journal_load(struct store *s, struct co_err *err)
 	sqlite3_stmt *q = NULL;
 	int got = SQLITE_DONE, status = 0;
 
-	if (sqlite3_prepare_v2(s->db, "SELECT slot, session, call, result FROM call_journal",
+	if (sqlite3_prepare_v2(s->db,
+			       "SELECT slot, session, call, result FROM call_journal",
 			       -1, &q, NULL) != SQLITE_OK)
 		return sql_failed(s->db, s->path, err);
 	while (status == 0 && (got = sqlite3_step(q)) == SQLITE_ROW) {
@@ -66,7 +67,7 @@ void journal_done(struct store *s)
 {
 	struct journalled *j, *next;
 
-	HASH_ITER(hh, s->journal, j, next) {
+	HASH_ITER (hh, s->journal, j, next) {
 		HASH_DELETE(hh, s->journal, j);
 		free(j);
 	}

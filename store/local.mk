@@ -33,5 +33,5 @@ STORE_SCHEMA = \
 
 EXTRA_DIST += %D%/README.md %D%/embed.awk $(STORE_SCHEMA)
 CLEANFILES += %D%/migrations.c
-# What links libstore.a: $(STORE_LIBS), after libstore.a and before libco.a's users' own.
+# What a program that uses the store links.
 STORE_LIBS = libstore.a libco.a $(SQLITE_LIBS)

@@ -30,13 +30,15 @@ static int lock_folder(struct store *s, struct co_err *err)
 
 	s->folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->folder_fd < 0)
-		return co_fail_errno(err, errno, "cannot open the store's folder %s", folder);
+		return co_fail_errno(err, errno, "cannot open the store's folder %s",
+				     folder);
 	if (flock(s->folder_fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK)
 			return co_fail_errno(err, errno, "cannot lock %s", folder);
 		return co_fail(err, CO_BUSY,
 			       "cannot open %s: another process has it open; stop that "
-			       "cloudosd, or choose another folder with CLOUDOS_DIR", s->path);
+			       "cloudosd, or choose another folder with CLOUDOS_DIR",
+			       s->path);
 	}
 	return 0;
 }
@@ -51,7 +53,8 @@ static int configure(struct store *s, struct co_err *err)
 			      "PRAGMA secure_delete = OFF;"
 			      "PRAGMA temp_store = MEMORY;"
 			      "PRAGMA cache_size = -8192;"
-			      "PRAGMA journal_size_limit = 8388608", err);
+			      "PRAGMA journal_size_limit = 8388608",
+			      err);
 
 	if (status < 0)
 		return status;
@@ -66,8 +69,9 @@ static int configure(struct store *s, struct co_err *err)
 	if (status < 0)
 		return status;
 	return sql_exec(s->db, s->path,
-			s->options.volatile_ ? "PRAGMA synchronous = OFF" :
-					       "PRAGMA synchronous = FULL", err);
+			s->options.volatile_ ? "PRAGMA synchronous = OFF"
+					     : "PRAGMA synchronous = FULL",
+			err);
 }
 
 static int check_owner(struct store *s, struct co_err *err)
@@ -76,10 +80,12 @@ static int check_owner(struct store *s, struct co_err *err)
 	int status = sql_number(s->db, s->path, "PRAGMA schema_version", &changes, err);
 
 	if (status == 0)
-		status = sql_number(s->db, s->path, "PRAGMA application_id", &owner, err);
+		status = sql_number(s->db, s->path, "PRAGMA application_id", &owner,
+				    err);
 	if (status == 0 && changes && owner != 1668248436)
 		status = co_fail(err, CO_CORRUPT,
-				 "%s is not a database of cloudos; move it away", s->path);
+				 "%s is not a database of cloudos; move it away",
+				 s->path);
 	return status;
 }
 
@@ -91,14 +97,16 @@ static int check_pages(struct store *s, struct co_err *err)
 
 	if (stat(s->path, &st) < 0 || st.st_size > CHECKED_BYTES)
 		return 0;
-	if (sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &q, NULL) != SQLITE_OK ||
+	if (sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &q, NULL) !=
+		    SQLITE_OK ||
 	    sqlite3_step(q) != SQLITE_ROW)
 		status = sql_failed(s->db, s->path, err);
 	else if (strcmp((const char *) sqlite3_column_text(q, 0), "ok") != 0)
-		status = co_fail(err, CO_CORRUPT,
-				 "%s is damaged (%.200s); move it and its -wal file away, "
-				 "then start afresh or put a backup in its place", s->path,
-				 (const char *) sqlite3_column_text(q, 0));
+		status = co_fail(
+			err, CO_CORRUPT,
+			"%s is damaged (%.200s); move it and its -wal file away, "
+			"then start afresh or put a backup in its place",
+			s->path, (const char *) sqlite3_column_text(q, 0));
 	(void) sqlite3_finalize(q); /* repeats the failure of the step */
 	return status;
 }
@@ -106,8 +114,9 @@ static int check_pages(struct store *s, struct co_err *err)
 static int prepare(struct store *s, struct co_err *err)
 {
 	for (size_t i = 0; i < SQL_COUNT; i++)
-		if (sqlite3_prepare_v3(s->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
-				       &s->sql[i], NULL) != SQLITE_OK)
+		if (sqlite3_prepare_v3(s->db, statements[i], -1,
+				       SQLITE_PREPARE_PERSISTENT, &s->sql[i],
+				       NULL) != SQLITE_OK)
 			return sql_failed(s->db, s->path, err);
 	return 0;
 }
@@ -139,10 +148,11 @@ static int load_counts(struct store *s, struct co_err *err)
 				&compacted, err);
 
 	if (status == 0)
-		status = sql_number(s->db, s->path, "SELECT max(rev) FROM event", &newest,
-				    err);
+		status = sql_number(s->db, s->path, "SELECT max(rev) FROM event",
+				    &newest, err);
 	if (status == 0)
-		status = sql_number(s->db, s->path, "SELECT count(*) FROM kv", &s->keys, err);
+		status = sql_number(s->db, s->path, "SELECT count(*) FROM kv", &s->keys,
+				    err);
 	if (status < 0)
 		return status;
 	sql_bind(s->sql[SQL_HISTORY_SIZE], 1, INT64_MAX);
@@ -169,7 +179,8 @@ static int open_state(struct store *s, struct co_err *err)
 	if (status == 0)
 		status = configure(s, err);
 	if (status == 0)
-		status = schema_migrate(s->db, "state", s->path, &s->status.schema, err);
+		status =
+			schema_migrate(s->db, "state", s->path, &s->status.schema, err);
 	if (status == 0)
 		status = check_pages(s, err);
 	if (status == 0)
@@ -185,7 +196,8 @@ static int open_state(struct store *s, struct co_err *err)
 
 /* ---- store.h ---- */
 
-static int init(struct store *s, const struct store_options *options, struct co_err *err)
+static int init(struct store *s, const struct store_options *options,
+		struct co_err *err)
 {
 	pthread_condattr_t attributes;
 
@@ -196,10 +208,12 @@ static int init(struct store *s, const struct store_options *options, struct co_
 	(void) pthread_mutex_init(&s->lock, NULL);      /* default attributes: */
 	(void) pthread_mutex_init(&s->callbacks, NULL); /* cannot fail */
 	(void) pthread_condattr_init(&attributes);      /* the same */
-	(void) pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC); /* is supported */
-	(void) pthread_cond_init(&s->wake, &attributes);                /* the same */
-	(void) pthread_condattr_destroy(&attributes);                   /* the same */
-	(void) snprintf(s->engine, sizeof(s->engine), "sqlite %s", sqlite3_libversion());
+	(void) pthread_condattr_setclock(&attributes,
+					 CLOCK_MONOTONIC); /* is supported */
+	(void) pthread_cond_init(&s->wake, &attributes);   /* the same */
+	(void) pthread_condattr_destroy(&attributes);      /* the same */
+	(void) snprintf(s->engine, sizeof(s->engine), "sqlite %s",
+			sqlite3_libversion());
 	if (asprintf(&s->path, "%s/state.db", options->folder) < 0)
 		s->path = NULL;
 	if (asprintf(&s->ballast_path, "%s/ballast", options->folder) < 0)
@@ -207,8 +221,9 @@ static int init(struct store *s, const struct store_options *options, struct co_
 	if (!s->path || !s->ballast_path)
 		return co_fail(err, CO_NO_MEMORY, "out of memory");
 	if (sqlite3_threadsafe() == 0)
-		return co_fail(err, CO_UNSUPPORTED,
-			       "this SQLite was built without threads; the store needs two");
+		return co_fail(
+			err, CO_UNSUPPORTED,
+			"this SQLite was built without threads; the store needs two");
 	return 0;
 }
 
@@ -298,7 +313,8 @@ void store_status(struct store *s, struct store_status *out)
 struct store_caps store_caps(struct store *s)
 {
 	(void) s; /* the same for every store of this engine */
-	return (struct store_caps){ .replicated = false, .lease_min_ms = 1,
+	return (struct store_caps){ .replicated = false,
+				    .lease_min_ms = 1,
 				    .txn_ops_max = CO_LIMIT_STORE_TXN_OPS,
 				    .value_max = CO_LIMIT_STORE_VALUE,
 				    .watch_history = true };

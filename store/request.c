@@ -240,13 +240,19 @@ static int one_op(struct store *s, struct store_op op, store_done *done, void *a
 int store_put(struct store *s, const char *key, const void *value, size_t size,
 	      uint64_t lease, store_done *done, void *arg)
 {
-	return one_op(s, (struct store_op){ .kind = STORE_PUT, .key = key, .value = value,
-					    .size = size, .lease = lease }, done, arg);
+	return one_op(s,
+		      (struct store_op){ .kind = STORE_PUT,
+					 .key = key,
+					 .value = value,
+					 .size = size,
+					 .lease = lease },
+		      done, arg);
 }
 
 int store_delete(struct store *s, const char *key, store_done *done, void *arg)
 {
-	return one_op(s, (struct store_op){ .kind = STORE_DELETE, .key = key }, done, arg);
+	return one_op(s, (struct store_op){ .kind = STORE_DELETE, .key = key }, done,
+		      arg);
 }
 
 int store_get(struct store *s, const char *key, store_done *done, void *arg)

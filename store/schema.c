@@ -43,10 +43,12 @@ int schema_migrate(sqlite3 *db, const char *database, const char *path, uint32_t
 	if (status < 0)
 		return status;
 	if (have > newest)
-		return co_fail(err, CO_VERSION,
-			       "%s has schema %lld and this program knows %d: it was written "
-			       "by a newer cloudos; install that version again, or move the "
-			       "file away", path, (long long) have, newest);
+		return co_fail(
+			err, CO_VERSION,
+			"%s has schema %lld and this program knows %d: it was written "
+			"by a newer cloudos; install that version again, or move the "
+			"file away",
+			path, (long long) have, newest);
 	for (const struct store_migration *m = store_migrations; m->sql; m++) {
 		if (strcmp(m->database, database) != 0 || m->number <= have)
 			continue;

@@ -22,12 +22,6 @@ enum { COMPACT_STEP = 1000, VACUUM_ROUNDS = 10000 };
 
 /* ---- ballast ---- */
 
-void space_release(struct store *s)
-{
-	(void) unlink(s->ballast_path); /* not there is as good */
-	s->ballast_held = false;
-}
-
 bool space_restore(struct store *s)
 {
 	autoclose int fd = -1;
@@ -40,7 +34,7 @@ bool space_restore(struct store *s)
 		return true;
 	}
 	if (errno != ENOSPC && errno != EDQUOT && errno != EFBIG && errno != EIO)
-		s->ballast_off = true; /* this file system cannot reserve blocks */
+		s->ballast_off = true;  /* this file system cannot reserve blocks */
 	(void) unlink(s->ballast_path); /* whatever part of it was reserved */
 	return s->ballast_off;
 }
@@ -55,10 +49,18 @@ void space_init(struct store *s)
 
 static int checkpoint(struct store *s)
 {
-	if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) !=
-	    SQLITE_OK)
+	if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+				      NULL) != SQLITE_OK)
 		return sql_failed(s->db, s->path, &s->failure);
 	return 0;
+}
+
+/* With the ballast's room the log can be written back, and then begins anew. */
+void space_release(struct store *s)
+{
+	(void) unlink(s->ballast_path); /* not there is as good */
+	s->ballast_held = false;
+	(void) checkpoint(s); /* as far as it goes */
 }
 
 /* Free pages and the log go back to the file system, as far as there is room to do so. */
@@ -69,9 +71,11 @@ static void shrink(struct store *s)
 	for (int i = 0; i < VACUUM_ROUNDS; i++) {
 		struct co_err ignored;
 
-		if (sql_number(s->db, s->path, "PRAGMA freelist_count", &pages, &ignored) < 0 ||
+		if (sql_number(s->db, s->path, "PRAGMA freelist_count", &pages,
+			       &ignored) < 0 ||
 		    pages == 0 ||
-		    sql_exec(s->db, s->path, "PRAGMA incremental_vacuum(500)", &ignored) < 0)
+		    sql_exec(s->db, s->path, "PRAGMA incremental_vacuum(500)",
+			     &ignored) < 0)
 			break;
 		(void) checkpoint(s); /* the next one may do better */
 	}
@@ -96,7 +100,8 @@ static int forget(struct store *s, uint64_t rev)
 	got = sql_step(s, SQL_HISTORY_SIZE);
 	if (got == 1) {
 		s->draft.history -= sqlite3_column_int64(s->sql[SQL_HISTORY_SIZE], 0);
-		s->draft.history_bytes -= sqlite3_column_int64(s->sql[SQL_HISTORY_SIZE], 1);
+		s->draft.history_bytes -=
+			sqlite3_column_int64(s->sql[SQL_HISTORY_SIZE], 1);
 	}
 	sql_reset(s, SQL_HISTORY_SIZE);
 	status = got < 0 ? got : 0;
@@ -162,8 +167,8 @@ void space_trim_history(struct store *s)
 		int64_t surplus = s->history - CO_LIMIT_STORE_HISTORY;
 		uint64_t rev;
 
-		surplus = surplus > 0 ? surplus + CO_LIMIT_STORE_HISTORY / 64 :
-					s->history / 8 + 1;
+		surplus = surplus > 0 ? surplus + CO_LIMIT_STORE_HISTORY / 64
+				      : s->history / 8 + 1;
 		status = cut_at(s, surplus, s->revision, &rev);
 		if (status == 0)
 			status = forget(s, rev);
@@ -179,7 +184,8 @@ void space_reclaim(struct store *s)
 
 void space_compact(struct store *s, struct request *r)
 {
-	uint64_t target = r->number && r->number < s->revision ? r->number : s->revision;
+	uint64_t target =
+		r->number && r->number < s->revision ? r->number : s->revision;
 	int status = compact_to(s, target, false);
 
 	request_reset(r);
@@ -227,7 +233,8 @@ static int copy_database(struct store *s, int fd, sqlite3_int64 *out_size)
 	if (sqlite3_file_control(s->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) !=
 		    SQLITE_OK ||
 	    file->pMethods->xFileSize(file, out_size) != SQLITE_OK)
-		return co_fail(&s->failure, CO_IO, "cannot read the size of %s", s->path);
+		return co_fail(&s->failure, CO_IO, "cannot read the size of %s",
+			       s->path);
 	for (sqlite3_int64 at = 0; at < *out_size && !errnum; at += PIECE) {
 		int n = *out_size - at < PIECE ? (int) (*out_size - at) : PIECE;
 
@@ -238,8 +245,8 @@ static int copy_database(struct store *s, int fd, sqlite3_int64 *out_size)
 	if (!errnum && (ftruncate(fd, (off_t) *out_size) < 0 || fsync(fd) < 0))
 		errnum = errno;
 	if (errnum)
-		return co_fail_errno(&s->failure, errnum, "cannot write the backup of %s",
-				     s->path);
+		return co_fail_errno(&s->failure, errnum,
+				     "cannot write the backup of %s", s->path);
 	return 0;
 }
 

@@ -12,7 +12,33 @@
 
 #include "lib/cleanup.h"
 
-int sql_status(sqlite3 *db)
+static bool means_full(int errnum)
+{
+	return errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG;
+}
+
+/* A quota or a file size limit is a full disk to whoever asked; SQLite calls it an I/O
+ * error and keeps the reason with the file it was writing. */
+static bool write_hit_a_limit(sqlite3 *db)
+{
+	static const int which[] = { SQLITE_FCNTL_JOURNAL_POINTER,
+				     SQLITE_FCNTL_FILE_POINTER };
+
+	for (size_t i = 0; i < co_countof(which); i++) {
+		sqlite3_file *file = NULL;
+		int errnum = 0;
+
+		if (sqlite3_file_control(db, "main", which[i], &file) == SQLITE_OK &&
+		    file && file->pMethods &&
+		    file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO,
+						 &errnum) == SQLITE_OK &&
+		    means_full(errnum))
+			return true;
+	}
+	return false;
+}
+
+static int sql_status(sqlite3 *db)
 {
 	int code = db ? sqlite3_extended_errcode(db) : SQLITE_NOMEM;
 	int system = db ? sqlite3_system_errno(db) : 0;
@@ -43,41 +69,52 @@ int sql_status(sqlite3 *db)
 	case SQLITE_CANTOPEN:
 		return system ? co_status_from_errno(system) : CO_ACCESS;
 	default:
-		/* A quota or a file size limit is a full disk to whoever asked. */
-		if (system == ENOSPC || system == EDQUOT || system == EFBIG)
+		if (code == SQLITE_IOERR_WRITE && write_hit_a_limit(db))
 			return CO_NO_SPACE;
-		return CO_IO;
+		return means_full(system) ? CO_NO_SPACE : CO_IO;
 	}
 }
 
 int sql_failed(sqlite3 *db, const char *path, struct co_err *err)
 {
-	int status = sql_status(db);
-	const char *why = db ? sqlite3_errmsg(db) : "out of memory";
+	char why[256];
+	int errnum = db ? sqlite3_system_errno(db) : 0;
+	int status;
+
+	(void) snprintf(why, sizeof(why), "%s",
+			db ? sqlite3_errmsg(db) : "out of memory");
+	status = sql_status(db); /* last: looking at the files changes what db says */
 
 	switch (status) {
 	case CO_NO_SPACE:
-		return co_fail(err, status,
-			       "cannot write %s: the disk is full; free some space, what "
-			       "was acknowledged is safe", path);
+		return co_fail(
+			err, status,
+			"cannot write %s: the disk is full; free some space, what "
+			"was acknowledged is safe",
+			path);
 	case CO_BUSY:
 		return co_fail(err, status,
 			       "cannot open %s: another process has it open; stop that "
-			       "cloudosd, or choose another folder with CLOUDOS_DIR", path);
+			       "cloudosd, or choose another folder with CLOUDOS_DIR",
+			       path);
 	case CO_CORRUPT:
-		return co_fail(err, status,
-			       "%s is damaged (%s); move it and its -wal file away, then "
-			       "start afresh or put a backup in its place", path, why);
+		return co_fail(
+			err, status,
+			"%s is damaged (%s); move it and its -wal file away, then "
+			"start afresh or put a backup in its place",
+			path, why);
 	case CO_ACCESS:
-		return co_fail(err, status,
-			       "cannot use %s: %s; check the owner and permissions of the "
-			       "file and its folder", path, why);
+		return co_fail(
+			err, status,
+			"cannot use %s: %s; check the owner and permissions of the "
+			"file and its folder",
+			path, why);
 	case 0:
 		return co_fail(err, CO_IO, "cannot use %s: no reason is known", path);
 	default:
-		if (db && sqlite3_system_errno(db))
+		if (errnum)
 			return co_fail(err, status, "cannot use %s: %s (%s)", path, why,
-				       strerror(sqlite3_system_errno(db)));
+				       strerror(errnum));
 		return co_fail(err, status, "cannot use %s: %s", path, why);
 	}
 }

@@ -28,9 +28,9 @@
 struct store;
 
 struct store_options {
-	const char *folder;   /* must exist; state.db and telemetry.db go there */
-	const char *vfs;      /* SQLite VFS; NULL is "unix-excl".  For fault tests */
-	bool volatile_;       /* --ephemeral: no fsync at all */
+	const char *folder; /* must exist; state.db and telemetry.db go there */
+	const char *vfs;    /* SQLite VFS; NULL is "unix-excl".  For fault tests */
+	bool volatile_;     /* --ephemeral: no fsync at all */
 	/* Monotonic; NULL is CLOCK_MONOTONIC.  For lease tests: looked at with each request. */
 	uint64_t (*now_ms)(void *ctx);
 	void *ctx;
@@ -57,8 +57,9 @@ struct store_item {
 	const char *key; /* NUL-terminated, 1 to CO_LIMIT_STORE_KEY bytes */
 	const void *value;
 	size_t size;
-	uint64_t create_rev, mod_rev, version; /* version 1 is the first since created */
-	uint64_t lease;                        /* 0: none */
+	uint64_t create_rev, mod_rev,
+		version; /* version 1 is the first since created */
+	uint64_t lease;  /* 0: none */
 };
 
 enum store_target {
@@ -92,7 +93,8 @@ struct store_op {
 	const char *key;
 	const void *value;
 	size_t size;
-	uint64_t lease; /* PUT: 0 or a living lease, otherwise the txn fails CO_NOT_FOUND */
+	uint64_t
+		lease; /* PUT: 0 or a living lease, otherwise the txn fails CO_NOT_FOUND */
 };
 
 /*
@@ -117,17 +119,17 @@ struct store_txn {
 };
 
 struct store_op_result {
-	uint64_t deleted;            /* DELETE, DELETE_PREFIX */
-	bool found;                  /* GET, and PUT: was there before */
-	struct store_item item;      /* GET */
+	uint64_t deleted;       /* DELETE, DELETE_PREFIX */
+	bool found;             /* GET, and PUT: was there before */
+	struct store_item item; /* GET */
 };
 
 struct store_result {
-	int status;          /* 0; CO_NO_SPACE, CO_TOO_BIG, CO_NOT_FOUND, CO_TABLE_FULL,
+	int status;         /* 0; CO_NO_SPACE, CO_TOO_BIG, CO_NOT_FOUND, CO_TABLE_FULL,
 			      * CO_CORRUPT, CO_NO_MEMORY, CO_IO, CO_GONE */
-	const char *reason;  /* a sentence if status < 0, otherwise "" */
-	bool succeeded;      /* the comparisons held */
-	uint64_t rev;        /* of this change, or the current one if nothing changed */
+	const char *reason; /* a sentence if status < 0, otherwise "" */
+	bool succeeded;     /* the comparisons held */
+	uint64_t rev;       /* of this change, or the current one if nothing changed */
 	const struct store_op_result *results; /* one per operation that ran */
 	size_t nresults;
 };
@@ -141,7 +143,8 @@ typedef void store_done(void *arg, const struct store_result *result);
  * CO_TOO_BIG (CO_LIMIT_STORE_VALUE, _TXN_OPS), CO_BUSY (queue full), CO_NO_MEMORY,
  * CO_GONE (closing): then done is not called.
  */
-int store_txn(struct store *s, const struct store_txn *txn, store_done *done, void *arg);
+int store_txn(struct store *s, const struct store_txn *txn, store_done *done,
+	      void *arg);
 
 /* Sugar over store_txn. */
 int store_put(struct store *s, const char *key, const void *value, size_t size,
@@ -202,7 +205,8 @@ struct store_watch;
 /*
  * Events of keys that begin with prefix, from revision from_rev on (0: from now on), in
  * order, each exactly once, all of one revision in one call.  The callback runs after the
- * commit.  CO_TABLE_FULL beyond CO_LIMIT_STORE_WATCHES.
+ * commit; *out is set before it first runs.  CO_TABLE_FULL beyond
+ * CO_LIMIT_STORE_WATCHES.
  */
 typedef void store_watch_event(void *arg, const struct store_event *events, size_t n);
 int store_watch(struct store *s, struct store_watch **out, const char *prefix,
@@ -227,7 +231,8 @@ struct store_status {
 	uint32_t schema, telemetry_schema;
 	uint64_t revision, compacted, keys, leases;
 	uint64_t bytes, telemetry_bytes;
-	uint64_t telemetry_dropped; /* rows that the queue or the disk had no room for */
+	uint64_t
+		telemetry_dropped; /* rows that the queue or the disk had no room for */
 	uint64_t commits, requests; /* requests / commits is what grouping was worth */
 };
 

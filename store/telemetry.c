@@ -151,7 +151,8 @@ void store_error(struct store *s, const struct store_error *entry)
 
 static uint32_t bounded(uint32_t limit)
 {
-	return limit && limit < CO_LIMIT_TELEMETRY_READ ? limit : CO_LIMIT_TELEMETRY_READ;
+	return limit && limit < CO_LIMIT_TELEMETRY_READ ? limit
+							: CO_LIMIT_TELEMETRY_READ;
 }
 
 int store_logs(struct store *s, uint64_t session, uint32_t limit, log_reader *entry,
@@ -210,9 +211,9 @@ static bool add_error(struct telemetry *t, const struct store_error *e)
 {
 	sql_bind(t->add_error, 1, e->at_ns);
 	sql_bind(t->add_error, 2, e->session);
-	(void) sqlite3_bind_int(t->add_error, 3, e->pid);  /* index is right */
-	(void) sqlite3_bind_int(t->add_error, 4, e->tid);  /* the same */
-	(void) sqlite3_bind_int(t->add_error, 5, e->code); /* the same */
+	(void) sqlite3_bind_int(t->add_error, 3, e->pid);      /* index is right */
+	(void) sqlite3_bind_int(t->add_error, 4, e->tid);      /* the same */
+	(void) sqlite3_bind_int(t->add_error, 5, e->code);     /* the same */
 	(void) sqlite3_bind_int(t->add_error, 6, e->reported); /* the same */
 	bind_text(t->add_error, 7, e->component);
 	bind_text(t->add_error, 8, e->message);
@@ -233,11 +234,15 @@ static bool add_dropped(struct telemetry *t)
 	if (!lost)
 		return true;
 	(void) clock_gettime(CLOCK_REALTIME, &now); /* always there */
-	(void) snprintf(message, sizeof(message), "%llu rows came too fast and were dropped",
+	(void) snprintf(message, sizeof(message),
+			"%llu rows came too fast and were dropped",
 			(unsigned long long) lost);
-	return add_log(t, &(struct store_log){
-		.at_us = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000,
-		.level = "warning", .subsystem = "store", .message = message });
+	return add_log(t,
+		       &(struct store_log){ .at_us = (uint64_t) now.tv_sec * 1000000 +
+						     (uint64_t) now.tv_nsec / 1000,
+					    .level = "warning",
+					    .subsystem = "store",
+					    .message = message });
 }
 
 static bool write_notes(struct telemetry *t, struct note *notes)
@@ -245,7 +250,7 @@ static bool write_notes(struct telemetry *t, struct note *notes)
 	bool ok = sqlite3_exec(t->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
 	struct note *n;
 
-	DL_FOREACH(notes, n) {
+	DL_FOREACH (notes, n) {
 		if (ok && n->kind == NOTE_LOG)
 			ok = add_log(t, &n->log);
 		else if (ok && n->kind == NOTE_ERROR)
@@ -256,7 +261,8 @@ static bool write_notes(struct telemetry *t, struct note *notes)
 	ok = ok && add_dropped(t) && run(t->cap_log) && run(t->cap_error) &&
 	     sqlite3_exec(t->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
 	if (!ok && !sqlite3_get_autocommit(t->db))
-		(void) sqlite3_exec(t->db, "ROLLBACK", NULL, NULL, NULL); /* no other way */
+		(void) sqlite3_exec(t->db, "ROLLBACK", NULL, NULL,
+				    NULL); /* no other way */
 	return ok;
 }
 
@@ -319,15 +325,16 @@ static bool found_error(struct note *n, sqlite3_stmt *q)
 
 static void read_rows(struct telemetry *t, struct note *n)
 {
-	sqlite3_stmt *q = n->kind == NOTE_READ_ERRORS ? t->read_errors :
-			  n->session		      ? t->read_session :
-							t->read_logs;
+	sqlite3_stmt *q = n->kind == NOTE_READ_ERRORS ? t->read_errors
+			  : n->session                ? t->read_session
+						      : t->read_logs;
 
 	sql_bind(q, 1, n->limit);
 	if (q == t->read_session)
 		sql_bind(q, 2, n->session);
 	while (sqlite3_step(q) == SQLITE_ROW) {
-		bool ok = n->kind == NOTE_READ_ERRORS ? found_error(n, q) : found_log(n, q);
+		bool ok = n->kind == NOTE_READ_ERRORS ? found_error(n, q)
+						      : found_log(n, q);
 
 		if (!ok)
 			break;
@@ -363,7 +370,7 @@ static struct note *take_notes(struct telemetry *t)
 	struct note *taken = NULL, *n, *next;
 	size_t count = 0;
 
-	DL_FOREACH_SAFE(t->queue, n, next) {
+	DL_FOREACH_SAFE (t->queue, n, next) {
 		bool reads = n->kind == NOTE_READ_LOGS || n->kind == NOTE_READ_ERRORS;
 
 		if (count == NOTES_MAX || (reads && count))
@@ -391,7 +398,7 @@ static void work(struct telemetry *t, struct note *notes)
 	DL_COUNT(notes, n, rows);
 	if (!write_notes(t, notes))
 		count_dropped(t, rows);
-	DL_FOREACH_SAFE(notes, n, next) {
+	DL_FOREACH_SAFE (notes, n, next) {
 		DL_DELETE(notes, n);
 		note_free(n);
 	}
@@ -408,7 +415,8 @@ static void *telemetry_main(void *arg)
 
 		(void) pthread_mutex_lock(&t->lock); /* ours, never locked twice */
 		while (!t->queue && !t->closing)
-			(void) pthread_cond_wait(&t->wake, &t->lock); /* looked at again */
+			(void) pthread_cond_wait(&t->wake,
+						 &t->lock); /* looked at again */
 		notes = take_notes(t);
 		over = !notes;
 		(void) pthread_mutex_unlock(&t->lock); /* held */
@@ -442,7 +450,7 @@ static int prepare(struct telemetry *t, struct co_err *err)
 	const struct {
 		sqlite3_stmt **stmt;
 		const char *sql;
-	} all[] = { { &t->read_logs, logs },    { &t->read_session, session },
+	} all[] = { { &t->read_logs, logs },     { &t->read_session, session },
 		    { &t->read_errors, errors }, { &t->add_log, add_l },
 		    { &t->add_error, add_e },    { &t->cap_log, cap_l },
 		    { &t->cap_error, cap_e } };
@@ -466,7 +474,8 @@ static int open_database(struct telemetry *t, struct co_err *err)
 				  "PRAGMA synchronous = NORMAL;"
 				  "PRAGMA secure_delete = OFF;"
 				  "PRAGMA temp_store = MEMORY;"
-				  "PRAGMA journal_size_limit = 8388608", err);
+				  "PRAGMA journal_size_limit = 8388608",
+				  err);
 	if (status == 0 && t->store->options.volatile_)
 		status = sql_exec(t->db, t->path, "PRAGMA synchronous = OFF", err);
 	if (status == 0)
@@ -478,8 +487,9 @@ static int open_database(struct telemetry *t, struct co_err *err)
 
 static void close_database(struct telemetry *t)
 {
-	sqlite3_stmt **all[] = { &t->add_log, &t->cap_log, &t->add_error, &t->cap_error,
-				 &t->read_logs, &t->read_session, &t->read_errors };
+	sqlite3_stmt **all[] = { &t->add_log,    &t->cap_log,   &t->add_error,
+				 &t->cap_error,  &t->read_logs, &t->read_session,
+				 &t->read_errors };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		(void) sqlite3_finalize(*all[i]); /* failures were counted as drops */

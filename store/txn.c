@@ -37,7 +37,8 @@ static int no_memory(struct store *s)
 }
 
 /* 1 and the item, or 0 with an item of version 0. */
-static int get(struct store *s, struct arena *a, const char *key, struct store_item *out)
+static int get(struct store *s, struct arena *a, const char *key,
+	       struct store_item *out)
 {
 	int got;
 
@@ -97,13 +98,15 @@ static int write_event(struct store *s, struct request *r, uint64_t rev,
 	s->draft.history++;
 	s->draft.history_bytes += (int64_t) bytes;
 	s->wrote = true;
-	return txn_note(s, r, &(struct store_event){
-		.kind = is->version ? STORE_EVENT_PUT : STORE_EVENT_DELETE,
-		.rev = rev, .item = *is });
+	return txn_note(s, r,
+			&(struct store_event){ .kind = is->version ? STORE_EVENT_PUT
+								   : STORE_EVENT_DELETE,
+					       .rev = rev,
+					       .item = *is });
 }
 
-static int put(struct store *s, struct request *r, const struct store_op *op, uint64_t rev,
-	       struct store_op_result *out)
+static int put(struct store *s, struct request *r, const struct store_op *op,
+	       uint64_t rev, struct store_op_result *out)
 {
 	sqlite3_stmt *q = s->sql[SQL_PUT];
 	struct store_item was, is;
@@ -112,9 +115,12 @@ static int put(struct store *s, struct request *r, const struct store_op *op, ui
 
 	if (got < 0)
 		return got;
-	is = (struct store_item){ .key = op->key, .value = op->value, .size = op->size,
+	is = (struct store_item){ .key = op->key,
+				  .value = op->value,
+				  .size = op->size,
 				  .create_rev = was.version ? was.create_rev : rev,
-				  .mod_rev = rev, .version = was.version + 1,
+				  .mod_rev = rev,
+				  .version = was.version + 1,
 				  .lease = op->lease };
 	sql_bind_key(q, 1, is.key);
 	sql_bind_blob(q, 2, is.value, is.size);
@@ -170,7 +176,8 @@ static int collect(struct store *s, enum statement which, struct arena *a,
 	while ((got = sql_step(s, which)) == 1) {
 		if (out->count == out->room) {
 			size_t room = out->room ? 2 * out->room : 8;
-			struct store_item *grown = arena_alloc(a, room * sizeof(*grown));
+			struct store_item *grown =
+				arena_alloc(a, room * sizeof(*grown));
 
 			if (grown && out->count)
 				memcpy(grown, out->items, out->count * sizeof(*grown));
@@ -211,8 +218,8 @@ static int prefix_end(struct store *s, struct arena *a, const char *prefix, char
 }
 
 /* Keys with prefix, behind `after` unless NULL; rev 0 is now; limit < 0 is all. */
-static int range(struct store *s, struct arena *a, const char *prefix, const char *after,
-		 uint64_t rev, int64_t limit, struct rows *out)
+static int range(struct store *s, struct arena *a, const char *prefix,
+		 const char *after, uint64_t rev, int64_t limit, struct rows *out)
 {
 	bool behind = after && strcmp(after, prefix) >= 0;
 	enum statement which;
@@ -381,9 +388,10 @@ static int check_leases(struct store *s, struct request *r, const struct store_o
 		if (lives < 0)
 			return lives;
 		if (!lives) {
-			request_fail(r, CO_NOT_FOUND,
-				     "cannot put %s: lease %llu has lapsed or never was",
-				     ops[i].key, (unsigned long long) ops[i].lease);
+			request_fail(
+				r, CO_NOT_FOUND,
+				"cannot put %s: lease %llu has lapsed or never was",
+				ops[i].key, (unsigned long long) ops[i].lease);
 			return 0;
 		}
 	}
@@ -509,7 +517,8 @@ int txn_revoke(struct store *s, struct request *r)
 		return status;
 	if (!status)
 		return refuse_unknown_lease(r);
-	if (r->kind == REQUEST_LAPSE && leases_deadline(&s->leases, r->number) != r->deadline)
+	if (r->kind == REQUEST_LAPSE &&
+	    leases_deadline(&s->leases, r->number) != r->deadline)
 		return 0; /* kept alive meanwhile */
 	sql_bind(s->sql[SQL_LEASE_KEYS], 1, r->number);
 	status = collect(s, SQL_LEASE_KEYS, &r->out, &rows);

@@ -27,9 +27,9 @@ struct store_watch {
 	bool dead;           /* nobody listens any more */
 	bool telling;        /* its callback runs, on this thread: */
 	pthread_t teller;
-	uint64_t seen;       /* newest revision published to it, lost or not */
-	size_t waiting;      /* bytes on their way */
-	bool lagging;        /* a RESYNC is on its way and nothing else until then */
+	uint64_t seen;  /* newest revision published to it, lost or not */
+	size_t waiting; /* bytes on their way */
+	bool lagging;   /* a RESYNC is on its way and nothing else until then */
 };
 
 struct delivery {
@@ -103,13 +103,13 @@ int store_watch(struct store *s, struct store_watch **out, const char *prefix,
 		return CO_NO_MEMORY;
 	}
 	r->watch = w;
+	*out = w; /* before the first event */
 	status = writer_queue(s, r);
 	if (status < 0) {
+		*out = NULL;
 		abandon(s, w);
-		return status;
 	}
-	*out = w;
-	return 0;
+	return status;
 }
 
 struct store_watch *store_unwatch(struct store_watch *w)
@@ -130,8 +130,8 @@ struct store_watch *store_unwatch(struct store_watch *w)
 
 /* ---- telling ---- */
 
-static void tell_events(struct store_watch *w, bool dead, const struct store_event *events,
-			size_t n)
+static void tell_events(struct store_watch *w, bool dead,
+			const struct store_event *events, size_t n)
 {
 	if (dead)
 		return;
@@ -200,7 +200,8 @@ static bool admit(struct store_watch *w, size_t bytes)
 	bool ok;
 
 	(void) pthread_mutex_lock(&w->lock); /* ours, never locked twice */
-	ok = !w->lagging && (!w->waiting || w->waiting + bytes <= CO_LIMIT_STORE_WATCH_BYTES);
+	ok = !w->lagging &&
+	     (!w->waiting || w->waiting + bytes <= CO_LIMIT_STORE_WATCH_BYTES);
 	if (ok)
 		w->waiting += bytes;
 	(void) pthread_mutex_unlock(&w->lock); /* held */
@@ -257,7 +258,7 @@ void watch_publish(struct store *s, struct request *r)
 
 	if (!r->nevents)
 		return;
-	DL_FOREACH_SAFE(s->watches, w, next) {
+	DL_FOREACH_SAFE (s->watches, w, next) {
 		if (is_dead(w)) {
 			DL_DELETE(s->watches, w);
 			watch_unref(w);
@@ -271,7 +272,7 @@ static void sweep(struct store *s)
 {
 	struct store_watch *w, *next;
 
-	DL_FOREACH_SAFE(s->watches, w, next)
+	DL_FOREACH_SAFE (s->watches, w, next)
 		if (is_dead(w)) {
 			DL_DELETE(s->watches, w);
 			watch_unref(w);
@@ -337,7 +338,7 @@ void watch_detach_all(struct store *s)
 {
 	struct store_watch *w, *next;
 
-	DL_FOREACH_SAFE(s->watches, w, next) {
+	DL_FOREACH_SAFE (s->watches, w, next) {
 		DL_DELETE(s->watches, w);
 		(void) pthread_mutex_lock(&w->lock); /* ours, never locked twice */
 		w->store = NULL;

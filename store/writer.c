@@ -47,7 +47,8 @@ int writer_queue(struct store *s, struct request *r)
 	if (s->closing)
 		status = CO_GONE;
 	else if (s->queued >= CO_LIMIT_STORE_QUEUE ||
-		 (s->queued && s->queued_bytes + weight(r) > CO_LIMIT_STORE_QUEUE_BYTES))
+		 (s->queued &&
+		  s->queued_bytes + weight(r) > CO_LIMIT_STORE_QUEUE_BYTES))
 		status = CO_BUSY;
 	if (status == 0) {
 		enqueue(s, r);
@@ -120,7 +121,8 @@ static void settle(struct store *s, struct request *r)
 
 int writer_begin(struct store *s)
 {
-	s->draft = (struct draft){ .revision = s->revision, .keys = s->keys,
+	s->draft = (struct draft){ .revision = s->revision,
+				   .keys = s->keys,
 				   .history = s->history,
 				   .history_bytes = s->history_bytes,
 				   .leases = s->leases.count };
@@ -159,9 +161,11 @@ void writer_rollback(struct store *s)
 static int execute(struct store *s, struct request *r)
 {
 	if (r->grows && !s->ballast_held && !s->ballast_off) {
-		request_fail(r, CO_NO_SPACE,
-			     "cannot write %s: the disk is full; free some space, what was "
-			     "acknowledged is safe", s->path);
+		request_fail(
+			r, CO_NO_SPACE,
+			"cannot write %s: the disk is full; free some space, what was "
+			"acknowledged is safe",
+			s->path);
 		return 0;
 	}
 	switch (r->kind) {
@@ -186,7 +190,7 @@ static int attempt(struct store *s, struct request *group)
 	int status = writer_begin(s);
 	struct request *r;
 
-	DL_FOREACH(group, r) {
+	DL_FOREACH (group, r) {
 		if (status < 0)
 			break;
 		request_reset(r);
@@ -222,7 +226,7 @@ static void run_group(struct store *s, struct request *group)
 	bool together = attempt(s, group) == 0;
 	struct request *r, *next;
 
-	DL_FOREACH_SAFE(group, r, next) {
+	DL_FOREACH_SAFE (group, r, next) {
 		DL_DELETE(group, r);
 		r->prev = r;
 		r->next = NULL;
@@ -272,7 +276,7 @@ static struct request *take_group(struct store *s)
 	struct request *group = NULL, *r, *next;
 	size_t n = 0;
 
-	DL_FOREACH_SAFE(s->queue, r, next) {
+	DL_FOREACH_SAFE (s->queue, r, next) {
 		if (n == GROUP_MAX || (n && !goes_with(group, r)))
 			break;
 		DL_DELETE(s->queue, r);
@@ -298,7 +302,8 @@ static void wait_for_work(struct store *s)
 
 	while (!s->queue && !s->closing && !lease_is_due(s, &deadline)) {
 		if (!leases_next(&s->leases, &deadline) || s->options.now_ms) {
-			(void) pthread_cond_wait(&s->wake, &s->lock); /* looked at again */
+			(void) pthread_cond_wait(&s->wake,
+						 &s->lock); /* looked at again */
 		} else {
 			struct timespec until = {
 				.tv_sec = (time_t) (deadline / 1000),
@@ -355,7 +360,7 @@ static void run(struct store *s, struct request *group)
 
 	if (!group)
 		return;
-	DL_FOREACH(group, r)
+	DL_FOREACH (group, r)
 		grows = grows || r->grows;
 	DL_COUNT(group, r, n);
 	if (grows && !s->ballast_held && !s->ballast_off)

@@ -23,6 +23,7 @@ update-documents:
 
 include tests/fuzz/local.mk
 include tests/guest/local.mk
+include tests/packaging/local.mk
 include tests/libcloudos/local.mk
 include tests/table/abi.mk
 include tests/table/local.mk
@@ -32,6 +33,7 @@ include tests/unit/service.mk
 include tests/wire/local.mk
 include tests/conformance/local.mk
 include tests/cli/ctl.mk
+include tests/cli/exec.mk
 include tests/unit/store.mk
 include tests/fault/daemon.mk
 include tests/fault/store.mk

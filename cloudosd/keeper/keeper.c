@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -238,6 +239,7 @@ static void daemon_exec(struct keeper *k, int channel)
 			 NULL };
 	int from[] = { channel, k->table_fd, k->listen };
 	struct co_err err = { 0 };
+	struct wire_keeper_failed_note *note;
 	sigset_t none;
 
 	(void) sigemptyset(&none);
@@ -261,6 +263,10 @@ static void daemon_exec(struct keeper *k, int channel)
 		(void) co_fail_errno(&err, errno, "cannot run %s", program);
 	}
 	co_log(keeper, ERROR, "%s", err.message);
+	note = co_msg_start(k->msg, WIRE_keeper_failed_note, 0);
+	co_msg_text(k->msg, &note->reason, err.message);
+	/* what a daemon would say about itself, for whoever waits for it */
+	(void) co_msg_send(k->msg, KEEPER_FD_FIRST, NULL, 0);
 	_exit(1);
 }
 
@@ -346,8 +352,6 @@ static void note_received(struct keeper *k)
 
 static void channel_read(struct keeper *k)
 {
-	/* a daemon that ends without having read everything resets the channel, which
-	 * hides its last words once */
 	bool reset = false;
 
 	while (k->channel >= 0) {
@@ -364,6 +368,8 @@ static void channel_read(struct keeper *k)
 		}
 		if (r == CO_INTERRUPTED)
 			continue;
+		/* a daemon that died with unread notes resets the channel, which is told
+		 * before what it had said itself */
 		if (!reset) {
 			reset = true;
 			continue;
@@ -662,6 +668,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	(void) umask(0077);
+	if (CO_RELEASE)
+		(void) prctl(PR_SET_DUMPABLE, 0); /* it holds everybody's listeners */
 	r = co_paths_init(&k.paths, k.system, NULL, &err);
 	if (!r)
 		r = co_fault_arm_from_environment(&err);

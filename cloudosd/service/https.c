@@ -133,6 +133,9 @@ bool https_get(const char *url, uint32_t timeout_ms, const char *ca_file,
 	if (easy)
 		curl.easy_cleanup(easy);
 
+	for (char *p = message; *p; p++) /* parts of it may come from the other side */
+		if (*p < 0x20 || *p == 0x7f)
+			*p = '?';
 	if (answer)
 		(void) snprintf(out_reason, size, "GET was answered with %ld", answer);
 	else if (r < 0)

@@ -57,8 +57,8 @@ CLOUDOS_BEGIN_DECLS
  * Tells the domain about an error of this program: it goes to the daemon's log and to
  * `cloudosctl errors`, and becomes the last failure of the calling thread.  error is
  * borrowed.  error_code must be one of the codes above; message and component must end
- * with a NUL inside their arrays.  pid is 0 or the caller's; tid and timestamp are not
- * taken from here but written down by the daemon.  Returns 0.
+ * with a NUL inside their arrays.  pid is 0 or the caller's; tid is always the caller's,
+ * whatever is in it; timestamp 0 means now.  Returns 0.
  *   CLOUDOS_EINVAL  no such code, or a text without its NUL
  *   CLOUDOS_EACCES  pid is another process
  *   CLOUDOS_EFAULT  error does not point to readable memory

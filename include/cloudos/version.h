@@ -50,8 +50,8 @@ CLOUDOS_API int cloudos_interface_require(uint32_t interface_id, uint32_t major,
 					  uint32_t minor);
 
 /*
- * A number of this domain, of the world of one daemon: programs that see the same number
- * see the same services.  Never negative; it changes when the domain's folder is new.
+ * A positive number of this domain, of the world of one daemon: programs that see the same
+ * number see the same services.  It changes when the domain's folder is new.
  */
 CLOUDOS_API long cloudos_domain(void);
 

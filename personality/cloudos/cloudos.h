@@ -18,6 +18,7 @@
 #include "personality/host.h"
 
 extern const struct co_personality_host cloudos_host;
+extern const struct co_struct cloudos_structs[]; /* from structs.def */
 
 /* CLOUDOS_E* for a status, from errors.def; total. */
 int cloudos_code(int status);

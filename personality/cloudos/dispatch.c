@@ -90,5 +90,6 @@ const struct co_personality_host cloudos_host = {
 	.dispatch = dispatch,
 	.raw_error = raw_error,
 	.error_name = error_name,
+	.structs = cloudos_structs,
 	.failed = failed,
 };

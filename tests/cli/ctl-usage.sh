@@ -126,11 +126,34 @@ if command -v bash >/dev/null; then
 	completes playsys personality show pl
 	completes zsh completion ""
 	completes --follow daemon logs --f
+	# names of services are offered and never run
+	fake normal
+	mkdir "$work/bin"
+	ln -s "$ctl" "$work/bin/cloudosctl"
+	PATH=$work/bin:$PATH
+	expect 0 "$ctl" service register "\$(touch\${IFS}$work/run)"
+	expect 0 "$ctl" service register web
+	completes web service show w
+	completes "\$(touch\${IFS}$work/run)" service show ""
+	[ -e "$work/run" ] && fail "the name of a service was run"
+	unfake
 fi
 expect 0 "$ctl" completion zsh
 cp "$out" "$work/_cloudosctl"
+cat >"$work/try.zsh" <<'END'
+compdef() { : }
+compadd() { shift; print -l -- "$@" }
+source $1
+shift
+words=("$@")
+CURRENT=$#
+_cloudosctl
+END
 if command -v zsh >/dev/null; then
 	expect 0 zsh -n "$work/_cloudosctl"
+	expect 0 zsh -f "$work/try.zsh" "$work/_cloudosctl" cloudosctl -o json service ""
+	has "$out" "deregister"
+	hasnt "$out" "reload"
 fi
 
 # escapes of the terminal do not come back from the command line

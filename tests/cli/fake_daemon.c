@@ -69,17 +69,16 @@ static void send_out(const struct client *c)
 			   0); /* a client that went away is fine */
 }
 
-static void *reply(const struct client *c, int status, const char *reason)
+static void *reply(int status, const char *reason)
 {
 	uint32_t type = WIRE_TYPE(fake.in->header->type & 0xffffffU, WIRE_REPLY);
 
-	(void) c;
 	return co_msg_reply(fake.out, type, fake.in->header->tag, status, reason);
 }
 
 static void finish(const struct client *c, int status, const char *reason)
 {
-	(void) reply(c, status, reason);
+	(void) reply(status, reason);
 	send_out(c);
 }
 
@@ -98,7 +97,7 @@ static void on_hello(struct client *c)
 		finish(c, CO_VERSION, "this daemon speaks version 7 of the wire only");
 		return;
 	}
-	rep = reply(c, 0, "");
+	rep = reply(0, "");
 	rep->version = fake.mode == MODE_FUTURE ? 9 : CO_WIRE_VERSION;
 	rep->daemon_pid = getpid();
 	rep->domain = 42;
@@ -109,7 +108,7 @@ static void on_hello(struct client *c)
 
 static void on_status(struct client *c)
 {
-	struct wire_status_rep *rep = reply(c, 0, "");
+	struct wire_status_rep *rep = reply(0, "");
 
 	rep->pid = getpid();
 	rep->uptime_ms = 123456;
@@ -234,7 +233,7 @@ static void on_service_deregister(struct client *c)
 		    strcmp(fake.services[i].name, text(req->name)) != 0)
 			fake.services[kept++] = fake.services[i];
 	fake.nservices = kept;
-	rep = reply(c, 0, "");
+	rep = reply(0, "");
 	rep->removed = (uint32_t) (before - kept);
 	send_out(c);
 }
@@ -276,7 +275,7 @@ static void on_log_list(struct client *c)
 
 static void on_store_status(struct client *c)
 {
-	struct wire_store_status_rep *rep = reply(c, 0, "");
+	struct wire_store_status_rep *rep = reply(0, "");
 
 	rep->revision = 18446744073709551615ULL;
 	co_msg_text(fake.out, &rep->engine, "sqlite");
@@ -292,7 +291,7 @@ static void on_store_backup(struct client *c)
 		finish(c, CO_NO_SPACE, "the disk is full");
 		return;
 	}
-	rep = reply(c, 0, "");
+	rep = reply(0, "");
 	rep->bytes = 10;
 	send_out(c);
 }
@@ -300,7 +299,7 @@ static void on_store_backup(struct client *c)
 static void on_store_compact(struct client *c)
 {
 	const struct wire_store_compact_req *req = (const void *) fake.in->bytes;
-	struct wire_store_compact_rep *rep = reply(c, 0, "");
+	struct wire_store_compact_rep *rep = reply(0, "");
 
 	rep->revision = req->revision ? req->revision : 77;
 	send_out(c);

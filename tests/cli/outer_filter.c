@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Runs a program under a seccomp filter that takes one thing away, as a container's
- * profile does.  HOST.  Used by tests/cli/ctl-doctor.sh.
+ * profile does.  HOST.  Used by tests/cli/ctl-doctor.sh and exec-engine.sh.
  *
  *	outer-filter WHAT PROGRAM [ARGUMENT]...
  */
@@ -25,6 +25,8 @@ static const struct {
 } filters[] = {
 	{ "none", 65535, 65535, SECCOMP_RET_ALLOW },
 	{ "private", 20000, 29999, SECCOMP_RET_ERRNO | ENOSYS },
+	{ "unknown", 600, 0x3fffffff, SECCOMP_RET_ERRNO | ENOSYS },
+	{ "forbidden", 600, 0x3fffffff, SECCOMP_RET_ERRNO | EPERM },
 	{ "notify", 28000, 28000, SECCOMP_RET_USER_NOTIF },
 	{ "seccomp", SYS_seccomp, SYS_seccomp, SECCOMP_RET_ERRNO | ENOSYS },
 	{ "ptrace", SYS_ptrace, SYS_ptrace, SECCOMP_RET_ERRNO | EPERM },

@@ -20,8 +20,8 @@ void client_begin(struct answer *a)
 
 static void copy_item(struct answer_item *to, const struct store_item *from)
 {
-	size_t shown = from->size < sizeof(to->value) - 1 ? from->size :
-							    sizeof(to->value) - 1;
+	size_t shown =
+		from->size < sizeof(to->value) - 1 ? from->size : sizeof(to->value) - 1;
 
 	if (from->key)
 		(void) snprintf(to->key, sizeof(to->key), "%s", from->key);
@@ -88,13 +88,14 @@ struct answer *client_wait(struct answer *a, int accepted)
 	return a;
 }
 
-#define ASK(a, call)                          \
-	do {                                  \
-		client_begin(a);              \
-		return client_wait(a, call); \
+#define ASK(a, call)                                                                   \
+	do {                                                                           \
+		client_begin(a);                                                       \
+		return client_wait(a, call);                                           \
 	} while (0)
 
-struct answer *client_txn(struct answer *a, struct store *s, const struct store_txn *txn)
+struct answer *client_txn(struct answer *a, struct store *s,
+			  const struct store_txn *txn)
 {
 	ASK(a, store_txn(s, txn, client_done, a));
 }
@@ -127,7 +128,8 @@ struct answer *client_delete(struct answer *a, struct store *s, const char *key)
 	ASK(a, store_delete(s, key, client_done, a));
 }
 
-struct answer *client_delete_prefix(struct answer *a, struct store *s, const char *prefix)
+struct answer *client_delete_prefix(struct answer *a, struct store *s,
+				    const char *prefix)
 {
 	struct store_op op = { .kind = STORE_DELETE_PREFIX, .key = prefix };
 	struct store_txn txn = { .then = &op, .nthen = 1 };
@@ -178,11 +180,12 @@ void watched_event(void *arg, const struct store_event *events, size_t n)
 	struct watched *w = arg;
 
 	(void) pthread_mutex_lock(&w->lock);
-	for (size_t i = 0; i < n && w->n < sizeof(w->events) / sizeof(w->events[0]); i++) {
+	for (size_t i = 0; i < n && w->n < sizeof(w->events) / sizeof(w->events[0]);
+	     i++) {
 		struct watched_event *to = &w->events[w->n++];
-		size_t shown = events[i].item.size < sizeof(to->value) - 1 ?
-				       events[i].item.size :
-				       sizeof(to->value) - 1;
+		size_t shown = events[i].item.size < sizeof(to->value) - 1
+				       ? events[i].item.size
+				       : sizeof(to->value) - 1;
 
 		to->kind = events[i].kind;
 		to->rev = events[i].rev;
@@ -233,5 +236,5 @@ void folder_remove(const char *folder)
 		(void) unlinkat(dirfd(dir), entry->d_name, 0); /* . and .. stay */
 	if (dir)
 		(void) closedir(dir); /* read only */
-	(void) rmdir(folder); /* a test's folder, seen when it stays */
+	(void) rmdir(folder);         /* a test's folder, seen when it stays */
 }

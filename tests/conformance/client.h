@@ -37,7 +37,8 @@ struct answer {
 };
 
 /* Each returns its argument, filled.  A refusal shows as `accepted` and as `status`. */
-struct answer *client_txn(struct answer *a, struct store *s, const struct store_txn *txn);
+struct answer *client_txn(struct answer *a, struct store *s,
+			  const struct store_txn *txn);
 struct answer *client_put(struct answer *a, struct store *s, const char *key,
 			  const char *value);
 struct answer *client_put_lease(struct answer *a, struct store *s, const char *key,
@@ -46,7 +47,8 @@ struct answer *client_put_bytes(struct answer *a, struct store *s, const char *k
 				const void *value, size_t size);
 struct answer *client_get(struct answer *a, struct store *s, const char *key);
 struct answer *client_delete(struct answer *a, struct store *s, const char *key);
-struct answer *client_delete_prefix(struct answer *a, struct store *s, const char *prefix);
+struct answer *client_delete_prefix(struct answer *a, struct store *s,
+				    const char *prefix);
 struct answer *client_list(struct answer *a, struct store *s, const char *prefix,
 			   const char *after, size_t limit, uint64_t rev);
 struct answer *client_grant(struct answer *a, struct store *s, uint64_t ttl_ms);

@@ -42,9 +42,10 @@ static void destroy(struct store *s)
 
 int main(void)
 {
-	static const struct store_engine sqlite = {
-		.name = "sqlite", .open = open_fresh, .reopen = reopen, .destroy = destroy
-	};
+	static const struct store_engine sqlite = { .name = "sqlite",
+						    .open = open_fresh,
+						    .reopen = reopen,
+						    .destroy = destroy };
 
 	return store_conformance(&sqlite) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

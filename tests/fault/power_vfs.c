@@ -30,7 +30,7 @@ static sqlite3_vfs *below;
 struct power_file {
 	sqlite3_file base;
 	int file; /* -1: not one of ours, e.g. a temporary file */
-	_Alignas(max_align_t) unsigned char real[];
+	_Alignas(sqlite3_int64) unsigned char real[]; /* as SQLite aligns it */
 };
 
 static sqlite3_file *real(sqlite3_file *f)
@@ -275,7 +275,8 @@ static void resize(struct image *to, size_t size)
 	to->size = size;
 }
 
-static void put_bytes(struct image *to, const struct step *step, size_t from, size_t size)
+static void put_bytes(struct image *to, const struct step *step, size_t from,
+		      size_t size)
 {
 	size_t end = (size_t) step->at + from + size;
 
@@ -352,7 +353,8 @@ void power_image(const char *folder, size_t at, enum power_fate fate)
 		if (steps[i].kind == STEP_SYNC)
 			synced[steps[i].file] = i;
 	for (size_t i = 0; i < at; i++)
-		apply(&images[steps[i].file], &steps[i], i < synced[steps[i].file], fate);
+		apply(&images[steps[i].file], &steps[i], i < synced[steps[i].file],
+		      fate);
 	for (int i = 0; i < FILES; i++) {
 		if (images[i].there)
 			write_image(folder, names[i], &images[i]);

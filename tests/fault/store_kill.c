@@ -55,15 +55,18 @@ static void commit_next(void)
 	uint64_t n = next_number++;
 	char left[32], right[32], value[32];
 	struct store_op ops[3];
-	struct store_journal journal = { .slot = (uint32_t) (n % SLOTS), .session = 1,
-					 .call = n, .result = (int64_t) n };
+	struct store_journal journal = { .slot = (uint32_t) (n % SLOTS),
+					 .session = 1,
+					 .call = n,
+					 .result = (int64_t) n };
 	struct store_txn txn = { .then = ops, .nthen = 3, .journal = &journal };
 
 	snprintf(left, sizeof(left), "a/%03u", (unsigned) (n % SLOTS));
 	snprintf(right, sizeof(right), "b/%03u", (unsigned) (n % SLOTS));
 	snprintf(value, sizeof(value), "%llu", (unsigned long long) n);
 	for (size_t i = 0; i < 3; i++)
-		ops[i] = (struct store_op){ .kind = STORE_PUT, .value = value,
+		ops[i] = (struct store_op){ .kind = STORE_PUT,
+					    .value = value,
 					    .size = strlen(value) };
 	ops[0].key = left;
 	ops[1].key = right;
@@ -121,9 +124,11 @@ static bool check(struct store *s, uint64_t acknowledged, uint64_t *out_last)
 		snprintf(left, sizeof(left), "a/%03u", (unsigned) slot);
 		snprintf(right, sizeof(right), "b/%03u", (unsigned) slot);
 		if (value_of(s, left) != want || value_of(s, right) != want)
-			return fail("a transaction is torn in slot", slot, acknowledged);
-		if (want && (store_journal_find(s, (uint32_t) slot, 1, want, &result) != 1 ||
-			     result != (int64_t) want))
+			return fail("a transaction is torn in slot", slot,
+				    acknowledged);
+		if (want &&
+		    (store_journal_find(s, (uint32_t) slot, 1, want, &result) != 1 ||
+		     result != (int64_t) want))
 			return fail("the journal does not know", want, acknowledged);
 	}
 	*out_last = last;
@@ -148,7 +153,8 @@ static uint64_t one_kill(uint64_t first)
 		be_killed(first);
 	}
 	close(ends[1]);
-	for (uint64_t i = 0; i <= wanted && read(ends[0], &n, sizeof(n)) == sizeof(n); i++)
+	for (uint64_t i = 0; i <= wanted && read(ends[0], &n, sizeof(n)) == sizeof(n);
+	     i++)
 		acknowledged = n;
 	nanosleep(&a_little, NULL); /* the instant is random, nothing is waited for */
 	kill(pid, SIGKILL);
@@ -178,8 +184,8 @@ int main(void)
 		(void) store_close(s); /* NULL */
 	}
 	folder_remove(folder);
-	printf("%s: %llu kills, %llu commits acknowledged, seed %llu\n", ok ? "ok" : "FAILED",
-	       (unsigned long long) kills, (unsigned long long) total,
-	       (unsigned long long) seed);
+	printf("%s: %llu kills, %llu commits acknowledged, seed %llu\n",
+	       ok ? "ok" : "FAILED", (unsigned long long) kills,
+	       (unsigned long long) total, (unsigned long long) seed);
 	return ok && total ? EXIT_SUCCESS : EXIT_FAILURE;
 }

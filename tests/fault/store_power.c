@@ -62,13 +62,15 @@ static void commit(unsigned n)
 	snprintf(right, sizeof(right), "b/%02u", n % SLOTS);
 	snprintf(value, sizeof(value), "%u", n);
 	for (size_t i = 0; i < 3; i++)
-		ops[i] = (struct store_op){ .kind = STORE_PUT, .value = value,
+		ops[i] = (struct store_op){ .kind = STORE_PUT,
+					    .value = value,
 					    .size = strlen(value) };
 	ops[0].key = left;
 	ops[1].key = right;
 	ops[2].key = "last";
 	ops[3] = (struct store_op){ .kind = n % 3 ? STORE_PUT : STORE_DELETE,
-				    .key = "filler", .value = filler,
+				    .key = "filler",
+				    .value = filler,
 				    .size = n * 37 % FILLER };
 	wait_below(INFLIGHT);
 	pthread_mutex_lock(&work.lock);
@@ -81,7 +83,8 @@ static void commit(unsigned n)
 static struct store *open_store(const char *folder, const char *vfs, bool volatile_,
 				struct co_err *err)
 {
-	struct store_options options = { .folder = folder, .vfs = vfs,
+	struct store_options options = { .folder = folder,
+					 .vfs = vfs,
 					 .volatile_ = volatile_ };
 	struct store *s = NULL;
 
@@ -169,8 +172,8 @@ static enum verdict one_image(size_t at, enum power_fate fate, bool quiet)
 	s = open_store(folder, NULL, true, &err);
 	verdict = s ? judge(s, newest_acknowledged(at)) : BROKEN;
 	if (verdict != GOOD && !quiet)
-		fprintf(stderr, "FAILED: cut at step %zu, fate %d: %s%s%s\n", at, (int) fate,
-			words[verdict], s ? "" : ": ", err.message);
+		fprintf(stderr, "FAILED: cut at step %zu, fate %d: %s%s%s\n", at,
+			(int) fate, words[verdict], s ? "" : ": ", err.message);
 	(void) store_close(s); /* NULL */
 	folder_remove(folder);
 	return verdict;
@@ -190,7 +193,7 @@ static uint64_t bad_images(uint64_t images, bool quiet)
 
 	for (uint64_t i = 0; i < images; i++)
 		if (one_image((size_t) random() % (steps + 1),
-			      (enum power_fate) (random() % POWER_FATES), quiet) != GOOD)
+			      (enum power_fate)(random() % POWER_FATES), quiet) != GOOD)
 			bad++;
 	return bad;
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Runs every guest program under one engine: run.sh ENGINE [NAME...].  One private daemon
 # for all of them, under a CLOUDOS_DIR of its own; CO_ENGINE, when set, is the only engine
-# that counts.  KEEP=1 leaves the folder behind.
+# that counts.  KEEP=1 leaves the folder behind; GUEST_CONFIG is the daemon's configuration.
 #
 # A program is guest-PERSONALITY-NAME in the build folder.  It prints "ok - SENTENCE" or
 # "not ok - SENTENCE" and ends with 0, or 77 for "cannot be tried here".
@@ -24,12 +24,25 @@ for program in "$exec_" "$ctl"; do
 	fi
 done
 
+# The leak checker of instrumented guests wants to be a tracer, and they have one already.
+if [ "$engine" = ptrace ]; then
+	export ASAN_OPTIONS="detect_leaks=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
+fi
+
 CLOUDOS_DIR=$(mktemp -d "${TMPDIR:-/tmp}/guest-$engine.XXXXXX") || exit 99
 CLOUDOSCTL=$(cd "$builddir" && pwd)/cloudosctl
 export CLOUDOS_DIR CLOUDOSCTL
+if [ -n "$GUEST_CONFIG" ]; then
+	mkdir "$CLOUDOS_DIR/config" && printf '%s\n' "$GUEST_CONFIG" \
+		>"$CLOUDOS_DIR/config/cloudosd.yaml" || exit 99
+fi
 finish() {
 	"$ctl" daemon stop >/dev/null 2>&1
-	[ -n "$KEEP" ] && echo "kept: $CLOUDOS_DIR" || rm -rf "$CLOUDOS_DIR"
+	if [ -n "$KEEP" ]; then
+		echo "kept: $CLOUDOS_DIR"
+	else
+		rm -rf "$CLOUDOS_DIR"
+	fi
 }
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
@@ -38,11 +51,29 @@ if [ $# -gt 0 ]; then
 	programs=
 	for name; do programs="$programs $builddir/guest-cloudos-$name"; done
 else
-	programs=$(ls "$builddir"/guest-*-* 2>/dev/null | grep -v '\.\(log\|trs\|o\)$')
+	programs=
+	for program in "$builddir"/guest-*-*; do
+		# Beside them lie their logs, which cannot be run.
+		if [ -f "$program" ] && [ -x "$program" ]; then
+			programs="$programs $program"
+		fi
+	done
 fi
 [ -n "$programs" ] || { echo "run.sh: no guest program in $builddir; run make check"; exit 99; }
 
 passed=0 failed=0 skipped=0
+
+# The engine that was asked for is the one that is there: seen from inside.
+inside=$("$exec_" --engine="$engine" sed -n 's/^\(Seccomp\|TracerPid\):[[:space:]]*/\1=/p' \
+	/proc/self/status 2>"$CLOUDOS_DIR/out" | sort | tr '\n' ' ')
+case $engine:$inside in
+notify:"Seccomp=2 TracerPid=0 " | ptrace:"Seccomp="[02]" TracerPid="[1-9]*) ;;
+*)
+	echo "FAIL: --engine=$engine is not the engine of its guest ($inside)"
+	sed 's/^/    /' "$CLOUDOS_DIR/out"
+	failed=1 ;;
+esac
+
 for program in $programs; do
 	name=${program##*/guest-}
 	began=$(date +%s)

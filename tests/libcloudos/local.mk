@@ -9,4 +9,5 @@ libcloudos_library_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 libcloudos_library_LDADD = libcloudos.la $(CHECK_LIBS)
 endif
 TESTS += %D%/compile.sh %D%/symbols.sh
-EXTRA_DIST += %D%/README.md %D%/compile.sh %D%/symbols.sh %D%/seed-names.c %D%/plus.cc
+EXTRA_DIST += %D%/README.md %D%/compile.sh %D%/symbols.sh %D%/seed-names.c %D%/plus.cc \
+	docs/spec/cloudos.md

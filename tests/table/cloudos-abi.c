@@ -162,7 +162,7 @@ static int compare(FILE *golden, const char *path, char *ours)
 			"cloudos-abi: line %u of %s says \"%s\", the headers and tables "
 			"say \"%s\".\nPrograms that exist would break; if the interface "
 			"is meant to change, change its version and run "
-			"cloudos-abi --write.\n",
+			"cloudos-abi --write on that file.\n",
 			number, path, more ? line : "(end)",
 			mine && *mine ? mine : "(end)");
 		return 1;

@@ -41,7 +41,7 @@ for line in $list; do
 	line=$(printf '%s' "$line" | tr '~' ' ')
 	count=$((count + 1))
 	if ! grep -qF "$line " "$golden"; then
-		echo "cloudos-abi: include/cloudos declares \"$line\", which tests/table/cloudos-abi.def lacks; add it there and run cloudos-abi --write"
+		echo "cloudos-abi: include/cloudos declares \"$line\", which tests/table/cloudos-abi.def lacks; add it there and run cloudos-abi --write FILE on it"
 		status=1
 	fi
 done

@@ -5,7 +5,6 @@
 #include <check.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <time.h>
 #include <utlist.h>
 
 struct co_timer {
@@ -235,26 +234,6 @@ bool fake_turn(struct fake_host *fake)
 	return run_tasks(&fake->posts) ||
 	       (!fake->hold_work && run_tasks(&fake->work)) ||
 	       run_timer(fake, fake->now_ms) || run_watch(fake, 10);
-}
-
-static uint64_t real_ms(void)
-{
-	struct timespec t;
-
-	(void) clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
-	return (uint64_t) t.tv_sec * 1000 + (uint64_t) t.tv_nsec / 1000000;
-}
-
-bool fake_until(struct fake_host *fake, bool (*check)(void *arg), void *arg)
-{
-	uint64_t deadline = real_ms() + 5000;
-
-	while (!check(arg)) {
-		if (real_ms() > deadline)
-			return check(arg);
-		(void) fake_turn(fake); /* nothing to do yet is no failure */
-	}
-	return true;
 }
 
 void fake_settle(struct fake_host *fake)

@@ -30,9 +30,6 @@ void fake_done(struct fake_host *fake);
  * was ready), timers that are due.  False if nothing happened. */
 bool fake_turn(struct fake_host *fake);
 
-/* Turns until check(arg) or five real seconds are over; returns what check said last. */
-bool fake_until(struct fake_host *fake, bool (*check)(void *arg), void *arg);
-
 /* Turns until nothing happens any more. */
 void fake_settle(struct fake_host *fake);
 

@@ -186,22 +186,35 @@ END_TEST
 struct space {
 	pid_t helper;         /* unshared, parent of pid 1 */
 	int32_t init, second; /* as this test sees them; 1 and 2 inside */
+	int32_t third;        /* 3 inside, and 1 in a name space within */
 	int stop;
 };
 
-/* pid 1 and its child inside; both end when the pipe of the test closes. */
-static void inside(int tell, int stop)
+static void wait_for_end(int stop)
 {
-	pid_t second = fork();
 	char byte;
 
-	if (second < 0)
-		_exit(1);
-	if (second > 0 && write(tell, "x", 1) != 1)
-		_exit(1);
 	while (read(stop, &byte, 1) < 0 && errno == EINTR)
 		continue;
 	_exit(0);
+}
+
+/* pid 1, its child, and that one's child in a name space within; all end when the pipe
+ * of the test closes. */
+static void inside(int tell, int stop)
+{
+	pid_t second = fork(), third;
+
+	if (second < 0)
+		_exit(1);
+	if (second > 0)
+		wait_for_end(stop);
+	if (unshare(CLONE_NEWPID) < 0)
+		_exit(1);
+	third = fork();
+	if (third < 0 || (third > 0 && write(tell, "x", 1) != 1))
+		_exit(1);
+	wait_for_end(stop);
 }
 
 /* The children of a process, from /proc; one each here. */
@@ -247,6 +260,7 @@ static void space_start(struct space *space)
 	ck_assert_int_eq(close(tell[0]), 0);
 	space->init = only_child(space->helper);
 	space->second = only_child(space->init);
+	space->third = only_child(space->second);
 }
 
 static void space_stop(struct space *space)
@@ -307,6 +321,26 @@ START_TEST(what_is_outside_is_not_visible_inside)
 }
 END_TEST
 
+START_TEST(a_name_space_within_is_seen_from_its_parent_and_not_the_other_way)
+{
+	struct space space;
+	uint32_t seen = 0;
+	int32_t host = 0;
+
+	space_start(&space);
+	ck_assert_int_eq(process_pid_seen_by(space.third, space.init, &seen), 0);
+	ck_assert_uint_eq(seen, 3);
+	ck_assert_int_eq(process_pid_seen_by(space.third, space.third, &seen), 0);
+	ck_assert_uint_eq(seen, 1);
+	ck_assert_int_eq(process_pid_seen_by(space.second, space.third, &seen),
+			 PROCESS_NOT_VISIBLE);
+	ck_assert_int_eq(process_pid_from(space.init, 3, &host), 0);
+	ck_assert_int_eq(host, space.third);
+	ck_assert_int_eq(process_pid_from(space.third, 2, &host), PROCESS_NOT_VISIBLE);
+	space_stop(&space);
+}
+END_TEST
+
 START_TEST(neighbouring_name_spaces_do_not_see_each_other)
 {
 	struct space a, b;
@@ -344,6 +378,9 @@ static TCase *space_tests(void)
 	tcase_add_test(tests, a_process_in_a_name_space_is_called_by_its_inner_pid);
 	tcase_add_test(tests, from_outside_it_is_called_by_its_outer_pid);
 	tcase_add_test(tests, what_is_outside_is_not_visible_inside);
+	tcase_add_test(
+		tests,
+		a_name_space_within_is_seen_from_its_parent_and_not_the_other_way);
 	tcase_add_test(tests, neighbouring_name_spaces_do_not_see_each_other);
 	return tests;
 }
@@ -373,7 +410,7 @@ int main(void)
 	srunner_free(runner);
 	if (!has_spaces)
 		(void) fprintf(stderr,
-			       "SKIP: 4 tests of pid name spaces: this box does "
+			       "SKIP: 5 tests of pid name spaces: this box does "
 			       "not allow unshare(CLONE_NEWPID)\n");
 	return failed ? EXIT_FAILURE : has_spaces ? EXIT_SUCCESS : 77;
 }

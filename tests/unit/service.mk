@@ -4,7 +4,7 @@ SERVICE_TESTS = %D%/errors %D%/health %D%/process %D%/registry
 SERVICE_TEST_LIBS = libservice.a libco.a $(CHECK_LIBS) -ldl
 SERVICE_FAKES = \
 	%D%/fake_host.h %D%/fake_host.c \
-	%D%/fake_store.h %D%/fake_store.c
+	%D%/loopback.h %D%/loopback.c
 
 if HAVE_CHECK
 check_PROGRAMS += $(SERVICE_TESTS)
@@ -15,7 +15,7 @@ endif
 %C%_errors_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_errors_LDADD = $(SERVICE_TEST_LIBS)
 
-%C%_health_SOURCES = %D%/health.c %D%/loopback.h %D%/loopback.c $(SERVICE_FAKES)
+%C%_health_SOURCES = %D%/health.c $(SERVICE_FAKES)
 %C%_health_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_health_LDADD = $(SERVICE_TEST_LIBS)
 
@@ -25,6 +25,6 @@ endif
 
 %C%_registry_SOURCES = %D%/registry.c %D%/registry_life.c %D%/registry_load.c \
 	%D%/registry_fixture.h %D%/registry_fixture.c \
-	%D%/loopback.h %D%/loopback.c $(SERVICE_FAKES)
+	%D%/fake_store.h %D%/fake_store.c $(SERVICE_FAKES)
 %C%_registry_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_registry_LDADD = $(SERVICE_TEST_LIBS)

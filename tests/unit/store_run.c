@@ -173,9 +173,11 @@ START_TEST(large_values_fill_the_queue_too)
 	open_with(false);
 	pthread_mutex_lock(&gate);
 	store_put(s, "first", "x", 1, 0, stop_at_gate, NULL);
-	while (store_put(s, "k", value, CO_LIMIT_STORE_VALUE, 0, count_answer, NULL) == 0)
+	while (store_put(s, "k", value, CO_LIMIT_STORE_VALUE, 0, count_answer, NULL) ==
+	       0)
 		accepted++;
-	ck_assert_uint_lt(accepted, 2 * CO_LIMIT_STORE_QUEUE_BYTES / CO_LIMIT_STORE_VALUE);
+	ck_assert_uint_lt(accepted,
+			  2 * CO_LIMIT_STORE_QUEUE_BYTES / CO_LIMIT_STORE_VALUE);
 	pthread_mutex_unlock(&gate);
 	client_get(&a, s, "k");
 	ck_assert_uint_eq(answered, accepted);
@@ -312,7 +314,8 @@ START_TEST(a_slow_watch_must_list_again_and_goes_on)
 	answered = 0;
 	for (int i = 0; i < PUTS; i++)
 		ck_assert_int_eq(store_put(s, "k", value, CO_LIMIT_STORE_VALUE, 0,
-					   count_answer, NULL), 0);
+					   count_answer, NULL),
+				 0);
 	client_begin(&a);
 	store_put(s, "end", "v", 1, 0, client_done, &a);
 	loop_wait(PUTS + 1 + CO_LIMIT_STORE_WATCH_BYTES / CO_LIMIT_STORE_VALUE);
@@ -481,8 +484,11 @@ static void read_logs(uint64_t session, uint32_t limit)
 
 static void log_line(uint64_t session, const char *message)
 {
-	store_log(s, &(struct store_log){ .at_us = 1, .session = session, .level = "info",
-					  .subsystem = "test", .message = message });
+	store_log(s, &(struct store_log){ .at_us = 1,
+					  .session = session,
+					  .level = "info",
+					  .subsystem = "test",
+					  .message = message });
 }
 
 START_TEST(logs_come_back_newest_last)
@@ -508,9 +514,14 @@ END_TEST
 START_TEST(errors_come_back_whole)
 {
 	open_with(false);
-	store_error(s, &(struct store_error){ .at_ns = 5, .session = 7, .pid = 1, .tid = 2,
-					      .code = -3, .reported = true,
-					      .component = "c", .message = "it broke" });
+	store_error(s, &(struct store_error){ .at_ns = 5,
+					      .session = 7,
+					      .pid = 1,
+					      .tid = 2,
+					      .code = -3,
+					      .reported = true,
+					      .component = "c",
+					      .message = "it broke" });
 	read_back.n = 0;
 	read_back.done = false;
 	read_wait(store_errors(s, 0, read_error, NULL));
