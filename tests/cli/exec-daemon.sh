@@ -103,7 +103,7 @@ engines each
 # refused before or behind the start of the daemon
 expect 125 "$x" --ephemeral --engine=warp true
 all_gone
-expect 125 "$build/outer-filter" ptrace "$x" --ephemeral --engine=ptrace true
+expect 125 untraceable "$build/outer-filter" ptrace "$x" --ephemeral --engine=ptrace true
 all_gone
 TMPDIR=/no/such/folder expect 125 "$x" --ephemeral true
 says 'cannot make a folder /no/such/folder/cloudos-ephemeral-'

@@ -9,6 +9,7 @@
 #	ended STATUS        waits for it, which must end so
 #	gone PID            waits until the process is no more
 #	configure LINE      writes the configuration of the domain, before its daemon begins
+#	untraceable CMD...  runs it without the leak check of the address sanitizer, which traces
 #	engines CMD...      runs the command under each engine, as `CMD... ENGINE`
 . "${srcdir:-.}/tests/cli/ctl-lib.sh"
 
@@ -67,6 +68,10 @@ is_gone() {
 
 gone() {
 	until_true is_gone "$1"
+}
+
+untraceable() {
+	ASAN_OPTIONS="detect_leaks=0:${ASAN_OPTIONS:-}" "$@"
 }
 
 configure() {
