@@ -50,9 +50,11 @@ int cmd_daemon_start(struct ctl *ctl)
 	return tell_running(ctl, started);
 }
 
-/* Until the daemon has closed the connection and its keeper the lock. */
-static int wait_stopped(struct ctl *ctl)
+/* Until the daemon has closed the connection and its keeper the lock, or, if programs are
+ * left that it stays for, the socket. */
+static int wait_stopped(struct ctl *ctl, bool left)
 {
+	const char *held = left ? ctl->paths.socket : ctl->paths.lock;
 	struct timespec pause = { .tv_nsec = 5000000L };
 	int rc;
 
@@ -63,29 +65,44 @@ static int wait_stopped(struct ctl *ctl)
 	if (rc != CO_GONE)
 		return rc;
 	for (int i = 0; i < STOP_TIMEOUT_MS / 5; i++) {
-		if (!co_start_lock_held(&ctl->paths))
+		if (!co_start_lock_held(&ctl->paths) ||
+		    (left && access(ctl->paths.socket, F_OK) < 0))
 			return 0;
 		(void) nanosleep(&pause, NULL); /* shorter when interrupted: harmless */
 	}
 	return co_fail(&ctl->err, CO_TIMED_OUT,
 		       "the daemon has ended, but %s is still held after %d seconds",
-		       ctl->paths.lock, STOP_TIMEOUT_MS / 1000);
+		       held, STOP_TIMEOUT_MS / 1000);
 }
 
 int cmd_daemon_stop(struct ctl *ctl)
 {
-	struct wire_stop_req *req = ctl_request(ctl, WIRE_stop_req);
+	struct wire_stop_req *req;
+	uint32_t left;
 	int rc;
 
+	if (!ctl_request(ctl, WIRE_status_req))
+		return ctl->err.code;
+	rc = ctl_call(ctl, NULL, 0);
+	if (rc < 0)
+		return rc;
+	left = ((const struct wire_status_rep *) (const void *) ctl->client->in->bytes)
+		       ->sessions;
+	req = ctl_request(ctl, WIRE_stop_req);
 	if (!req)
 		return ctl->err.code;
 	req->force = ctl_option(ctl, "force") != NULL;
 	rc = ctl_call(ctl, NULL, 0);
 	/* it may be gone before its answer is on the way */
 	if (rc == 0)
-		rc = wait_stopped(ctl);
+		rc = wait_stopped(ctl, left > 0);
 	if (rc < 0)
 		return rc;
+	if (left)
+		return ctl_say(ctl,
+			       "cloudosd %d has stopped; calls of %u program%s wait for "
+			       "the next one: cloudosctl daemon start",
+			       ctl->client->daemon_pid, left, left == 1 ? "" : "s");
 	return ctl_say(ctl, "cloudosd %d has stopped", ctl->client->daemon_pid);
 }
 

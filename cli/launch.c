@@ -339,6 +339,8 @@ static int start(struct launch *l, struct running *r, int fd, int link[2])
 	if (attach(l, r->pid, link[1], listener, &err))
 		return refuse(r->pid, "the daemon does not take the program", &err);
 	r->subreaper = keep_orphans(l);
+	if (l->keep_fd < 0) /* connections are few, programs may be many */
+		l->client = co_client_close(l->client);
 	if (l->engine == CO_ENGINE_PTRACE &&
 	    ptrace_start(r->pid, link[0], l->trace_fd, l->personality, l->every_call,
 			 &err))
@@ -360,7 +362,7 @@ static void let_go(const struct running *r)
 		       r->signals,
 		       r->channel.fd,
 		       r->l->trace_fd,
-		       r->l->client->fd,
+		       r->l->client ? r->l->client->fd : -1,
 		       r->l->keep_fd };
 
 	channel_close_others(keep, co_countof(keep));

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
@@ -54,7 +55,7 @@ struct tracer {
 	bool every_call, lost;
 	struct channel channel;
 	int signals;
-	uint64_t next_id;
+	uint64_t next_id; /* from a random number on, as the kernel's are under notify */
 	struct tracee *tracees;
 };
 
@@ -184,11 +185,33 @@ static void perform(struct tracer *t, struct tracee *e,
 	resume(t, e, 0);
 }
 
+static void send_round(struct tracer *t, uint32_t round, bool over)
+{
+	struct wire_resend_calls_note *note =
+		co_msg_start(t->channel.out, WIRE_resend_calls_note, 0);
+
+	note->round = round;
+	note->over = over;
+	(void) send_note(t); /* lost: answered by the loop, and so below */
+}
+
+/* A new daemon asks what it owes; the marks tell it from what was said to the old one. */
+static void resend(struct tracer *t, uint32_t round)
+{
+	struct tracee *e, *next;
+
+	send_round(t, round, false);
+	HASH_ITER (hh, t->tracees, e, next)
+		if (e->state == CALLING || e->state == REPLACED)
+			(void) send_call(t, e);
+	send_round(t, round, true);
+}
+
 static void note_received(void *ctx, const struct co_msg *in)
 {
 	struct tracer *t = ctx;
 	const struct wire_call_result_note *result = (const void *) in->bytes;
-	struct tracee *e, *next;
+	struct tracee *e;
 
 	switch (in->header->type) {
 	case WIRE_call_result_note:
@@ -202,9 +225,9 @@ static void note_received(void *ctx, const struct co_msg *in)
 			perform(t, e, (const void *) in->bytes);
 		break;
 	case WIRE_resend_calls_note:
-		HASH_ITER (hh, t->tracees, e, next)
-			if (e->state == CALLING || e->state == REPLACED)
-				(void) send_call(t, e); /* lost: answered by the loop */
+		resend(t, ((const struct wire_resend_calls_note *) (const void *)
+				   in->bytes)
+				  ->round);
 		break;
 	default:
 		break;
@@ -336,6 +359,12 @@ static void run(struct tracer *t)
 		if (p[1].revents && channel_serve(&t->channel)) {
 			t->lost = true;
 			answer_all(t);
+			if (!t->channel.ended)
+				(void) fprintf(
+					stderr,
+					"cloudos-exec: the daemon and its keeper are "
+					"gone; CloudOS calls of the program fail from "
+					"here on\n");
 		}
 	}
 }
@@ -351,6 +380,7 @@ static void tracer_main(pid_t pid, int link, int trace_fd,
 
 	t.personality = p;
 	t.every_call = every_call;
+	(void) !getrandom(&t.next_id, sizeof(t.next_id), 0); /* fails nowhere */
 	/* not of the job: the terminal's signals are for the guest */
 	(void) setpgid(0, 0);
 	(void) sigfillset(&mask);

@@ -357,6 +357,24 @@ static bool welcome(int fd, struct ucred *out)
 	       (out->uid == getuid() || out->uid == 0);
 }
 
+/* Room for one more: the oldest that has not even said hello makes it. */
+static bool make_room(struct control *c)
+{
+	struct client *client;
+
+	if (c->count < CO_LIMIT_CLIENTS)
+		return true;
+	DL_FOREACH (c->clients, client)
+		if (!client->greeted && !client->dead)
+			break;
+	if (!client)
+		return false;
+	co_log(control, WARN, "client %d is dropped: it says nothing, and others wait",
+	       client->pid);
+	client_end(client);
+	return true;
+}
+
 static void client_new(struct control *c, int fd)
 {
 	const struct co_host *host = c->daemon->host;
@@ -366,7 +384,7 @@ static void client_new(struct control *c, int fd)
 	if (!welcome(fd, &peer))
 		co_log(control, WARN, "user %u is refused: this daemon serves user %u",
 		       peer.uid, getuid());
-	else if (c->count >= CO_LIMIT_CLIENTS)
+	else if (!make_room(c))
 		co_log(control, WARN,
 		       "client %d is refused: %u are connected, the limit", peer.pid,
 		       c->count);

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -126,6 +127,9 @@ static void received(void *arg)
 	case WIRE_call_note:
 		if (l->session->engine == CO_ENGINE_PTRACE)
 			notify_call(l->session, (const void *) l->received->bytes);
+		break;
+	case WIRE_resend_calls_note:
+		notify_resent(l->session, (const void *) l->received->bytes);
 		break;
 	case WIRE_call_performed_note: {
 		const struct wire_call_performed_note *note =
@@ -290,10 +294,13 @@ void link_perform(struct link *l, uint64_t call, int32_t number,
 	(void) pthread_mutex_unlock(&l->mutex);
 }
 
-void link_resend(struct link *l)
+void link_resend(struct link *l, uint32_t round)
 {
+	struct wire_resend_calls_note *note;
+
 	(void) pthread_mutex_lock(&l->mutex);
-	(void) co_msg_start(l->sending, WIRE_resend_calls_note, 0);
+	note = co_msg_start(l->sending, WIRE_resend_calls_note, 0);
+	note->round = round;
 	(void) send_now(
 		l, TRACE_WAIT_MS); /* a launcher that is gone is noticed elsewhere */
 	(void) pthread_mutex_unlock(&l->mutex);
@@ -318,6 +325,8 @@ int link_new(struct link **out, struct session *s, int fd, struct co_err *err)
 {
 	struct link *l = calloc(1, sizeof(*l));
 	const struct co_host *host = s->daemon->host;
+	int type = 0;
+	socklen_t size = sizeof(type);
 
 	if (!l) {
 		(void) close(fd);
@@ -330,12 +339,14 @@ int link_new(struct link **out, struct session *s, int fd, struct co_err *err)
 	l->received = co_msg_new();
 	l->sending = co_msg_new();
 	if (l->received && l->sending &&
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+	    type == SOCK_SEQPACKET &&
 	    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0)
 		l->watch = host->watch_new(host->ctx, fd, false, received, l);
 	if (!l->watch) {
 		(void) link_free(l);
 		return co_fail(err, CO_INVALID,
-			       "the channel to the launcher is no socket");
+			       "the channel to the launcher is no socket that keeps messages apart");
 	}
 	*out = l;
 	return 0;

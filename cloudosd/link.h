@@ -51,7 +51,7 @@ void link_perform(struct link *l, uint64_t call, int32_t number,
 		  const uint64_t words[6]);
 
 /* Under ptrace, after a restart: asks the launcher for what it still waits for. */
-void link_resend(struct link *l);
+void link_resend(struct link *l, uint32_t round);
 
 int link_fd(const struct link *l);
 

@@ -6,7 +6,7 @@ bin_PROGRAMS += cloudosd/cloudosd
 cloudosd_cloudosd_SOURCES = \
 	%D%/main.c %D%/daemon.h \
 	%D%/call.h %D%/call.c \
-	%D%/client.h %D%/request.c \
+	%D%/client.h \
 	%D%/config.def %D%/config.h %D%/config.c \
 	%D%/control.h %D%/control.c \
 	%D%/core.h %D%/core.c \
@@ -17,6 +17,8 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/memory.h %D%/memory.c \
 	%D%/notify.h %D%/notify.c \
 	%D%/pending.h %D%/pending.c \
+	%D%/request.h %D%/request.c \
+	%D%/request_service.c %D%/request_session.c %D%/request_store.c \
 	%D%/session.h %D%/session.c \
 	%D%/table.h %D%/table.c \
 	%D%/trace.h %D%/trace.c \

@@ -164,7 +164,7 @@ static void log_sink(void *ctx, const struct co_log_line *line)
 }
 
 static void record_error(void *ctx, const struct error_record *record, uint64_t session,
-			 bool reported)
+			 uint64_t origin, bool reported)
 {
 	struct daemon *d = ctx;
 	struct store_error entry = { .at_ns = record->at_ns,
@@ -173,6 +173,7 @@ static void record_error(void *ctx, const struct error_record *record, uint64_t 
 				     .tid = record->tid,
 				     .code = record->code,
 				     .reported = reported,
+				     .origin = origin,
 				     .component = record->component,
 				     .message = record->message };
 
@@ -236,17 +237,19 @@ static void serve(void *arg)
 	struct co_err err = { 0 };
 	int r = notify_new(&d->notify, d, &err);
 
+	if (!r) /* first: a session may end while it is continued, and clients are told */
+		r = control_new(&d->control, d, KEEPER_FD_LISTEN, &err);
 	if (!r) {
+		notify_inherit(d);
 		core_unlock(); /* taking over locks for itself; nobody else runs yet */
 		r = keeper_take_over(d->keeper, &err);
 		if (!r)
 			notify_take_over(d);
 		core_lock();
 	}
-	if (!r)
-		r = control_new(&d->control, d, KEEPER_FD_LISTEN, &err);
 	if (r) {
 		co_log(daemon, ERROR, "%s", err.message);
+		keeper_failed(d->keeper, err.message);
 		daemon_stop(d);
 		return;
 	}
@@ -262,6 +265,7 @@ static void loaded(void *arg, int status, const char *reason)
 	if (status) {
 		co_log(service, ERROR, "cannot load the registered services: %s",
 		       reason);
+		keeper_failed(d->keeper, reason);
 		daemon_stop(d);
 		return;
 	}
@@ -302,7 +306,7 @@ static int start(struct daemon *d, struct co_err *err)
 	d->services.record_error = record_error;
 	d->services.ctx = d;
 	core_lock();
-	d->services.errors = errors_new();
+	d->services.errors = errors_new(d->table->errors, TABLE_ERRORS);
 	d->services.registry = registry_new(d->host, d->store, NULL);
 	d->idle = d->host->timer_new(d->host->ctx, idle_fire, d);
 	r = pending_new(&d->pending, d, err);
@@ -357,13 +361,10 @@ static void harden(void)
 			files.rlim_max; /* a listener and a channel a session */
 		(void) setrlimit(RLIMIT_NOFILE, &files);
 	}
-#ifdef NDEBUG
-	(void) setrlimit(RLIMIT_CORE, &no_core);
-	(void) prctl(PR_SET_DUMPABLE,
-		     0); /* same-user guests must not read this process */
-#else
-	(void) no_core;
-#endif
+	if (CO_RELEASE) {
+		(void) setrlimit(RLIMIT_CORE, &no_core);
+		(void) prctl(PR_SET_DUMPABLE, 0); /* nor may guests of this user look in */
+	}
 	(void) umask(0077);
 	(void) signal(SIGPIPE, SIG_IGN);
 	(void) signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error, not an end */

@@ -364,13 +364,37 @@ static struct table_call *slot_again(struct notify *n, const struct session *s,
 {
 	struct table_call *calls = n->daemon->table->calls;
 
-	if (!s->restored)
+	if (s->resend != RESEND_COMING)
 		return NULL;
 	for (uint32_t i = 0; i < CO_LIMIT_CALLS_PENDING; i++)
-		if (calls[i].phase != TABLE_FREE && calls[i].session == s->id &&
+		if (calls[i].phase == TABLE_INHERITED && calls[i].session == s->id &&
 		    calls[i].notif.id == id)
 			return &calls[i];
 	return NULL;
+}
+
+/* What a predecessor received and nobody asks for any more: it was answered. */
+static void slots_forget(struct session *s)
+{
+	struct table_call *calls = s->daemon->table->calls;
+
+	for (uint32_t i = 0; i < CO_LIMIT_CALLS_PENDING; i++)
+		if (calls[i].phase == TABLE_INHERITED && calls[i].session == s->id)
+			slot_release(s->daemon->notify, &calls[i]);
+}
+
+/* Calls come between two marks of this daemon's round; what is in front of them was said
+ * to a predecessor and is said again there. */
+void notify_resent(struct session *s, const struct wire_resend_calls_note *note)
+{
+	if (s->resend == RESEND_DONE || note->round != s->daemon->table->restarts)
+		return;
+	if (!note->over) {
+		s->resend = RESEND_COMING;
+	} else if (s->resend == RESEND_COMING) {
+		s->resend = RESEND_DONE;
+		slots_forget(s);
+	}
 }
 
 static void start_later(struct notify *n, struct session *s, struct table_call *slot,
@@ -395,6 +419,8 @@ void notify_call(struct session *s, const struct wire_call_note *note)
 	struct notify *n = s->daemon->notify;
 	struct table_call *again = slot_again(n, s, note->id), *slot = again;
 
+	if (s->resend == RESEND_ASKED)
+		return;
 	if (!slot) {
 		bool room;
 
@@ -419,6 +445,18 @@ void notify_call(struct session *s, const struct wire_call_note *note)
 
 /* ---- taking over ---- */
 
+void notify_inherit(struct daemon *d)
+{
+	struct table_call *calls = d->table->calls;
+
+	for (uint32_t i = 0; i < CO_LIMIT_CALLS_PENDING; i++) {
+		if (calls[i].phase == TABLE_FREE)
+			continue;
+		calls[i].phase = TABLE_INHERITED;
+		d->notify->owed++;
+	}
+}
+
 void notify_take_over(struct daemon *d)
 {
 	struct table_call *calls = d->table->calls;
@@ -428,26 +466,27 @@ void notify_take_over(struct daemon *d)
 		struct table_call *slot = &calls[i];
 		struct session *s;
 
-		if (slot->phase == TABLE_FREE)
+		if (slot->phase != TABLE_INHERITED)
 			continue;
-		d->notify->owed++;
-		core_lock();
-		s = session_find(d, slot->session, NULL);
-		core_unlock();
-		if (s && s->engine == CO_ENGINE_PTRACE)
-			continue; /* its launcher sends them again */
-		if (!s || !slot->notif.id ||
-		    ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &slot->notif.id) <
-			    0) {
+		s = session_by_id(d->notify, slot->session);
+		if (s && s->engine == CO_ENGINE_PTRACE) {
+			/* its launcher asks for it again */
+		} else if (s && slot->notif.id &&
+			   ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID,
+				 &slot->notif.id) == 0) {
+			taken++;
+			slot->phase = TABLE_OWED;
+			start_later(d->notify, s, slot, true);
+		} else {
 			slot_release(d->notify, slot); /* answered, or nobody waits */
-			continue;
 		}
-		taken++;
-		start_later(d->notify, s, slot, true);
+		(void) session_unref(s);
 	}
+	core_lock(); /* sessions that have ended meanwhile are being forgotten already */
 	for (struct session *s = d->sessions; s; s = s->hh.next)
-		if (s->engine == CO_ENGINE_PTRACE)
-			link_resend(s->link);
+		if (s->resend == RESEND_ASKED)
+			link_resend(s->link, d->table->restarts);
+	core_unlock();
 	if (taken)
 		co_log(notify, INFO, "answering %u calls that the previous daemon owed",
 		       taken);
@@ -458,10 +497,15 @@ void notify_take_over(struct daemon *d)
 int notify_add(struct session *s, struct co_err *err)
 {
 	struct epoll_event event = { .events = EPOLLONESHOT, .data.u64 = s->id };
-	uint64_t sync_wake_up = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP;
+	uint64_t sync_wake_up = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, no_id = 0;
 
 	if (s->listener < 0)
 		return 0;
+	/* anything else would be ready for ever and give nothing */
+	if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &no_id) == 0 ||
+	    errno != ENOENT)
+		return co_fail(err, CO_INVALID,
+			       "the descriptor beside the channel listens to no filter");
 	/* Wakes us on the caller's CPU, which does nothing but wait anyway; kernels before
 	 * 6.6 do not know it and are merely slower. */
 	(void) ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, sync_wake_up);
@@ -498,6 +542,8 @@ void notify_remove(struct session *s)
 	if (s->listener >= 0)
 		(void) epoll_ctl(s->daemon->notify->epoll, EPOLL_CTL_DEL, s->listener,
 				 NULL);
+	if (s->resend != RESEND_DONE)
+		slots_forget(s);
 }
 
 int notify_new(struct notify **out, struct daemon *d, struct co_err *err)

@@ -31,13 +31,17 @@ int notify_add(struct session *s, struct co_err *err);
 /* A session has ended: never again. */
 void notify_remove(struct session *s);
 
-/* Takes over the calls that a dead predecessor owed.  Before the loop runs, after the
- * sessions are restored and the store is open. */
+/* Tells the calls that a dead predecessor owed from those that come now.  Before any
+ * session is restored. */
+void notify_inherit(struct daemon *d);
+
+/* Takes them over.  After the sessions are restored, with the store open. */
 void notify_take_over(struct daemon *d);
 
 /* Under ptrace: the launcher's calls and cancellations.  Loop thread, core lock. */
 void notify_call(struct session *s, const struct wire_call_note *note);
 void notify_cancel(struct session *s, uint64_t id);
+void notify_resent(struct session *s, const struct wire_resend_calls_note *note);
 void notify_performed(struct session *s, uint64_t id, int64_t raw);
 
 /* Queues a call that has been answered; a thread will finish it.  Core lock. */

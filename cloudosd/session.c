@@ -186,7 +186,8 @@ int session_restore(struct daemon *d, uint32_t index, int link_fd, int listener,
 	s = session_new(d, index, link_fd, listener, err);
 	if (!s)
 		return err->code;
-	s->restored = true;
+	if (s->engine == CO_ENGINE_PTRACE)
+		s->resend = RESEND_ASKED;
 	return session_begin(s, err);
 }
 

@@ -27,6 +27,9 @@ struct daemon;
 struct link;
 struct co_call;
 
+/* Under ptrace after a restart: the launcher says again what it waits for. */
+enum session_resend { RESEND_DONE, RESEND_ASKED, RESEND_COMING };
+
 struct session_flow {
 	pthread_mutex_t mutex;
 	unsigned holding; /* notify threads copying for this session now */
@@ -47,7 +50,7 @@ struct session {
 	int listener; /* -1 under ptrace */
 	struct link *link;
 	int pidfd;                   /* of the first process, -1 if it was gone */
-	bool restored;               /* by a predecessor of this daemon */
+	enum session_resend resend;  /* loop thread */
 	atomic_bool launcher_copies; /* the daemon itself may not read the guest */
 	atomic_uint tracers;
 	atomic_ullong calls, failed;

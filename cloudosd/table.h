@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What outlives a daemon: the table of sessions and the ring of outstanding calls, in a
+ * What outlives a daemon: the sessions, their outstanding calls and last errors, in a
  * memfd that the keeper creates and every cloudosd of the domain maps.  HOST.
  *
  * The kernel writes each notification straight into its slot (the buffer of NOTIF_RECV
  * is the slot), so there is no instant at which a call has been received and its id is
  * not here.  A slot is free when notif.id is 0 and phase is TABLE_FREE.  Whoever starts
- * as the next daemon finds the calls its predecessor owed and answers them once.
+ * as the next daemon finds the calls its predecessor owed and answers them once.  Under
+ * ptrace the launcher has them as well and asks for them again.
  *
  * Nothing here is trusted: a daemon that maps the table checks it (table_check).
  */
@@ -18,12 +19,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cloudosd/service/errors.h"
 #include "lib/err.h"
 
 #define TABLE_MAGIC   0x436c6f75644f5301ULL
 #define TABLE_VERSION 1U
+#define TABLE_ERRORS  4096
 
-enum table_phase { TABLE_FREE, TABLE_RECEIVING, TABLE_OWED };
+/* INHERITED: a predecessor had it, and this daemon has not taken it up yet. */
+enum table_phase { TABLE_FREE, TABLE_RECEIVING, TABLE_OWED, TABLE_INHERITED };
 
 struct table_call {
 	struct seccomp_notif notif; /* for ptrace filled from the launcher's note */
@@ -53,6 +57,7 @@ struct table {
 	uint32_t ephemeral;
 	struct table_session sessions[CO_LIMIT_SESSIONS];
 	struct table_call calls[CO_LIMIT_CALLS_PENDING];
+	struct errors_saved errors[TABLE_ERRORS];
 };
 
 /* A new zeroed table; *out_fd is the memfd, sealed against resizing. */

@@ -368,8 +368,8 @@ static bool found_beside(const char *dir, size_t length, const char *name, char 
 	(void) snprintf(inner, sizeof(inner), "%.*s/%s", (int) length, dir, name);
 	if (found_in(inner, strlen(inner), name, out, n))
 		return true;
-	while (up > 0 && dir[up] != '/')
-		up--;
+	while (up > 0 && dir[--up] != '/')
+		continue;
 	return up > 0 && found_in(dir, up, name, out, n);
 }
 

@@ -36,10 +36,10 @@ struct co_services {
 	struct errors *errors;
 	uint64_t
 		domain; /* random, 62 bits, the same as long as the state folder lives */
-	/* Keeps an error for `cloudosctl errors`; what a guest reported itself is logged
-	 * too. */
+	/* Keeps an error for `cloudosctl errors`, once for each origin that is not 0; what
+	 * a guest reported itself is logged too. */
 	void (*record_error)(void *ctx, const struct error_record *record,
-			     uint64_t session, bool reported);
+			     uint64_t session, uint64_t origin, bool reported);
 	void *ctx;
 };
 

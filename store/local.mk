@@ -19,7 +19,8 @@ nodist_libstore_a_SOURCES = %D%/migrations.c
 # The newest migration of a database is its schema number; order matters.
 STORE_SCHEMA = \
 	%D%/schema/state-0001-init.sql \
-	%D%/schema/telemetry-0001-init.sql
+	%D%/schema/telemetry-0001-init.sql \
+	%D%/schema/telemetry-0002-origin.sql
 
 %D%/migrations.c: %D%/embed.awk $(STORE_SCHEMA)
 	$(AM_V_GEN)$(MKDIR_P) %D% && set -e; files=; \

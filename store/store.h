@@ -266,13 +266,14 @@ struct store_error {
 	int32_t pid, tid, code;
 	bool reported; /* by report_error; otherwise recorded by a failing call */
 	const char *component, *message;
+	uint64_t origin; /* not 0: of this session, the same one is kept once */
 };
 
 void store_log(struct store *s, const struct store_log *entry);
 void store_error(struct store *s, const struct store_error *entry);
 
 /* Newest last, at most limit; session 0 is all.  `entry` runs once per row and finally
- * with NULL.  Reads see everything logged before. */
+ * with NULL.  Reads see everything logged before, which by then outlives a kill -9. */
 int store_logs(struct store *s, uint64_t session, uint32_t limit,
 	       void (*entry)(void *arg, const struct store_log *log), void *arg);
 int store_errors(struct store *s, uint32_t limit,

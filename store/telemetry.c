@@ -217,6 +217,7 @@ static bool add_error(struct telemetry *t, const struct store_error *e)
 	(void) sqlite3_bind_int(t->add_error, 6, e->reported); /* the same */
 	bind_text(t->add_error, 7, e->component);
 	bind_text(t->add_error, 8, e->message);
+	sql_bind(t->add_error, 9, e->origin);
 	return run(t->add_error);
 }
 
@@ -439,9 +440,9 @@ static int prepare(struct telemetry *t, struct co_err *err)
 				     " ORDER BY id DESC LIMIT ?1";
 	static const char add_l[] = "INSERT INTO log (at_us, session, level, subsystem,"
 				    " message) VALUES (?1, ?2, ?3, ?4, ?5)";
-	static const char add_e[] = "INSERT INTO error (at_ns, session, pid, tid, code,"
-				    " reported, component, message)"
-				    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+	static const char add_e[] = "INSERT OR IGNORE INTO error (at_ns, session, pid,"
+				    " tid, code, reported, component, message, origin)"
+				    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 	static const char cap_l[] = "DELETE FROM log WHERE id <="
 				    " (SELECT max(id) FROM log) - ?1";
 	static const char cap_e[] = "DELETE FROM error WHERE id <="

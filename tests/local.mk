@@ -23,6 +23,7 @@ update-documents:
 
 include tests/fuzz/local.mk
 include tests/guest/local.mk
+include tests/packaging/local.mk
 include tests/libcloudos/local.mk
 include tests/table/abi.mk
 include tests/table/local.mk

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -30,6 +31,7 @@
 #include "cloudosd/keeper/keeper.h"
 #include "cloudosd/table.h"
 #include "lib/cleanup.h"
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/paths.h"
 #include "lib/wire.h"
@@ -403,6 +405,8 @@ static void daemon_ended(struct keeper *k, int status)
 		k->pause_ms = k->pause_ms ? k->pause_ms * 2 : PAUSE_MIN_MS;
 	if (k->pause_ms > PAUSE_MAX_MS)
 		k->pause_ms = PAUSE_MAX_MS;
+	if (co_fault("keeper.pausing"))
+		k->pause_ms = 0;
 	k->next_ms = now_ms() + k->pause_ms;
 	k->table->restarts++;
 }
@@ -664,7 +668,11 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	(void) umask(0077);
+	if (CO_RELEASE)
+		(void) prctl(PR_SET_DUMPABLE, 0); /* it holds everybody's listeners */
 	r = co_paths_init(&k.paths, k.system, NULL, &err);
+	if (!r)
+		r = co_fault_arm_from_environment(&err);
 	if (!r && adopted)
 		adopt(&k);
 	else if (!r && !k.foreground)

@@ -27,15 +27,74 @@ struct session {
 
 struct errors {
 	struct session *sessions;
+	struct errors_saved *saved;
+	size_t nsaved;
 };
 
-struct errors *errors_new(void)
+/* ---- what outlives the daemon ---- */
+
+static struct errors_saved *saved_place(struct errors *errors, uint64_t session,
+					int32_t tid)
 {
-	return calloc(1, sizeof(struct errors));
+	if (!errors->nsaved)
+		return NULL;
+	return &errors->saved[(session * 61 + (uint32_t) tid) % errors->nsaved];
 }
 
-static void entry_drop(struct session *session, struct entry *entry)
+static void saved_drop(struct errors *errors, uint64_t session, int32_t tid)
 {
+	struct errors_saved *s = saved_place(errors, session, tid);
+
+	if (s && s->session == session && s->record.tid == tid)
+		s->session = 0;
+}
+
+/* Whole or not at all, should this process be killed in the middle. */
+static void saved_set(struct errors *errors, uint64_t session, uint64_t start_time,
+		      const struct error_record *record)
+{
+	struct errors_saved *s = saved_place(errors, session, record->tid);
+
+	if (!s)
+		return;
+	__atomic_store_n(&s->session, 0, __ATOMIC_SEQ_CST);
+	s->start_time = start_time;
+	s->record = *record;
+	__atomic_store_n(&s->session, session, __ATOMIC_SEQ_CST);
+}
+
+static void saved_load(struct errors *errors)
+{
+	for (size_t i = 0; i < errors->nsaved; i++) {
+		struct errors_saved s = errors->saved[i];
+
+		if (!s.session)
+			continue;
+		s.record.message[sizeof(s.record.message) - 1] = 0;
+		s.record.component[sizeof(s.record.component) - 1] = 0;
+		(void) errors_set(errors, s.session, s.start_time,
+				  &s.record); /* without memory it is forgotten */
+	}
+}
+
+struct errors *errors_new(struct errors_saved *saved, size_t n)
+{
+	struct errors *errors = calloc(1, sizeof(struct errors));
+
+	if (errors) {
+		errors->saved = saved;
+		errors->nsaved = n;
+		saved_load(errors);
+	}
+	return errors;
+}
+
+/* ---- records ---- */
+
+static void entry_drop(struct errors *errors, struct session *session,
+		       struct entry *entry)
+{
+	saved_drop(errors, session->id, entry->tid);
 	HASH_DEL(session->by_tid, entry);
 	DL_DELETE(session->by_use, entry);
 	free(entry);
@@ -44,13 +103,15 @@ static void entry_drop(struct session *session, struct entry *entry)
 static void session_drop(struct errors *errors, struct session *session)
 {
 	while (session->by_use)
-		entry_drop(session, session->by_use);
+		entry_drop(errors, session, session->by_use);
 	HASH_DEL(errors->sessions, session);
 	free(session);
 }
 
 struct errors *errors_free(struct errors *errors)
 {
+	if (errors)
+		errors->nsaved = 0;
 	while (errors && errors->sessions)
 		session_drop(errors, errors->sessions);
 	free(errors);
@@ -97,8 +158,8 @@ static struct session *session_get(struct errors *errors, uint64_t id)
 }
 
 /* An entry of a thread that had the tid before is dropped on the way. */
-static struct entry *entry_find(struct session *session, int32_t tid,
-				uint64_t start_time)
+static struct entry *entry_find(struct errors *errors, struct session *session,
+				int32_t tid, uint64_t start_time)
 {
 	struct entry *entry;
 
@@ -106,7 +167,7 @@ static struct entry *entry_find(struct session *session, int32_t tid,
 		return NULL;
 	HASH_FIND(hh, session->by_tid, &tid, sizeof(tid), entry);
 	if (entry && entry->start_time != start_time) {
-		entry_drop(session, entry);
+		entry_drop(errors, session, entry);
 		entry = NULL;
 	}
 	return entry;
@@ -126,10 +187,11 @@ int errors_set(struct errors *errors, uint64_t session_id, uint64_t start_time,
 
 	if (!session)
 		return CO_NO_MEMORY;
-	entry = entry_find(session, record->tid, start_time);
+	entry = entry_find(errors, session, record->tid, start_time);
 	if (entry) {
 		entry->record = *record;
 		entry_use(session, entry);
+		saved_set(errors, session_id, start_time, record);
 		return 0;
 	}
 	entry = calloc(1, sizeof(*entry));
@@ -145,7 +207,8 @@ int errors_set(struct errors *errors, uint64_t session_id, uint64_t start_time,
 	}
 	DL_APPEND(session->by_use, entry);
 	if (HASH_COUNT(session->by_tid) > CO_LIMIT_SESSION_ERRORS)
-		entry_drop(session, session->by_use);
+		entry_drop(errors, session, session->by_use);
+	saved_set(errors, session_id, start_time, record);
 	return 0;
 }
 
@@ -153,7 +216,7 @@ int errors_get(struct errors *errors, uint64_t session_id, int32_t tid,
 	       uint64_t start_time, struct error_record *out)
 {
 	struct session *session = session_find(errors, session_id);
-	struct entry *entry = entry_find(session, tid, start_time);
+	struct entry *entry = entry_find(errors, session, tid, start_time);
 
 	if (!entry)
 		return CO_NOT_FOUND;
@@ -166,10 +229,10 @@ void errors_clear(struct errors *errors, uint64_t session_id, int32_t tid,
 		  uint64_t start_time)
 {
 	struct session *session = session_find(errors, session_id);
-	struct entry *entry = entry_find(session, tid, start_time);
+	struct entry *entry = entry_find(errors, session, tid, start_time);
 
 	if (entry)
-		entry_drop(session, entry);
+		entry_drop(errors, session, entry);
 }
 
 void errors_session_end(struct errors *errors, uint64_t session_id)

@@ -25,9 +25,22 @@ struct error_record {
 	char component[ERRORS_COMPONENT_SIZE];
 };
 
+/* A record as it outlives the daemon, in memory that the caller keeps. */
+struct errors_saved {
+	uint64_t session; /* 0: empty */
+	uint64_t start_time;
+	struct error_record record;
+};
+
 struct errors;
 
-struct errors *errors_new(void); /* NULL: no memory */
+/*
+ * Begins with what is saved there and keeps it up to date, n (may be 0) bounding how much;
+ * a record that another one displaced there is lost with the daemon.  NULL: no memory.
+ */
+struct errors *errors_new(struct errors_saved *saved, size_t n);
+
+/* What is saved stays. */
 struct errors *errors_free(struct errors *errors);
 
 /* Copies a string into one of the arrays above; what is too long is cut between two

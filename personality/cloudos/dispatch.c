@@ -82,7 +82,7 @@ static void failed(struct co_call *call, int status, const char *reason)
 	/* without memory the previous record stays: the code itself still tells */
 	(void) errors_set(services->errors, call_session(call), call_thread_start(call),
 			  &record);
-	services->record_error(services->ctx, &record, call_session(call), false);
+	services->record_error(services->ctx, &record, call_session(call), 0, false);
 }
 
 const struct co_personality_host cloudos_host = {

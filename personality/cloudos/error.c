@@ -13,6 +13,24 @@ static bool mine(struct co_call *call, uint32_t claimed, int32_t real)
 			    seen == claimed);
 }
 
+/* Whoever can read the report can do so after a crash too: now the reporter goes on. */
+static void report_kept(void *arg, const struct store_error *error)
+{
+	struct co_call *call = arg;
+
+	if (error)
+		return; /* of the rows that were asked for, only the end counts */
+	call_reply(call, 0);
+	(void) call_release(call);
+}
+
+/* A signal: the report stands. */
+static void report_forget(struct co_call *call, void *arg)
+{
+	(void) call;
+	(void) arg;
+}
+
 int64_t cloudos_on_report_error(struct co_call *call,
 				const struct cloudos_report_error_args *a)
 {
@@ -49,8 +67,13 @@ int64_t cloudos_on_report_error(struct co_call *call,
 		       &record);
 	if (r)
 		return call_fail(call, r, "report_error: out of memory");
-	services->record_error(services->ctx, &record, call_session(call), true);
-	return 0;
+	services->record_error(services->ctx, &record, call_session(call),
+			       call_journal(call, 0).call, true);
+	if (store_errors(services->store, 1, report_kept, call_retain(call))) {
+		(void) call_release(call);
+		return 0; /* reports come faster than they can be kept */
+	}
+	return call_pend(call, report_forget, NULL);
 }
 
 int64_t cloudos_on_get_last_error(struct co_call *call,

@@ -10,6 +10,10 @@ fault_guest_CFLAGS = $(GUEST_CFLAGS) -pthread
 fault_guest_LDFLAGS = -pthread
 
 daemon_fault_tests = \
-	%D%/daemon_once.py
+	%D%/daemon_once.py \
+	%D%/daemon_kills.py \
+	%D%/daemon_life.py \
+	%D%/daemon_client.py \
+	%D%/daemon_hostile.py
 TESTS += $(daemon_fault_tests)
 EXTRA_DIST += $(daemon_fault_tests) %D%/python.sh %D%/harness.py

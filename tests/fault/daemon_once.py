@@ -16,11 +16,11 @@ EFFECTS = {
     'service_deregister': (['register web'], 'deregister web', 'deregister 0', 0, 2, 0),
     'report_error': ([], 'report bad -1', 'report 0', 0, 0, 1),
     'service_register, refused': ([], 'register .', 'register -2001', 0, 0, 0),
-    'service_deregister, of none': ([], 'deregister web', 'deregister -2006', 0, 0, 0),
+    'service_deregister, of none': ([], 'deregister web', 'deregister -2003', 0, 0, 0),
 }
 READS = {
     'service_discover': (['register web'], 'discover web', 'discover 0 1'),
-    'interface_version': ([], 'version 0', 'version 65536'),
+    'interface_version': ([], 'version 1', 'version 65536'),
     'get_last_error': (['report bad -1'], 'last', 'last 0 -1 bad'),
 }
 

@@ -142,8 +142,8 @@ class Client:
 
     def __init__(self, domain, hello=True):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.settimeout(LIMIT)
         self.socket.connect(os.path.join(domain.dir, 'run/control.sock'))
+        self.socket.settimeout(LIMIT)
         self.tag = 0
         if hello:
             self.hello = self.ask('hello', version_min=1, version_max=1, program='test')[-1]
@@ -264,11 +264,16 @@ class Domain:
         for guest in self.guests:
             if guest.process.poll() is None:
                 guest.kill()
-        for pid in self.processes():
+        until('the end of all processes', lambda: not self.kill_all())
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def kill_all(self):
+        """What was there; a daemon whose keeper goes first becomes one and starts another."""
+        there = self.processes()
+        for pid in there:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        until('the end of all processes', lambda: not self.processes())
-        shutil.rmtree(self.dir, ignore_errors=True)
+        return there
 
     def log(self):
         with contextlib.suppress(OSError):

@@ -33,6 +33,7 @@ headers() {
 	for header in "$include"/cloudos/*.h; do
 		name=cloudos/${header##*/}
 		printf '#include <%s>\n#include <%s>\n' "$name" "$name" >"$work/alone.c"
+		# shellcheck disable=SC2086 # several words
 		"$@" $warn -I"$include" -x "$language" -fsyntax-only "$work/alone.c" ||
 			failed "<$name> alone with: $*"
 	done
@@ -43,6 +44,7 @@ headers() {
 program() {
 	name=$1
 	shift
+	# shellcheck disable=SC2086 # several words
 	if ! "$@" $warn -I"$include" -o "$work/$name"; then
 		failed "linking with: $*"
 	elif ! LD_LIBRARY_PATH=$libs "$work/$name" >"$work/out"; then

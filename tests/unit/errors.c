@@ -12,7 +12,7 @@ static struct errors *errors;
 
 static void set_up(void)
 {
-	errors = errors_new();
+	errors = errors_new(NULL, 0);
 	ck_assert_ptr_nonnull(errors);
 }
 

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests about running programs.  HOST. */
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cloudosd/request.h"
+
+void request_attach(struct client *client)
+{
+	struct co_msg *in = control_in(client->control);
+	const struct wire_attach_req *req = (const void *) in->bytes;
+	uint64_t tag = req->h.tag;
+	struct session_spec spec = { .engine = (enum co_engine) req->engine,
+				     .personality = req->personality,
+				     .trace = req->trace,
+				     .pid = req->pid,
+				     .launcher_pid = client->pid,
+				     .name = request_text(client, req->name),
+				     .command = request_text(client, req->command) };
+	struct wire_attach_rep *rep;
+	struct session *s;
+	struct co_err err = { 0 };
+	bool notify = spec.engine == CO_ENGINE_NOTIFY;
+
+	if (client->daemon->stopping) {
+		client_reply(client, WIRE_attach_rep, tag, CO_GONE,
+			     "the daemon is stopping; try again");
+		return;
+	}
+	if ((!notify && spec.engine != CO_ENGINE_PTRACE) ||
+	    in->nfds != (notify ? 2U : 1U)) {
+		client_reply(client, WIRE_attach_rep, tag, CO_INVALID,
+			     "attach needs an engine and its descriptors");
+		return;
+	}
+	spec.link_fd = co_msg_take_fd(in, 0);
+	spec.listener = co_msg_take_fd(in, 1);
+	if (session_attach(client->daemon, &spec, &s, &err)) {
+		client_reply(client, WIRE_attach_rep, tag, err.code, err.message);
+		return;
+	}
+	rep = co_msg_reply(control_out(client->control), WIRE_attach_rep, tag, 0, NULL);
+	rep->session = s->id;
+	rep->launcher_copies = atomic_load(&s->launcher_copies);
+	client_send(client);
+}
+
+static void session_row_send(struct client *client, uint64_t tag,
+			     const struct session *s)
+{
+	struct daemon *d = client->daemon;
+	struct co_msg *out = control_out(client->control);
+	struct wire_session_row *row = co_msg_start(out, WIRE_session_row, tag);
+	const struct table_session *t = session_row(s);
+
+	row->id = s->id;
+	co_msg_text(out, &row->name, t->name);
+	row->pid = t->pid;
+	row->launcher_pid = t->launcher_pid;
+	co_msg_text(out, &row->personality, s->personality->name);
+	co_msg_text(out, &row->engine, co_engine_name(s->engine));
+	row->calls = atomic_load(&s->calls);
+	row->failed = atomic_load(&s->failed);
+	row->age_ms = (d->host->wall_ns(d->host->ctx) - t->started_ns) / 1000000;
+	co_msg_text(out, &row->command, t->command);
+	client_send(client);
+}
+
+void request_session_list(struct client *client)
+{
+	uint64_t tag = request_tag(client);
+	struct session *s, *next;
+
+	HASH_ITER (hh, client->daemon->sessions, s, next)
+		session_row_send(client, tag, s);
+	client_reply(client, WIRE_session_list_rep, tag, 0, NULL);
+}
+
+void request_session_kill(struct client *client)
+{
+	const struct wire_session_kill_req *req =
+		(const void *) control_in(client->control)->bytes;
+	uint64_t tag = req->h.tag;
+	int signal = req->signal;
+	struct session *s = request_session(client, WIRE_session_kill_rep, req->session,
+					    request_text(client, req->name));
+
+	if (!s)
+		return;
+	if (signal <= 0 || signal > SIGRTMAX) {
+		client_reply(client, WIRE_session_kill_rep, tag, CO_INVALID,
+			     "there is no such signal");
+		return;
+	}
+	if (s->pidfd < 0 ||
+	    syscall(SYS_pidfd_send_signal, s->pidfd, signal, NULL, 0) < 0) {
+		client_reply(
+			client, WIRE_session_kill_rep, tag, CO_GONE,
+			"its first process has ended; only its children still run");
+		return;
+	}
+	client_reply(client, WIRE_session_kill_rep, tag, 0, NULL);
+}
+
+void request_trace(struct client *client)
+{
+	const struct wire_trace_req *req =
+		(const void *) control_in(client->control)->bytes;
+	struct session *s;
+
+	if (request_streaming(client, WIRE_trace_rep))
+		return;
+	s = request_session(client, WIRE_trace_rep, req->session,
+			    request_text(client, req->name));
+	if (!s)
+		return;
+	client->stream_tag = req->h.tag;
+	client->traced = s->id;
+	atomic_fetch_add(&s->tracers, 1);
+}
