@@ -37,14 +37,10 @@ says 'cannot trace the program: ptrace is not permitted here'
 has "$err" 'cloudosctl doctor says why'
 
 # ---- inside itself ----
-sessions() {
-	expect 0 "$ctl" ps -o json
-	is "$1" 'len(j)' "$out"
-}
 nested() {
 	start "$x" --engine="$1" "$x" "$guest" offer exec.nested
 	ready
-	sessions 1 # of one domain: one session, and the inner launcher is out of the way
+	only name cloudos-exec # of one domain: one session, and the inner launcher is out of the way
 	[ "$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status")" = "$started" ] ||
 		fail "the inner launcher stays in between"
 	kill "$started"
