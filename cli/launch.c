@@ -418,9 +418,14 @@ int launch(struct launch *l)
 	status = start(l, &r, pair[0], link);
 	(void) close(pair[0]);
 	filter_done(&filter);
-	if (status)
+	if (status) {
+		channel_done(&r.channel);
 		return status;
-	r.channel_gone = l->engine == CO_ENGINE_PTRACE; /* the tracer serves it */
+	}
+	if (l->engine == CO_ENGINE_PTRACE) { /* the tracer's; it ends with that one */
+		r.channel_gone = true;
+		r.channel.fd = -1;
+	}
 	let_go(&r);
 	wait_for(&r);
 	if (!r.channel_gone)

@@ -36,7 +36,7 @@ END
 	INPUTRC=/dev/null python3 "$terminal" "$work/dialogue" \
 		bash --noprofile --rcfile "$work/rc" -i >"$out" 2>"$err"
 	got=$?
-	[ $got = 6 ] || fail "the terminal under $engine ended with $got"
+	[ "$got" = 6 ] || fail "the terminal under $engine ended with $got"
 }
 expect 0 "$x" true
 engines each

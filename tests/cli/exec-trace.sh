@@ -60,6 +60,7 @@ each() {
 	has "$trace.sys_cloud_discover_service" 'list=[{pid='
 	has "$trace.get_last_error" 'get_last_error(error={}) = 0 <'
 	has "$trace.get_last_error" 'get_last_error(error={error_code=-3, message="process '
+	has "$trace.get_last_error" ' has registered no service "glasterr.name") <'
 	has "$trace.get_last_error" 'get_last_error(error=NULL) = -2017 CLOUDOS_EFAULT ('
 	has "$trace.sys_readdir" 'd_name=".."}) = 1 <'
 	has "$trace.absent" ' CLOUDOS_EACCES ('
