@@ -268,6 +268,20 @@ static void forward(struct running *r)
 	}
 }
 
+/* What the daemon has to say; also that there is none any more. */
+static void serve_channel(struct running *r)
+{
+	if (r->channel_gone || !channel_serve(&r->channel))
+		return;
+	r->channel_gone = true;
+	if (!r->channel.ended)
+		(void) fprintf(
+			stderr,
+			"cloudos-exec: the daemon and its keeper are gone; CloudOS "
+			"calls of %s fail from here on\n",
+			r->l->path);
+}
+
 static void wait_for(struct running *r)
 {
 	for (;;) {
@@ -279,16 +293,8 @@ static void wait_for(struct running *r)
 			return;
 		if (poll(p, 2, -1) < 0)
 			continue;
-		if (p[1].revents && channel_serve(&r->channel)) {
-			r->channel_gone = true;
-			if (r->channel.ended)
-				continue;
-			(void) fprintf(
-				stderr,
-				"cloudos-exec: the daemon and its keeper are gone; "
-				"CloudOS calls of %s fail from here on\n",
-				r->l->path);
-		}
+		if (p[1].revents)
+			serve_channel(r);
 		if (p[0].revents)
 			forward(r);
 	}
@@ -428,8 +434,7 @@ int launch(struct launch *l)
 	}
 	let_go(&r);
 	wait_for(&r);
-	if (!r.channel_gone)
-		(void) channel_serve(&r.channel); /* the last lines of the trace */
+	serve_channel(&r); /* the last lines of the trace */
 	channel_done(&r.channel);
 	return end_as(r.status);
 }
