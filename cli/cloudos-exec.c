@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cli/classify.h"
+#include "cli/filter.h"
 #include "cli/launch.h"
 #include "cli/probe.h"
 #include "cli/start.h"
@@ -159,7 +160,8 @@ static bool filtered(void)
 static int choose_engine(struct launch *l, const char *wanted, struct co_err *err)
 {
 	int engine = wanted && *wanted ? co_engine_find(wanted) : CO_ENGINE_AUTO;
-	struct co_probe_notify notify = { .works = true };
+	struct co_probe_notify notify = { .works = true, .killable = true };
+	bool outer = filtered();
 
 	if (engine < 0)
 		return co_fail(err, CO_INVALID,
@@ -169,10 +171,16 @@ static int choose_engine(struct launch *l, const char *wanted, struct co_err *er
 		return co_fail(
 			err, CO_UNSUPPORTED,
 			"engine trap is not part of this version; use notify or ptrace");
-	/* Without a filter around us notification works wherever the kernel has it, and a
-	 * failure to install ours says so; with one, only trying tells. */
-	if (filtered())
+	/* Without a filter around us notification works wherever the kernel has it; with one,
+	 * only trying tells. */
+	if (outer || !filter_notify_known())
 		co_probe_notify(&notify);
+	if (notify.works && !notify.killable) {
+		notify.works = false;
+		(void) snprintf(notify.why, sizeof(notify.why),
+				"the kernel is older than Linux 5.19 and would run calls "
+				"twice when a signal comes");
+	}
 	if (engine == CO_ENGINE_NOTIFY && !notify.works)
 		return co_fail(
 			err, CO_UNSUPPORTED,
@@ -183,7 +191,7 @@ static int choose_engine(struct launch *l, const char *wanted, struct co_err *er
 	l->engine = (enum co_engine) engine;
 	/* what an outer filter answers outranks a request to trace, and it may not let one of
 	 * ours in at all */
-	l->every_call = engine == CO_ENGINE_PTRACE && !notify.works;
+	l->every_call = engine == CO_ENGINE_PTRACE && outer && !notify.works;
 	return 0;
 }
 

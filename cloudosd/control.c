@@ -247,11 +247,10 @@ static void request_status(struct client *client)
 	rep->clients = client->control->count;
 	rep->calls = atomic_load(&d->calls);
 	rep->calls_failed = atomic_load(&d->calls_failed);
-	rep->calls_pending = notify_owed(d->notify);
+	notify_numbers(d->notify, &rep->calls_pending, &rep->threads);
 	rep->notes_lost = atomic_load(&d->notes_lost);
 	rep->store_revision = store.revision;
 	rep->restarts = d->table->restarts;
-	rep->threads = notify_threads(d->notify);
 	client_send(client);
 }
 

@@ -133,14 +133,14 @@ void keeper_become(struct daemon *d)
 	co_log(keeper, ERROR, "cannot run %s", program);
 }
 
-int keeper_take_over(struct keeper_link *k, struct co_err *err)
+static int take_over(struct keeper_link *k, struct co_msg *msg, struct co_err *err)
 {
 	for (;;) {
-		const struct wire_keeper_hold_note *note = (const void *) k->msg->bytes;
+		const struct wire_keeper_hold_note *note = (const void *) msg->bytes;
 		struct co_err failed = { 0 };
 		uint32_t slot;
 		int link_fd, listener;
-		int r = co_msg_receive(k->msg, k->fd, err);
+		int r = co_msg_receive(msg, k->fd, err);
 
 		if (r == CO_INTERRUPTED)
 			continue;
@@ -148,12 +148,12 @@ int keeper_take_over(struct keeper_link *k, struct co_err *err)
 			return r == CO_GONE ? co_fail(err, r, "the keeper is gone") : r;
 		if (note->h.type == WIRE_keeper_ready_note)
 			return 0;
-		if (note->h.type != WIRE_keeper_hold_note || !k->msg->nfds)
+		if (note->h.type != WIRE_keeper_hold_note || !msg->nfds)
 			return co_fail(err, CO_PROTOCOL,
 				       "the keeper sent something else");
 		slot = note->slot;
-		link_fd = co_msg_take_fd(k->msg, 0);
-		listener = co_msg_take_fd(k->msg, 1);
+		link_fd = co_msg_take_fd(msg, 0);
+		listener = co_msg_take_fd(msg, 1);
 		core_lock();
 		r = session_restore(k->daemon, slot, link_fd, listener, &failed);
 		core_unlock();
@@ -161,6 +161,17 @@ int keeper_take_over(struct keeper_link *k, struct co_err *err)
 			co_log(session, ERROR, "cannot continue a session: %s",
 			       failed.message);
 	}
+}
+
+int keeper_take_over(struct keeper_link *k, struct co_err *err)
+{
+	/* not k->msg: a session that ends meanwhile is told to the keeper with that */
+	struct co_msg *msg = co_msg_new();
+	int r = msg ? take_over(k, msg, err)
+		    : co_fail(err, CO_NO_MEMORY, "no memory for the keeper's channel");
+
+	(void) co_msg_free(msg);
+	return r;
 }
 
 static void received(void *arg)

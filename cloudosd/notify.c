@@ -611,12 +611,10 @@ struct notify *notify_free(struct notify *n)
 	return NULL;
 }
 
-unsigned notify_threads(const struct notify *n)
+void notify_numbers(struct notify *n, uint64_t *out_owed, uint32_t *out_threads)
 {
-	return n->threads;
-}
-
-uint64_t notify_owed(const struct notify *n)
-{
-	return n->owed;
+	(void) pthread_mutex_lock(&n->mutex);
+	*out_owed = n->owed;
+	*out_threads = n->threads;
+	(void) pthread_mutex_unlock(&n->mutex);
 }

@@ -53,7 +53,7 @@ void notify_answered(struct co_call *call);
 /* Is that notification still waiting?  True under ptrace. */
 int notify_still_there(const struct co_call *call);
 
-unsigned notify_threads(const struct notify *n);
-uint64_t notify_owed(const struct notify *n);
+/* Calls that wait for an answer, and threads. */
+void notify_numbers(struct notify *n, uint64_t *out_owed, uint32_t *out_threads);
 
 #endif

@@ -86,6 +86,7 @@ static struct session *session_new(struct daemon *d, uint32_t index, int link_fd
 	s->personality = &all[row->personality];
 	s->host = co_personality_host(row->personality);
 	s->listener = listener;
+	s->traced = row->trace != 0;
 	s->pidfd = (int) syscall(SYS_pidfd_open, row->pid, 0);
 	(void) pthread_mutex_init(&s->flow.mutex, NULL);
 	if (link_new(&s->link, s, link_fd, err)) {

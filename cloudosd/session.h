@@ -50,6 +50,7 @@ struct session {
 	int listener; /* -1 under ptrace */
 	struct link *link;
 	int pidfd;                   /* of the first process, -1 if it was gone */
+	bool traced;                 /* lines go to the launcher; the row may end first */
 	enum session_resend resend;  /* loop thread */
 	atomic_bool launcher_copies; /* the daemon itself may not read the guest */
 	atomic_uint tracers;

@@ -16,6 +16,7 @@
 
 #include <co/limits.h>
 #include <linux/seccomp.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,7 +33,7 @@ enum table_phase { TABLE_FREE, TABLE_RECEIVING, TABLE_OWED, TABLE_INHERITED };
 struct table_call {
 	struct seccomp_notif notif; /* for ptrace filled from the launcher's note */
 	uint64_t session;
-	uint32_t phase;
+	atomic_uint phase; /* enum table_phase */
 	uint32_t zero;
 };
 

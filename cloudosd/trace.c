@@ -321,7 +321,7 @@ void trace_format(struct co_call *call, int64_t raw, uint64_t took_ns, char *out
 void trace_call(struct co_call *call, int64_t raw, uint64_t took_ns)
 {
 	struct session *s = call->session;
-	bool launcher = session_row(s)->trace != 0;
+	bool launcher = s->traced;
 	char line[CO_LIMIT_TRACE_LINE];
 
 	if (!launcher && !atomic_load(&s->tracers))

@@ -370,7 +370,7 @@ static void channel_read(struct keeper *k)
 			continue;
 		/* a daemon that died with unread notes resets the channel, which is told
 		 * before what it had said itself */
-		if (r == CO_GONE && !reset) {
+		if (!reset) {
 			reset = true;
 			continue;
 		}

@@ -16,4 +16,4 @@ daemon_fault_tests = \
 	%D%/daemon_client.py \
 	%D%/daemon_hostile.py
 TESTS += $(daemon_fault_tests)
-EXTRA_DIST += $(daemon_fault_tests) %D%/python.sh %D%/harness.py
+EXTRA_DIST += $(daemon_fault_tests) %D%/README.md %D%/python.sh %D%/harness.py

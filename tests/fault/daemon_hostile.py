@@ -153,7 +153,7 @@ def short_guests(engine, many):
 
 @for_engines
 def many_short_guests_leave_nothing(engine):
-    short_guests(engine, int(os.environ.get('CO_GUESTS', '250')) if SLOW == 1 else 60)
+    short_guests(engine, int(os.environ.get('CO_GUESTS', '1000')) if SLOW == 1 else 60)
 
 
 @for_engines

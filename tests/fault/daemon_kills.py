@@ -37,12 +37,16 @@ def kills(engine, times):
                     os.kill(pid, signal.SIGKILL)
             # anywhere from its start to the middle of its work
             time.sleep(dice.random() * 0.03)
+        effects = 0
         for i, guest in enumerate(guests):
             _, calls, bad, first = guest.ask('stop').split()
+            effects += (int(calls) - 3) // 6 * 2 + 3  # of six, two change the store
             check(int(calls) > 20, 'guest %d made only %s calls' % (i, calls))
             equal((bad, first), ('0', '0'), 'failed calls of guest %d and the first' % i)
         names = {s['name'] for s in domain.services()}
         equal(len(names), 12, 'acknowledged registrations that are still there')
+        equal(domain.status()['store_revision'], effects, 'effects, each once')
+        check(domain.status()['restarts'] >= times, 'the daemon was not killed so often')
         until('all calls answered', lambda: domain.status()['calls_pending'] == 0)
         for guest in guests:
             equal(guest.finish()[0], 0, 'exit status')

@@ -3,7 +3,7 @@
 import sys
 
 sys.path.insert(0, __file__.rpartition('/')[0])
-from harness import ENGINES, Domain, check, equal, run, test, until  # noqa: E402
+from harness import ENGINES, Domain, equal, run, test, until  # noqa: E402
 
 POINTS = ('notify.received', 'call.journalled', 'call.answering', 'call.answered')
 STORED = ('store.commit', 'store.committed')
@@ -76,7 +76,25 @@ def make_read(engine, row):
     test(case)
 
 
+def make_older(engine):
+    def case():
+        with Domain('store.committed:kill:1') as domain:
+            for fault in ('store.committed:kill:1', 'notify.received:kill:1'):
+                domain.fault = fault
+                domain.start()
+                guest = domain.guest(engine)
+                equal(guest.result('register web'), 0, fault)
+                until('the restart', lambda: domain.status()['restarts'] == 1)
+                equal(len(domain.services('web')), 1, 'instances')
+                equal(guest.finish()[0], 0, 'exit status')
+                until('the end of it', lambda: not domain.services())
+                domain.ctl('daemon', 'stop')
+    case.__name__ = 'an older entry of the journal answers no new call under %s' % engine
+    test(case)
+
+
 for engine in ENGINES:
+    make_older(engine)
     for row in EFFECTS:
         make(engine, row)
     for row in READS:

@@ -265,7 +265,10 @@ class Domain:
             if guest.process.poll() is None:
                 guest.kill()
         until('the end of all processes', lambda: not self.kill_all())
+        found = re.search(r'^.*(Sanitizer|runtime error:)[^$]{,6000}', self.log(), re.M)
         shutil.rmtree(self.dir, ignore_errors=True)
+        if found:
+            raise AssertionError('the log has: ' + found.group())
 
     def kill_all(self):
         """What was there; a daemon whose keeper goes first becomes one and starts another."""
