@@ -20,7 +20,7 @@ expect Stopped
 expect ready>
 send fg
 expect exec-guest
-expect again
+expect continued
 key c
 expect \\^C
 expect ready>
