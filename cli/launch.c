@@ -268,6 +268,20 @@ static void forward(struct running *r)
 	}
 }
 
+static void listen_to_daemon(struct running *r)
+{
+	if (!channel_serve(&r->channel))
+		return;
+	r->channel_gone = true;
+	if (r->channel.ended)
+		return;
+	(void) fprintf(
+		stderr,
+		"cloudos-exec: the daemon and its keeper are gone; CloudOS calls of "
+		"%s fail from here on\n",
+		r->l->path);
+}
+
 static void wait_for(struct running *r)
 {
 	for (;;) {
@@ -279,16 +293,8 @@ static void wait_for(struct running *r)
 			return;
 		if (poll(p, 2, -1) < 0)
 			continue;
-		if (p[1].revents && channel_serve(&r->channel)) {
-			r->channel_gone = true;
-			if (r->channel.ended)
-				continue;
-			(void) fprintf(
-				stderr,
-				"cloudos-exec: the daemon and its keeper are gone; "
-				"CloudOS calls of %s fail from here on\n",
-				r->l->path);
-		}
+		if (p[1].revents)
+			listen_to_daemon(r);
 		if (p[0].revents)
 			forward(r);
 	}
@@ -429,7 +435,7 @@ int launch(struct launch *l)
 	let_go(&r);
 	wait_for(&r);
 	if (!r.channel_gone)
-		(void) channel_serve(&r.channel); /* the last lines of the trace */
+		listen_to_daemon(&r); /* the last lines of the trace, or why it ended */
 	channel_done(&r.channel);
 	return end_as(r.status);
 }
