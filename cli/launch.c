@@ -268,6 +268,21 @@ static void forward(struct running *r)
 	}
 }
 
+/* Serves the channel; says once that nobody is at its other end any more. */
+static void hear_daemon(struct running *r)
+{
+	struct pollfd p = { .fd = r->channel.fd, .events = POLLIN };
+
+	if (r->channel_gone || poll(&p, 1, 0) <= 0 || !channel_serve(&r->channel))
+		return;
+	r->channel_gone = true;
+	if (!r->channel.ended)
+		(void) fprintf(stderr,
+			       "cloudos-exec: the daemon and its keeper are gone; "
+			       "CloudOS calls of %s fail from here on\n",
+			       r->l->path);
+}
+
 static void wait_for(struct running *r)
 {
 	for (;;) {
@@ -275,20 +290,14 @@ static void wait_for(struct running *r)
 				       { .fd = r->channel_gone ? -1 : r->channel.fd,
 					 .events = POLLIN } };
 
-		if (reap(r))
+		if (reap(r)) {
+			hear_daemon(r); /* the program may have been faster */
 			return;
+		}
 		if (poll(p, 2, -1) < 0)
 			continue;
-		if (p[1].revents && channel_serve(&r->channel)) {
-			r->channel_gone = true;
-			if (r->channel.ended)
-				continue;
-			(void) fprintf(
-				stderr,
-				"cloudos-exec: the daemon and its keeper are gone; "
-				"CloudOS calls of %s fail from here on\n",
-				r->l->path);
-		}
+		if (p[1].revents)
+			hear_daemon(r);
 		if (p[0].revents)
 			forward(r);
 	}
