@@ -289,8 +289,10 @@ static void wait_for(struct running *r)
 				       { .fd = r->channel_gone ? -1 : r->channel.fd,
 					 .events = POLLIN } };
 
-		if (reap(r))
+		if (reap(r)) {
+			hear_daemon(r); /* the program may have been faster */
 			return;
+		}
 		if (poll(p, 2, -1) < 0)
 			continue;
 		if (p[1].revents)

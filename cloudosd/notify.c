@@ -90,23 +90,27 @@ static void arm(struct session *s)
 	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT,
 				     .data.u64 = s->id };
 
-	if (s->listener < 0 || f->armed || f->ended ||
+	if (s->listener < 0 || f->armed || f->receiving || f->ended ||
 	    f->holding >= CO_LIMIT_SESSION_THREADS || f->owed >= CO_LIMIT_SESSION_CALLS)
 		return;
 	f->armed = epoll_ctl(s->daemon->notify->epoll, EPOLL_CTL_MOD, s->listener,
 			     &event) == 0;
 }
 
-/* A thread takes up work of this session; false if it holds enough already. */
-static bool hold(struct session *s)
+/* A thread takes up a queued call; false if its session holds enough threads already, and
+ * then the call comes back when one is let go. */
+static bool hold(struct co_call *call)
 {
+	struct session_flow *f = &call->session->flow;
 	bool may;
 
-	(void) pthread_mutex_lock(&s->flow.mutex);
-	may = s->flow.holding < CO_LIMIT_SESSION_THREADS;
+	(void) pthread_mutex_lock(&f->mutex);
+	may = f->holding < CO_LIMIT_SESSION_THREADS;
 	if (may)
-		s->flow.holding++;
-	(void) pthread_mutex_unlock(&s->flow.mutex);
+		f->holding++;
+	else
+		DL_APPEND(f->waiting, call);
+	(void) pthread_mutex_unlock(&f->mutex);
 	return may;
 }
 
@@ -203,26 +207,21 @@ static struct session *session_by_id(struct notify *n, uint64_t id)
 	return s;
 }
 
-static void owe_less(struct session *s)
-{
-	(void) pthread_mutex_lock(&s->flow.mutex);
-	s->flow.owed--;
-	(void) pthread_mutex_unlock(&s->flow.mutex);
-}
-
 static void receive(struct notify *n, struct session *s)
 {
 	struct table_call *slot = slot_claim(n, s->id);
 	struct co_call *call;
 
+	bool got = slot && ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, &slot->notif) == 0;
+
 	(void) pthread_mutex_lock(&s->flow.mutex);
-	s->flow.owed++;
+	s->flow.receiving = false;
+	s->flow.owed += got;
 	(void) pthread_mutex_unlock(&s->flow.mutex);
-	if (!slot || ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, &slot->notif) < 0) {
+	if (!got) {
 		/* ENOENT: the caller was killed before we came.  That is life. */
 		if (slot)
 			slot_release(n, slot);
-		owe_less(s);
 		return;
 	}
 	(void) co_fault("notify.received");
@@ -253,16 +252,23 @@ static bool calls_again(struct session *s)
 	bool mine;
 
 	(void) pthread_mutex_lock(&s->flow.mutex);
-	mine = !s->flow.armed && !s->flow.ended &&
+	mine = !s->flow.armed && !s->flow.receiving && !s->flow.ended &&
 	       s->flow.owed < CO_LIMIT_SESSION_CALLS;
+	s->flow.receiving |= mine;
 	(void) pthread_mutex_unlock(&s->flow.mutex);
-	return mine && poll(&p, 1, STAY_MS) == 1 && (p.revents & POLLIN);
+	if (!mine || (poll(&p, 1, STAY_MS) == 1 && (p.revents & POLLIN)))
+		return mine;
+	(void) pthread_mutex_lock(&s->flow.mutex);
+	s->flow.receiving = false;
+	(void) pthread_mutex_unlock(&s->flow.mutex);
+	return false;
 }
 
 static void serve(struct notify *n, struct session *s)
 {
 	(void) pthread_mutex_lock(&s->flow.mutex);
 	s->flow.armed = false;
+	s->flow.receiving = true;
 	s->flow.holding++;
 	(void) pthread_mutex_unlock(&s->flow.mutex);
 	do
@@ -301,13 +307,8 @@ static void queue_event(struct notify *n)
 	(void) pthread_mutex_unlock(&n->mutex);
 	if (!call)
 		return;
-	if (!hold(call->session)) {
-		/* comes back when the session lets go of a thread */
-		(void) pthread_mutex_lock(&call->session->flow.mutex);
-		DL_APPEND(call->session->flow.waiting, call);
-		(void) pthread_mutex_unlock(&call->session->flow.mutex);
+	if (!hold(call))
 		return;
-	}
 	{
 		struct session *s = session_ref(call->session);
 

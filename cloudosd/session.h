@@ -35,6 +35,7 @@ struct session_flow {
 	unsigned holding; /* notify threads copying for this session now */
 	unsigned owed;    /* calls received and not answered */
 	bool armed;       /* the listener is in the epoll set and may fire */
+	bool receiving;   /* one thread is: of two for one call, the kernel keeps one */
 	bool ended;
 	struct co_call *waiting; /* ptrace: received, no thread may be held yet */
 };

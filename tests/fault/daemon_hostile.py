@@ -22,7 +22,7 @@ def for_engines(function):
 def empty(domain):
     """Everything that guests had is given back."""
     until('the end of the sessions', lambda: domain.status()['sessions'] == 0)
-    until('all calls answered', lambda: domain.status()['calls_pending'] == 0)
+    domain.answered()
     until('the end of their services', lambda: not domain.services())
 
 
@@ -38,8 +38,7 @@ def a_storm_of_signals_has_as_many_effects_as_successes(engine):
             there = len([s for s in domain.services() if s['name'].startswith(prefix)])
             # an interrupted call may have had its effect, an answered one must
             check(good <= there <= good + interrupted, '%s but %d effects' % (answer, there))
-            if prefix == 'restart':
-                equal(interrupted, 0, 'calls interrupted although SA_RESTART is set')
+            # SA_RESTART does not bring back what the daemon has received for 20 ms
             equal(guest.finish()[0], 0, 'exit status')
         empty(domain)
 

@@ -46,9 +46,9 @@ def kills(engine, times):
             equal((bad, first), ('0', '0'), 'failed calls of guest %d and the first' % i)
         names = {s['name'] for s in domain.services()}
         equal(len(names), 12, 'acknowledged registrations that are still there')
-        equal(domain.status()['store_revision'], effects, 'effects, each once')
+        equal(domain.revision(effects), effects, 'effects, each once')
         check(domain.status()['restarts'] >= times, 'the daemon was not killed so often')
-        until('all calls answered', lambda: domain.status()['calls_pending'] == 0)
+        domain.answered()
         for guest in guests:
             equal(guest.finish()[0], 0, 'exit status')
         until('the end of the sessions', lambda: domain.status()['sessions'] == 0)

@@ -38,7 +38,7 @@ def once(engine, point, before, command, want):
         answer = guest.ask(command)
         equal(' '.join(answer.split()[:len(want.split())]), want, 'the answer')
         until('the restart', lambda: domain.status()['restarts'] == 1)
-        until('all calls answered', lambda: domain.status()['calls_pending'] == 0)
+        domain.answered()
         yield domain
         equal(int(guest.ask('register after').split()[1]), 0, 'the next call')
         equal(guest.finish()[0], 0, 'exit status')
@@ -48,7 +48,7 @@ def effect(engine, row, point):
     before, command, want, instances, revisions, errors = EFFECTS[row]
     for domain in once(engine, point, before, command, want):
         equal(len(domain.services('web')), instances, 'instances')
-        equal(domain.status()['store_revision'], revisions, 'revisions of the store')
+        equal(domain.revision(revisions), revisions, 'revisions of the store')
         reported = [e for e in domain.errors() if e['reported']]
         equal(len(reported), errors, 'reported errors')
 

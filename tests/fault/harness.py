@@ -344,6 +344,18 @@ class Domain:
     def status(self):
         return self.ask('status')[-1]
 
+    def answered(self):
+        """Waits until no call is owed."""
+        try:
+            until('the end of all calls', lambda: self.status()['calls_pending'] == 0)
+        except AssertionError as e:
+            raise AssertionError('%s: %s' % (e, self.status())) from e
+
+    def revision(self, least):
+        """The store's, as soon as it is `least`: answers come before the count."""
+        until('revision %d' % least, lambda: self.status()['store_revision'] >= least)
+        return self.status()['store_revision']
+
     def services(self, name=''):
         return [r for r in self.ask('service_list', all=1, name=name) if r['form_'] == 'row']
 
