@@ -290,7 +290,7 @@ static void wait_for(struct running *r)
 					 .events = POLLIN } };
 
 		if (reap(r)) {
-			hear_daemon(r); /* the program may have been faster */
+			serve_channel(r); /* the program may have been faster */
 			return;
 		}
 		if (poll(p, 2, -1) < 0)
