@@ -290,7 +290,7 @@ static void wait_for(struct running *r)
 					 .events = POLLIN } };
 
 		if (reap(r)) {
-			serve_channel(r); /* the program may have been faster */
+			serve_channel(r); /* the last lines of the trace */
 			return;
 		}
 		if (poll(p, 2, -1) < 0)
@@ -436,7 +436,6 @@ int launch(struct launch *l)
 	}
 	let_go(&r);
 	wait_for(&r);
-	serve_channel(&r); /* the last lines of the trace */
 	channel_done(&r.channel);
 	return end_as(r.status);
 }
