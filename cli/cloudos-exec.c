@@ -15,13 +15,19 @@
 #include <unistd.h>
 
 #include "cli/classify.h"
+#include "cli/filter.h"
 #include "cli/launch.h"
 #include "cli/probe.h"
 #include "cli/start.h"
 #include "lib/cleanup.h"
 
 enum { NUMBER_DOMAIN = 21902 }; /* of the cloudos table; tests/table holds it */
-enum { EPHEMERAL_END_MS = 5000, EPHEMERAL_USED_MS = 1000, DESCRIPTORS_FROM = 512 };
+enum {
+	EPHEMERAL_END_MS = 10000,
+	EPHEMERAL_EVERY_MS = 20,
+	EPHEMERAL_ATTEMPTS = 50,
+	DESCRIPTORS_FROM = 512
+};
 
 struct options {
 	const char *engine, *personality, *name, *trace;
@@ -154,7 +160,8 @@ static bool filtered(void)
 static int choose_engine(struct launch *l, const char *wanted, struct co_err *err)
 {
 	int engine = wanted && *wanted ? co_engine_find(wanted) : CO_ENGINE_AUTO;
-	struct co_probe_notify notify = { .works = true };
+	struct co_probe_notify notify = { .works = true, .killable = true };
+	bool outer = filtered();
 
 	if (engine < 0)
 		return co_fail(err, CO_INVALID,
@@ -164,10 +171,16 @@ static int choose_engine(struct launch *l, const char *wanted, struct co_err *er
 		return co_fail(
 			err, CO_UNSUPPORTED,
 			"engine trap is not part of this version; use notify or ptrace");
-	/* Without a filter around us notification works wherever the kernel has it, and a
-	 * failure to install ours says so; with one, only trying tells. */
-	if (filtered())
+	/* Without a filter around us notification works wherever the kernel has it; with one,
+	 * only trying tells. */
+	if (outer || !filter_notify_known())
 		co_probe_notify(&notify);
+	if (notify.works && !notify.killable) {
+		notify.works = false;
+		(void) snprintf(notify.why, sizeof(notify.why),
+				"the kernel is older than Linux 5.19 and would run calls "
+				"twice when a signal comes");
+	}
 	if (engine == CO_ENGINE_NOTIFY && !notify.works)
 		return co_fail(
 			err, CO_UNSUPPORTED,
@@ -178,7 +191,7 @@ static int choose_engine(struct launch *l, const char *wanted, struct co_err *er
 	l->engine = (enum co_engine) engine;
 	/* what an outer filter answers outranks a request to trace, and it may not let one of
 	 * ours in at all */
-	l->every_call = engine == CO_ENGINE_PTRACE && !notify.works;
+	l->every_call = engine == CO_ENGINE_PTRACE && outer && !notify.works;
 	return 0;
 }
 
@@ -278,41 +291,35 @@ static void occupy_standard(void)
 		(void) close(fd);
 }
 
-/* To the end of an ephemeral daemon; children that the program left behind keep it alive,
- * and that is right. */
+/*
+ * To the end of an ephemeral daemon.  It refuses to stop while something runs: the program,
+ * of whose end it has not heard yet, or children that were left behind.  Those keep it
+ * alive, and that is right; so they are not waited for.
+ */
 static void ephemeral_end(struct launch *l, int keeper)
 {
 	struct pollfd p = { .fd = keeper, .events = POLLIN };
-	bool stopped;
+	int r = CO_BUSY;
 
-	/* refused while something runs, and then it ends with that; but a program that never
-	 * began leaves nothing to end with */
-	(void) co_client_request(l->client, WIRE_stop_req);
-	stopped = co_client_call(l->client, NULL, 0, NULL) == 0;
+	for (int i = 0; r == CO_BUSY && i < EPHEMERAL_ATTEMPTS; i++) {
+		if (i && poll(&p, 1, EPHEMERAL_EVERY_MS) > 0)
+			break;
+		(void) co_client_request(l->client, WIRE_stop_req);
+		r = co_client_call(l->client, NULL, 0, NULL);
+	}
 	l->client = co_client_close(l->client);
-	(void) poll(&p, 1, stopped ? EPHEMERAL_END_MS : EPHEMERAL_USED_MS);
+	if (r != CO_BUSY)
+		(void) poll(&p, 1, EPHEMERAL_END_MS);
 }
 
-int main(int argc, char **argv)
+/* The file, and what it is.  -1: go on; otherwise the exit status. */
+static int look_at_program(struct launch *l, const struct options *o, char *path,
+			   size_t n)
 {
-	struct options o = { 0 };
-	struct launch l = { .trace_fd = -1, .keep_fd = -1 };
 	struct classified file;
 	struct co_err err = { 0 };
-	char path[CO_PATH_SIZE], folder[CO_PATH_SIZE];
-	const char *engine;
-	autoclose int keeper = -1;
-	bool nested;
-	long here;
-	int status;
 
-	occupy_standard();
-	status = parse(&o, argc, argv);
-	if (status >= 0)
-		return status;
-	l.argv = argv + optind;
-	l.path = path;
-	if (classify_find(l.argv[0], path, sizeof(path), &err)) {
+	if (classify_find(l->argv[0], path, n, &err)) {
 		(void) fail(&err);
 		return err.code == CO_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 	}
@@ -320,34 +327,67 @@ int main(int argc, char **argv)
 		(void) fail(&err);
 		return EXIT_NOT_EXECUTABLE;
 	}
-	l.script = file.script;
-	l.name = o.name ? o.name : base_name(path);
-	if (choose_personality(&l, o.personality ? o.personality : file.personality,
+	l->path = path;
+	l->script = file.script;
+	l->name = o->name ? o->name : base_name(path);
+	if (choose_personality(l, o->personality ? o->personality : file.personality,
 			       &err))
 		return fail(&err);
+	return -1;
+}
+
+/* Served already, by this very daemon: the program takes our place. */
+static int run_plainly(const struct launch *l, const struct options *o)
+{
+	if (o->traced || o->name)
+		(void) fputs("cloudos-exec: --trace and --name are for the outermost "
+			     "cloudos-exec and have no effect here\n",
+			     stderr);
+	return launch_plainly(l);
+}
+
+/* Engine, daemon and program. */
+static int run(struct launch *l, const struct options *o)
+{
+	const char *engine = o->engine ? o->engine : getenv("CO_ENGINE");
+	long here = domain_here();
+	bool nested = here >= 0 && !o->ephemeral;
+	char folder[CO_PATH_SIZE];
+	struct co_err err = { 0 };
+	autoclose int keeper = -1;
+	int status;
+
 	/* what can fail fails before a daemon is started for it */
-	here = domain_here();
-	nested = here >= 0 && !o.ephemeral;
-	engine = o.engine ? o.engine : getenv("CO_ENGINE");
-	if (trace_open(&l, &o, &err) || (!nested && choose_engine(&l, engine, &err)) ||
-	    connect_daemon(&l, &o, folder, sizeof(folder), &err))
+	if (trace_open(l, o, &err) || (!nested && choose_engine(l, engine, &err)) ||
+	    connect_daemon(l, o, folder, sizeof(folder), &err))
 		return fail(&err);
-	if (nested && (uint64_t) here == l.client->domain) {
-		/* served already, by this very daemon */
-		if (o.traced || o.name)
-			(void) fputs(
-				"cloudos-exec: --trace and --name are for the outermost "
-				"cloudos-exec and have no effect here\n",
-				stderr);
-		return launch_plainly(&l);
-	}
-	if (nested && choose_engine(&l, engine, &err))
+	if (nested && (uint64_t) here == l->client->domain)
+		return run_plainly(l, o);
+	if (nested && choose_engine(l, engine, &err))
 		return fail(&err);
-	if (o.ephemeral)
-		l.keep_fd = keeper = keeper_pidfd(&l);
-	status = launch(&l);
+	if (o->ephemeral)
+		l->keep_fd = keeper = keeper_pidfd(l);
+	status = launch(l);
 	if (keeper >= 0)
-		ephemeral_end(&l, keeper);
+		ephemeral_end(l, keeper);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { 0 };
+	struct launch l = { .trace_fd = -1, .keep_fd = -1 };
+	char path[CO_PATH_SIZE];
+	int status;
+
+	occupy_standard();
+	status = parse(&o, argc, argv);
+	if (status >= 0)
+		return status;
+	l.argv = argv + optind;
+	status = look_at_program(&l, &o, path, sizeof(path));
+	if (status < 0)
+		status = run(&l, &o);
 	(void) co_client_close(l.client);
 	return status;
 }

@@ -96,3 +96,10 @@ int filter_install(const struct filter *f, enum co_engine engine)
 	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &f->program);
 	return r < 0 ? -errno : (int) r;
 }
+
+bool filter_notify_known(void)
+{
+	/* flags are looked at before the program, which is not there */
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, FLAGS_NOTIFY, NULL) < 0 &&
+	       errno == EFAULT;
+}

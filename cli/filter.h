@@ -7,6 +7,7 @@
 #define CO_FILTER_H
 
 #include <linux/filter.h>
+#include <stdbool.h>
 
 #include "lib/engine.h"
 #include "lib/err.h"
@@ -27,5 +28,8 @@ void filter_done(struct filter *f);
  * -errno.
  */
 int filter_install(const struct filter *f, enum co_engine engine);
+
+/* Does this kernel know all that engine notify asks of a filter?  Installs nothing. */
+bool filter_notify_known(void);
 
 #endif

@@ -268,19 +268,18 @@ static void forward(struct running *r)
 	}
 }
 
-/* Serves the channel; says once that nobody is at its other end any more. */
-static void hear_daemon(struct running *r)
+/* What the daemon has to say; also that there is none any more. */
+static void serve_channel(struct running *r)
 {
-	struct pollfd p = { .fd = r->channel.fd, .events = POLLIN };
-
-	if (r->channel_gone || poll(&p, 1, 0) <= 0 || !channel_serve(&r->channel))
+	if (r->channel_gone || !channel_serve(&r->channel))
 		return;
 	r->channel_gone = true;
 	if (!r->channel.ended)
-		(void) fprintf(stderr,
-			       "cloudos-exec: the daemon and its keeper are gone; "
-			       "CloudOS calls of %s fail from here on\n",
-			       r->l->path);
+		(void) fprintf(
+			stderr,
+			"cloudos-exec: the daemon and its keeper are gone; CloudOS "
+			"calls of %s fail from here on\n",
+			r->l->path);
 }
 
 static void wait_for(struct running *r)
@@ -291,13 +290,13 @@ static void wait_for(struct running *r)
 					 .events = POLLIN } };
 
 		if (reap(r)) {
-			hear_daemon(r); /* the program may have been faster */
+			serve_channel(r); /* the program may have been faster */
 			return;
 		}
 		if (poll(p, 2, -1) < 0)
 			continue;
 		if (p[1].revents)
-			hear_daemon(r);
+			serve_channel(r);
 		if (p[0].revents)
 			forward(r);
 	}
@@ -427,13 +426,17 @@ int launch(struct launch *l)
 	status = start(l, &r, pair[0], link);
 	(void) close(pair[0]);
 	filter_done(&filter);
-	if (status)
+	if (status) {
+		channel_done(&r.channel);
 		return status;
-	r.channel_gone = l->engine == CO_ENGINE_PTRACE; /* the tracer serves it */
+	}
+	if (l->engine == CO_ENGINE_PTRACE) { /* the tracer's; it ends with that one */
+		r.channel_gone = true;
+		r.channel.fd = -1;
+	}
 	let_go(&r);
 	wait_for(&r);
-	if (!r.channel_gone)
-		(void) channel_serve(&r.channel); /* the last lines of the trace */
+	serve_channel(&r); /* the last lines of the trace */
 	channel_done(&r.channel);
 	return end_as(r.status);
 }

@@ -47,7 +47,6 @@ struct co_call {
 	/* under the core lock until finished */
 	enum call_state state;
 	bool interrupted; /* answer is the kernel's -EINTR, or nobody waits */
-	bool blocking;    /* the handler has left the core lock */
 	void (*cancel)(struct co_call *call, void *arg);
 	void *cancel_arg;
 	int64_t result; /* value or negative status */

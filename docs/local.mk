@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-EXTRA_DIST += \
+EXTRA_DIST += %D%/README.md \
 	%D%/ARCHITECTURE.md %D%/HACKING.md %D%/glossary.md %D%/testing.md \
 	%D%/adding-a-personality.md %D%/adding-an-operation.md \
 	%D%/spec/anos.md %D%/spec/blackroad.md %D%/spec/clankeros.md \

@@ -10,4 +10,4 @@ example_client_SOURCES = %D%/cloudos/client.c
 example_client_CFLAGS = $(GUEST_CFLAGS)
 example_client_LDFLAGS = -static
 example_client_LDADD = libcloudos.la
-EXTRA_DIST += %D%/cloudos/README.md %D%/cloudos/client.py
+EXTRA_DIST += %D%/README.md %D%/cloudos/README.md %D%/cloudos/client.py

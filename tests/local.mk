@@ -15,7 +15,7 @@ AM_TESTS_ENVIRONMENT = \
 CO_TEST_CFLAGS = $(AM_CFLAGS) $(CO_BANNED) $(CHECK_CFLAGS)
 CO_TEST_LIBS = libco.a $(CHECK_LIBS)
 
-EXTRA_DIST += %D%/README.md %D%/run.h
+EXTRA_DIST += %D%/README.md %D%/run.h %D%/unit/README.md %D%/cli/README.md %D%/wire/README.md %D%/fuzz/README.md
 
 # Rewrites what is committed and can be printed by a program; `make check` compares it.
 .PHONY: update-documents

@@ -89,6 +89,13 @@ int health_options_check(const struct health_options *options, struct co_err *er
 	return 0;
 }
 
+void health_check_prepare(const char *check)
+{
+	if (strncmp(check, "https://", 8) == 0)
+		(void) https_load(
+			NULL); /* tried again, with a sentence, where it counts */
+}
+
 int health_check_parse(const char *check, struct co_err *err)
 {
 	struct target target;

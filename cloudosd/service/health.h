@@ -42,6 +42,12 @@ int health_options_check(const struct health_options *options, struct co_err *er
 /* CO_INVALID with a sentence when `check` is none of the forms above. */
 int health_check_parse(const char *check, struct co_err *err);
 
+/*
+ * Loads what that kind of check needs, once a process; reads the disk, so it is called
+ * without the core lock before a registration.  What is missing, health_check_new tells.
+ */
+void health_check_prepare(const char *check);
+
 struct health; /* all checks of a daemon */
 
 /* NULL: no memory.  host is borrowed; options NULL: the defaults. */

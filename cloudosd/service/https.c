@@ -8,6 +8,7 @@
 #include "cloudosd/service/https.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,7 +62,7 @@ static bool find(void *handle, const char *name, void *out)
 	return symbol != NULL;
 }
 
-int https_load(struct co_err *err)
+static int load(struct co_err *err)
 {
 	void *handle;
 
@@ -90,6 +91,17 @@ int https_load(struct co_err *err)
 	}
 	curl.handle = handle;
 	return 0;
+}
+
+int https_load(struct co_err *err)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	int r;
+
+	(void) pthread_mutex_lock(&mutex); /* cannot fail: a plain mutex */
+	r = load(err);
+	(void) pthread_mutex_unlock(&mutex);
+	return r;
 }
 
 /* The status line is all that is wanted: refuses the first byte of a body. */

@@ -69,9 +69,16 @@ static int64_t register_spec(struct co_call *call, const struct service_spec *sp
 {
 	struct store_journal journal = call_journal(call, 0);
 	struct co_err err = { 0 };
-	int r = registry_register(call_services(call)->registry, spec,
-				  call_process(call), call_session(call), &journal,
-				  registered, call_retain(call), &err);
+	int r;
+
+	if (spec->health_check[0]) {
+		call_blocking_begin(call);
+		health_check_prepare(spec->health_check);
+		call_blocking_end(call);
+	}
+	r = registry_register(call_services(call)->registry, spec, call_process(call),
+			      call_session(call), &journal, registered,
+			      call_retain(call), &err);
 
 	if (r) {
 		(void) call_release(call);

@@ -8,7 +8,10 @@
 #	ready               waits until it has printed "ready PID"; $pid
 #	ended STATUS        waits for it, which must end so
 #	gone PID            waits until the process is no more
+#	only KEY VALUE      waits until one session is listed, and that says so about it (others
+#	                    have ended a moment ago); with words behind, that lists them
 #	configure LINE      writes the configuration of the domain, before its daemon begins
+#	untraceable CMD...  runs it without the leak check of the address sanitizer, which traces
 #	engines CMD...      runs the command under each engine, as `CMD... ENGINE`
 . "${srcdir:-.}/tests/cli/ctl-lib.sh"
 
@@ -67,6 +70,23 @@ is_gone() {
 
 gone() {
 	until_true is_gone "$1"
+}
+
+is_only() {
+	key=$1 value=$2
+	shift 2
+	"$@" "$ctl" ps -o json >"$out" 2>"$err" </dev/null && python3 -c '
+import json, sys
+j = json.load(open(sys.argv[1]))
+sys.exit(len(j) != 1 or str(j[0][sys.argv[2]]) != sys.argv[3])' "$out" "$key" "$value"
+}
+
+only() {
+	until_true is_only "$@"
+}
+
+untraceable() {
+	ASAN_OPTIONS="detect_leaks=0:${ASAN_OPTIONS:-}" "$@"
 }
 
 configure() {

@@ -16,7 +16,8 @@ source='#include <stdio.h>
 #include <sys/syscall.h>
 int main(void) { long r = syscall(21902); printf("domain %ld\n", r); return r <= 0; }'
 cc=${CC:-cc}
-static= musl= small=
+static='' musl='' small=''
+# shellcheck disable=SC2086 # words
 if printf '%s\n' "$source" | make_from "$work/static" $cc -static; then static=$work/static; fi
 if command -v musl-gcc >/dev/null && printf '%s\n' "$source" | make_from "$work/musl" musl-gcc -static
 then musl=$work/musl; fi
@@ -61,8 +62,9 @@ each() {
 
 	# ---- descriptors ----
 	# the program's are the caller's, and no more
-	native=$("$guest" others 7</dev/null 11>/dev/null)
-	under=$("$x" "$engine" "$guest" others 7</dev/null 11>/dev/null)
+	native=$("$guest" others 7</dev/null 9>/dev/null)
+	under=$("$x" "$engine" "$guest" others 7</dev/null 9>/dev/null)
+	case $native in *'7 9 '*) ;; *) fail "this test does not see descriptors: $native" ;; esac
 	[ "$native" = "$under" ] || fail "descriptors: natively $native, now $under"
 	for closed in '0<&-' '1>&-' '2>&-' '0<&- 1>&-' '0<&- 1>&- 2>&-'; do
 		rm -f "$work/open" "$work/natively"

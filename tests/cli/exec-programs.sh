@@ -52,7 +52,7 @@ says 'it is a program for aarch64 and this machine is x86-64'
 elf big '\002\002' '\000\002' '\000\026' "$low"
 expect 126 "$x" ./big
 says "it is a program for s390"
-head -c 40 arm >cut && chmod +x cut
+head -c 40 arm >"cut" && chmod +x "cut"
 expect 126 "$x" ./cut
 says 'cannot run ./cut: the file is cut off'
 head -c 64 /bin/true >header && chmod +x header

@@ -42,7 +42,7 @@ expect 0 env CO_ENGINE= "$x" true
 # ---- status ----
 statuses() {
 	for status in 0 1 2 3 63 64 77 99 124 125 126 127 128 129 137 143 200 254 255; do
-		expect $status "$x" --engine="$1" sh -c "exit $status"
+		expect "$status" "$x" --engine="$1" sh -c "exit $status"
 	done
 }
 engines statuses
@@ -62,10 +62,11 @@ END
 # one core dump at most: the launcher leaves none of its own
 cores() {
 	mkdir "$work/core.$1" || exit 99
+	# shellcheck disable=SC3045 # every sh that Debian has knows it
 	(cd "$work/core.$1" && ulimit -c unlimited && "$x" --engine="$1" "$guest" die 6) \
 		>"$out" 2>"$err"
 	got=$?
-	[ $got = 134 ] || fail "an abort became $got"
+	[ "$got" = 134 ] || fail "an abort became $got"
 	# shellcheck disable=SC2012 # only counted
 	[ "$(ls "$work/core.$1" | wc -l)" -le 1 ] || fail "more than one core"
 }

@@ -20,7 +20,7 @@ expect Stopped
 expect ready>
 send fg
 expect exec-guest
-expect again
+expect continued
 key c
 expect \\^C
 expect ready>
@@ -36,7 +36,7 @@ END
 	INPUTRC=/dev/null python3 "$terminal" "$work/dialogue" \
 		bash --noprofile --rcfile "$work/rc" -i >"$out" 2>"$err"
 	got=$?
-	[ $got = 6 ] || fail "the terminal under $engine ended with $got"
+	[ "$got" = 6 ] || fail "the terminal under $engine ended with $got"
 }
 expect 0 "$x" true
 engines each

@@ -11,9 +11,11 @@ lines() {
 import re, sys
 text = r'"(?:[^"\\\x00-\x1f\x7f]|\\["\\nt]|\\x[0-9a-f]{2})*"(?:\.\.\.)?'
 word = r'-?[0-9]+|0x[0-9a-f]+|NULL|\[(?:[0-9]+|true|false)\]|' + text
-inner = rf'\{{(?:(?:[a-z_]+=(?:{word})(?:, )?)*(?:, )?(?:\.\.\.)?)\}}'
-listed = rf'\[(?:{inner}(?:, )?)*(?:\.\.\.)?\]'
-struct = rf'\{{(?:(?:[a-z_]+=(?:{word}|{listed})(?:, )?)*(?:\.\.\.)?)\}}'
+def several(one):
+    return rf'(?:{one}(?:, {one})*(?:, \.\.\.)?|\.\.\.)?'
+inner = r'\{' + several(rf'[a-z_]+=(?:{word})') + r'\}'
+listed = r'\[' + several(inner) + r'\]'
+struct = r'\{' + several(rf'[a-z_]+=(?:{word}|{listed})') + r'\}'
 value = rf'(?:{struct}|{listed}|{word})'
 arguments = rf'(?:[a-z_]+={value}(?:, [a-z_]+={value})*)?(?:, \.\.\.)?'
 form = re.compile(rf'[1-9][0-9]* [a-z_]+\({arguments}\) = -?[0-9]+'
@@ -60,6 +62,7 @@ each() {
 	has "$trace.sys_cloud_discover_service" 'list=[{pid='
 	has "$trace.get_last_error" 'get_last_error(error={}) = 0 <'
 	has "$trace.get_last_error" 'get_last_error(error={error_code=-3, message="process '
+	has "$trace.get_last_error" ' has registered no service "glasterr.name") <'
 	has "$trace.get_last_error" 'get_last_error(error=NULL) = -2017 CLOUDOS_EFAULT ('
 	has "$trace.sys_readdir" 'd_name=".."}) = 1 <'
 	has "$trace.absent" ' CLOUDOS_EACCES ('

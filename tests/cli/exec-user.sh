@@ -29,7 +29,7 @@ end_user() {
 	[ -z "$started" ] || kill -9 "$started" 2>/dev/null
 	as_user "$home/build/cloudosctl" daemon stop --force >/dev/null 2>&1
 	rm -rf "$home" "$work"
-	exit $status
+	exit "$status"
 }
 trap end_user EXIT
 mkdir -p "$home/build" "$home/tmp"

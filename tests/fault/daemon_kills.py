@@ -2,6 +2,7 @@
 """kill -9 of daemon and keeper at random, under guests that never stop calling."""
 import contextlib
 import os
+import select
 import random
 import signal
 import sys
@@ -89,6 +90,8 @@ def both_killed(engine):
         os.kill(status['keeper_pid'], signal.SIGKILL)
         equal(int(guest.line().split()[1]), -38, 'a call that nobody can answer')
         equal(guest.result('register c'), -38, 'the next one')
+        # the launcher may hear of it later than the guest
+        until('a sentence', lambda: select.select([guest.process.stderr], [], [], 0)[0])
         code, said = guest.finish()
         equal(code, 0, 'exit status')
         check('cloudos-exec: ' in said and 'keeper' in said and said.count('\n') == 1,
