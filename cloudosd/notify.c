@@ -212,7 +212,8 @@ static void receive(struct notify *n, struct session *s)
 	struct table_call *slot = slot_claim(n, s->id);
 	struct co_call *call;
 
-	bool got = slot && ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, &slot->notif) == 0;
+	bool got =
+		slot && ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, &slot->notif) == 0;
 
 	(void) pthread_mutex_lock(&s->flow.mutex);
 	s->flow.receiving = false;
@@ -505,8 +506,9 @@ int notify_add(struct session *s, struct co_err *err)
 	/* anything else would be ready for ever and give nothing */
 	if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &no_id) == 0 ||
 	    errno != ENOENT)
-		return co_fail(err, CO_INVALID,
-			       "the descriptor beside the channel listens to no filter");
+		return co_fail(
+			err, CO_INVALID,
+			"the descriptor beside the channel listens to no filter");
 	/* Wakes us on the caller's CPU, which does nothing but wait anyway; kernels before
 	 * 6.6 do not know it and are merely slower. */
 	(void) ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, sync_wake_up);

@@ -116,7 +116,8 @@ static void *loop_thread(void *arg)
 	while (!atomic_load(&over)) {
 		count(reg(name, 0), 0);
 		count(discover(name, &n), 0);
-		count(n == 1 ? 0 : -100000 - (long) n, 0); /* acknowledged, so it is there */
+		count(n == 1 ? 0 : -100000 - (long) n,
+		      0); /* acknowledged, so it is there */
 		count(call(NR_DEREGISTER, name, NULL, NULL), 0);
 		count(discover(name, &n), 0);
 		count(n == 0 ? 0 : -200000 - (long) n, 0);
@@ -160,7 +161,8 @@ static void storm(const char *prefix, int restart, int calls)
 {
 	struct sigaction action = { .sa_handler = on_alarm,
 				    .sa_flags = restart ? SA_RESTART : 0 };
-	struct itimerval often = { { 0, 300 }, { 0, 300 } }, never = { { 0, 0 }, { 0, 0 } };
+	struct itimerval often = { { 0, 300 }, { 0, 300 } },
+			 never = { { 0, 0 }, { 0, 0 } };
 	long good = 0, interrupted = 0, bad = 0;
 	char name[64];
 
@@ -265,7 +267,8 @@ static void spawn(const char *prefix, int children)
 			size_t n;
 
 			(void) snprintf(name, sizeof(name), "%s-%d", prefix, i);
-			_exit(!(reg(name, 0) == 0 && discover(name, &n) == 0 && n == 1));
+			_exit(!(reg(name, 0) == 0 && discover(name, &n) == 0 &&
+				n == 1));
 		}
 		bad += pid < 0;
 	}
@@ -351,7 +354,8 @@ static void command(char *line)
 
 		printf("last %ld %d %s\n", result, e.error_code, e.message);
 	} else if (!strcmp(word, "version"))
-		printf("version %ld\n", call(NR_VERSION, (void *) (uintptr_t) atoi(name), NULL, NULL));
+		printf("version %ld\n",
+		       call(NR_VERSION, (void *) (uintptr_t) atoi(name), NULL, NULL));
 	else if (!strcmp(word, "loop"))
 		loop_start(name, (int) number);
 	else if (!strcmp(word, "stop"))
