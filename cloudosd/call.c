@@ -26,7 +26,7 @@
 
 /* ---- life ---- */
 
-static uint64_t monotonic_ns(void)
+uint64_t call_clock_ns(void)
 {
 	struct timespec ts;
 
@@ -34,7 +34,24 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t) ts.tv_sec * 1000000000ULL + (uint64_t) ts.tv_nsec;
 }
 
-struct co_call *call_new(struct session *s, struct table_call *slot)
+static _Thread_local struct {
+	bool keeps;
+	struct co_call *call;
+} spare;
+
+void call_thread_begin(void)
+{
+	spare.keeps = true;
+}
+
+void call_thread_end(void)
+{
+	free(spare.call);
+	spare.call = NULL;
+	spare.keeps = false;
+}
+
+CALL_PATH struct co_call *call_new(struct session *s, struct table_call *slot)
 {
 	/* a number in the range that no row has (another version's) */
 	static const struct co_op unknown = { .name = "unknown",
@@ -42,16 +59,18 @@ struct co_call *call_new(struct session *s, struct table_call *slot)
 					      .support = CO_SUPPORT_ABSENT,
 					      .note = "this version does not know that "
 						      "number" };
-	struct co_call *call = calloc(1, sizeof(*call));
+	struct co_call *call = spare.call ? spare.call : malloc(sizeof(*call));
 
 	if (!call)
 		return NULL;
+	spare.call = NULL;
+	memset(call, 0, offsetof(struct co_call, reason) + 1);
 	atomic_init(&call->refs, 1);
 	call->session = session_ref(s);
 	call->slot = slot;
 	call->tid = (int32_t) slot->notif.pid;
 	call->id = slot->notif.id;
-	call->begun_ns = monotonic_ns();
+	call->begun_ns = trace_on(s) ? call_clock_ns() : 0;
 	call->return_fd = -1;
 	call->op = co_op_by_number(s->personality, (uint32_t) slot->notif.data.nr);
 	if (!call->op)
@@ -59,13 +78,13 @@ struct co_call *call_new(struct session *s, struct table_call *slot)
 	return call;
 }
 
-struct co_call *call_ref(struct co_call *call)
+CALL_PATH struct co_call *call_ref(struct co_call *call)
 {
 	atomic_fetch_add(&call->refs, 1);
 	return call;
 }
 
-struct co_call *call_unref(struct co_call *call)
+CALL_PATH struct co_call *call_unref(struct co_call *call)
 {
 	if (!call || atomic_fetch_sub(&call->refs, 1) != 1)
 		return NULL;
@@ -73,7 +92,10 @@ struct co_call *call_unref(struct co_call *call)
 	if (call->return_fd >= 0)
 		(void) close(call->return_fd);
 	(void) session_unref(call->session);
-	free(call);
+	if (spare.keeps && !spare.call)
+		spare.call = call;
+	else
+		free(call);
 	return NULL;
 }
 
@@ -98,7 +120,7 @@ static int identify(struct co_call *call)
 	return 0;
 }
 
-static int prepare(struct co_call *call)
+CALL_PATH static int prepare(struct co_call *call)
 {
 	int r = 0;
 
@@ -114,7 +136,7 @@ static int prepare(struct co_call *call)
 }
 
 /* Answered by a predecessor of this daemon that did not live to say so? */
-static bool journalled(struct co_call *call)
+CALL_PATH static bool journalled(struct co_call *call)
 {
 	struct session *s = call->session;
 	uint32_t slot = (uint32_t) (call->slot - s->daemon->table->calls);
@@ -123,7 +145,7 @@ static bool journalled(struct co_call *call)
 						      call->id, &call->result) == 1;
 }
 
-void call_run(struct co_call *call)
+CALL_PATH void call_run(struct co_call *call)
 {
 	struct session *s = call->session;
 	int64_t result;
@@ -174,7 +196,7 @@ static int answer_with_fd(struct co_call *call)
 			       call->op->name, strerror(errno));
 }
 
-static void answer(struct co_call *call, int64_t raw)
+CALL_PATH static void answer(struct co_call *call, int64_t raw)
 {
 	struct session *s = call->session;
 	struct seccomp_notif_resp resp = { .id = call->id, .val = raw };
@@ -190,7 +212,7 @@ static void answer(struct co_call *call, int64_t raw)
 }
 
 /* The value of the guest's result register; records the reason of a failure. */
-static int64_t raw_result(struct co_call *call)
+CALL_PATH static int64_t raw_result(struct co_call *call)
 {
 	struct session *s = call->session;
 
@@ -210,7 +232,7 @@ static int64_t raw_result(struct co_call *call)
 	return s->host->raw_error((int) call->result);
 }
 
-void call_finish(struct co_call *call)
+CALL_PATH void call_finish(struct co_call *call)
 {
 	bool answered = false;
 	int64_t raw;
@@ -229,7 +251,7 @@ void call_finish(struct co_call *call)
 		call->on_end(call->on_end_arg, call->result >= 0 && !call->interrupted);
 	(void) co_fault("call.answering");
 	raw = raw_result(call);
-	trace_call(call, raw, monotonic_ns() - call->begun_ns);
+	trace_call(call, raw);
 	if (!answered)
 		answer(call, raw);
 	(void) co_fault("call.answered");

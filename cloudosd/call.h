@@ -36,7 +36,7 @@ struct co_call {
 	const struct co_op *op; /* never NULL once prepared */
 	int32_t tid;
 	uint64_t id;
-	uint64_t begun_ns; /* monotonic */
+	uint64_t begun_ns; /* call_clock_ns; 0 if nobody traces */
 	bool taken_over;   /* a predecessor of this daemon had received it */
 
 	uint64_t args[CO_ARGS_MAX]; /* what the handler gets: words or our pointers */
@@ -50,7 +50,6 @@ struct co_call {
 	void (*cancel)(struct co_call *call, void *arg);
 	void *cancel_arg;
 	int64_t result; /* value or negative status */
-	char reason[256];
 	int return_fd;
 	void (*on_end)(void *arg, bool delivered);
 	void *on_end_arg;
@@ -58,12 +57,26 @@ struct co_call {
 	struct co_call *pending_prev, *pending_next; /* pending.c */
 
 	struct co_call *prev, *next; /* in a queue of notify.c or of its session */
+
+	char reason[256]; /* last: only its first byte is cleared for a new call */
 };
+
+/*
+ * The way of a call that needs nothing but the daemon.  Functions on it lie together, so
+ * that a switch from the guest touches few pages.
+ */
+#define CALL_PATH __attribute__((hot))
+
+/* A notify thread keeps one finished call for its next; to be said at its end. */
+void call_thread_begin(void);
+void call_thread_end(void);
 
 /* A received call around a filled slot.  NULL: no memory. */
 struct co_call *call_new(struct session *s, struct table_call *slot);
 struct co_call *call_ref(struct co_call *call);
 struct co_call *call_unref(struct co_call *call);
+
+uint64_t call_clock_ns(void);
 
 /* Does it have pointers that the daemon follows?  Then a guest can hold it up. */
 bool call_copies_memory(const struct co_call *call);

@@ -11,7 +11,7 @@ static struct {
 	int held;
 } core = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
-void core_lock(void)
+__attribute__((hot)) void core_lock(void)
 {
 	/* fails only for a mutex that is not one */
 	if (pthread_mutex_lock(&core.mutex))
@@ -20,7 +20,7 @@ void core_lock(void)
 	core.held = 1;
 }
 
-void core_unlock(void)
+__attribute__((hot)) void core_unlock(void)
 {
 	core_assert_locked();
 	core.held = 0;
@@ -28,7 +28,7 @@ void core_unlock(void)
 		abort();
 }
 
-void core_assert_locked(void)
+__attribute__((hot)) void core_assert_locked(void)
 {
 	if (!core.held || !pthread_equal(core.owner, pthread_self()))
 		abort();

@@ -257,7 +257,7 @@ static int one_in(struct co_call *call, uint32_t i)
 	}
 }
 
-int marshal_in(struct co_call *call)
+CALL_PATH int marshal_in(struct co_call *call)
 {
 	for (uint32_t i = 0; i < call->op->nargs; i++) {
 		int r = one_in(call, i);
@@ -269,7 +269,7 @@ int marshal_in(struct co_call *call)
 	return 0;
 }
 
-int marshal_out(struct co_call *call)
+CALL_PATH int marshal_out(struct co_call *call)
 {
 	for (uint32_t i = 0; i < call->op->nargs; i++) {
 		const struct call_buffer *b = &call->buffers[i];
@@ -292,9 +292,11 @@ int marshal_out(struct co_call *call)
 	return 0;
 }
 
-void marshal_free(struct co_call *call)
+CALL_PATH void marshal_free(struct co_call *call)
 {
 	for (uint32_t i = 0; i < CO_ARGS_MAX; i++) {
+		if (!call->buffers[i].data)
+			continue;
 		free(call->buffers[i].data);
 		call->buffers[i].data = NULL;
 	}

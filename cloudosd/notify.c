@@ -3,7 +3,6 @@
 #include "cloudosd/notify.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -30,8 +29,21 @@
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
 
-enum { IDLE_MS = 10000, STAY_MS = 1, STOP_S = 2 };
+enum { IDLE_MS = 10000, TICK_MS = 2, STOP_MS = 2000, STOP_EVERY_MS = 10 };
 #define ID_QUEUE UINT64_MAX
+
+/*
+ * A notify thread, seen by the one that ends its waiting.  A thread that stays with a
+ * program waits in RECV itself, which has no time limit; when its round is the same at
+ * two ticks it gets a signal.
+ */
+struct thread {
+	pthread_t id;
+	atomic_bool inside; /* RECV */
+	atomic_uint round;
+	unsigned seen; /* round at the last tick; the ticker's */
+	struct thread *prev, *next;
+};
 
 struct notify {
 	struct daemon *daemon;
@@ -39,46 +51,93 @@ struct notify {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
 	struct co_call *queue; /* answered, or received under ptrace and not begun */
+	struct thread *all;
 	unsigned threads, idle, threads_min;
 	bool stopping;
-	uint32_t slot_hint;
-	uint64_t owed;
+	struct co_timer *tick; /* under the core lock */
+	atomic_bool ticking;
+	atomic_ullong owed;
 };
 
 /* ---- slots ---- */
 
-static struct table_call *slot_claim(struct notify *n, uint64_t session)
+/* Each thread begins to look where it last found one: the same few stay warm. */
+CALL_PATH static struct table_call *slot_claim(struct notify *n, uint64_t session)
 {
-	struct table_call *calls = n->daemon->table->calls, *slot = NULL;
+	static _Thread_local uint32_t hint;
+	struct table_call *calls = n->daemon->table->calls;
 
-	(void) pthread_mutex_lock(&n->mutex);
-	for (uint32_t i = 0; i < CO_LIMIT_CALLS_PENDING && !slot; i++) {
-		uint32_t k = (n->slot_hint + i) % CO_LIMIT_CALLS_PENDING;
+	for (uint32_t i = 0; i < CO_LIMIT_CALLS_PENDING; i++) {
+		uint32_t k = (hint + i) % CO_LIMIT_CALLS_PENDING;
+		uint32_t is_free = TABLE_FREE;
 
-		if (calls[k].phase == TABLE_FREE) {
-			slot = &calls[k];
-			n->slot_hint = k; /* the same few slots stay warm */
+		if (atomic_compare_exchange_strong(&calls[k].phase, &is_free,
+						   TABLE_RECEIVING)) {
+			hint = k;
+			calls[k].session = session;
+			atomic_fetch_add(&n->owed, 1);
+			return &calls[k];
 		}
 	}
-	if (slot) {
-		slot->session = session;
-		slot->phase = TABLE_RECEIVING;
-		n->owed++;
-	}
-	(void) pthread_mutex_unlock(&n->mutex);
-	return slot;
+	return NULL;
 }
 
-static void slot_release(struct notify *n, struct table_call *slot)
+CALL_PATH static void slot_release(struct notify *n, struct table_call *slot)
 {
-	(void) pthread_mutex_lock(&n->mutex);
 	memset(&slot->notif, 0, sizeof(slot->notif)); /* the kernel wants it zeroed */
 	slot->session = 0;
-	slot->phase = TABLE_FREE;
-	if (slot < n->daemon->table->calls + n->slot_hint)
-		n->slot_hint = (uint32_t) (slot - n->daemon->table->calls);
-	n->owed--;
+	atomic_store(&slot->phase, TABLE_FREE);
+	atomic_fetch_sub(&n->owed, 1);
+}
+
+/* ---- ending a wait in RECV ---- */
+
+static void tick(void *arg)
+{
+	struct notify *n = arg;
+	struct thread *t;
+	bool inside = false;
+
+	(void) pthread_mutex_lock(&n->mutex);
+	DL_FOREACH (n->all, t) {
+		unsigned round = atomic_load(&t->round);
+
+		if (!atomic_load(&t->inside))
+			continue;
+		inside = true;
+		if (round == t->seen)
+			(void) pthread_kill(t->id, SIGURG); /* again, until it is out */
+		t->seen = round;
+	}
+	if (!inside) {
+		/* whoever goes inside from here on sees that nobody ticks */
+		atomic_store(&n->ticking, false);
+		DL_FOREACH (n->all, t)
+			inside |= atomic_load(&t->inside);
+		inside = inside && !atomic_exchange(&n->ticking, true);
+	}
 	(void) pthread_mutex_unlock(&n->mutex);
+	if (inside)
+		n->daemon->host->timer_start(n->tick, TICK_MS);
+}
+
+/* RECV into the slot; false when there was nothing, or nothing for a while. */
+CALL_PATH static bool wait_inside(struct notify *n, struct thread *t, struct session *s,
+				  struct table_call *slot)
+{
+	bool got;
+
+	atomic_fetch_add_explicit(&t->round, 1, memory_order_relaxed);
+	atomic_store(&t->inside, true);
+	if (!atomic_load(&n->ticking) && !atomic_exchange(&n->ticking, true)) {
+		core_lock();
+		n->daemon->host->timer_start(n->tick, TICK_MS);
+		core_unlock();
+	}
+	/* ENOENT: the caller was killed before we came.  That is life. */
+	got = ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, &slot->notif) == 0;
+	atomic_store_explicit(&t->inside, false, memory_order_relaxed);
+	return got;
 }
 
 /* ---- flow of one session ---- */
@@ -139,14 +198,15 @@ static void let_go(struct session *s)
 		enqueue(s->daemon->notify, next);
 }
 
-void notify_answered(struct co_call *call)
+CALL_PATH void notify_answered(struct co_call *call)
 {
 	struct session *s = call->session;
 
 	slot_release(s->daemon->notify, call->slot);
+	if (atomic_fetch_sub(&s->flow.owed, 1) < CO_LIMIT_SESSION_CALLS)
+		return;
 	(void) pthread_mutex_lock(&s->flow.mutex);
-	if (s->flow.owed-- == CO_LIMIT_SESSION_CALLS)
-		arm(s); /* it was not listened to because it was owed too much */
+	arm(s); /* it was not listened to because it was owed too much */
 	(void) pthread_mutex_unlock(&s->flow.mutex);
 }
 
@@ -207,85 +267,86 @@ static struct session *session_by_id(struct notify *n, uint64_t id)
 	return s;
 }
 
-static void receive(struct notify *n, struct session *s)
+/* Another thread may receive for this session now; with `listen` one is looked for. */
+static void receive_no_more(struct session *s, bool listen)
+{
+	(void) pthread_mutex_lock(&s->flow.mutex);
+	s->flow.receiving = false;
+	if (listen)
+		arm(s);
+	(void) pthread_mutex_unlock(&s->flow.mutex);
+}
+
+static bool receive_again(struct session *s)
+{
+	struct session_flow *f = &s->flow;
+	bool may;
+
+	(void) pthread_mutex_lock(&f->mutex);
+	may = !f->armed && !f->receiving && !f->ended &&
+	      f->owed < CO_LIMIT_SESSION_CALLS;
+	f->receiving |= may;
+	(void) pthread_mutex_unlock(&f->mutex);
+	return may;
+}
+
+/* One call.  True when this thread is still the one that receives for the session. */
+CALL_PATH static bool receive(struct notify *n, struct thread *t, struct session *s)
 {
 	struct table_call *slot = slot_claim(n, s->id);
 	struct co_call *call;
 
-	bool got =
-		slot && ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, &slot->notif) == 0;
-
-	(void) pthread_mutex_lock(&s->flow.mutex);
-	s->flow.receiving = false;
-	s->flow.owed += got;
-	(void) pthread_mutex_unlock(&s->flow.mutex);
-	if (!got) {
-		/* ENOENT: the caller was killed before we came.  That is life. */
+	if (!slot || !wait_inside(n, t, s, slot)) {
 		if (slot)
 			slot_release(n, slot);
-		return;
+		receive_no_more(s, false);
+		return false;
 	}
+	atomic_fetch_add(&s->flow.owed, 1);
 	(void) co_fault("notify.received");
 	slot->phase = TABLE_OWED;
 	call = call_new(s, slot);
 	if (!call) {
 		co_log_session(notify, ERROR, s->id, (int32_t) slot->notif.pid,
 			       "no memory for a call: it waits for the next daemon");
-		return;
+		receive_no_more(s, false);
+		return false;
 	}
-	if (call_copies_memory(call)) {
-		/* this thread may not be back for long: another one listens */
-		(void) pthread_mutex_lock(&s->flow.mutex);
-		arm(s);
-		(void) pthread_mutex_unlock(&s->flow.mutex);
+	if (!call_copies_memory(call) && s->flow.owed < CO_LIMIT_SESSION_CALLS) {
+		call_run(call); /* nothing in it can be held up by the guest */
+		return true;
 	}
+	receive_no_more(s, true); /* this thread may not be back for long */
 	call_run(call);
+	return receive_again(s);
 }
 
 /*
- * A program that has just called often calls again at once.  Its thread waits for that a
- * moment on the listener itself, which costs less than the way through the epoll set and
- * lets the kernel hand the CPU over; unless somebody else listens already.
+ * A program that has just called often calls again at once.  Its thread waits for that on
+ * the listener itself, which costs less than the way through the epoll set and lets the
+ * kernel hand the CPU over; until nothing has come for two ticks.
  */
-static bool calls_again(struct session *s)
-{
-	struct pollfd p = { .fd = s->listener, .events = POLLIN };
-	bool mine;
-
-	(void) pthread_mutex_lock(&s->flow.mutex);
-	mine = !s->flow.armed && !s->flow.receiving && !s->flow.ended &&
-	       s->flow.owed < CO_LIMIT_SESSION_CALLS;
-	s->flow.receiving |= mine;
-	(void) pthread_mutex_unlock(&s->flow.mutex);
-	if (!mine || (poll(&p, 1, STAY_MS) == 1 && (p.revents & POLLIN)))
-		return mine;
-	(void) pthread_mutex_lock(&s->flow.mutex);
-	s->flow.receiving = false;
-	(void) pthread_mutex_unlock(&s->flow.mutex);
-	return false;
-}
-
-static void serve(struct notify *n, struct session *s)
+CALL_PATH static void serve(struct notify *n, struct thread *t, struct session *s)
 {
 	(void) pthread_mutex_lock(&s->flow.mutex);
 	s->flow.armed = false;
 	s->flow.receiving = true;
 	s->flow.holding++;
 	(void) pthread_mutex_unlock(&s->flow.mutex);
-	do
-		receive(n, s);
-	while (calls_again(s));
+	while (receive(n, t, s))
+		continue;
 	let_go(s);
 }
 
-static void listener_event(struct notify *n, uint64_t id, uint32_t events)
+static void listener_event(struct notify *n, struct thread *t, uint64_t id,
+			   uint32_t events)
 {
 	struct session *s = session_by_id(n, id);
 
 	if (!s)
 		return;
 	if (events & EPOLLIN) {
-		serve(n, s);
+		serve(n, t, s);
 	} else {
 		core_lock();
 		session_end(s, "its last process has ended");
@@ -327,21 +388,29 @@ static void queue_event(struct notify *n)
 static void *thread_main(void *arg)
 {
 	struct notify *n = arg;
-	sigset_t all;
+	struct thread self = { .id = pthread_self() };
+	sigset_t others;
 
-	(void) sigfillset(&all);
-	(void) pthread_sigmask(SIG_BLOCK, &all, NULL); /* signals are the loop's */
+	(void) sigfillset(&others);
+	(void) sigdelset(&others, SIGURG);
+	(void) pthread_sigmask(SIG_SETMASK, &others, NULL); /* they are the loop's */
 	(void) prctl(PR_SET_NAME, "notify");
+	call_thread_begin();
+	(void) pthread_mutex_lock(&n->mutex);
+	DL_APPEND(n->all, &self);
+	(void) pthread_mutex_unlock(&n->mutex);
 	for (;;) {
 		struct epoll_event event;
 		int got = epoll_wait(n->epoll, &event, 1, IDLE_MS);
 
 		(void) pthread_mutex_lock(&n->mutex);
 		if (n->stopping || (got == 0 && n->idle > n->threads_min)) {
+			DL_DELETE(n->all, &self);
 			n->idle--;
 			n->threads--;
 			(void) pthread_cond_broadcast(&n->changed);
 			(void) pthread_mutex_unlock(&n->mutex);
+			call_thread_end();
 			return NULL;
 		}
 		(void) pthread_mutex_unlock(&n->mutex);
@@ -351,7 +420,7 @@ static void *thread_main(void *arg)
 		if (event.data.u64 == ID_QUEUE)
 			queue_event(n);
 		else
-			listener_event(n, event.data.u64, event.events);
+			listener_event(n, &self, event.data.u64, event.events);
 		(void) pthread_mutex_lock(&n->mutex);
 		n->idle++;
 		(void) pthread_mutex_unlock(&n->mutex);
@@ -549,21 +618,29 @@ void notify_remove(struct session *s)
 		slots_forget(s);
 }
 
+static void out_of_recv(int number)
+{
+	(void) number; /* that the call returns is all that is wanted */
+}
+
 int notify_new(struct notify **out, struct daemon *d, struct co_err *err)
 {
 	struct notify *n = calloc(1, sizeof(*n));
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = ID_QUEUE };
+	struct sigaction interrupt = { .sa_handler = out_of_recv };
 
 	if (!n)
 		return co_fail(err, CO_NO_MEMORY,
 			       "cannot start notify threads: no memory");
 	n->daemon = d;
+	(void) sigaction(SIGURG, &interrupt, NULL); /* fails only for no signal */
+	n->tick = d->host->timer_new(d->host->ctx, tick, n);
 	n->threads_min = d->config.notify_threads_min;
 	(void) pthread_mutex_init(&n->mutex, NULL);
 	(void) pthread_cond_init(&n->changed, NULL);
 	n->epoll = epoll_create1(EPOLL_CLOEXEC);
 	n->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
-	if (n->epoll < 0 || n->wake < 0 ||
+	if (!n->tick || n->epoll < 0 || n->wake < 0 ||
 	    epoll_ctl(n->epoll, EPOLL_CTL_ADD, n->wake, &event) < 0) {
 		co_fail_errno(err, errno, "cannot start notify threads");
 		free(n);
@@ -586,26 +663,44 @@ int notify_new(struct notify **out, struct daemon *d, struct co_err *err)
 	return 0;
 }
 
+/* Ends one round of waiting for the threads; true when none is left. */
+static bool threads_ended(struct notify *n)
+{
+	struct timespec until;
+	struct thread *t;
+
+	DL_FOREACH (n->all, t)
+		if (atomic_load(&t->inside))
+			(void) pthread_kill(t->id, SIGURG);
+	(void) clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += STOP_EVERY_MS * 1000000L;
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_nsec -= 1000000000L;
+		until.tv_sec++;
+	}
+	if (n->threads)
+		(void) pthread_cond_timedwait(&n->changed, &n->mutex, &until);
+	return n->threads == 0;
+}
+
 struct notify *notify_free(struct notify *n)
 {
 	uint64_t many = CO_LIMIT_CALL_THREADS;
-	struct timespec until;
-	bool held_up;
+	bool ended = false;
 
 	if (!n)
 		return NULL;
-	(void) clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += STOP_S;
 	(void) pthread_mutex_lock(&n->mutex);
 	n->stopping = true;
 	(void) !write(n->wake, &many, sizeof(many)); /* wakes all of them, one each */
-	while (n->threads &&
-	       pthread_cond_timedwait(&n->changed, &n->mutex, &until) != ETIMEDOUT)
-		continue;
-	held_up = n->threads > 0;
+	for (int i = 0; !ended && i < STOP_MS / STOP_EVERY_MS; i++)
+		ended = threads_ended(n);
 	(void) pthread_mutex_unlock(&n->mutex);
-	if (held_up) /* by a guest's memory; the process ends without them */
+	if (!ended) /* held up by a guest's memory; the process ends without them */
 		return NULL;
+	core_lock();
+	n->daemon->host->timer_free(n->tick);
+	core_unlock();
 	(void) close(n->epoll);
 	(void) close(n->wake);
 	(void) pthread_mutex_destroy(&n->mutex);

@@ -24,13 +24,13 @@ struct table_session *session_row(const struct session *s)
 	return &s->daemon->table->sessions[s->index];
 }
 
-struct session *session_ref(struct session *s)
+__attribute__((hot)) struct session *session_ref(struct session *s)
 {
 	atomic_fetch_add(&s->refs, 1);
 	return s;
 }
 
-struct session *session_unref(struct session *s)
+__attribute__((hot)) struct session *session_unref(struct session *s)
 {
 	if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
 		return NULL;

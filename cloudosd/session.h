@@ -33,7 +33,7 @@ enum session_resend { RESEND_DONE, RESEND_ASKED, RESEND_COMING };
 struct session_flow {
 	pthread_mutex_t mutex;
 	unsigned holding; /* notify threads copying for this session now */
-	unsigned owed;    /* calls received and not answered */
+	atomic_uint owed; /* calls received and not answered; without the mutex too */
 	bool armed;       /* the listener is in the epoll set and may fire */
 	bool receiving;   /* one thread is: of two for one call, the kernel keeps one */
 	bool ended;

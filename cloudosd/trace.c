@@ -318,14 +318,22 @@ void trace_format(struct co_call *call, int64_t raw, uint64_t took_ns, char *out
 	    (unsigned long long) (took_ns / 1000 % 1000000));
 }
 
-void trace_call(struct co_call *call, int64_t raw, uint64_t took_ns)
+bool trace_on(const struct session *s)
+{
+	return s->traced || atomic_load(&s->tracers);
+}
+
+void trace_call(struct co_call *call, int64_t raw)
 {
 	struct session *s = call->session;
 	bool launcher = s->traced;
 	char line[CO_LIMIT_TRACE_LINE];
+	uint64_t took_ns;
 
-	if (!launcher && !atomic_load(&s->tracers))
+	if (!trace_on(s))
 		return;
+	/* a call that began before somebody listened has no time */
+	took_ns = call->begun_ns ? call_clock_ns() - call->begun_ns : 0;
 	trace_format(call, raw, took_ns, line, sizeof(line));
 	if (launcher)
 		link_trace(s->link, line);

@@ -7,13 +7,18 @@
 #ifndef CO_TRACE_H
 #define CO_TRACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct co_call;
+struct session;
+
+/* Does anybody listen to this session?  Then its calls are timed. */
+bool trace_on(const struct session *s);
 
 /* Tells everybody who listens; costs two loads when nobody does.  Notify threads. */
-void trace_call(struct co_call *call, int64_t raw, uint64_t took_ns);
+void trace_call(struct co_call *call, int64_t raw);
 
 /* The line itself; n is CO_LIMIT_TRACE_LINE. */
 void trace_format(struct co_call *call, int64_t raw, uint64_t took_ns, char *out,

@@ -7,6 +7,7 @@
 
 #include <cloudos/cloudos.h>
 #include <dirent.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -68,8 +69,32 @@ const struct co_personality *co_personality_find(const char *name)
 	return NULL;
 }
 
+/* Private numbers are looked up at every call; other keys only by people. */
+enum { NUMBER_FIRST = 20000, NUMBERS = 2048 };
+
+static const struct co_op *by_number[COUNT(personalities)][NUMBERS];
+
+static void by_number_init(void)
+{
+	for (size_t p = 0; p < COUNT(personalities); p++) {
+		for (size_t i = 0; i < personalities[p].nops; i++) {
+			const struct co_op *op = &personalities[p].ops[i];
+
+			if (op->key_kind == CO_KEY_NUM && op->number >= NUMBER_FIRST &&
+			    op->number < NUMBER_FIRST + NUMBERS)
+				by_number[p][op->number - NUMBER_FIRST] = op;
+		}
+	}
+}
+
 const struct co_op *co_op_by_number(const struct co_personality *p, uint32_t number)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	if (number >= NUMBER_FIRST && number < NUMBER_FIRST + NUMBERS) {
+		(void) pthread_once(&once, by_number_init); /* cannot fail so */
+		return by_number[p - personalities][number - NUMBER_FIRST];
+	}
 	for (size_t i = 0; i < p->nops; i++)
 		if (p->ops[i].key_kind == CO_KEY_NUM && p->ops[i].number == number)
 			return &p->ops[i];
