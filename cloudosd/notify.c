@@ -52,7 +52,8 @@ struct notify {
 	pthread_cond_t changed;
 	struct co_call *queue; /* answered, or received under ptrace and not begun */
 	struct thread *all;
-	unsigned threads, idle, threads_min;
+	unsigned threads, threads_min;
+	atomic_uint idle; /* written under the mutex, read without */
 	bool stopping;
 	struct co_timer *tick; /* under the core lock */
 	atomic_bool ticking;
@@ -290,6 +291,13 @@ static bool receive_again(struct session *s)
 	return may;
 }
 
+/* Is there a thread for other programs?  If not, none may stay with one: it takes its turn
+ * through the epoll set. */
+static bool others_wait(struct notify *n)
+{
+	return atomic_load_explicit(&n->idle, memory_order_relaxed) > 0;
+}
+
 /* One call.  True when this thread is still the one that receives for the session. */
 CALL_PATH static bool receive(struct notify *n, struct thread *t, struct session *s)
 {
@@ -314,11 +322,14 @@ CALL_PATH static bool receive(struct notify *n, struct thread *t, struct session
 	}
 	if (!call_copies_memory(call) && s->flow.owed < CO_LIMIT_SESSION_CALLS) {
 		call_run(call); /* nothing in it can be held up by the guest */
-		return true;
+		if (others_wait(n))
+			return true;
+		receive_no_more(s, false);
+		return false;
 	}
 	receive_no_more(s, true); /* this thread may not be back for long */
 	call_run(call);
-	return receive_again(s);
+	return others_wait(n) && receive_again(s);
 }
 
 /*
