@@ -30,12 +30,14 @@ def kills(engine, times):
         guests = [domain.guest(engine) for _ in range(4)]
         for i, guest in enumerate(guests):
             equal(guest.ask('loop g%d 3' % i), 'loop 3', 'threads')
+        killed = set()
         for _ in range(times):
             if dice.random() < 0.5:
                 domain.kill_daemon()
             for pid in domain.processes(('cloudosd',)):  # maybe it has just begun
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+                    killed.add(pid)
             # anywhere from its start to the middle of its work
             time.sleep(dice.random() * 0.03)
         effects = 0
@@ -47,7 +49,9 @@ def kills(engine, times):
         names = {s['name'] for s in domain.services()}
         equal(len(names), 12, 'acknowledged registrations that are still there')
         equal(domain.revision(effects), effects, 'effects, each once')
-        check(domain.status()['restarts'] >= times, 'the daemon was not killed so often')
+        # on a slow box there is not always one to kill when its turn comes
+        check(killed and domain.status()['restarts'] >= len(killed),
+              'the daemon was not started as often as it was killed')
         domain.answered()
         for guest in guests:
             equal(guest.finish()[0], 0, 'exit status')
