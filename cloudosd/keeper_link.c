@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "cloudosd/core.h"
@@ -24,8 +25,8 @@ struct keeper_link {
 	struct co_watch *watch;
 };
 
-/* The channel blocks on purpose: the keeper does nothing but read it, and a descriptor
- * that it did not get would be a guest that hangs after the next crash. */
+/* The keeper does nothing but read, so there is always room; one that was stopped from
+ * outside is waited for half a second (keeper_link_new) and then done without. */
 static void send_note(struct keeper_link *k, const int *fds, uint32_t n)
 {
 	if (co_msg_send(k->msg, k->fd, fds, n))
@@ -190,6 +191,7 @@ int keeper_link_new(struct keeper_link **out, struct daemon *d, int fd,
 		    struct co_err *err)
 {
 	struct keeper_link *k = calloc(1, sizeof(*k));
+	struct timeval patience = { .tv_usec = 500000 };
 
 	if (k)
 		k->msg = co_msg_new();
@@ -200,6 +202,8 @@ int keeper_link_new(struct keeper_link **out, struct daemon *d, int fd,
 	}
 	k->daemon = d;
 	k->fd = fd;
+	/* fails only for what is no socket, and then sending says so */
+	(void) setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	core_lock();
 	k->watch = d->host->watch_new(d->host->ctx, fd, false, received, k);
 	core_unlock();

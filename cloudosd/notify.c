@@ -3,6 +3,7 @@
 #include "cloudosd/notify.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
 
-enum { IDLE_MS = 10000, TICK_MS = 2, STOP_MS = 2000, STOP_EVERY_MS = 10 };
+enum { IDLE_MS = 10000, TICK_MS = 2, FULL_MS = 20, STOP_MS = 2000, STOP_EVERY_MS = 10 };
 #define ID_QUEUE UINT64_MAX
 
 /*
@@ -305,8 +306,12 @@ CALL_PATH static bool receive(struct notify *n, struct thread *t, struct session
 	struct co_call *call;
 
 	if (!slot || !wait_inside(n, t, s, slot)) {
+		/* Without a slot the listener stays ready; coming back at once would only
+		 * turn in circles until somebody is answered. */
 		if (slot)
 			slot_release(n, slot);
+		else
+			(void) poll(NULL, 0, FULL_MS);
 		receive_no_more(s, false);
 		return false;
 	}
