@@ -18,6 +18,8 @@
 #include "lib/log.h"
 #include "lib/wire.h"
 
+enum { PATIENT_US = 500000, IMPATIENT_US = 1000 };
+
 struct keeper_link {
 	struct daemon *daemon;
 	int fd;
@@ -25,14 +27,24 @@ struct keeper_link {
 	struct co_watch *watch;
 };
 
+static void patience_set(struct keeper_link *k, long microseconds)
+{
+	struct timeval patience = { .tv_usec = microseconds };
+
+	/* fails only for what is no socket, and then sending says so */
+	(void) setsockopt(k->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+}
+
 /* The keeper does nothing but read, so there is always room; one that was stopped from
- * outside is waited for half a second (keeper_link_new) and then done without. */
+ * outside is waited for once, half a second, and then done without. */
 static void send_note(struct keeper_link *k, const int *fds, uint32_t n)
 {
-	if (co_msg_send(k->msg, k->fd, fds, n))
-		co_log(keeper, ERROR,
-		       "the keeper cannot be told: if this daemon dies now, programs that "
-		       "began meanwhile will hang");
+	if (!co_msg_send(k->msg, k->fd, fds, n))
+		return;
+	patience_set(k, IMPATIENT_US); /* not half a second for every program */
+	co_log(keeper, ERROR,
+	       "the keeper cannot be told: if this daemon dies now, programs that "
+	       "began meanwhile will hang");
 }
 
 void keeper_hold(struct keeper_link *k, uint32_t slot, int link_fd, int listener)
@@ -191,7 +203,6 @@ int keeper_link_new(struct keeper_link **out, struct daemon *d, int fd,
 		    struct co_err *err)
 {
 	struct keeper_link *k = calloc(1, sizeof(*k));
-	struct timeval patience = { .tv_usec = 500000 };
 
 	if (k)
 		k->msg = co_msg_new();
@@ -202,8 +213,7 @@ int keeper_link_new(struct keeper_link **out, struct daemon *d, int fd,
 	}
 	k->daemon = d;
 	k->fd = fd;
-	/* fails only for what is no socket, and then sending says so */
-	(void) setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	patience_set(k, PATIENT_US);
 	core_lock();
 	k->watch = d->host->watch_new(d->host->ctx, fd, false, received, k);
 	core_unlock();
