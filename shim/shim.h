@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * GUEST.  The trap engine inside: what its files offer one another.  shim/README.md tells
+ * the way of a call.
+ */
+#ifndef SHIM_SHIM_H
+#define SHIM_SHIM_H
+
+#include <co/trap.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- a call on its way (dispatch.c) ---- */
+
+/*
+ * Where C code works on a call: a slot of the pool, claimed by the gate (gate.S) and
+ * given back when the guest goes on.  The stack is the rest of it.  The offsets are known
+ * to gate.S, which asserts nothing; dispatch.c asserts them.
+ */
+#define SHIM_SLOT_SIZE 32768UL
+
+struct shim_call {
+	uint32_t busy;
+	uint32_t deferred; /* a signal waits: all are blocked, `mask` is the guest's */
+	uint64_t rsp;      /* the guest's */
+	uint64_t number;   /* 32 bits, as the kernel sees it */
+	uint64_t args[6];  /* rdi rsi rdx r10 r8 r9; written back when the guest goes on */
+	uint64_t result;   /* rax when the guest goes on */
+	uint64_t target;   /* where the guest goes on */
+	uint64_t site;     /* of the system call instruction */
+	uint64_t flags;    /* arithmetic flags, as lahf and seto left them in ax */
+	uint64_t id;       /* of the site's resume record, multiplied by its size */
+	uint64_t mask;     /* see deferred */
+	uint64_t rflags;
+	int32_t tid;       /* of who has claimed it, filled in when needed */
+	int32_t fd, fd_pid; /* this slot's connection to the daemon (daemon.c); fd_pid 0: none */
+	uint32_t reserved;
+	uint64_t fd_inode;
+	uint64_t scratch, scratch_size; /* a mapping that this slot keeps (exec.c) */
+};
+
+enum shim_verdict {
+	SHIM_ANSWER, /* result is the guest's rax; args[2] its rdx */
+	SHIM_KERNEL, /* the guest makes the call itself, with number and args as they are */
+	SHIM_TAIL    /* the guest goes on at `target` with number in rax and args */
+};
+
+/*
+ * A handler of one Linux call or of a personality's call.  Runs on the slot's stack with
+ * the guest's signal mask; signals that come are held until it returns.  It must not block
+ * except in shim_wait (gate.S), which ends with -EINTR when a signal has been held.
+ */
+typedef enum shim_verdict shim_handler(struct shim_call *call);
+
+static inline enum shim_verdict shim_answer(struct shim_call *call, long result)
+{
+	call->result = (uint64_t) result;
+	return SHIM_ANSWER;
+}
+
+/* Handlers of Linux calls, listed in dispatch.c; a call without one goes through. */
+shim_handler shim_on_execve, shim_on_execveat;                       /* exec.c */
+shim_handler shim_on_rt_sigaction, shim_on_rt_sigprocmask,           /* signal.c */
+	shim_on_rt_sigsuspend, shim_on_rt_sigtimedwait, shim_on_signalfd,
+	shim_on_signalfd4, shim_on_ppoll, shim_on_pselect6, shim_on_epoll_pwait,
+	shim_on_epoll_pwait2, shim_on_io_pgetevents;
+shim_handler shim_on_clone, shim_on_clone3, shim_on_prctl, shim_on_seccomp, /* process.c */
+	shim_on_io_uring, shim_on_ptrace;
+shim_handler shim_on_mmap, shim_on_mprotect, shim_on_mremap, shim_on_munmap; /* place.c */
+shim_handler shim_on_readlink, shim_on_readlinkat, shim_on_open, shim_on_openat, /* self.c */
+	shim_on_stat, shim_on_newfstatat, shim_on_statx, shim_on_chroot;
+
+/* ---- state of this process, set up by the loader (start.c) ---- */
+
+struct shim_config {
+	uint32_t personality, flags;
+	uint64_t session;
+	int32_t fd;
+	const char *loader; /* loader_length bytes, no NUL behind */
+	uint32_t loader_length;
+	const char *folder; /* of the domain; NUL-terminated */
+	char text[CO_TRAP_CONFIG_MAX]; /* argv[0] as it was */
+};
+
+struct shim_state {
+	struct shim_config config;
+	char path[4096];      /* the program's, absolute: what /proc/self/exe answers */
+	uint64_t device, inode; /* of the loader */
+	bool threads;         /* more than one thread may share this memory */
+	bool onstack;         /* the program runs on stacks too small for a signal frame */
+	bool low;             /* the program lies below 4 GiB: low pools are in use */
+	bool i386;
+};
+
+extern struct shim_state shim;
+
+/* ---- memory of the guest (memory.c): never a crash ---- */
+
+/* 0 or -EFAULT. */
+int shim_read(void *to, uint64_t from, size_t size);
+int shim_write(uint64_t to, const void *from, size_t size);
+
+/* A string with its NUL, at most size bytes: its length, -EFAULT or -ENAMETOOLONG. */
+long shim_read_string(char *to, uint64_t from, size_t size);
+
+/* ---- last words (report.c) ---- */
+
+/* "cloudos: SENTENCE" on standard error; number is printed where `%` stands, if it does. */
+void shim_say(const char *sentence, uint64_t number);
+
+/* The same, then the process ends with status 125. */
+_Noreturn void shim_die(const char *sentence, uint64_t number);
+
+/* ---- gate.S ---- */
+
+extern struct co_trap_stats *const shim_stats;
+extern uint64_t shim_slots, shim_slots_end; /* the pool, aligned to SHIM_SLOT_SIZE */
+
+/* The slot whose stack that is; NULL if it is none. */
+static inline struct shim_call *shim_slot_of(uint64_t rsp)
+{
+	return rsp >= shim_slots && rsp < shim_slots_end
+		       ? (struct shim_call *) (rsp & ~(SHIM_SLOT_SIZE - 1))
+		       : (struct shim_call *) 0;
+}
+
+/*
+ * A system call that may wait, for handlers: -EINTR if a signal was held before or
+ * during it, in a way that loses no wake-up.
+ */
+long shim_wait(long number, long a, long b, long c, long d, long e, long f,
+	       struct shim_call *call);
+
+/* ---- sites (site.c, patch.c) ---- */
+
+/* Address of the record of a site: `enter` takes it to the gate, `pass` makes the call. */
+uint64_t shim_site_enter(uint32_t index);
+uint64_t shim_site_pass(uint32_t index);
+
+#endif
