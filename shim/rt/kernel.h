@@ -7,6 +7,11 @@
 #ifndef SHIM_RT_KERNEL_H
 #define SHIM_RT_KERNEL_H
 
+#include <asm/errno.h>
 #include <asm/unistd.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
 
 #endif
