@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+# The trap engine's filter, compiled for the host: shim/filter.c is pure.
+check_PROGRAMS += trap-filter
+TESTS += trap-filter
+trap_filter_SOURCES = %D%/filter.c %D%/filter_model.h %D%/filter_model.c \
+	shim/filter.h shim/filter.c
+trap_filter_CFLAGS = $(CO_TEST_CFLAGS)
+trap_filter_LDADD = $(CO_TEST_LIBS)
