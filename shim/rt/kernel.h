@@ -14,9 +14,12 @@
 #include <asm/sigcontext.h>
 #include <asm/ucontext.h>
 #include <asm/stat.h>
+#include <linux/audit.h>
 #include <linux/auxvec.h>
+#include <linux/elf.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/filter.h>
 #include <linux/mman.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
