@@ -4,6 +4,8 @@
 noinst_LIBRARIES += libshim.a
 libshim_a_SOURCES = \
 	%D%/guest.h \
+	%D%/filter.h %D%/filter.c \
+	%D%/guest.h %D%/personality.c \
 	%D%/rt/atomic.h %D%/rt/fmt.h %D%/rt/fmt.c %D%/rt/kernel.h \
 	%D%/rt/mem.h %D%/rt/mem.c %D%/rt/syscall_x86_64.h \
 	personality/cloudos/guest.c

@@ -7,6 +7,26 @@
 #ifndef SHIM_RT_KERNEL_H
 #define SHIM_RT_KERNEL_H
 
+/* clang-format off: the order matters */
 #include <asm/unistd.h>
+#include <asm/signal.h>
+#include <asm/siginfo.h>
+#include <asm/sigcontext.h>
+#include <asm/ucontext.h>
+#include <asm/stat.h>
+#include <linux/audit.h>
+#include <linux/auxvec.h>
+#include <linux/elf.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/filter.h>
+#include <linux/mman.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <linux/stat.h>
+/* clang-format on */
+
+#define SHIM_SIGSET_BIT(number) (1UL << ((number) - 1))
 
 #endif

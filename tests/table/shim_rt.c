@@ -197,6 +197,19 @@ static void calls_go_where_the_table_says(void)
 	/* clang-format on */
 }
 
+static void personalities_are_found_by_their_place(void)
+{
+	const struct shim_personality *p = shim_personality_find(0);
+
+	CHECK(p == &cloudos_guest);
+	CHECK(p->plane == cloudos_guest_plane);
+	CHECK(p->plane(p->first - 1) == CO_PLANE_KERNEL);
+	CHECK(p->plane(p->end) == CO_PLANE_KERNEL);
+	CHECK(shim_personality_find(1) == NULL); /* blackroad: nothing in the guest */
+	CHECK(shim_personality_find(99) == NULL);
+	CHECK(linux_guest.plane(20500) == CO_PLANE_KERNEL);
+}
+
 __attribute__((used)) static _Noreturn void run(void)
 {
 	char buffer[64];
@@ -210,6 +223,7 @@ __attribute__((used)) static _Noreturn void run(void)
 	words_change_atomically();
 	system_calls_carry_six_arguments();
 	calls_go_where_the_table_says();
+	personalities_are_found_by_their_place();
 	shim_fmt_text(&out, "shim-rt: all checks hold: ");
 	shim_fmt_dec(&out, checks);
 	shim_fmt_text(&out, "\n");

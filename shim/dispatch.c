@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * GUEST.  Which call goes to whom.  Called by gate.S on a slot.
+ *
+ * A Linux call is plain (its record makes it, nobody looks) unless the list below has a
+ * handler for it.  A personality's own calls are asked for first.
+ */
+#include <shim/gate.h>
+#include <shim/guest.h>
+#include <shim/rt/kernel.h>
+#include <shim/shim.h>
+#include <shim/site.h>
+
+enum { NUMBERS = 512 };
+
+#define AT(field, offset)                                                              \
+	_Static_assert(offsetof(struct shim_call, field) == (offset), "gate.h is wrong")
+AT(busy, CALL_BUSY);
+AT(deferred, CALL_DEFERRED);
+AT(rsp, CALL_RSP);
+AT(number, CALL_NUMBER);
+AT(args, CALL_ARGS);
+AT(result, CALL_RESULT);
+AT(target, CALL_TARGET);
+AT(site, CALL_SITE);
+AT(flags, CALL_FLAGS);
+AT(id, CALL_ID);
+AT(mask, CALL_MASK);
+AT(rflags, CALL_RFLAGS);
+_Static_assert(SHIM_SLOT_SIZE == SLOT_BYTES && SLOT_BYTES == 1 << SLOT_SHIFT, "");
+
+/* clang-format off */
+static shim_handler *const handlers[NUMBERS] = {
+	[__NR_execve] = shim_on_execve,
+	[__NR_execveat] = shim_on_execveat,
+	[__NR_rt_sigaction] = shim_on_rt_sigaction,
+	[__NR_rt_sigprocmask] = shim_on_rt_sigprocmask,
+	[__NR_rt_sigsuspend] = shim_on_rt_sigsuspend,
+	[__NR_rt_sigtimedwait] = shim_on_rt_sigtimedwait,
+	[__NR_signalfd] = shim_on_signalfd,
+	[__NR_signalfd4] = shim_on_signalfd4,
+	[__NR_ppoll] = shim_on_ppoll,
+	[__NR_pselect6] = shim_on_pselect6,
+	[__NR_epoll_pwait] = shim_on_epoll_pwait,
+	[__NR_epoll_pwait2] = shim_on_epoll_pwait2,
+	[__NR_io_pgetevents] = shim_on_io_pgetevents,
+	[__NR_clone] = shim_on_clone,
+	[__NR_clone3] = shim_on_clone3,
+	[__NR_prctl] = shim_on_prctl,
+	[__NR_seccomp] = shim_on_seccomp,
+	[__NR_io_uring_setup] = shim_on_io_uring,
+	[__NR_io_uring_enter] = shim_on_io_uring,
+	[__NR_io_uring_register] = shim_on_io_uring,
+	[__NR_ptrace] = shim_on_ptrace,
+	[__NR_mmap] = shim_on_mmap,
+	[__NR_mprotect] = shim_on_mprotect,
+	[__NR_pkey_mprotect] = shim_on_mprotect,
+	[__NR_mremap] = shim_on_mremap,
+	[__NR_munmap] = shim_on_munmap,
+	[__NR_readlink] = shim_on_readlink,
+	[__NR_readlinkat] = shim_on_readlinkat,
+	[__NR_open] = shim_on_open,
+	[__NR_openat] = shim_on_openat,
+	[__NR_stat] = shim_on_stat,
+	[__NR_newfstatat] = shim_on_newfstatat,
+	[__NR_statx] = shim_on_statx,
+	[__NR_chroot] = shim_on_chroot,
+	[__NR_pivot_root] = shim_on_chroot,
+	[__NR_unshare] = shim_on_chroot,
+	[__NR_setns] = shim_on_chroot,
+};
+/* clang-format on */
+
+uint8_t shim_plain[65536]; /* 1: a record makes that call without asking */
+
+static const struct shim_personality *personality;
+
+static shim_handler *handler_of(uint64_t number)
+{
+	return number < NUMBERS ? handlers[number] : NULL;
+}
+
+bool shim_has_handler(uint32_t number)
+{
+	return handler_of(number) != NULL;
+}
+
+void shim_dispatch_init(void)
+{
+	personality = shim_personality_at(shim.config.personality);
+	if (!personality)
+		shim_die("this program is for a system that the trap engine does not know "
+			 "(%)",
+			 shim.config.personality);
+	for (uint32_t i = 0; i < NUMBERS; i++)
+		shim_plain[i] = !handlers[i] && i != __NR_rt_sigreturn &&
+				personality->plane(i) == CO_PLANE_KERNEL;
+}
+
+static enum shim_verdict decide(struct shim_call *call)
+{
+	shim_handler *handler = handler_of(call->number);
+
+	if (personality->plane((uint32_t) call->number) != CO_PLANE_KERNEL)
+		return personality->call(call);
+	return handler ? handler(call) : SHIM_KERNEL;
+}
+
+void shim_dispatch(struct shim_call *call)
+{
+	uint32_t index = (uint32_t) call->id / SHIM_RECORD_SIZE;
+	const struct co_trap_site *site = &shim_sites[index];
+
+	call->site = site->address;
+	switch (decide(call)) {
+	case SHIM_ANSWER:
+		call->target = site->back;
+		break;
+	case SHIM_KERNEL:
+		call->result = call->number;
+		call->target = shim_site_pass(index);
+		break;
+	case SHIM_TAIL:
+		call->result = call->number;
+		break;
+	}
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * GUEST.  Making a site jump instead of trap.  Called by sigsys.c for a site that has
+ * trapped often enough, with all signals blocked.
+ *
+ * Only the instruction before the system call is overwritten; the two bytes themselves stay
+ * and serve, behind a short predecessor, as the upper part of the jump's displacement.  So
+ * a thread between the two, one blocked in the call, a restart by the kernel and a jump
+ * straight to the system call all find what was always there, and trap.
+ *
+ * What the predecessor is says a table that the daemon made for the file (co/sites.h), or
+ * one of two patterns that cannot be anything else, seen together with rax.
+ */
+#include <shim/rt/kernel.h>
+#include <shim/rt/mem.h>
+#include <shim/rt/syscall_x86_64.h>
+#include <shim/site.h>
+
+enum { TEXTS_MAX = 256, IMAGES_MAX = 128, STATUS_SIZE = 1024, REACH = 0x7ff00000 };
+
+struct text {
+	uint64_t start, end, file_offset;
+	int image;
+};
+
+struct image {
+	uint64_t start, end;
+	uint8_t build_id[20];
+	uint32_t length;
+};
+
+static struct text texts[TEXTS_MAX];
+static struct image images[IMAGES_MAX];
+static uint32_t ntexts, nimages;
+
+/* ---- what may be patched ---- */
+
+void shim_text_remove(uint64_t start, uint64_t end)
+{
+	for (uint32_t i = 0; i < ntexts;) {
+		if (texts[i].start < end && start < texts[i].end)
+			texts[i] = texts[--ntexts]; /* all of it: rare, and safe */
+		else
+			i++;
+	}
+}
+
+void shim_text_add(uint64_t start, uint64_t end, uint64_t file_offset, int image)
+{
+	shim_text_remove(start, end);
+	if (ntexts < TEXTS_MAX) /* beyond that, sites keep trapping */
+		texts[ntexts++] = (struct text){ start, end, file_offset, image };
+}
+
+int shim_image_add(uint64_t start, uint64_t end, const uint8_t *build_id, uint32_t length)
+{
+	uint32_t at = nimages;
+
+	for (uint32_t i = 0; i < nimages; i++)
+		if (images[i].start < end && start < images[i].end)
+			at = i; /* what was there is gone */
+	if (at == IMAGES_MAX)
+		return -1;
+	images[at] = (struct image){ .start = start, .end = end };
+	if (length <= sizeof(images[at].build_id)) {
+		memcpy(images[at].build_id, build_id, length);
+		images[at].length = length;
+	}
+	nimages += at == nimages;
+	return (int) at;
+}
+
+int shim_image_of(uint64_t address)
+{
+	for (uint32_t i = 0; i < nimages; i++)
+		if (address >= images[i].start && address < images[i].end)
+			return (int) i;
+	return -1;
+}
+
+static const struct text *text_of(uint64_t address)
+{
+	for (uint32_t i = 0; i < ntexts; i++)
+		if (address >= texts[i].start && address < texts[i].end)
+			return &texts[i];
+	return NULL;
+}
+
+/* A debugger steps over code and puts its own bytes there: ours stay away. */
+static bool traced(void)
+{
+	static const char key[] = "\nTracerPid:\t";
+	char text[STATUS_SIZE];
+	long fd = shim_syscall(__NR_open, (long) "/proc/self/status",
+			       O_RDONLY | O_CLOEXEC, 0, 0, 0, 0);
+	long n;
+
+	if (fd < 0)
+		return false;
+	n = shim_syscall(__NR_read, fd, (long) text, sizeof(text), 0, 0, 0);
+	(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0);
+	for (long i = 0; i + (long) sizeof(key) < n; i++)
+		if (memcmp(text + i, key, sizeof(key) - 1) == 0)
+			return text[i + (long) sizeof(key) - 1] != '0';
+	return false;
+}
+
+/* ---- the predecessor ---- */
+
+/* 5 or 2 for the two patterns; 0: it is neither. */
+static uint32_t pattern(const uint8_t *site, uint64_t room, uint64_t number)
+{
+	uint32_t immediate;
+
+	if (room >= 6 && site[-5] == 0xb8) {
+		memcpy(&immediate, site - 4, sizeof(immediate));
+		/* behind a REX prefix it would be another register */
+		if (immediate == (uint32_t) number && (site[-6] & 0xf0) != 0x40)
+			return 5;
+	}
+	if (room >= 3 && site[-2] == 0x31 && site[-1] == 0xc0 && (uint32_t) number == 0 &&
+	    (site[-3] & 0xf0) != 0x40)
+		return 2;
+	return 0;
+}
+
+/* Does it leave a number in eax that is known already? */
+static bool sets_number(const uint8_t *predecessor, uint32_t length)
+{
+	return (length == 5 && predecessor[0] == 0xb8) ||
+	       (length == 2 && predecessor[0] == 0x31 && predecessor[1] == 0xc0);
+}
+
+/* ---- the jump ---- */
+
+/* The bytes from S-k on that are jump: opcode and what is free of the displacement. */
+static uint32_t free_bytes(uint32_t length)
+{
+	return length < 5 ? length : 5;
+}
+
+/* Where a jump of so many free bytes at `at` can go to: the first and the last. */
+static void reach(uint64_t at, uint32_t bytes, uint64_t *first, uint64_t *last)
+{
+	uint8_t raw[4];
+	int32_t low, high;
+
+	if (bytes == 5) {
+		*first = at + 5 > REACH ? at + 5 - REACH : 0;
+		*last = at + 5 + REACH;
+		return;
+	}
+	memcpy(raw, (const void *) (at + 1), sizeof(raw));
+	memset(raw, 0, bytes - 1);
+	memcpy(&low, raw, sizeof(low));
+	memset(raw, 0xff, bytes - 1);
+	memcpy(&high, raw, sizeof(high));
+	*first = at + 5 + (uint64_t) (int64_t) low;
+	*last = at + 5 + (uint64_t) (int64_t) high;
+}
+
+/* For a free displacement, any pool will do: the one above, or the low ones. */
+static uint64_t room_anywhere(uint64_t first, uint64_t last)
+{
+	uint64_t at = 0;
+
+	if (last >= CO_TRAP_BASE) {
+		for (uint32_t i = 0; i < CO_TRAP_WINDOWS && !at; i++) {
+			/* behind what short predecessors of this window reach */
+			uint64_t pool = CO_TRAP_POOL(i) + 0x40000000UL;
+
+			if (pool >= first && pool + 0xffff <= last)
+				for (uint64_t n = 0; n < 64 && !at; n++)
+					at = shim_pool_find(pool + n * 0x1000,
+							    pool + n * 0x1000 + 0xfff);
+		}
+		return at;
+	}
+#define TRY(begin, end)                                                                \
+	for (uint64_t page = (begin); !at && page < (end) && page < (begin) + 0x40000;  \
+	     page += 0x1000)                                                            \
+		if (page >= first && page + 0xfff <= last)                             \
+			at = shim_pool_find(page, page + 0xfff);
+	CO_TRAP_LOW_POOLS(TRY)
+#undef TRY
+	return at;
+}
+
+static int write_jump(uint64_t site, uint32_t length, uint64_t target)
+{
+	uint8_t trampoline[SHIM_TRAMPOLINE], jump[5];
+	uint32_t bytes = free_bytes(length);
+	uint64_t at = site - length, first, last, room;
+	int32_t displacement;
+
+	reach(at, bytes, &first, &last);
+	room = bytes == 5 ? room_anywhere(first, last) : shim_pool_find(first, last);
+	if (!room)
+		return SHIM_WHY_REACH;
+	memset(trampoline, 0xcc, sizeof(trampoline));
+	memcpy(trampoline, (const void *) at, length);
+	memcpy(trampoline + length, "\xff\x25\0\0\0\0", 6);
+	memcpy(trampoline + length + 6, &target, sizeof(target));
+	if (shim_pool_put(room, trampoline))
+		return SHIM_WHY_MEMORY;
+	displacement = (int32_t) (room - (at + 5));
+	jump[0] = 0xe9;
+	memcpy(jump + 1, &displacement, sizeof(displacement));
+	if ((at & 4095) + bytes > 4096)
+		return SHIM_WHY_REACH;
+	return shim_code_write(at, jump, bytes) ? SHIM_WHY_MEMORY : SHIM_WHY_NONE;
+}
+
+extern uint8_t shim_plain[];
+
+static int patch(const struct co_trap_site *site, uint32_t index, uint64_t number,
+		 uint32_t *length)
+{
+	const struct text *text = text_of(site->address);
+	const uint8_t *at = (const uint8_t *) site->address;
+	uint64_t target;
+
+	if (!text)
+		return SHIM_WHY_NO_TEXT;
+	*length = pattern(at, site->address - text->start, number);
+	if (*length == 0)
+		return SHIM_WHY_NO_TABLE;
+	if (at[0] != 0x0f || at[1] != 0x05)
+		return SHIM_WHY_NO_TEXT;
+	target = sets_number(at - *length, *length) && shim_plain[(uint16_t) number]
+			 ? shim_site_pass(index)
+			 : shim_site_enter(index);
+	return write_jump(site->address, *length, target);
+}
+
+void shim_patch(struct co_trap_site *site, uint32_t index, uint64_t number)
+{
+	uint32_t length = 0;
+	int why;
+
+	if (shim.config.flags & CO_TRAP_NO_PATCH) {
+		site->state = CO_SITE_NEVER;
+		site->why = SHIM_WHY_OFF;
+		return;
+	}
+	if (traced()) {
+		site->why = SHIM_WHY_TRACED; /* and asked again later */
+		return;
+	}
+	shim_lock();
+	why = site->state == CO_SITE_TRAPPING ? patch(site, index, number, &length)
+					      : site->why;
+	site->why = (uint8_t) why;
+	if (why == SHIM_WHY_NONE) {
+		site->state = CO_SITE_PATCHED;
+		site->length = (uint8_t) length;
+		shim_stats->patched++;
+	} else {
+		site->state = CO_SITE_NEVER;
+		shim_stats->patch_failed++;
+	}
+	shim_unlock();
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * GUEST.  Changing code: pages of trampolines, and text of the guest.  Called by patch.c,
+ * under the lock.
+ *
+ * No page is ever writable and executable at once.  While this memory belongs to one
+ * thread, a page is made writable, written, and made executable again.  With more threads
+ * one of them might run there meanwhile; then a copy is written, made executable and moved
+ * over the page, which other threads see at once or not yet, but never half.
+ */
+#include <shim/rt/kernel.h>
+#include <shim/rt/mem.h>
+#include <shim/rt/syscall_x86_64.h>
+#include <shim/site.h>
+
+enum { PAGE = 4096, PAGES_MAX = 512, UNITS = PAGE / SHIM_TRAMPOLINE };
+
+struct page {
+	uint64_t address;
+	uint64_t used[UNITS / 64];
+	bool mapped;
+};
+
+static struct page pages[PAGES_MAX];
+static uint32_t npages;
+
+static long map(uint64_t at, int prot, int flags)
+{
+	return shim_syscall(__NR_mmap, (long) at, PAGE, prot,
+			    MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+}
+
+static long protect(uint64_t at, int prot)
+{
+	return shim_syscall(__NR_mprotect, (long) at, PAGE, prot, 0, 0, 0);
+}
+
+static bool failed(long result)
+{
+	return result < 0 && result > -4096;
+}
+
+static int replace_page(uint64_t page, uint64_t at, const void *bytes, size_t size)
+{
+	long copy = map(0, PROT_READ | PROT_WRITE, 0);
+
+	if (failed(copy))
+		return -ENOMEM;
+	memcpy((void *) copy, (const void *) page, PAGE);
+	memcpy((void *) (copy + (long) (at - page)), bytes, size);
+	if (protect((uint64_t) copy, PROT_READ | PROT_EXEC) == 0 &&
+	    shim_syscall(__NR_mremap, copy, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			 (long) page, 0) == (long) page)
+		return 0;
+	(void) shim_syscall(__NR_munmap, copy, PAGE, 0, 0, 0, 0);
+	return -ENOMEM;
+}
+
+/* Within one page, which is readable and executable. */
+static int write_page(uint64_t at, const void *bytes, size_t size)
+{
+	uint64_t page = at & ~(uint64_t) (PAGE - 1);
+
+	if (shim.threads)
+		return replace_page(page, at, bytes, size);
+	if (protect(page, PROT_READ | PROT_WRITE))
+		return -ENOMEM;
+	memcpy((void *) at, bytes, size);
+	if (protect(page, PROT_READ | PROT_EXEC) == 0)
+		return 0;
+	shim_die("a page of code at % could not be made executable again; the system is "
+		 "out of memory",
+		 page);
+}
+
+int shim_code_write(uint64_t at, const void *bytes, size_t size)
+{
+	/* over a page's end: a thread could see the one half without the other */
+	if ((at & (PAGE - 1)) + size > PAGE)
+		return -EFAULT;
+	return write_page(at, bytes, size);
+}
+
+static struct page *page_at(uint64_t address)
+{
+	for (uint32_t i = 0; i < npages; i++)
+		if (pages[i].address == address)
+			return &pages[i];
+	return NULL;
+}
+
+static uint64_t free_in(const struct page *p, uint64_t first, uint64_t last)
+{
+	for (uint32_t i = 0; i < UNITS; i++) {
+		uint64_t at = p->address + i * SHIM_TRAMPOLINE;
+
+		if (!(p->used[i / 64] >> (i % 64) & 1) && at >= first && at <= last)
+			return at;
+	}
+	return 0;
+}
+
+static bool in_pool(uint64_t at)
+{
+	if ((at >> 32 & CO_TRAP_HIGH_MASK) == CO_TRAP_HIGH_VALUE)
+		return true;
+#define IN(first, end)                                                                 \
+	if (at >= (first) && at < (end))                                               \
+		return true;
+	CO_TRAP_LOW_POOLS(IN)
+#undef IN
+	return false;
+}
+
+static uint64_t new_page(uint64_t first, uint64_t last)
+{
+	/* pages that several windows reach come first: those at round addresses */
+	uint64_t round = (last & ~0xffffUL) >= first ? last & ~0xffffUL
+						     : last & ~(uint64_t) (PAGE - 1);
+	uint64_t at;
+
+	if (npages == PAGES_MAX || !in_pool(round) || page_at(round))
+		return 0;
+	if (map(round, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE) != (long) round)
+		return 0;
+	pages[npages] = (struct page){ .address = round };
+	at = free_in(&pages[npages], first, last);
+	npages++;
+	return at;
+}
+
+uint64_t shim_pool_find(uint64_t first, uint64_t last)
+{
+	for (uint32_t i = 0; i < npages; i++) {
+		uint64_t at = pages[i].address + PAGE > first && pages[i].address <= last
+				      ? free_in(&pages[i], first, last)
+				      : 0;
+
+		if (at)
+			return at;
+	}
+	return new_page(first, last);
+}
+
+int shim_pool_put(uint64_t at, const uint8_t *code)
+{
+	struct page *p = page_at(at & ~(uint64_t) (PAGE - 1));
+	uint32_t unit = (uint32_t) (at - p->address) / SHIM_TRAMPOLINE;
+
+	if (p->mapped) {
+		if (write_page(at, code, SHIM_TRAMPOLINE))
+			return -ENOMEM;
+	} else {
+		memcpy((void *) at, code, SHIM_TRAMPOLINE);
+		if (protect(p->address, PROT_READ | PROT_EXEC))
+			return -ENOMEM;
+		p->mapped = true;
+	}
+	p->used[unit / 64] |= 1UL << (unit % 64);
+	return 0;
+}
+
+bool shim_pool_get(uint64_t rip, uint64_t *start)
+{
+	const struct page *p = page_at(rip & ~(uint64_t) (PAGE - 1));
+
+	if (!p || !p->mapped)
+		return false;
+	*start = rip & ~(uint64_t) (SHIM_TRAMPOLINE - 1);
+	return true;
+}

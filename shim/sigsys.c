@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * GUEST.  The SIGSYS handler: a system call from outside the pools has been caught.
+ * Called by gate.S on a slot, with all signals blocked.
+ *
+ * It makes no call of the guest itself.  It only says where the guest goes on: at the
+ * record of its site, which makes the call with the guest's own stack, mask and registers,
+ * or enters the gate.  That is what makes waiting, restarts, vfork and clone exact.
+ */
+#include <shim/gate.h>
+#include <shim/rt/kernel.h>
+#include <shim/rt/mem.h>
+#include <shim/rt/syscall_x86_64.h>
+#include <shim/signal.h>
+#include <shim/site.h>
+#include <shim/start.h>
+
+enum { CODE_SECCOMP = 1, CODE_USER_DISPATCH = 2, PATCH_AFTER = 4, RETRY_EVERY = 64 };
+
+extern uint8_t shim_plain[];
+bool shim_inherited; /* the probe was caught */
+
+/* Signals were held while C code ran: they are let in where the guest goes on. */
+static void flush(struct ucontext *uc)
+{
+	struct sigcontext *m = &uc->uc_mcontext;
+	struct shim_call *call = shim_slot_of(m->rax);
+
+	if (!call)
+		shim_die("the program has destroyed what cloudos keeps in it (%)",
+			 m->rax);
+	m->rip = call->target;
+	m->rax = call->result;
+	m->rcx = call->target;
+	memcpy(&uc->uc_sigmask, &call->mask, sizeof(call->mask));
+	call->deferred = 0;
+	__atomic_store_n(&call->busy, 0, __ATOMIC_RELEASE);
+}
+
+static void caught(struct ucontext *uc, bool int80)
+{
+	struct sigcontext *m = &uc->uc_mcontext;
+	uint64_t number = (uint32_t) m->rax;
+	int index = shim_site_index(m->rip - 2, int80);
+	struct co_trap_site *site;
+
+	if (index < 0)
+		shim_die("the program makes system calls from too many places, the last at "
+			 "%; --engine=notify or ptrace run it",
+			 m->rip - 2);
+	site = &shim_sites[index];
+	shim_stats->traps++;
+	site->traps++;
+	site->number = (uint32_t) number;
+	if (number == __NR_rt_sigreturn) {
+		site->state = CO_SITE_NEVER;
+		site->why = SHIM_WHY_SIGRETURN;
+		m->rip = shim_sigreturn(uc);
+		return;
+	}
+	if (site->state == CO_SITE_TRAPPING &&
+	    (site->traps == PATCH_AFTER || site->traps % RETRY_EVERY == 0 ||
+	     shim.config.flags & CO_TRAP_EAGER))
+		shim_patch(site, (uint32_t) index, number);
+	m->rip = number < 65536 && shim_plain[number] ? shim_site_pass((uint32_t) index)
+						       : shim_site_enter((uint32_t) index);
+}
+
+uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc)
+{
+	const struct sigcontext *m = &uc->uc_mcontext;
+	uint64_t where = (uint64_t) info->_sifields._sigsys._call_addr;
+
+	if ((info->si_code != CODE_SECCOMP && info->si_code != CODE_USER_DISPATCH) ||
+	    where != m->rip)
+		return shim_sigsys_sent(info, uc);
+	if (m->rip == (uint64_t) shim_outside_flush)
+		flush(uc);
+	else if (m->rip == (uint64_t) shim_outside_probe) {
+		shim_inherited = true;
+		uc->uc_mcontext.rax = 1;
+	} else
+		caught(uc, false);
+	return 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* GUEST.  Sites, the text they lie in, and their patching. */
+#ifndef SHIM_SITE_H
+#define SHIM_SITE_H
+
+#include <shim/shim.h>
+
+/* Why a site is never patched; the words are in cloudosctl. */
+enum shim_why {
+	SHIM_WHY_NONE,
+	SHIM_WHY_OFF,      /* --no-patch */
+	SHIM_WHY_TRACED,   /* a tracer is attached */
+	SHIM_WHY_NO_TEXT,  /* not in read-only text of a file */
+	SHIM_WHY_NO_TABLE, /* no table, and not one of the two safe patterns */
+	SHIM_WHY_REACH,    /* no trampoline within reach of its jump */
+	SHIM_WHY_MEMORY,   /* the kernel gave no memory */
+	SHIM_WHY_SIGRETURN /* the end of a signal handler: unwinders know its bytes */
+};
+
+extern struct co_trap_site shim_sites[];
+
+/* Taken with all signals blocked, for a short time; free again in a forked child. */
+void shim_lock(void);
+void shim_unlock(void);
+
+/* The index of a site, a new one if need be; -1: there are too many. */
+int shim_site_index(uint64_t address, bool int80);
+
+/*
+ * Where is a guest whose rip is in a trampoline or a record?  *restart: an address of the
+ * guest from which all of it would happen again, 0 if the call has been made; *after:
+ * behind the site.  False if rip is in none.
+ */
+bool shim_site_of_trampoline(uint64_t rip, uint64_t *restart, uint64_t *after);
+
+/* Text of files, which may be patched. */
+void shim_text_add(uint64_t start, uint64_t end, uint64_t file_offset, int image);
+void shim_text_remove(uint64_t start, uint64_t end);
+
+/* An ELF file with its build-id (length 0: none); its number for shim_text_add. */
+int shim_image_add(uint64_t start, uint64_t end, const uint8_t *build_id, uint32_t length);
+int shim_image_of(uint64_t address); /* -1: none */
+
+/* Makes the site jump, if that is possible; all signals blocked, on a slot. */
+void shim_patch(struct co_trap_site *site, uint32_t index, uint64_t number);
+
+/* Trampolines (pool.c), under the lock: room at first <= address <= last, 0: none. */
+uint64_t shim_pool_find(uint64_t first, uint64_t last);
+int shim_pool_put(uint64_t at, const uint8_t *code); /* SHIM_TRAMPOLINE bytes */
+bool shim_pool_get(uint64_t rip, uint64_t *start);   /* of the trampoline there */
+
+#define SHIM_TRAMPOLINE 32U
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* GUEST.  From the kernel's exec of cloudos-loader to the program's first instruction. */
+#ifndef SHIM_START_H
+#define SHIM_START_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+extern bool shim_inherited; /* sigsys.c: the filter was there already */
+
+/* gate.S: jumps to the program with cleared registers. */
+_Noreturn void shim_enter(uint64_t entry, uint64_t stack);
+
+/* place.c: where the next file of that size with code should lie; 0: anywhere. */
+uint64_t shim_place(uint64_t size);
+void shim_place_seed(uint64_t random);
+
+#endif
