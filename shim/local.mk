@@ -4,6 +4,7 @@
 noinst_LIBRARIES += libshim.a
 libshim_a_SOURCES = \
 	%D%/guest.h \
+	%D%/config.h %D%/config.c %D%/elf.h %D%/elf.c %D%/program.h %D%/program.c \
 	%D%/filter.h %D%/filter.c \
 	%D%/guest.h %D%/personality.c \
 	%D%/rt/atomic.h %D%/rt/fmt.h %D%/rt/fmt.c %D%/rt/kernel.h \
