@@ -3,7 +3,7 @@
 # rules; these flags are what enforces them.
 noinst_LIBRARIES += libshim.a
 libshim_a_SOURCES = \
-	%D%/filter.h %D%/filter.c %D%/entry.S %D%/gate.h %D%/gate.S %D%/hidden.h %D%/shim.h \
+	%D%/exec.h %D%/exec.c %D%/filter.h %D%/filter.c %D%/entry.S %D%/gate.h %D%/gate.S %D%/hidden.h %D%/shim.h \
 	%D%/dispatch.c %D%/exe.c %D%/memory.c %D%/patch.c %D%/place.c %D%/pool.c \
 	%D%/process.c %D%/report.c %D%/signal.h %D%/sigsys.c %D%/site.h %D%/site.c \
 	%D%/start.h %D%/start.c \
