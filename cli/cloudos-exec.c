@@ -14,14 +14,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cli/choose.h"
 #include "cli/classify.h"
-#include "cli/filter.h"
-#include "cli/launch.h"
-#include "cli/probe.h"
 #include "cli/start.h"
 #include "lib/cleanup.h"
 
-enum { NUMBER_DOMAIN = 21902 }; /* of the cloudos table; tests/table holds it */
 enum {
 	EPHEMERAL_END_MS = 10000,
 	EPHEMERAL_EVERY_MS = 20,
@@ -32,18 +29,25 @@ enum {
 struct options {
 	const char *engine, *personality, *name, *trace;
 	bool traced, ephemeral, system;
+	struct trap trap;
 };
 
 static const char usage[] =
 	"usage: cloudos-exec [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
 	"Runs PROGRAM with the system calls of CloudOS beside those of Linux.\n"
 	"\n"
-	"  --engine=ENGINE      notify or ptrace; default: what this box can do (CO_ENGINE)\n"
+	"  --engine=ENGINE      notify, trap or ptrace; default: what this box can do "
+	"(CO_ENGINE)\n"
 	"  --personality=NAME   the program's system; default: told from the file\n"
 	"  --name=NAME          how cloudosctl calls it; default: the program's name\n"
 	"  --trace[=FILE]       print its CloudOS calls to standard error or to FILE\n"
 	"  --ephemeral          a daemon of its own that leaves nothing behind\n"
 	"  --system             the machine's daemon instead of the user's\n"
+	"engine trap:\n"
+	"  --no-patch           leave the program's code as it is; every call is slower\n"
+	"  --trap=MECHANISM     seccomp or sud (syscall user dispatch)\n"
+	"  --allow-guest-seccomp  let the program install filters of its own\n"
+	"\n"
 	"  --help, --version\n"
 	"\n"
 	"The exit status is the program's; 125 cloudos-exec failed, 126 PROGRAM cannot be\n"
@@ -58,18 +62,26 @@ static int fail(const struct co_err *err)
 /* -1: go on; otherwise the exit status. */
 static int parse(struct options *o, int argc, char **argv)
 {
-	static const struct option all[] = { { "engine", required_argument, NULL, 'e' },
-					     { "personality", required_argument, NULL,
-					       'p' },
-					     { "name", required_argument, NULL, 'n' },
-					     { "trace", optional_argument, NULL, 't' },
-					     { "ephemeral", no_argument, NULL, 'E' },
-					     { "system", no_argument, NULL, 's' },
-					     { "help", no_argument, NULL, 'h' },
-					     { "version", no_argument, NULL, 'v' },
-					     { 0 } };
+	static const struct option all[] = {
+		{ "engine", required_argument, NULL, 'e' },
+		{ "personality", required_argument, NULL, 'p' },
+		{ "name", required_argument, NULL, 'n' },
+		{ "trace", optional_argument, NULL, 't' },
+		{ "ephemeral", no_argument, NULL, 'E' },
+		{ "system", no_argument, NULL, 's' },
+		{ "no-patch", no_argument, NULL, 'N' },
+		{ "trap", required_argument, NULL, 'T' },
+		{ "allow-guest-seccomp", no_argument, NULL, 'S' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
+		{ 0 }
+	};
+	struct co_err err = { 0 };
 	int option;
 
+	/* first, because the options go before the variable */
+	if (trap_words(&o->trap, getenv("CO_TRAP"), &err))
+		return fail(&err);
 	while ((option = getopt_long(argc, argv, "+", all, NULL)) != -1) {
 		switch (option) {
 		case 'e':
@@ -90,6 +102,18 @@ static int parse(struct options *o, int argc, char **argv)
 			break;
 		case 's':
 			o->system = true;
+			break;
+		case 'N':
+			o->trap.flags |= CO_TRAP_NO_PATCH;
+			o->trap.asked = true;
+			break;
+		case 'T':
+			if (trap_mechanism(&o->trap, optarg, &err))
+				return fail(&err);
+			break;
+		case 'S':
+			o->trap.flags |= CO_TRAP_GUEST_SECCOMP;
+			o->trap.asked = true;
 			break;
 		case 'h':
 			(void) fputs(usage, stdout);
@@ -128,70 +152,13 @@ static int choose_personality(struct launch *l, const char *name, struct co_err 
 			"there is no personality \"%s\"; cloudosctl personality ls lists "
 			"them",
 			name);
-	if (strcmp(name, "cloudos"))
+	if (strcmp(name, "cloudos") && strcmp(name, "linux"))
 		return co_fail(
 			err, CO_UNSUPPORTED,
 			"cannot run %s: it is a program for %s, and this version runs "
 			"programs of CloudOS and Linux only (cloudosctl personality show "
 			"%s)",
 			l->path, l->personality->title, name);
-	return 0;
-}
-
-/* ---- engine ---- */
-
-/* What a private call answers here and now: are we a guest already? */
-static long domain_here(void)
-{
-	return syscall(NUMBER_DOMAIN);
-}
-
-static bool filtered(void)
-{
-	autofclose FILE *f = fopen("/proc/self/status", "re");
-	char line[256];
-
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "Seccomp:", 8))
-			return strtol(line + 8, NULL, 10) != 0;
-	return false;
-}
-
-static int choose_engine(struct launch *l, const char *wanted, struct co_err *err)
-{
-	int engine = wanted && *wanted ? co_engine_find(wanted) : CO_ENGINE_AUTO;
-	struct co_probe_notify notify = { .works = true, .killable = true };
-	bool outer = filtered();
-
-	if (engine < 0)
-		return co_fail(err, CO_INVALID,
-			       "there is no engine \"%s\": notify, ptrace or auto",
-			       wanted);
-	if (engine == CO_ENGINE_TRAP)
-		return co_fail(
-			err, CO_UNSUPPORTED,
-			"engine trap is not part of this version; use notify or ptrace");
-	/* Without a filter around us notification works wherever the kernel has it; with one,
-	 * only trying tells. */
-	if (outer || !filter_notify_known())
-		co_probe_notify(&notify);
-	if (notify.works && !notify.killable) {
-		notify.works = false;
-		(void) snprintf(notify.why, sizeof(notify.why),
-				"the kernel is older than Linux 5.19 and would run calls "
-				"twice when a signal comes");
-	}
-	if (engine == CO_ENGINE_NOTIFY && !notify.works)
-		return co_fail(
-			err, CO_UNSUPPORTED,
-			"engine notify cannot work here: %s; try --engine=ptrace",
-			notify.why);
-	if (engine == CO_ENGINE_AUTO)
-		engine = notify.works ? CO_ENGINE_NOTIFY : CO_ENGINE_PTRACE;
-	l->engine = (enum co_engine) engine;
-	/* what an outer filter answers outranks a request to trace, and it may not let one of
-	 * ours in at all */
-	l->every_call = engine == CO_ENGINE_PTRACE && outer && !notify.works;
 	return 0;
 }
 
@@ -350,18 +317,20 @@ static int run_plainly(const struct launch *l, const struct options *o)
 static int run(struct launch *l, const struct options *o)
 {
 	const char *engine = o->engine ? o->engine : getenv("CO_ENGINE");
-	long here = domain_here();
-	bool nested = here >= 0 && !o->ephemeral;
+	int64_t domain = choose_domain(l);
+	bool nested = domain >= 0 && !o->ephemeral;
 	char folder[CO_PATH_SIZE];
 	struct co_err err = { 0 };
 	autoclose int keeper = -1;
 	int status;
 
+	if (choose_identity(l))
+		return run_plainly(l, o);
 	/* what can fail fails before a daemon is started for it */
 	if (trace_open(l, o, &err) || (!nested && choose_engine(l, engine, &err)) ||
 	    connect_daemon(l, o, folder, sizeof(folder), &err))
 		return fail(&err);
-	if (nested && (uint64_t) here == l->client->domain)
+	if (nested && (uint64_t) domain == l->client->domain)
 		return run_plainly(l, o);
 	if (nested && choose_engine(l, engine, &err))
 		return fail(&err);
@@ -385,6 +354,7 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	l.argv = argv + optind;
+	l.trap = o.trap;
 	status = look_at_program(&l, &o, path, sizeof(path));
 	if (status < 0)
 		status = run(&l, &o);

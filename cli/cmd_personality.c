@@ -187,9 +187,15 @@ static int show_markdown(struct ctl *ctl, const struct co_personality *p)
 
 	(void) fprintf(out,
 		       "<!-- Written by `cloudosctl personality show %s -o markdown`; "
-		       "change personality/%s/ops.def instead. -->\n\n# %s\n\n%s.\n"
-		       "The specification is [docs/spec/%s](../spec/%s).\n\n",
-		       p->name, p->name, p->title, p->entry, p->spec, p->spec);
+		       "change personality/%s/ops.def instead. -->\n\n# %s\n\n%s.\n",
+		       p->name, p->name, p->title, p->entry);
+	if (p->spec)
+		(void) fprintf(out,
+			       "The specification is [docs/spec/%s](../spec/%s).\n\n",
+			       p->spec, p->spec);
+	else
+		(void) fputs("Its specification is section 2 of the manual pages.\n\n",
+			     out);
 	show_summary(out, p);
 	(void) fputs(".\n", out);
 	for (size_t i = 0; i < p->nops; i++) {

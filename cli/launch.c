@@ -44,9 +44,10 @@ struct running {
 /* ---- the child ---- */
 
 /* What the child tells us: its listener, or why not; then why exec failed, if it did. */
+enum { STEP_FILTER, STEP_EXEC, STEP_LOADER };
 struct told {
 	int errnum;
-	int step; /* 0: filter, 1: exec */
+	int step;
 };
 
 static void tell(int fd, int step, int errnum, int listener)
@@ -74,33 +75,63 @@ static void tell(int fd, int step, int errnum, int listener)
 		_exit(EXIT_LAUNCHER); /* the launcher is gone: nobody is left to run for */
 }
 
+/* The words of the program with n free places before them; NULL without memory. */
+static char **words_behind(const struct launch *l, size_t n)
+{
+	size_t count = 0;
+	char **argv;
+
+	while (l->argv[count])
+		count++;
+	argv = calloc(n + count + 2, sizeof(*argv));
+	if (!argv)
+		return NULL;
+	if (!l->script) {
+		memcpy(argv + n, l->argv, count * sizeof(*argv));
+		return argv;
+	}
+	/* a file without a first line that says more, as execvp runs it */
+	argv[n] = (char *) "/bin/sh";
+	argv[n + 1] = (char *) l->path;
+	memcpy(argv + n + 2, l->argv + 1, (count - 1) * sizeof(*argv));
+	return argv;
+}
+
 /* Becomes the program.  Returns errno. */
 static int become(const struct launch *l)
 {
 	extern char **environ;
+	char **argv = words_behind(l, 0);
+	int errnum;
 
-	if (!l->script) {
-		(void) execve(l->path, l->argv, environ);
-		return errno;
-	}
-	{
-		size_t n = 0;
-		char **argv;
+	if (!argv)
+		return ENOMEM;
+	(void) execve(l->script ? argv[0] : l->path, argv, environ);
+	errnum = errno;
+	free(argv);
+	return errnum;
+}
 
-		while (l->argv[n])
-			n++;
-		argv = calloc(n + 2, sizeof(*argv));
-		if (!argv)
-			return ENOMEM;
-		argv[0] = (char *) "/bin/sh";
-		argv[1] = (char *) l->path;
-		for (size_t i = 1; i < n; i++)
-			argv[i + 1] = l->argv[i];
-		(void) execve(argv[0], argv, environ);
-		n = (size_t) errno;
-		free(argv);
-		return (int) n;
+/* Becomes the loader, which then becomes the program.  Returns errno. */
+static int become_loader(const struct launch *l, uint64_t session)
+{
+	extern char **environ;
+	char config[CO_TRAP_CONFIG_MAX];
+	char **argv = words_behind(l, 2);
+	int errnum;
+
+	if (!argv)
+		return ENOMEM;
+	errnum = trap_config(&l->trap, l->personality_index, session, l->client->folder,
+			     config, sizeof(config));
+	if (!errnum) {
+		argv[0] = config;
+		argv[1] = l->script ? argv[2] : (char *) l->path;
+		(void) execve(l->trap.loader, argv, environ);
+		errnum = errno;
 	}
+	free(argv);
+	return errnum;
 }
 
 struct signal_state { /* as the caller of cloudos-exec left it for the program */
@@ -112,7 +143,7 @@ static void child(const struct launch *l, const struct filter *filter, int fd,
 		  const struct signal_state *signals)
 {
 	int listener = 0;
-	char go;
+	uint64_t session;
 
 	if (l->engine == CO_ENGINE_PTRACE)
 		(void) prctl(PR_SET_PTRACER,
@@ -120,18 +151,21 @@ static void child(const struct launch *l, const struct filter *filter, int fd,
 	if (filter->program.filter) {
 		listener = filter_install(filter, l->engine);
 		if (listener < 0) {
-			tell(fd, 0, -listener, 0);
+			tell(fd, STEP_FILTER, -listener, 0);
 			_exit(EXIT_LAUNCHER);
 		}
 	}
-	tell(fd, 0, 0, listener);
+	tell(fd, STEP_FILTER, 0, listener);
 	if (listener > 0)
 		(void) close(listener);
-	if (read(fd, &go, 1) != 1)
+	if (read(fd, &session, sizeof(session)) != sizeof(session))
 		_exit(EXIT_LAUNCHER); /* refused, and the launcher has said why */
 	(void) sigaction(SIGCHLD, &signals->child, NULL);
 	(void) sigprocmask(SIG_SETMASK, &signals->mask, NULL);
-	tell(fd, 1, become(l), 0);
+	if (l->engine == CO_ENGINE_TRAP)
+		tell(fd, STEP_LOADER, become_loader(l, session), 0);
+	else
+		tell(fd, STEP_EXEC, become(l), 0);
 	_exit(EXIT_LAUNCHER);
 }
 
@@ -159,6 +193,14 @@ static int hear(int fd, struct told *out, int *out_listener)
 	if (c && c->cmsg_type == SCM_RIGHTS)
 		memcpy(out_listener, CMSG_DATA(c), sizeof(int));
 	return 0;
+}
+
+static int loader_failed(const struct launch *l, int errnum)
+{
+	(void) fprintf(stderr,
+		       "cloudos-exec: cannot start the loader of engine trap, %s: %s\n",
+		       l->trap.loader, strerror(errnum));
+	return EXIT_LAUNCHER;
 }
 
 static int exec_failed(const struct launch *l, int errnum)
@@ -336,6 +378,7 @@ static int start(struct launch *l, struct running *r, int fd, int link[2])
 	struct told told = { 0 };
 	autoclose int listener = -1;
 	struct co_err err = { 0 };
+	uint64_t session;
 
 	if (hear(fd, &told, &listener))
 		return refuse(r->pid, "the program ended before it began", NULL);
@@ -346,6 +389,8 @@ static int start(struct launch *l, struct running *r, int fd, int link[2])
 	}
 	if (attach(l, r->pid, link[1], listener, &err))
 		return refuse(r->pid, "the daemon does not take the program", &err);
+	session = ((const struct wire_attach_rep *) (void *) l->client->in->bytes)
+			  ->session;
 	r->subreaper = keep_orphans(l);
 	if (l->keep_fd < 0) /* connections are few, programs may be many */
 		l->client = co_client_close(l->client);
@@ -355,10 +400,12 @@ static int start(struct launch *l, struct running *r, int fd, int link[2])
 		return refuse(r->pid, "cannot trace the program", &err);
 	(void) close(link[1]);
 	link[1] = -1;
-	(void) !write(fd, "g", 1); /* a child that died meanwhile is heard of below */
+	/* a child that died meanwhile is heard of below */
+	(void) !write(fd, &session, sizeof(session));
 	if (hear(fd, &told, &listener) == 0) {
 		(void) waitpid(r->pid, NULL, 0);
-		return exec_failed(l, told.errnum);
+		return told.step == STEP_LOADER ? loader_failed(l, told.errnum)
+						: exec_failed(l, told.errnum);
 	}
 	return 0;
 }
@@ -386,7 +433,8 @@ int launch(struct launch *l)
 	struct signal_state signals;
 	sigset_t mask, broken;
 
-	if (!l->every_call && filter_new(&filter, l->personality, l->engine, &err)) {
+	if (!l->every_call && l->engine != CO_ENGINE_TRAP &&
+	    filter_new(&filter, l->personality, l->engine, &err)) {
 		(void) fprintf(stderr, "cloudos-exec: %s\n", err.message);
 		return EXIT_LAUNCHER;
 	}

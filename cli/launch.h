@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "cli/client.h"
+#include "cli/trap.h"
 #include "lib/engine.h"
 #include "personality/personality.h"
 
@@ -18,6 +19,7 @@ struct launch {
 	uint32_t personality_index;
 	enum co_engine engine;
 	bool every_call; /* ptrace without a filter: an outer one would win */
+	struct trap trap;
 	const char *name;
 	const char *path; /* of the program */
 	char **argv;

@@ -36,9 +36,11 @@ bin_PROGRAMS += cloudos-exec
 cloudos_exec_SOURCES = \
 	%D%/cloudos-exec.c \
 	%D%/channel.h %D%/channel.c \
+	%D%/choose.h %D%/choose.c \
 	%D%/classify.h %D%/classify.c \
 	%D%/filter.h %D%/filter.c \
 	%D%/launch.h %D%/launch.c \
-	%D%/ptrace.h %D%/ptrace.c
+	%D%/ptrace.h %D%/ptrace.c \
+	%D%/trap.h %D%/trap.c
 cloudos_exec_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudos_exec_LDADD = libcocli.a libpersonality.a libco.a $(SECCOMP_LIBS)

@@ -29,7 +29,8 @@ void request_attach(struct client *client)
 			     "the daemon is stopping; try again");
 		return;
 	}
-	if ((!notify && spec.engine != CO_ENGINE_PTRACE) ||
+	if ((!notify && spec.engine != CO_ENGINE_PTRACE &&
+	     spec.engine != CO_ENGINE_TRAP) ||
 	    in->nfds != (notify ? 2U : 1U)) {
 		client_reply(client, WIRE_attach_rep, tag, CO_INVALID,
 			     "attach needs an engine and its descriptors");

@@ -67,8 +67,11 @@ static struct session *session_new(struct daemon *d, uint32_t index, int link_fd
 	size_t count;
 	const struct co_personality *all = co_personalities(&count);
 	struct session *s = calloc(1, sizeof(*s));
+	bool served =
+		row->personality < count && (co_personality_host(row->personality) ||
+					     row->engine == CO_ENGINE_TRAP);
 
-	if (!s || row->personality >= count || !co_personality_host(row->personality)) {
+	if (!s || !served) {
 		(void) co_fail(err, s ? CO_UNSUPPORTED : CO_NO_MEMORY,
 			       s ? "this daemon cannot serve that personality"
 				 : "no memory for one more session");
@@ -215,4 +218,32 @@ void session_end(struct session *s, const char *why)
 	memset(session_row(s), 0, sizeof(struct table_session));
 	(void) session_unref(s);
 	daemon_idle_check(d);
+}
+
+/* ---- engine trap: the end ---- */
+
+static void left(struct session *s)
+{
+	if (s->launcher_gone && !s->guests)
+		session_end(s, "its launcher and its last process are gone");
+}
+
+void session_guest_begin(struct session *s)
+{
+	core_assert_locked();
+	s->guests++;
+}
+
+void session_guest_end(struct session *s)
+{
+	core_assert_locked();
+	s->guests--;
+	left(s);
+}
+
+void session_launcher_gone(struct session *s)
+{
+	core_assert_locked();
+	s->launcher_gone = true;
+	left(s);
 }

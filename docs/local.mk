@@ -14,7 +14,7 @@ CLEANFILES += %D%/man/cloudosctl.1
 # What cloudosctl prints of the tables; tests/cli/ctl-personality.sh compares it.
 personality_pages = \
 	%D%/personality/anos.md %D%/personality/blackroad.md %D%/personality/clankeros.md \
-	%D%/personality/cloudos.md %D%/personality/playsys.md
+	%D%/personality/cloudos.md %D%/personality/linux.md %D%/personality/playsys.md
 EXTRA_DIST += $(personality_pages)
 .PHONY: update-personality-documents
 update-personality-documents: cloudosctl$(EXEEXT)

@@ -8,7 +8,8 @@ libpersonality_a_SOURCES = \
 	%D%/blackroad/ops.def \
 	%D%/clankeros/ops.def \
 	%D%/playsys/ops.def %D%/playsys/errors.def %D%/playsys/flags.def \
-	%D%/anos/ops.def
+	%D%/anos/ops.def \
+	%D%/linux/ops.def
 EXTRA_DIST += \
 	%D%/README.md \
 	%D%/cloudos/README.md \

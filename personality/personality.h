@@ -13,7 +13,7 @@ struct co_personality {
 	const char *name;  /* "cloudos" */
 	const char *title; /* "CloudOS" */
 	const char *entry; /* how its programs enter, one sentence */
-	const char *spec;  /* file in docs/spec */
+	const char *spec;  /* file in docs/spec; NULL without operations of its own */
 	const struct co_op *ops;
 	size_t nops;
 };

@@ -20,7 +20,7 @@ static const struct co_op cloudos_ops[] = {
 #include "cloudos/ops.def"
 };
 
-/* The types in the rows of the other four are words of their systems, not C types here. */
+/* The types in the rows of the others are words of their systems, not C types here. */
 #undef CO_OP_SIZEOF
 #define CO_OP_SIZEOF(type) 0
 static const struct co_op blackroad_ops[] = {
@@ -35,14 +35,17 @@ static const struct co_op playsys_ops[] = {
 static const struct co_op anos_ops[] = {
 #include "anos/ops.def"
 };
+static const struct co_op linux_ops[] = {
+#include "linux/ops.def"
+};
 #include <co/op-end.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct co_personality personalities[] = {
 #define PERSONALITY(name_, title_, entry_) { \
-	.name = #name_, .title = title_, .entry = entry_, .spec = #name_ ".md", \
-	.ops = name_##_ops, .nops = COUNT(name_##_ops) },
+	.name = #name_, .title = title_, .entry = entry_, .ops = name_##_ops, .nops = COUNT(name_##_ops), \
+	.spec = COUNT(name_##_ops) ? #name_ ".md" : NULL },
 #include "personalities.def"
 #undef PERSONALITY
 };

@@ -5,7 +5,7 @@
 . "${srcdir:-.}/tests/cli/ctl-lib.sh"
 
 expect 0 "$ctl" personality ls -o json
-is "['cloudos', 'blackroad', 'clankeros', 'playsys', 'anos']" "[p['name'] for p in j]" "$out"
+is "['cloudos', 'blackroad', 'clankeros', 'playsys', 'anos', 'linux']" "[p['name'] for p in j]" "$out"
 cp "$out" "$work/all"
 for name in cloudos blackroad clankeros playsys anos; do
 	expect 0 "$ctl" personality show $name -o json
@@ -25,3 +25,12 @@ for name in cloudos blackroad clankeros playsys anos; do
 done
 expect 0 "$ctl" personality show cloudos
 has "$out" "service_register"
+
+# the identity has no rows, and says so in every form
+expect 0 "$ctl" personality show linux -o json
+is "[]" j "$out"
+expect 0 "$ctl" personality show linux
+has "$out" '0 interfaces: 0 full, 0 partial, 0 absent'
+expect 0 "$ctl" personality show linux -o markdown
+cmp -s "$out" "${srcdir:-.}/docs/personality/linux.md" ||
+	fail "docs/personality/linux.md is not current: make update-documents"

@@ -16,9 +16,7 @@ has "$err" 'see cloudos-exec --help'
 expect 125 "$x" --name
 has "$err" "requires an argument"
 expect 125 "$x" --engine=warp true
-says 'there is no engine "warp": notify, ptrace or auto'
-expect 125 "$x" --engine=trap true
-says 'engine trap is not part of this version; use notify or ptrace'
+says 'there is no engine "warp": notify, trap, ptrace or auto'
 expect 125 env CO_ENGINE=warp "$x" true
 says 'there is no engine "warp"'
 expect 125 "$x" --personality=vms true

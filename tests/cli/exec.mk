@@ -3,9 +3,9 @@
 exec_scripts = \
 	%D%/exec-daemon.sh %D%/exec-engine.sh %D%/exec-memory.sh %D%/exec-process.sh \
 	%D%/exec-programs.sh %D%/exec-signals.sh %D%/exec-status.sh %D%/exec-terminal.sh \
-	%D%/exec-trace.sh %D%/exec-user.sh
+	%D%/exec-trace.sh %D%/exec-trap.sh %D%/exec-user.sh
 exec_units = unit-classify unit-structs
-check_PROGRAMS += exec-guest $(exec_units)
+check_PROGRAMS += exec-guest fake-loader $(exec_units)
 TESTS += $(exec_units) $(exec_scripts)
 dist_noinst_SCRIPTS += $(exec_scripts)
 EXTRA_DIST += %D%/exec-lib.sh
@@ -16,6 +16,8 @@ exec_guest_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir)/include -I$(srcdir)
 exec_guest_CFLAGS = $(GUEST_CFLAGS) -pthread
 exec_guest_LDFLAGS = -static -pthread
 exec_guest_LDADD = libcloudos.la
+
+fake_loader_SOURCES = %D%/fake_loader.c
 
 unit_classify_SOURCES = %D%/classify.c cli/classify.h cli/classify.c
 unit_classify_CFLAGS = $(CO_TEST_CFLAGS)

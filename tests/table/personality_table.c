@@ -23,6 +23,7 @@ static const char *const written[] = {
 #include <personality/clankeros/ops.def>
 #include <personality/playsys/ops.def>
 #include <personality/anos/ops.def>
+#include <personality/linux/ops.def>
 #include <co/op-end.h>
 };
 
@@ -252,11 +253,13 @@ START_TEST(a_personality_is_found_by_its_name_only)
 	const struct co_personality *all = co_personalities(&n);
 	size_t rows = 0;
 
-	ck_assert_uint_eq(n, 5);
+	ck_assert_uint_eq(n, 6);
 	for (size_t i = 0; i < n; i++) {
 		rows += all[i].nops;
 		ck_assert_ptr_eq(co_personality_find(all[i].name), &all[i]);
-		ck_assert_uint_gt(all[i].nops, 0);
+		/* the identity has nothing of its own */
+		ck_assert_int_eq(all[i].nops == 0, !strcmp(all[i].name, "linux"));
+		ck_assert_int_eq(all[i].nops == 0, all[i].spec == NULL);
 		ck_assert_uint_gt(strlen(all[i].title), 0);
 		ck_assert_uint_gt(strlen(all[i].entry), 0);
 	}
