@@ -23,10 +23,9 @@ static const struct {
 	const char *name, *outcome;
 	hostile_case *run;
 } cases[] = {
-#define CASE(name, outcome)                                                            \
-	{                                                                              \
-#name, #outcome, name                                                  \
-	}
+/* clang-format off */
+#define CASE(name, outcome) { #name, #outcome, name }
+#define PRINTS(name, lines) { #name, "prints:" lines, name }
 	CASE(block_every_signal, same),
 	CASE(own_sigsys_handler, same),
 	CASE(sigsys_from_others, same),
@@ -63,6 +62,7 @@ static const struct {
 	PRINTS(own_dispatch, "dispatch -22|off -22|the end"),
 	PRINTS(own_filter, "privileges 0|prctl -22|seccomp -22|mode 0|the end"),
 };
+/* clang-format on */
 #define CASES (sizeof(cases) / sizeof(cases[0]))
 
 void say(const char *sentence, long number)
