@@ -3,6 +3,7 @@
 # rules; these flags are what enforces them.
 noinst_LIBRARIES += libshim.a
 libshim_a_SOURCES = \
+	%D%/exec.h %D%/exec.c %D%/filter.h %D%/filter.c %D%/entry.S %D%/gate.h %D%/gate.S %D%/hidden.h %D%/shim.h \
 	%D%/config.h %D%/config.c %D%/deliver.c %D%/dispatch.c \
 	%D%/elf.h %D%/elf.c %D%/entry.S %D%/exe.c \
 	%D%/filter.h %D%/filter.c %D%/gate.h %D%/gate.S \
@@ -51,6 +52,7 @@ EXTRA_DIST += %D%/loader.ld
 cloudos_loader_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,norelro \
 	-Wl,-z,max-page-size=4096 -Wl,--undefined=_start -Wl,-T,$(srcdir)/%D%/loader.ld \
 	-o $@
+	-Wl,-z,max-page-size=4096 -Wl,-T,$(srcdir)/%D%/loader.ld -o $@
 
 # How guest code is compiled, for tests that compile it again with another compiler.
 guest-flags: Makefile
