@@ -1,16 +1,26 @@
 # SPDX-License-Identifier: MIT
 # make bench [BENCH=family]: one table, and bench.json in the build folder.
-BENCH_HELPERS = bench-notify-call bench-notify-bare bench-launch
+BENCH_HELPERS = bench-notify-call bench-notify-bare bench-launch bench-trap-call bench-true
 EXTRA_PROGRAMS = $(BENCH_HELPERS)
 CLEANFILES += $(BENCH_HELPERS) bench.json
 
 bench_notify_call_SOURCES = %D%/loop.h %D%/loop.c %D%/notify_call.c
 bench_notify_bare_SOURCES = %D%/loop.h %D%/loop.c %D%/notify_bare.c
 bench_launch_SOURCES = %D%/loop.h %D%/loop.c %D%/launch.c
+bench_trap_call_SOURCES = %D%/loop.h %D%/loop.c %D%/trap_call.c
+bench_true_SOURCES = %D%/true.c
+bench_true_LDFLAGS = -static
 
-EXTRA_DIST += %D%/README.md %D%/run
+# 32-bit, so by hand; a compiler without -m32 is bench/run's to tell
+bench-trap-i386: %D%/trap_i386.c
+	$(AM_V_CC)$(CC) -m32 -O2 -Wall -Wextra -ffreestanding -nostdlib -static -fno-pic \
+		-no-pie -fno-stack-protector -fcf-protection=none -o $@ $(srcdir)/%D%/trap_i386.c || \
+		echo "bench-trap-i386 is left out: the compiler knows no -m32"
+CLEANFILES += bench-trap-i386
 
-bench: all $(BENCH_HELPERS)
+EXTRA_DIST += %D%/README.md %D%/common.py %D%/run %D%/trap.py %D%/trap_i386.c
+
+bench: all $(BENCH_HELPERS) bench-trap-i386
 	@$(srcdir)/%D%/run --build=$(abs_builddir) $(BENCH)
 .PHONY: bench
 noinst_PROGRAMS += bench-store

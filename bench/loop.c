@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The timing loop shared by the benches, so that the two sides of a ratio differ in the
- * call alone.  HOST and GUEST; called by notify_call.c, notify_bare.c and launch.c.
+ * call alone.  HOST and GUEST; called by notify_call.c, notify_bare.c, trap_call.c and launch.c.
  */
 #include "loop.h"
 
@@ -24,6 +24,16 @@ static int by_value(const void *a, const void *b)
 	double right = *(const double *) b;
 
 	return (left > right) - (left < right);
+}
+
+double loop_wall_ns(void)
+{
+	return now_ns(CLOCK_MONOTONIC);
+}
+
+double loop_cpu_ns(void)
+{
+	return now_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 double loop_median(double *values, int count)

@@ -18,6 +18,10 @@ int loop_run(long number, long argument, int calls_per_batch,
 
 void loop_print(const struct loop_times *times);
 
+/* The clocks that loop_run reads, for loops of another shape. */
+double loop_wall_ns(void);
+double loop_cpu_ns(void);
+
 /* The median of values, which it sorts. */
 double loop_median(double *values, int count);
 

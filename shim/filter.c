@@ -204,18 +204,21 @@ size_t shim_filter_build(struct sock_filter *out, size_t max,
 			 const struct shim_filter_spec *spec)
 {
 	struct program p = { .out = out, .max = max };
+	uint32_t first;
 
 	if ((spec->flags & SHIM_FILTER_NUMBER_BLIND) && spec->allowed_count > 0)
 		return 0;
 	if (!find_edges(&p, spec))
 		return 0;
+	/* no number is below an edge at 0 */
+	first = p.edges_count > 0 && p.edges[0] == 0 ? 1 : 0;
 	for (int pass = 0; pass < 2; pass++) {
 		p.n = 0;
 		p.bad = false;
 		architecture(&p, spec);
 		if (p.edges_count > 0) {
 			load(&p, offsetof(struct seccomp_data, nr));
-			tree(&p, 0, p.edges_count);
+			tree(&p, first, p.edges_count - first);
 		}
 		address(&p);
 		number(&p, spec);

@@ -35,7 +35,7 @@ struct shim_filter_spec {
 	const uint32_t *allowed; /* numbers, each greater than the one before */
 };
 
-#define SHIM_FILTER_MAX 1024U /* instructions; enough for all of Linux's numbers */
+#define SHIM_FILTER_MAX 1100U /* instructions; enough for any list of Linux's numbers */
 
 /*
  * The number of instructions, at most `max`.  0: they do not fit; or the list is not in
