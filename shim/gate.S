@@ -83,9 +83,14 @@ label shim_gate_stack
 	movq %r9, CALL_ARGS + 40(%r11)
 	movzwl %ax, %eax
 	movq %rax, CALL_FLAGS(%r11)
-	pushfq
-	popq CALL_RFLAGS(%r11)
-	cld
+	/* the direction flag, without pushf, which costs as much as all of this */
+	leaq CALL_TARGET(%r11), %rsi
+	lodsb
+	subq %r11, %rsi
+	movq %rsi, CALL_DIRECTION(%r11)
+	cmpl $CALL_TARGET + 1, %esi
+	jne 7f
+8:
 	movl %ecx, %eax
 	movq %rax, CALL_NUMBER(%r11)
 	shrq $32, %rcx
@@ -103,8 +108,8 @@ label shim_gate_exit
 	movq CALL_ARGS + 24(%r11), %r10
 	movq CALL_ARGS + 32(%r11), %r8
 	movq CALL_ARGS + 40(%r11), %r9
-	testl $0x400, CALL_RFLAGS(%r11)
-	jnz 6f
+	cmpl $CALL_TARGET + 1, CALL_DIRECTION(%r11)
+	jne 6f
 	cmpl $0, CALL_DEFERRED(%r11)
 	jne 5f
 3:	movq CALL_FLAGS(%r11), %rax
@@ -138,6 +143,8 @@ label shim_gate_end
 	std
 	jne 5b
 	jmp 3b
+7:	cld
+	jmp 8b
 
 /* long shim_wait(number, a, b, c, d, e, f, call): see shim.h */
 	.globl shim_wait
@@ -207,39 +214,6 @@ label shim_restorer
 label shim_sigreturn_stub
 	movq $15, %rax
 	syscall
-
-/* The first instruction of the process. */
-	.globl _start
-_start:
-	xorl %ebp, %ebp
-	movq %rsp, %rdi
-	andq $-16, %rsp
-	call shim_start
-	/* shim_start never returns: it jumps by shim_enter */
-	ud2
-
-/* void shim_enter(entry, stack) */
-	.globl shim_enter
-	.hidden shim_enter
-shim_enter:
-	movq %rdi, %rcx
-	movq %rsi, %rsp
-	xorl %eax, %eax
-	xorl %ebx, %ebx
-	xorl %edx, %edx
-	xorl %esi, %esi
-	xorl %edi, %edi
-	xorl %ebp, %ebp
-	xorl %r8d, %r8d
-	xorl %r9d, %r9d
-	xorl %r10d, %r10d
-	xorl %r11d, %r11d
-	xorl %r12d, %r12d
-	xorl %r13d, %r13d
-	xorl %r14d, %r14d
-	xorl %r15d, %r15d
-	cmpl %eax, %eax
-	jmp *%rcx
 
 	.globl shim_probe
 	.hidden shim_probe

@@ -6,8 +6,8 @@
 #ifndef SHIM_GATE_H
 #define SHIM_GATE_H
 
-#define SHIM_RECORDS      1024
-#define SHIM_RECORD_SIZE  20
+#define SHIM_RECORDS      1024 /* in text; more are made when they are needed */
+#define SHIM_RECORD_SIZE  20   /* a site's id is the offset of its record */
 #define SHIM_RECORD_PASS  10 /* its syscall instruction */
 #define SHIM_RECORD_AFTER 12
 
@@ -25,7 +25,7 @@
 #define CALL_FLAGS    96
 #define CALL_ID       104
 #define CALL_MASK     112
-#define CALL_RFLAGS   120
+#define CALL_DIRECTION 120
 
 #define SITE_BACK 8  /* in struct co_trap_site */
 #define SITE_SIZE 40
