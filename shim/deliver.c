@@ -76,7 +76,7 @@ static void undo_gate(struct sigcontext *m)
 			m->eflags = flags_of(m->eflags, m->rax);
 		m->rax = (uint32_t) m->rcx;
 	}
-	m->rip = shim_sites[id / SHIM_RECORD_SIZE].address;
+	m->rip = shim_sites[shim_site_of_id(id)].address;
 }
 
 /* The slot may be claimed already. */
@@ -100,7 +100,8 @@ static void finish_gate(struct sigcontext *m)
 	m->r8 = call->args[4];
 	m->r9 = call->args[5];
 	m->eflags = flags_of(m->eflags, call->flags) & ~DIRECTION;
-	m->eflags |= call->rflags & DIRECTION;
+	if (call->direction != CALL_TARGET + 1) /* gate.S: `lodsb` went downwards */
+		m->eflags |= DIRECTION;
 	m->rax = call->result;
 	m->rip = call->target;
 	m->rsp = call->rsp;

@@ -36,6 +36,7 @@ static shim_handler *const handlers[NUMBERS] = {
 	[__NR_execveat] = shim_on_execveat,
 	[__NR_rt_sigaction] = shim_on_rt_sigaction,
 	[__NR_rt_sigprocmask] = shim_on_rt_sigprocmask,
+	[__NR_rt_sigpending] = shim_on_rt_sigpending,
 	[__NR_rt_sigsuspend] = shim_on_rt_sigsuspend,
 	[__NR_rt_sigtimedwait] = shim_on_rt_sigtimedwait,
 	[__NR_signalfd] = shim_on_signalfd,

@@ -45,6 +45,7 @@ label shim_gate
 	bswapl %r11d
 	movzwl %r11w, %r11d
 	xchgq %r11, %rcx
+label shim_gate_swapped
 	jrcxz 1f
 	jmp shim_gate_slow
 1:	movl %eax, %eax
@@ -124,6 +125,7 @@ label shim_gate_released
 	jmp *%rcx
 label shim_gate_end
 
+label shim_gate_next
 4:	addq $SLOT_BYTES, %r11
 	cmpq shim_slots_end(%rip), %r11
 	jb 2b
@@ -133,16 +135,20 @@ label shim_gate_end
 
 	/* Signals wait, all blocked: the handler of this trap lets them in where the guest
 	 * goes on. */
+label shim_gate_flush
 5:	movq CALL_FLAGS(%r11), %rax
 	addb $0x7f, %al
 	sahf
 	movq %r11, %rax
 	movq CALL_RSP(%r11), %rsp
 	jmp shim_outside_flush_call
+	/* the exit for guests with the direction flag set */
+label shim_gate_down
 6:	cmpl $0, CALL_DEFERRED(%r11)
 	std
 	jne 5b
 	jmp 3b
+label shim_gate_down_end
 7:	cld
 	jmp 8b
 
@@ -214,6 +220,7 @@ label shim_restorer
 label shim_sigreturn_stub
 	movq $15, %rax
 	syscall
+label shim_sigreturn_end
 
 	.globl shim_probe
 	.hidden shim_probe

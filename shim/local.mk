@@ -3,10 +3,19 @@
 # rules; these flags are what enforces them.
 noinst_LIBRARIES += libshim.a
 libshim_a_SOURCES = \
+	%D%/config.h %D%/config.c %D%/deliver.c %D%/dispatch.c \
+	%D%/elf.h %D%/elf.c %D%/entry.S %D%/exe.c \
+	%D%/filter.h %D%/filter.c %D%/gate.h %D%/gate.S \
+	%D%/guest.h %D%/hidden.h %D%/mask.c %D%/memory.c \
+	%D%/patch.c %D%/personality.c %D%/place.c %D%/pool.c %D%/process.c \
+	%D%/program.h %D%/program.c %D%/report.c %D%/shim.h \
+	%D%/signal.h %D%/signal.c %D%/sigsys.c %D%/site.h %D%/site.c \
+	%D%/start.h %D%/start.c %D%/wait.c %D%/wrapper.S \
 	%D%/filter.h %D%/filter.c %D%/entry.S %D%/gate.h %D%/gate.S %D%/hidden.h %D%/shim.h \
 	%D%/dispatch.c %D%/exe.c %D%/memory.c %D%/patch.c %D%/place.c %D%/pool.c \
-	%D%/process.c %D%/report.c %D%/signal.h %D%/sigsys.c %D%/site.h %D%/site.c \
-	%D%/start.h %D%/start.c \
+	%D%/process.c %D%/report.c %D%/sigsys.c \
+	%D%/deliver.c %D%/mask.c %D%/signal.h %D%/signal.c %D%/wait.c %D%/wrapper.S \
+	%D%/site.h %D%/site.c %D%/start.h %D%/start.c \
 	%D%/guest.h \
 	%D%/config.h %D%/config.c %D%/elf.h %D%/elf.c %D%/program.h %D%/program.c \
 	%D%/filter.h %D%/filter.c \
