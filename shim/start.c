@@ -6,6 +6,7 @@
  */
 #include <shim/config.h>
 #include <shim/elf.h>
+#include <shim/exec.h>
 #include <shim/filter.h>
 #include <shim/gate.h>
 #include <shim/guest.h>
@@ -347,6 +348,7 @@ _Noreturn void shim_start(uint64_t *sp)
 	read_stack(&in, sp);
 	if (in.argc < 2 || shim_config_parse(&shim.config, in.argv[0]))
 		shim_die("cloudos-loader is not for people: cloudos-exec starts it", 0);
+	shim_exec_init((const char *) *auxv_find(&in, AT_EXECFN));
 	name = in.argv[1];
 	random = auxv_find(&in, AT_RANDOM);
 	if (random)
