@@ -3,7 +3,7 @@
 # rules; these flags are what enforces them.
 noinst_LIBRARIES += libshim.a
 libshim_a_SOURCES = \
-	%D%/exec.h %D%/exec.c %D%/filter.h %D%/filter.c %D%/entry.S %D%/gate.h %D%/gate.S %D%/hidden.h %D%/shim.h \
+	%D%/exec.h %D%/exec.c \
 	%D%/config.h %D%/config.c %D%/deliver.c %D%/dispatch.c \
 	%D%/elf.h %D%/elf.c %D%/entry.S %D%/exe.c \
 	%D%/filter.h %D%/filter.c %D%/gate.h %D%/gate.S \
