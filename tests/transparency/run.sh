@@ -83,7 +83,8 @@ awk -v into="$work/cases/" '
 		print substr($0, 4) >(base ".name"); printf "" >(base ".body"); next
 	}
 	!n { next }
-	head && /^(needs|wants|with|arguments|before|terminal): / {
+	head && /^#/ { next }
+	head && /^(needs|wants|with|trap|arguments|before|terminal): / {
 		key = $1; sub(":", "", key); sub(/^[a-z]+: +/, ""); print >(base "." key); next
 	}
 	{ head = 0; print >(base ".body") }
@@ -152,6 +153,9 @@ run()
 	) </dev/null >"$out.stdout" 2>"$out.stderr"
 	# the two runs write to files of different names; that much may show
 	sed -i "s,$out\\.,$work/RUN.,g" "$out.stdout" "$out.stderr"
+	if [ "$engine:${out##*/}" = trap:under ] && [ -f "$case.trap" ]; then
+		sed -E -i "$(key trap)" "$out.stdout"
+	fi
 	list_files
 }
 
