@@ -406,7 +406,7 @@ enum shim_verdict shim_on_execve(struct shim_call *call)
 enum shim_verdict shim_on_execveat(struct shim_call *call)
 {
 	/* other flags start nothing: they are errors, or a question (AT_EXECVE_CHECK) */
-	if (((uint32_t) call->args[4] & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0)
+	if (((int) call->args[4] & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0)
 		return SHIM_KERNEL;
 	return execute(call, (int) call->args[0], call->args + 1, call->args[4]);
 }

@@ -51,8 +51,7 @@ cloudos_loader_DEPENDENCIES = libshim.a $(srcdir)/%D%/loader.ld
 EXTRA_DIST += %D%/loader.ld
 CO_LOADER_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,norelro \
 	-Wl,-z,max-page-size=4096 -Wl,--undefined=_start -Wl,-T,$(srcdir)/%D%/loader.ld
-cloudos-loader$(EXEEXT): $(cloudos_loader_DEPENDENCIES)
-	$(AM_V_CCLD)$(CO_LOADER_LINK) -o $@ libshim.a
+cloudos_loader_LINK = $(CO_LOADER_LINK) -o $@
 
 # How guest code is compiled, for tests that compile it again with another compiler.
 guest-flags: Makefile
