@@ -52,6 +52,8 @@ EXTRA_DIST += %D%/loader.ld
 CO_LOADER_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,norelro \
 	-Wl,-z,max-page-size=4096 -Wl,--undefined=_start -Wl,-T,$(srcdir)/%D%/loader.ld
 cloudos_loader_LINK = $(CO_LOADER_LINK) -o $@
+cloudos_loader_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,norelro \
+	-Wl,-z,max-page-size=4096 -Wl,-T,$(srcdir)/%D%/loader.ld -o $@
 
 # How guest code is compiled, for tests that compile it again with another compiler.
 guest-flags: Makefile
