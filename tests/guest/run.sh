@@ -67,7 +67,7 @@ passed=0 failed=0 skipped=0
 inside=$("$exec_" --engine="$engine" sed -n 's/^\(Seccomp\|TracerPid\):[[:space:]]*/\1=/p' \
 	/proc/self/status 2>"$CLOUDOS_DIR/out" | sort | tr '\n' ' ')
 case $engine:$inside in
-notify:"Seccomp=2 TracerPid=0 " | ptrace:"Seccomp="[02]" TracerPid="[1-9]*) ;;
+notify:"Seccomp=2 TracerPid=0 " | trap:"Seccomp=2 TracerPid=0 " | ptrace:"Seccomp="[02]" TracerPid="[1-9]*) ;;
 *)
 	echo "FAIL: --engine=$engine is not the engine of its guest ($inside)"
 	sed 's/^/    /' "$CLOUDOS_DIR/out"
