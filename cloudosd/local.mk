@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 include cloudosd/service/local.mk
+include cloudosd/sites/local.mk
 
 # Built inside the folder of its name: the build folder cannot hold both.
 bin_PROGRAMS += cloudosd/cloudosd
