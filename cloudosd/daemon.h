@@ -18,6 +18,7 @@ struct control;
 struct notify;
 struct keeper_link;
 struct pending;
+struct sites;
 
 struct daemon {
 	uv_loop_t uv;
@@ -33,6 +34,7 @@ struct daemon {
 	struct control *control;
 	struct notify *notify;
 	struct pending *pending;
+	struct sites *sites;
 	struct session *sessions; /* by id */
 	uint64_t started_ms;
 	bool ephemeral;

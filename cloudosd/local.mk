@@ -19,8 +19,10 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/notify.h %D%/notify.c \
 	%D%/pending.h %D%/pending.c \
 	%D%/request.h %D%/request.c \
-	%D%/request_service.c %D%/request_session.c %D%/request_store.c \
+	%D%/request_service.c %D%/request_site.c %D%/request_session.c %D%/request_store.c \
 	%D%/session.h %D%/session.c \
+	%D%/site.h %D%/site.c \
+	%D%/site_file.h %D%/site_file.c \
 	%D%/table.h %D%/table.c \
 	%D%/trace.h %D%/trace.c \
 	personality/call.h personality/host.h personality/hosts.c \
@@ -32,7 +34,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
-cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libstore.a libco.a \
+cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libco.a \
 	$(UV_LIBS) $(SQLITE_LIBS) $(YAML_LIBS) -ldl
 
 pkglibexec_PROGRAMS += cloudos-keeper
