@@ -18,8 +18,8 @@
 enum { REAL_TIME = 32, DRAIN_MAX = 32 };
 
 #define FAULTS                                                                         \
-	(SHIM_SIGSET_BIT(SIGSEGV) | SHIM_SIGSET_BIT(SIGBUS) | SHIM_SIGSET_BIT(SIGILL) |  \
-	 SHIM_SIGSET_BIT(SIGFPE) | SHIM_SIGSET_BIT(SIGTRAP))
+	(SHIM_SIGSET_BIT(SIGSEGV) | SHIM_SIGSET_BIT(SIGBUS) |                          \
+	 SHIM_SIGSET_BIT(SIGILL) | SHIM_SIGSET_BIT(SIGFPE) | SHIM_SIGSET_BIT(SIGTRAP))
 
 #define ARITHMETIC 0xd5UL /* of ah: SF ZF AF PF CF */
 #define OVERFLOW   0x800UL
@@ -184,7 +184,8 @@ static void send_self(int number, const struct siginfo *info)
  * Real-time signals stay in order: what is pending of that signal goes behind this one.
  * Between the end of the slot's struct and its stack is room.
  */
-static void send_in_order(struct shim_call *call, int number, const struct siginfo *info)
+static void send_in_order(struct shim_call *call, int number,
+			  const struct siginfo *info)
 {
 	struct siginfo *next = (struct siginfo *) (call + 1);
 	uint64_t set = SHIM_SIGSET_BIT(number), nothing[2] = { 0, 0 };
@@ -220,9 +221,10 @@ static void hold(int number, const struct siginfo *info, struct ucontext *uc,
 	uint64_t rip = uc->uc_mcontext.rip;
 
 	if (info->si_code > 0 && FAULTS & SHIM_SIGSET_BIT(number))
-		shim_die("a fault in cloudos itself at %: the program may have destroyed "
-			 "what is kept in it",
-			 rip);
+		shim_die(
+			"a fault in cloudos itself at %: the program may have destroyed "
+			"what is kept in it",
+			rip);
 	/* a wait ends, whether the kernel has ended it already or means to restart it */
 	if (between(rip, shim_wait_begin, shim_wait_end))
 		uc->uc_mcontext.rip = (uint64_t) shim_wait_abort;
@@ -278,7 +280,8 @@ uint64_t shim_sigreturn(struct ucontext *uc)
 
 	m->rcx = m->rip - 2; /* for who is interrupted in the stub */
 	if (shim_read(&mask, at, sizeof(mask)))
-		return (uint64_t) shim_sigreturn_stub; /* and faults as it always would */
+		return (uint64_t)
+			shim_sigreturn_stub; /* and faults as it always would */
 	blocked = mask & SHIM_SIGSYS;
 	mask &= SHIM_BUT_SIGSYS;
 	if (blocked)
@@ -300,8 +303,8 @@ static _Noreturn void die_of(const struct siginfo *info)
 	(void) shim_syscall(__NR_rt_sigaction, SIGSYS, (long) &action, 0,
 			    sizeof(sigset_t), 0, 0);
 	send_self(SIGSYS, info);
-	(void) shim_syscall(__NR_rt_sigprocmask, SIG_UNBLOCK, (long) &set, 0, sizeof(set),
-			    0, 0);
+	(void) shim_syscall(__NR_rt_sigprocmask, SIG_UNBLOCK, (long) &set, 0,
+			    sizeof(set), 0, 0);
 	shim_die("a signal (%) that ends programs did not end this one", SIGSYS);
 }
 

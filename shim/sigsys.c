@@ -34,6 +34,7 @@ static void flush(struct ucontext *uc)
 	memcpy(&uc->uc_sigmask, &call->mask, sizeof(call->mask));
 	call->deferred = 0;
 	__atomic_store_n(&call->busy, 0, __ATOMIC_RELEASE);
+	shim_signal_flushed();
 }
 
 static void caught(struct ucontext *uc, bool int80)
