@@ -125,6 +125,17 @@ static bool in_flush(const struct sigcontext *m)
 	       (call && call->deferred && in_exit(m->rip));
 }
 
+/* A sigreturn that was not made yet: its frame says again what we have remembered. */
+static void soil_frame(const struct sigcontext *m)
+{
+	uint64_t at = m->rsp + offsetof(struct ucontext, uc_sigmask), mask;
+
+	if (shim_read(&mask, at, sizeof(mask)))
+		return;
+	mask |= SHIM_SIGSYS;
+	(void) shim_write(at, &mask, sizeof(mask));
+}
+
 /* True if the guest is in its own code now; false if it is in C code. */
 static bool put_back(struct sigcontext *m)
 {
@@ -154,6 +165,8 @@ static bool put_back(struct sigcontext *m)
 		m->rax = 0;
 	} else if (between(m->rip, shim_sigreturn_stub, shim_sigreturn_end)) {
 		m->rip = m->rcx;
+		if (shim_sigsys_blocked()) /* it is cleaned out again */
+			soil_frame(m);
 	} else if (shim_site_of_trampoline(m->rip, &restart, &after)) {
 		m->rip = restart ? restart : after;
 	}
