@@ -195,12 +195,13 @@ static void send_self(int number, const struct siginfo *info)
 
 /*
  * Real-time signals stay in order: what is pending of that signal goes behind this one.
- * Between the end of the slot's struct and its stack is room.
+ * It is kept where the slot's stack ends.
  */
 static void send_in_order(struct shim_call *call, int number,
 			  const struct siginfo *info)
 {
-	struct siginfo *next = (struct siginfo *) (call + 1);
+	struct siginfo *next =
+		(struct siginfo *) ((uint64_t) call & ~(SHIM_SLOT_SIZE - 1));
 	uint64_t set = SHIM_SIGSET_BIT(number), nothing[2] = { 0, 0 };
 	int n = 0;
 
