@@ -10,6 +10,7 @@
 #include <shim/rt/kernel.h>
 #include <shim/shim.h>
 #include <shim/site.h>
+#include <shim/start.h>
 
 enum { NUMBERS = 512 };
 
@@ -26,7 +27,7 @@ AT(site, CALL_SITE);
 AT(flags, CALL_FLAGS);
 AT(id, CALL_ID);
 AT(mask, CALL_MASK);
-AT(rflags, CALL_RFLAGS);
+AT(direction, CALL_DIRECTION);
 _Static_assert(SHIM_SLOT_SIZE == SLOT_BYTES && SLOT_BYTES == 1 << SLOT_SHIFT, "");
 
 /* clang-format off */
@@ -35,6 +36,7 @@ static shim_handler *const handlers[NUMBERS] = {
 	[__NR_execveat] = shim_on_execveat,
 	[__NR_rt_sigaction] = shim_on_rt_sigaction,
 	[__NR_rt_sigprocmask] = shim_on_rt_sigprocmask,
+	[__NR_rt_sigpending] = shim_on_rt_sigpending,
 	[__NR_rt_sigsuspend] = shim_on_rt_sigsuspend,
 	[__NR_rt_sigtimedwait] = shim_on_rt_sigtimedwait,
 	[__NR_signalfd] = shim_on_signalfd,
@@ -57,6 +59,8 @@ static shim_handler *const handlers[NUMBERS] = {
 	[__NR_pkey_mprotect] = shim_on_mprotect,
 	[__NR_mremap] = shim_on_mremap,
 	[__NR_munmap] = shim_on_munmap,
+	[__NR_brk] = shim_on_brk,
+	[__NR_shmdt] = shim_on_brk,
 	[__NR_readlink] = shim_on_readlink,
 	[__NR_readlinkat] = shim_on_readlinkat,
 	[__NR_open] = shim_on_open,
@@ -71,44 +75,47 @@ static shim_handler *const handlers[NUMBERS] = {
 };
 /* clang-format on */
 
-uint8_t shim_plain[65536]; /* 1: a record makes that call without asking */
+uint8_t shim_plain[65536];
 
 static const struct shim_personality *personality;
-
-static shim_handler *handler_of(uint64_t number)
-{
-	return number < NUMBERS ? handlers[number] : NULL;
-}
+static bool own[NUMBERS]; /* the personality's, although Linux has that number too */
 
 bool shim_has_handler(uint32_t number)
 {
-	return handler_of(number) != NULL;
+	return number < NUMBERS && handlers[number];
 }
 
 void shim_dispatch_init(void)
 {
-	personality = shim_personality_at(shim.config.personality);
+	personality = shim_personality_find(shim.config.personality);
 	if (!personality)
 		shim_die("this program is for a system that the trap engine does not know "
 			 "(%)",
 			 shim.config.personality);
-	for (uint32_t i = 0; i < NUMBERS; i++)
-		shim_plain[i] = !handlers[i] && i != __NR_rt_sigreturn &&
-				personality->plane(i) == CO_PLANE_KERNEL;
+	for (uint32_t i = 0; i < NUMBERS; i++) {
+		own[i] = personality->plane(i) != CO_PLANE_KERNEL;
+		shim_plain[i] = !own[i] && !handlers[i] && i != __NR_rt_sigreturn;
+	}
 }
 
 static enum shim_verdict decide(struct shim_call *call)
 {
-	shim_handler *handler = handler_of(call->number);
+	uint32_t number = (uint32_t) call->number;
 
-	if (personality->plane((uint32_t) call->number) != CO_PLANE_KERNEL)
-		return personality->call(call);
-	return handler ? handler(call) : SHIM_KERNEL;
+	if (number < NUMBERS) {
+		if (own[number])
+			return personality->dispatch(call);
+		return handlers[number] ? handlers[number](call) : SHIM_KERNEL;
+	}
+	if (number >= personality->first && number < personality->end &&
+	    personality->plane(number) != CO_PLANE_KERNEL)
+		return personality->dispatch(call);
+	return SHIM_KERNEL;
 }
 
 void shim_dispatch(struct shim_call *call)
 {
-	uint32_t index = (uint32_t) call->id / SHIM_RECORD_SIZE;
+	uint32_t index = shim_site_of_id(call->id);
 	const struct co_trap_site *site = &shim_sites[index];
 
 	call->site = site->address;

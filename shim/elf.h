@@ -8,7 +8,7 @@
  *	if (err == 0)
  *		err = shim_elf_map(fd, &elf, hint);     what natively kills the process
  *	if (err != 0)
- *		shim_die(shim_elf_sentence(err), 0);
+ *		shim_die(shim_elf_sentence(err), (uint64_t) -err);
  *
  * What is read comes from a file that may be hostile and may change meanwhile: nothing is
  * mapped outside of [start, end), whatever it says the second time.
@@ -23,8 +23,9 @@
 
 /* Code that may be patched: mapped from the file, executable, not writable. */
 struct shim_elf_range {
-	uint64_t start, end; /* in memory; the bytes of the file, not the rest of the page */
-	uint64_t offset;     /* in the file, of `start` */
+	uint64_t start,
+		end; /* in memory; the bytes of the file, not the rest of the page */
+	uint64_t offset; /* in the file, of `start` */
 };
 
 enum shim_elf_flag {
@@ -36,7 +37,8 @@ enum shim_elf_flag {
 	SHIM_ELF_GO = 1U << 5,         /* made by the Go compiler: tiny stacks */
 	SHIM_ELF_LOW = 1U << 6,        /* ET_EXEC that ends below 4 GiB */
 	SHIM_ELF_LOW_POOL = 1U << 7,   /* its data take room in a low pool */
-	SHIM_ELF_DYNAMIC = 1U << 8     /* has a PT_DYNAMIC (static-PIE has one, too) */
+	SHIM_ELF_DYNAMIC = 1U << 8,    /* has a PT_DYNAMIC (static-PIE has one, too) */
+	SHIM_ELF_OVERLAPS = 1U << 9    /* segments over one another: no ranges */
 };
 
 struct shim_elf {
@@ -48,11 +50,11 @@ struct shim_elf {
 
 	/* addresses as the file has them; in memory (bias added) after shim_elf_map */
 	uint64_t entry;
-	uint64_t start, end;    /* first and last page of all segments */
-	uint64_t phdrs;         /* of the program headers; 0 if no segment holds them */
-	uint64_t brk;           /* behind the last byte; the kernel would put the heap there */
+	uint64_t start, end; /* first and last page of all segments */
+	uint64_t phdrs; /* of the program headers; the bias if no segment holds them */
+	uint64_t brk;   /* behind the last byte; the kernel would put the heap there */
 	uint64_t start_code, end_code, start_data, end_data;
-	uint64_t bias;          /* 0 before */
+	uint64_t bias; /* 0 before */
 
 	uint64_t phoff;     /* of the program headers in the file */
 	uint64_t alignment; /* of `start`: a power of two, at least a page */
@@ -69,14 +71,15 @@ struct shim_elf {
  */
 enum shim_elf_fault {
 	SHIM_ELF_NOTHING = 1, /* no PT_LOAD */
-	SHIM_ELF_WRAPS,       /* a segment ends behind the end of memory, or before it begins */
-	SHIM_ELF_SIZES,       /* more bytes in the file than in memory */
-	SHIM_ELF_MISALIGNED,  /* offset and address differ within the page */
-	SHIM_ELF_TRUNCATED,   /* the file ends before a writable segment does */
-	SHIM_ELF_POOL,        /* a segment would cover cloudos itself */
+	SHIM_ELF_TYPE,        /* an interpreter that is neither ET_EXEC nor ET_DYN */
+	SHIM_ELF_WRAPS, /* a segment ends behind the end of memory, or before it begins */
+	SHIM_ELF_SIZES,            /* more bytes in the file than in memory */
+	SHIM_ELF_MISALIGNED,       /* offset and address differ within the page */
+	SHIM_ELF_TRUNCATED,        /* the file ends before a writable segment does */
+	SHIM_ELF_POOL,             /* a segment would cover cloudos itself */
 	SHIM_ELF_CODE_IN_LOW_POOL, /* code where system calls are not trapped */
-	SHIM_ELF_OCCUPIED,    /* a segment would cover what is mapped: the stack, the vdso */
-	SHIM_ELF_CHANGED      /* the file is not the one that was read */
+	SHIM_ELF_OCCUPIED, /* a segment would cover what is mapped: the stack, the vdso */
+	SHIM_ELF_CHANGED   /* the file is not the one that was read */
 };
 
 /*

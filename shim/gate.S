@@ -45,6 +45,7 @@ label shim_gate
 	bswapl %r11d
 	movzwl %r11w, %r11d
 	xchgq %r11, %rcx
+label shim_gate_swapped
 	jrcxz 1f
 	jmp shim_gate_slow
 1:	movl %eax, %eax
@@ -83,9 +84,14 @@ label shim_gate_stack
 	movq %r9, CALL_ARGS + 40(%r11)
 	movzwl %ax, %eax
 	movq %rax, CALL_FLAGS(%r11)
-	pushfq
-	popq CALL_RFLAGS(%r11)
-	cld
+	/* the direction flag, without pushf, which costs as much as all of this */
+	leaq CALL_TARGET(%r11), %rsi
+	lodsb
+	subq %r11, %rsi
+	movq %rsi, CALL_DIRECTION(%r11)
+	cmpl $CALL_TARGET + 1, %esi
+	jne 7f
+8:
 	movl %ecx, %eax
 	movq %rax, CALL_NUMBER(%r11)
 	shrq $32, %rcx
@@ -103,8 +109,8 @@ label shim_gate_exit
 	movq CALL_ARGS + 24(%r11), %r10
 	movq CALL_ARGS + 32(%r11), %r8
 	movq CALL_ARGS + 40(%r11), %r9
-	testl $0x400, CALL_RFLAGS(%r11)
-	jnz 6f
+	cmpl $CALL_TARGET + 1, CALL_DIRECTION(%r11)
+	jne 6f
 	cmpl $0, CALL_DEFERRED(%r11)
 	jne 5f
 3:	movq CALL_FLAGS(%r11), %rax
@@ -119,6 +125,7 @@ label shim_gate_released
 	jmp *%rcx
 label shim_gate_end
 
+label shim_gate_next
 4:	addq $SLOT_BYTES, %r11
 	cmpq shim_slots_end(%rip), %r11
 	jb 2b
@@ -128,16 +135,22 @@ label shim_gate_end
 
 	/* Signals wait, all blocked: the handler of this trap lets them in where the guest
 	 * goes on. */
+label shim_gate_flush
 5:	movq CALL_FLAGS(%r11), %rax
 	addb $0x7f, %al
 	sahf
 	movq %r11, %rax
 	movq CALL_RSP(%r11), %rsp
 	jmp shim_outside_flush_call
+	/* the exit for guests with the direction flag set */
+label shim_gate_down
 6:	cmpl $0, CALL_DEFERRED(%r11)
 	std
 	jne 5b
 	jmp 3b
+label shim_gate_down_end
+7:	cld
+	jmp 8b
 
 /* long shim_wait(number, a, b, c, d, e, f, call): see shim.h */
 	.globl shim_wait
@@ -207,39 +220,7 @@ label shim_restorer
 label shim_sigreturn_stub
 	movq $15, %rax
 	syscall
-
-/* The first instruction of the process. */
-	.globl _start
-_start:
-	xorl %ebp, %ebp
-	movq %rsp, %rdi
-	andq $-16, %rsp
-	call shim_start
-	/* shim_start never returns: it jumps by shim_enter */
-	ud2
-
-/* void shim_enter(entry, stack) */
-	.globl shim_enter
-	.hidden shim_enter
-shim_enter:
-	movq %rdi, %rcx
-	movq %rsi, %rsp
-	xorl %eax, %eax
-	xorl %ebx, %ebx
-	xorl %edx, %edx
-	xorl %esi, %esi
-	xorl %edi, %edi
-	xorl %ebp, %ebp
-	xorl %r8d, %r8d
-	xorl %r9d, %r9d
-	xorl %r10d, %r10d
-	xorl %r11d, %r11d
-	xorl %r12d, %r12d
-	xorl %r13d, %r13d
-	xorl %r14d, %r14d
-	xorl %r15d, %r15d
-	cmpl %eax, %eax
-	jmp *%rcx
+label shim_sigreturn_end
 
 	.globl shim_probe
 	.hidden shim_probe

@@ -6,8 +6,8 @@
 #ifndef SHIM_GATE_H
 #define SHIM_GATE_H
 
-#define SHIM_RECORDS      1024
-#define SHIM_RECORD_SIZE  20
+#define SHIM_RECORDS      256  /* in text; more are made when they are needed */
+#define SHIM_RECORD_SIZE  20   /* a site's id is the offset of its record */
 #define SHIM_RECORD_PASS  10 /* its syscall instruction */
 #define SHIM_RECORD_AFTER 12
 
@@ -25,7 +25,7 @@
 #define CALL_FLAGS    96
 #define CALL_ID       104
 #define CALL_MASK     112
-#define CALL_RFLAGS   120
+#define CALL_DIRECTION 120
 
 #define SITE_BACK 8  /* in struct co_trap_site */
 #define SITE_SIZE 40
@@ -35,7 +35,8 @@
 
 /* text of the gate, by what has happened up to there (addresses, not functions) */
 extern const char shim_gate[];         /* rcx: id; rax: number; flags the guest's */
-extern const char shim_gate_slow[];    /* r11: id; rax: number; rcx free */
+extern const char shim_gate_swapped[]; /* r11: id */
+extern const char shim_gate_slow[];    /* r11: id, as it is or swapped; rax: number */
 extern const char shim_gate_packed[];  /* rcx: id and number, packed; rax still number */
 extern const char shim_gate_flags[];   /* rcx packed; ax: flags; rax is number no more */
 extern const char shim_gate_tried[];   /* r11: slot, claimed if carry is clear */
@@ -45,10 +46,14 @@ extern const char shim_gate_exit[];    /* all of the guest is in the slot; resta
 extern const char shim_gate_left[];    /* rsp the guest's; r11: slot still claimed; rcx: target */
 extern const char shim_gate_released[]; /* rcx: target */
 extern const char shim_gate_end[];
+extern const char shim_gate_next[];  /* like flags: this slot was taken, try the next */
+extern const char shim_gate_flush[]; /* like exit, with signals held and all blocked */
+extern const char shim_gate_down[], shim_gate_down_end[]; /* like exit */
 
 extern const char shim_wait_begin[], shim_wait_end[], shim_wait_abort[];
 extern const char shim_records[], shim_records_end[];
-extern const char shim_sigsys_entry[], shim_restorer[], shim_sigreturn_stub[];
+extern const char shim_sigsys_entry[], shim_restorer[];
+extern const char shim_sigreturn_stub[], shim_sigreturn_end[];
 extern const char shim_outside_probe[], shim_outside_flush[]; /* behind the syscall */
 extern const char shim_text[], shim_text_end[];               /* linker script */
 

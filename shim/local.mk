@@ -3,7 +3,22 @@
 # rules; these flags are what enforces them.
 noinst_LIBRARIES += libshim.a
 libshim_a_SOURCES = \
+	%D%/exec.h %D%/exec.c %D%/filter.h %D%/filter.c %D%/entry.S %D%/gate.h %D%/gate.S %D%/hidden.h %D%/shim.h \
+	%D%/config.h %D%/config.c %D%/deliver.c %D%/dispatch.c \
+	%D%/elf.h %D%/elf.c %D%/entry.S %D%/exe.c \
+	%D%/filter.h %D%/filter.c %D%/gate.h %D%/gate.S \
+	%D%/guest.h %D%/hidden.h %D%/mask.c %D%/memory.c \
+	%D%/patch.c %D%/personality.c %D%/place.c %D%/pool.c %D%/process.c \
+	%D%/program.h %D%/program.c %D%/report.c %D%/shim.h \
+	%D%/signal.h %D%/signal.c %D%/sigsys.c %D%/site.h %D%/site.c \
+	%D%/start.h %D%/start.c %D%/wait.c %D%/wrapper.S \
+	%D%/filter.h %D%/filter.c %D%/entry.S %D%/gate.h %D%/gate.S %D%/hidden.h %D%/shim.h \
+	%D%/dispatch.c %D%/exe.c %D%/memory.c %D%/patch.c %D%/place.c %D%/pool.c \
+	%D%/process.c %D%/report.c %D%/sigsys.c \
+	%D%/deliver.c %D%/mask.c %D%/signal.h %D%/signal.c %D%/wait.c %D%/wrapper.S \
+	%D%/site.h %D%/site.c %D%/start.h %D%/start.c \
 	%D%/guest.h \
+	%D%/config.h %D%/config.c %D%/elf.h %D%/elf.c %D%/program.h %D%/program.c \
 	%D%/filter.h %D%/filter.c \
 	%D%/guest.h %D%/personality.c \
 	%D%/rt/atomic.h %D%/rt/fmt.h %D%/rt/fmt.c %D%/rt/kernel.h \
@@ -18,7 +33,7 @@ CO_GUEST_INCLUDES = -nostdinc -isystem $(CO_CC_INCLUDE) -isystem $(abs_builddir)
 	-I$(srcdir)/include -I$(srcdir)
 CO_GUEST_FLAGS = -std=gnu17 -ffreestanding -fno-builtin -mgeneral-regs-only \
 	-fno-stack-protector -fno-asynchronous-unwind-tables -fno-unwind-tables \
-	-fvisibility=hidden -fPIC -U_FORTIFY_SOURCE $(CO_WARN)
+	-fvisibility=hidden -include $(srcdir)/shim/hidden.h -fPIC -U_FORTIFY_SOURCE $(CO_WARN)
 libshim_a_CPPFLAGS = $(CO_GUEST_INCLUDES)
 libshim_a_CFLAGS = $(CO_GUEST_FLAGS)
 
@@ -27,6 +42,15 @@ libshim_a_CFLAGS = $(CO_GUEST_FLAGS)
 CO_GUEST_OPTIMISE = -O2 -g
 $(libshim_a_OBJECTS): override CFLAGS = $(CO_GUEST_OPTIMISE)
 $(libshim_a_OBJECTS): override CPPFLAGS =
+
+# The program: the whole of it at a fixed address, and nothing else.
+pkglibexec_PROGRAMS += cloudos-loader
+cloudos_loader_SOURCES =
+cloudos_loader_LDADD = libshim.a
+cloudos_loader_DEPENDENCIES = libshim.a $(srcdir)/%D%/loader.ld
+EXTRA_DIST += %D%/loader.ld
+cloudos_loader_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,norelro \
+	-Wl,-z,max-page-size=4096 -Wl,-T,$(srcdir)/%D%/loader.ld -o $@
 
 # How guest code is compiled, for tests that compile it again with another compiler.
 guest-flags: Makefile

@@ -11,10 +11,13 @@
  * What the predecessor is says a table that the daemon made for the file (co/sites.h), or
  * one of two patterns that cannot be anything else, seen together with rax.
  */
+#include <co/sites.h>
+#include <shim/rt/fmt.h>
 #include <shim/rt/kernel.h>
 #include <shim/rt/mem.h>
 #include <shim/rt/syscall_x86_64.h>
 #include <shim/site.h>
+#include <shim/start.h>
 
 enum { TEXTS_MAX = 256, IMAGES_MAX = 128, STATUS_SIZE = 1024, REACH = 0x7ff00000 };
 
@@ -25,8 +28,9 @@ struct text {
 
 struct image {
 	uint64_t start, end;
-	uint8_t build_id[20];
-	uint32_t length;
+	uint64_t device, inode, size, changed_ns; /* 0: not known */
+	const struct co_sites_header *table;      /* once it has been looked for */
+	bool looked;
 };
 
 static struct text texts[TEXTS_MAX];
@@ -52,8 +56,9 @@ void shim_text_add(uint64_t start, uint64_t end, uint64_t file_offset, int image
 		texts[ntexts++] = (struct text){ start, end, file_offset, image };
 }
 
-int shim_image_add(uint64_t start, uint64_t end, const uint8_t *build_id, uint32_t length)
+int shim_image_add(uint64_t start, uint64_t end, long fd)
 {
+	struct stat file;
 	uint32_t at = nimages;
 
 	for (uint32_t i = 0; i < nimages; i++)
@@ -62,9 +67,11 @@ int shim_image_add(uint64_t start, uint64_t end, const uint8_t *build_id, uint32
 	if (at == IMAGES_MAX)
 		return -1;
 	images[at] = (struct image){ .start = start, .end = end };
-	if (length <= sizeof(images[at].build_id)) {
-		memcpy(images[at].build_id, build_id, length);
-		images[at].length = length;
+	if (shim_syscall(__NR_fstat, fd, (long) &file, 0, 0, 0, 0) == 0) {
+		images[at].device = file.st_dev;
+		images[at].inode = file.st_ino;
+		images[at].size = (uint64_t) file.st_size;
+		images[at].changed_ns = file.st_ctime * 1000000000UL + file.st_ctime_nsec;
 	}
 	nimages += at == nimages;
 	return (int) at;
@@ -103,6 +110,58 @@ static bool traced(void)
 		if (memcmp(text + i, key, sizeof(key) - 1) == 0)
 			return text[i + (long) sizeof(key) - 1] != '0';
 	return false;
+}
+
+/* ---- tables ---- */
+
+/* FOLDER/sites/NAME, mapped for good; NULL: there is none. */
+static const struct co_sites_header *table_of(struct image *image)
+{
+	char path[4096 + CO_SITES_NAME_SIZE + 16], name[CO_SITES_NAME_SIZE];
+	struct shim_fmt out = shim_fmt_init(path, sizeof(path));
+	struct stat file;
+	long fd, at;
+
+	if (image->looked)
+		return image->table;
+	image->looked = true;
+	(void) co_sites_name(name, image->device, image->inode, image->size,
+			     image->changed_ns);
+	shim_fmt_text(&out, shim.config.folder);
+	shim_fmt_text(&out, "/" CO_SITES_FOLDER "/");
+	shim_fmt_text(&out, name);
+	fd = shim_syscall(__NR_open, (long) path, O_RDONLY | O_CLOEXEC, 0, 0, 0, 0);
+	if (fd < 0)
+		return NULL;
+	if (shim_syscall(__NR_fstat, fd, (long) &file, 0, 0, 0, 0) == 0 &&
+	    file.st_size >= (long) sizeof(*image->table)) {
+		at = shim_syscall(__NR_mmap, 0, file.st_size, PROT_READ, MAP_PRIVATE, fd,
+				  0);
+		if (at > 0 && co_sites_check((const struct co_sites_header *) at,
+					     (uint64_t) file.st_size, image->device,
+					     image->inode, image->size,
+					     image->changed_ns))
+			image->table = (const struct co_sites_header *) at;
+	}
+	(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0);
+	return image->table;
+}
+
+/* Its length if the table names it, it may be moved, and memory holds its bytes; or 0. */
+static uint32_t from_table(const struct text *text, uint64_t address)
+{
+	const struct co_sites_header *table =
+		text->image < 0 ? NULL : table_of(&images[text->image]);
+	const struct co_sites_row *row =
+		table ? co_sites_find(table, address - text->start + text->file_offset)
+		      : NULL;
+
+	if (!row || row->flags & (CO_SITES_KEEP | CO_SITES_RIP) ||
+	    row->length > SHIM_TRAMPOLINE - 14 || row->length < 2 ||
+	    row->length > address - text->start ||
+	    memcmp((const void *) (address - row->length), row->bytes, row->length) != 0)
+		return 0;
+	return row->length;
 }
 
 /* ---- the predecessor ---- */
@@ -211,8 +270,6 @@ static int write_jump(uint64_t site, uint32_t length, uint64_t target)
 	return shim_code_write(at, jump, bytes) ? SHIM_WHY_MEMORY : SHIM_WHY_NONE;
 }
 
-extern uint8_t shim_plain[];
-
 static int patch(const struct co_trap_site *site, uint32_t index, uint64_t number,
 		 uint32_t *length)
 {
@@ -222,7 +279,9 @@ static int patch(const struct co_trap_site *site, uint32_t index, uint64_t numbe
 
 	if (!text)
 		return SHIM_WHY_NO_TEXT;
-	*length = pattern(at, site->address - text->start, number);
+	*length = from_table(text, site->address);
+	if (*length == 0)
+		*length = pattern(at, site->address - text->start, number);
 	if (*length == 0)
 		return SHIM_WHY_NO_TABLE;
 	if (at[0] != 0x0f || at[1] != 0x05)

@@ -4,7 +4,6 @@
  * so that short jumps reach it; nothing of the guest inside pools, where its system calls
  * would go through unseen.  Called by dispatch.c and start.c.
  */
-#include <shim/elf.h>
 #include <shim/rt/kernel.h>
 #include <shim/rt/mem.h>
 #include <shim/rt/syscall_x86_64.h>
@@ -99,6 +98,8 @@ enum shim_verdict shim_on_mmap(struct shim_call *call)
 		if (elf)
 			at = shim_place(size);
 	}
+	if (fixed)
+		shim_forget_pages();
 	result = map(call, at);
 	if (result < 0 && result > -PAGE)
 		return shim_answer(call, result);
@@ -107,7 +108,8 @@ enum shim_verdict shim_on_mmap(struct shim_call *call)
 		shim_text_remove((uint64_t) result, (uint64_t) result + size);
 		if (elf)
 			(void) shim_image_add((uint64_t) result,
-					      (uint64_t) result + size, NULL, 0);
+					      (uint64_t) result + size,
+					      (long) (int) call->args[4]);
 		if (file && (prot & (PROT_EXEC | PROT_READ | PROT_WRITE)) ==
 				    (PROT_EXEC | PROT_READ))
 			shim_text_add((uint64_t) result, (uint64_t) result + size, offset,
@@ -120,6 +122,8 @@ enum shim_verdict shim_on_mmap(struct shim_call *call)
 /* Text that becomes writable is not text any more. */
 enum shim_verdict shim_on_mprotect(struct shim_call *call)
 {
+	if (!(call->args[2] & PROT_READ))
+		shim_forget_pages();
 	if (call->args[2] & (PROT_WRITE | PROT_EXEC)) {
 		if (touches_pools(call->args[0], call->args[1]))
 			return shim_answer(call, -ENOMEM);
@@ -134,6 +138,7 @@ enum shim_verdict shim_on_mprotect(struct shim_call *call)
 
 enum shim_verdict shim_on_mremap(struct shim_call *call)
 {
+	shim_forget_pages();
 	if (call->args[3] & MREMAP_FIXED) {
 		if (touches_pools(call->args[4], call->args[2]))
 			return shim_answer(call, -ENOMEM);
@@ -146,8 +151,19 @@ enum shim_verdict shim_on_mremap(struct shim_call *call)
 
 enum shim_verdict shim_on_munmap(struct shim_call *call)
 {
+	if (touches_pools(call->args[0], call->args[1]))
+		return shim_answer(call, -ENOMEM);
+	shim_forget_pages();
 	shim_lock();
 	shim_text_remove(call->args[0], call->args[0] + call->args[1]);
 	shim_unlock();
+	return SHIM_KERNEL;
+}
+
+/* Memory may go; shmdt, too. */
+enum shim_verdict shim_on_brk(struct shim_call *call)
+{
+	(void) call;
+	shim_forget_pages();
 	return SHIM_KERNEL;
 }

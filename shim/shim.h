@@ -30,9 +30,9 @@ struct shim_call {
 	uint64_t target;   /* where the guest goes on */
 	uint64_t site;     /* of the system call instruction */
 	uint64_t flags;    /* arithmetic flags, as lahf and seto left them in ax */
-	uint64_t id;       /* of the site's resume record, multiplied by its size */
+	uint64_t id;       /* offset of the site's record from shim_records */
 	uint64_t mask;     /* see deferred */
-	uint64_t rflags;
+	uint64_t direction; /* how the guest's direction flag was; gate.S */
 	int32_t tid;       /* of who has claimed it, filled in when needed */
 	int32_t fd, fd_pid; /* this slot's connection to the daemon (daemon.c); fd_pid 0: none */
 	uint32_t reserved;
@@ -64,10 +64,10 @@ shim_handler shim_on_execve, shim_on_execveat;                       /* exec.c *
 shim_handler shim_on_rt_sigaction, shim_on_rt_sigprocmask,           /* signal.c */
 	shim_on_rt_sigsuspend, shim_on_rt_sigtimedwait, shim_on_signalfd,
 	shim_on_signalfd4, shim_on_ppoll, shim_on_pselect6, shim_on_epoll_pwait,
-	shim_on_epoll_pwait2, shim_on_io_pgetevents;
+	shim_on_epoll_pwait2, shim_on_io_pgetevents, shim_on_rt_sigpending;
 shim_handler shim_on_clone, shim_on_clone3, shim_on_prctl, shim_on_seccomp, /* process.c */
 	shim_on_io_uring, shim_on_ptrace;
-shim_handler shim_on_mmap, shim_on_mprotect, shim_on_mremap, shim_on_munmap; /* place.c */
+shim_handler shim_on_mmap, shim_on_mprotect, shim_on_mremap, shim_on_munmap, shim_on_brk; /* place.c */
 shim_handler shim_on_readlink, shim_on_readlinkat, shim_on_open, shim_on_openat, /* self.c */
 	shim_on_stat, shim_on_newfstatat, shim_on_statx, shim_on_chroot;
 
@@ -95,11 +95,26 @@ struct shim_state {
 
 extern struct shim_state shim;
 
+/* dispatch.c, called by gate.S; and whether a Linux call has a handler of the shim's. */
+void shim_dispatch(struct shim_call *call);
+bool shim_has_handler(uint32_t number);
+
+/* exe.c: does that absolute path name the guest's own program in /proc? */
+bool shim_is_own_exe(const char *path);
+
 /* ---- memory of the guest (memory.c): never a crash ---- */
 
 /* 0 or -EFAULT. */
 int shim_read(void *to, uint64_t from, size_t size);
 int shim_write(uint64_t to, const void *from, size_t size);
+
+/*
+ * The same for what is read often and is short: a page that has been read once is read
+ * directly while this memory belongs to one thread and nothing has been unmapped since
+ * (shim_forget_pages).
+ */
+int shim_peek(void *to, uint64_t from, size_t size);
+void shim_forget_pages(void);
 
 /* A string with its NUL, at most size bytes: its length, -EFAULT or -ENAMETOOLONG. */
 long shim_read_string(char *to, uint64_t from, size_t size);
@@ -133,6 +148,9 @@ long shim_wait(long number, long a, long b, long c, long d, long e, long f,
 	       struct shim_call *call);
 
 /* ---- sites (site.c, patch.c) ---- */
+
+/* The index of the site whose record has that offset. */
+uint32_t shim_site_of_id(uint64_t id);
 
 /* Address of the record of a site: `enter` takes it to the gate, `pass` makes the call. */
 uint64_t shim_site_enter(uint32_t index);

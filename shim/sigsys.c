@@ -17,7 +17,6 @@
 
 enum { CODE_SECCOMP = 1, CODE_USER_DISPATCH = 2, PATCH_AFTER = 4, RETRY_EVERY = 64 };
 
-extern uint8_t shim_plain[];
 bool shim_inherited; /* the probe was caught */
 
 /* Signals were held while C code ran: they are let in where the guest goes on. */
@@ -35,6 +34,7 @@ static void flush(struct ucontext *uc)
 	memcpy(&uc->uc_sigmask, &call->mask, sizeof(call->mask));
 	call->deferred = 0;
 	__atomic_store_n(&call->busy, 0, __ATOMIC_RELEASE);
+	shim_signal_flushed();
 }
 
 static void caught(struct ucontext *uc, bool int80)
@@ -65,6 +65,8 @@ static void caught(struct ucontext *uc, bool int80)
 	m->rip = number < 65536 && shim_plain[number] ? shim_site_pass((uint32_t) index)
 						       : shim_site_enter((uint32_t) index);
 }
+
+uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc);
 
 uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc)
 {

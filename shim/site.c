@@ -9,20 +9,29 @@
 #include <shim/gate.h>
 #include <shim/rt/atomic.h>
 #include <shim/rt/kernel.h>
+#include <shim/rt/mem.h>
 #include <shim/rt/syscall_x86_64.h>
 #include <shim/site.h>
 
-enum { HASH_SIZE = 4096 };
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+enum { HASH_BITS = 14, HASH_SIZE = 1 << HASH_BITS, PAGE = 4096 };
+enum { PER_PAGE = PAGE / SHIM_RECORD_SIZE };
 
 _Static_assert(sizeof(struct co_trap_site) == SITE_SIZE, "gate.S knows the size");
 _Static_assert(offsetof(struct co_trap_site, back) == SITE_BACK, "gate.S knows it");
 
-struct co_trap_site shim_sites[SHIM_RECORDS];
+/* Records beyond those in text: page after page, behind the statistics. */
+#define MORE_AT (CO_TRAP_BASE + 0x1100000UL)
+
+struct co_trap_site shim_sites[SHIM_SITES];
 static uint16_t hash[HASH_SIZE]; /* index + 1 */
 
 static uint32_t slot_of(uint64_t address)
 {
-	return (uint32_t) ((address * 0x9e3779b97f4a7c15UL) >> 52) & (HASH_SIZE - 1);
+	return (uint32_t) ((address * 0x9e3779b97f4a7c15UL) >> (64 - HASH_BITS));
 }
 
 /* The word lies behind the slots, in memory that the kernel clears in a forked child:
@@ -52,13 +61,44 @@ static int find(uint64_t address, uint32_t *at)
 	}
 }
 
+/* A page of records like those of gate.S. */
+static bool make_records(uint32_t page)
+{
+	uint64_t at = MORE_AT + (uint64_t) page * PAGE;
+	uint32_t index = SHIM_RECORDS + page * PER_PAGE;
+
+	if (shim_syscall(__NR_mmap, (long) at, PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+			 0) != (long) at)
+		return false;
+	for (uint32_t i = 0; i < PER_PAGE && index + i < SHIM_SITES; i++) {
+		uint64_t record = at + i * SHIM_RECORD_SIZE;
+		uint8_t *code = (uint8_t *) record;
+		uint32_t id = (uint32_t) (record - (uint64_t) shim_records);
+		uint32_t gate = (uint32_t) ((uint64_t) shim_gate - (record + 10));
+		uint32_t back = (uint32_t) ((uint64_t) &shim_sites[index + i].back -
+					    (record + 18));
+
+		memcpy(code, "\xb9----\xe9----\x0f\x05\xff\x25----\xcc\xcc",
+		       SHIM_RECORD_SIZE);
+		memcpy(code + 1, &id, sizeof(id));
+		memcpy(code + 6, &gate, sizeof(gate));
+		memcpy(code + 14, &back, sizeof(back));
+	}
+	return shim_syscall(__NR_mprotect, (long) at, PAGE, PROT_READ | PROT_EXEC, 0, 0,
+			    0) == 0;
+}
+
 static int add(uint64_t address, bool int80)
 {
-	uint32_t at;
+	uint32_t at, used = shim_stats->sites_used;
 	int index = find(address, &at);
 
-	if (index >= 0 || shim_stats->sites_used == SHIM_RECORDS)
+	if (index >= 0 || used == SHIM_SITES)
 		return index;
+	if (used >= SHIM_RECORDS && (used - SHIM_RECORDS) % PER_PAGE == 0 &&
+	    !make_records((used - SHIM_RECORDS) / PER_PAGE))
+		return -1;
 	index = (int) shim_stats->sites_used++;
 	shim_sites[index] = (struct co_trap_site){ .address = address,
 						   .back = address + 2,
@@ -82,7 +122,11 @@ int shim_site_index(uint64_t address, bool int80)
 
 uint64_t shim_site_enter(uint32_t index)
 {
-	return (uint64_t) shim_records + index * SHIM_RECORD_SIZE;
+	if (index < SHIM_RECORDS)
+		return (uint64_t) shim_records + index * SHIM_RECORD_SIZE;
+	index -= SHIM_RECORDS;
+	return MORE_AT + (uint64_t) (index / PER_PAGE) * PAGE +
+	       index % PER_PAGE * SHIM_RECORD_SIZE;
 }
 
 uint64_t shim_site_pass(uint32_t index)
@@ -90,22 +134,42 @@ uint64_t shim_site_pass(uint32_t index)
 	return shim_site_enter(index) + SHIM_RECORD_PASS;
 }
 
-static bool of_record(uint64_t rip, uint64_t *restart, uint64_t *after)
+uint32_t shim_site_of_id(uint64_t id)
 {
-	uint64_t offset = rip - (uint64_t) shim_records;
-	const struct co_trap_site *site = &shim_sites[offset / SHIM_RECORD_SIZE];
+	uint64_t offset;
 
-	*restart = offset % SHIM_RECORD_SIZE < SHIM_RECORD_AFTER ? site->address : 0;
+	if (id < SHIM_RECORDS * SHIM_RECORD_SIZE)
+		return (uint32_t) id / SHIM_RECORD_SIZE;
+	offset = (uint64_t) shim_records + id - MORE_AT;
+	return SHIM_RECORDS + (uint32_t) (offset / PAGE) * PER_PAGE +
+	       (uint32_t) (offset % PAGE) / SHIM_RECORD_SIZE;
+}
+
+static bool in_records(uint64_t rip)
+{
+	uint64_t more = (SHIM_SITES - SHIM_RECORDS + PER_PAGE - 1) / PER_PAGE * PAGE;
+
+	return (rip >= (uint64_t) shim_records && rip < (uint64_t) shim_records_end) ||
+	       (rip >= MORE_AT && rip < MORE_AT + more);
+}
+
+static void of_record(uint64_t rip, uint64_t *restart, uint64_t *after)
+{
+	uint32_t index = shim_site_of_id(rip - (uint64_t) shim_records);
+	const struct co_trap_site *site = &shim_sites[index];
+
+	*restart = rip - shim_site_enter(index) < SHIM_RECORD_AFTER ? site->address : 0;
 	*after = site->back;
-	return true;
 }
 
 bool shim_site_of_trampoline(uint64_t rip, uint64_t *restart, uint64_t *after)
 {
 	uint64_t start, record;
 
-	if (rip >= (uint64_t) shim_records && rip < (uint64_t) shim_records_end)
-		return of_record(rip, restart, after);
+	if (in_records(rip)) {
+		of_record(rip, restart, after);
+		return true;
+	}
 	if (!shim_pool_get(rip, &start))
 		return false;
 	/* the displaced instruction, then jmp *(%rip) with its target behind it */
@@ -114,10 +178,9 @@ bool shim_site_of_trampoline(uint64_t rip, uint64_t *restart, uint64_t *after)
 		if (at[0] != 0xff || at[1] != 0x25 || *(const uint32_t *) (at + 2) != 0)
 			continue;
 		record = *(const uint64_t *) (at + 6);
-		if (record < (uint64_t) shim_records ||
-		    record >= (uint64_t) shim_records_end)
+		if (!in_records(record))
 			continue;
-		(void) of_record(record, restart, after);
+		of_record(record, restart, after);
 		if (rip == start) /* not even the displaced instruction has run */
 			*restart -= (uint64_t) (at - (const uint8_t *) start);
 		return true;

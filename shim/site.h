@@ -17,6 +17,8 @@ enum shim_why {
 	SHIM_WHY_SIGRETURN /* the end of a signal handler: unwinders know its bytes */
 };
 
+#define SHIM_SITES 8192U
+
 extern struct co_trap_site shim_sites[];
 
 /* Taken with all signals blocked, for a short time; free again in a forked child. */
@@ -37,12 +39,15 @@ bool shim_site_of_trampoline(uint64_t rip, uint64_t *restart, uint64_t *after);
 void shim_text_add(uint64_t start, uint64_t end, uint64_t file_offset, int image);
 void shim_text_remove(uint64_t start, uint64_t end);
 
-/* An ELF file with its build-id (length 0: none); its number for shim_text_add. */
-int shim_image_add(uint64_t start, uint64_t end, const uint8_t *build_id, uint32_t length);
+/* An ELF file of that descriptor; its number for shim_text_add, -1: no room. */
+int shim_image_add(uint64_t start, uint64_t end, long fd);
 int shim_image_of(uint64_t address); /* -1: none */
 
 /* Makes the site jump, if that is possible; all signals blocked, on a slot. */
 void shim_patch(struct co_trap_site *site, uint32_t index, uint64_t number);
+
+/* pool.c, under the lock: changes readable and executable code; 0 or negative. */
+int shim_code_write(uint64_t at, const void *bytes, size_t size);
 
 /* Trampolines (pool.c), under the lock: room at first <= address <= last, 0: none. */
 uint64_t shim_pool_find(uint64_t first, uint64_t last);

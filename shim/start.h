@@ -8,6 +8,10 @@
 
 extern bool shim_inherited; /* sigsys.c: the filter was there already */
 
+/* dispatch.c: finds the personality, fills shim_plain. */
+void shim_dispatch_init(void);
+extern uint8_t shim_plain[65536]; /* 1: a record makes that call without asking */
+
 /* gate.S: jumps to the program with cleared registers. */
 _Noreturn void shim_enter(uint64_t entry, uint64_t stack);
 

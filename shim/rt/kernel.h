@@ -14,6 +14,7 @@
 #include <asm/sigcontext.h>
 #include <asm/ucontext.h>
 #include <asm/stat.h>
+#include <asm/statfs.h>
 #include <linux/audit.h>
 #include <linux/auxvec.h>
 #include <linux/elf.h>

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * GUEST.  What happens when a signal comes.  Called by wrapper.S instead of the guest's
+ * handler, and by sigsys.c.
+ *
+ * A guest interrupted in its own code: its handler runs.  In a pool, but not yet or no more
+ * in C code: it is first put back to its own code, so that neither the handler, nor an
+ * unwinder, nor a thread's cancellation see that we exist.  In C code, on a slot: the signal
+ * is sent again, with all that came with it, and all signals stay blocked until the guest
+ * goes on (the flush of gate.S).
+ */
+#include <shim/gate.h>
+#include <shim/rt/syscall_x86_64.h>
+#include <shim/shim.h>
+#include <shim/signal.h>
+#include <shim/site.h>
+
+enum { REAL_TIME = 32, DRAIN_MAX = 32 };
+
+#define FAULTS                                                                         \
+	(SHIM_SIGSET_BIT(SIGSEGV) | SHIM_SIGSET_BIT(SIGBUS) | SHIM_SIGSET_BIT(SIGILL) |  \
+	 SHIM_SIGSET_BIT(SIGFPE) | SHIM_SIGSET_BIT(SIGTRAP))
+
+#define ARITHMETIC 0xd5UL /* of ah: SF ZF AF PF CF */
+#define OVERFLOW   0x800UL
+#define DIRECTION  0x400UL
+
+static long ask(long number)
+{
+	return shim_syscall(number, 0, 0, 0, 0, 0, 0);
+}
+
+/* ---- back to the guest's own code ---- */
+
+static bool between(uint64_t rip, const char *first, const char *end)
+{
+	return rip >= (uint64_t) first && rip < (uint64_t) end;
+}
+
+static bool in_pool(uint64_t rip)
+{
+	if ((rip >> 32 & CO_TRAP_HIGH_MASK) == CO_TRAP_HIGH_VALUE)
+		return true;
+#define IN(first, end)                                                                 \
+	if (rip >= (first) && rip < (end))                                             \
+		return true;
+	CO_TRAP_LOW_POOLS(IN)
+#undef IN
+	return false;
+}
+
+/* ax: the flags of lahf and seto */
+static uint64_t flags_of(uint64_t eflags, uint64_t ax)
+{
+	eflags &= ~(ARITHMETIC | OVERFLOW);
+	return eflags | (ax >> 8 & ARITHMETIC) | (ax & 1 ? OVERFLOW : 0);
+}
+
+static void release(struct shim_call *call)
+{
+	__atomic_store_n(&call->busy, 0, __ATOMIC_RELEASE);
+}
+
+/* On the way in, C code not begun: the registers as they were at the site. */
+static void undo_gate(struct sigcontext *m)
+{
+	uint64_t id;
+
+	if (m->rip < (uint64_t) shim_gate_swapped) {
+		id = m->rcx;
+	} else if (m->rip < (uint64_t) shim_gate_packed) {
+		id = m->r11 >> 32 ? __builtin_bswap64(m->r11) : m->r11;
+	} else {
+		id = __builtin_bswap32((uint32_t) (m->rcx >> 32));
+		if (m->rip >= (uint64_t) shim_gate_flags)
+			m->eflags = flags_of(m->eflags, m->rax);
+		m->rax = (uint32_t) m->rcx;
+	}
+	m->rip = shim_sites[shim_site_of_id(id)].address;
+}
+
+/* The slot may be claimed already. */
+static void undo_claim(struct sigcontext *m)
+{
+	if (between(m->rip, shim_gate_claimed, shim_gate_stack) ||
+	    (m->rip == (uint64_t) shim_gate_tried && !(m->eflags & 1)))
+		release((struct shim_call *) m->r11);
+	undo_gate(m);
+}
+
+/* C code is done: the guest goes on. */
+static void finish_gate(struct sigcontext *m)
+{
+	struct shim_call *call = shim_slot_of(m->rsp);
+
+	m->rdi = call->args[0];
+	m->rsi = call->args[1];
+	m->rdx = call->args[2];
+	m->r10 = call->args[3];
+	m->r8 = call->args[4];
+	m->r9 = call->args[5];
+	m->eflags = flags_of(m->eflags, call->flags) & ~DIRECTION;
+	if (call->direction != CALL_TARGET + 1) /* gate.S: `lodsb` went downwards */
+		m->eflags |= DIRECTION;
+	m->rax = call->result;
+	m->rip = call->target;
+	m->rsp = call->rsp;
+	release(call);
+}
+
+/* Exits that the gate keeps behind its end. */
+static bool in_exit(uint64_t rip)
+{
+	return between(rip, shim_gate_exit, shim_gate_left) ||
+	       between(rip, shim_gate_down, shim_gate_down_end);
+}
+
+/* With all held signals blocked: about to ask the SIGSYS handler to let them in. */
+static bool in_flush(const struct sigcontext *m)
+{
+	const struct shim_call *call = shim_slot_of(m->rsp);
+
+	return between(m->rip, shim_gate_flush, shim_gate_down) ||
+	       m->rip == (uint64_t) shim_outside_flush - 2 ||
+	       (call && call->deferred && in_exit(m->rip));
+}
+
+/* True if the guest is in its own code now; false if it is in C code. */
+static bool put_back(struct sigcontext *m)
+{
+	uint64_t restart, after;
+
+	if (in_exit(m->rip)) {
+		finish_gate(m);
+	} else if (shim_slot_of(m->rsp)) {
+		return false;
+	} else if (between(m->rip, shim_gate, shim_gate_stack) ||
+		   between(m->rip, shim_gate_next, shim_gate_flush)) {
+		undo_claim(m);
+	} else if (between(m->rip, shim_gate_left, shim_gate_end)) {
+		if (m->rip == (uint64_t) shim_gate_left)
+			release((struct shim_call *) m->r11);
+		m->rip = m->rcx;
+	}
+	/* and from where the gate, or the SIGSYS handler, has sent it */
+	if (between(m->rip, shim_tails_begin, shim_tails_end)) {
+		shim_tail_back(m);
+	} else if (between(m->rip, shim_wrapper_unmasked, shim_wrapper_end)) {
+		m->rip = m->r14;
+		m->rdi = (uint32_t) m->rbx;
+		m->rsi = m->rbp;
+		m->rdx = m->r12;
+		m->rsp = m->r13;
+		m->rax = 0;
+	} else if (between(m->rip, shim_sigreturn_stub, shim_sigreturn_end)) {
+		m->rip = m->rcx;
+	} else if (shim_site_of_trampoline(m->rip, &restart, &after)) {
+		m->rip = restart ? restart : after;
+	}
+	return true;
+}
+
+/* ---- holding a signal back ---- */
+
+/* From now on all are blocked, until the flush gives the guest its mask back. */
+static void block_all(struct shim_call *call, struct ucontext *uc)
+{
+	if (!call->deferred)
+		call->mask = uc->uc_sigmask;
+	call->deferred = 1;
+	uc->uc_sigmask = SHIM_BUT_SIGSYS;
+	shim_stats->deferred++;
+}
+
+static void send_self(int number, const struct siginfo *info)
+{
+	if (shim_syscall(__NR_rt_tgsigqueueinfo, ask(__NR_getpid), ask(__NR_gettid),
+			 number, (long) info, 0, 0) < 0)
+		shim_say("signal % was lost: the limit of pending signals is reached",
+			 (uint64_t) number);
+}
+
+/*
+ * Real-time signals stay in order: what is pending of that signal goes behind this one.
+ * Between the end of the slot's struct and its stack is room.
+ */
+static void send_in_order(struct shim_call *call, int number, const struct siginfo *info)
+{
+	struct siginfo *next = (struct siginfo *) (call + 1);
+	uint64_t set = SHIM_SIGSET_BIT(number), nothing[2] = { 0, 0 };
+	int n = 0;
+
+	while (n < DRAIN_MAX &&
+	       shim_syscall(__NR_rt_sigtimedwait, (long) &set, (long) &next[n],
+			    (long) nothing, sizeof(set), 0, 0) == number)
+		n++;
+	send_self(number, info);
+	for (int i = 0; i < n; i++)
+		send_self(number, &next[i]);
+}
+
+/* A handler that was to run once is gone from the kernel, but has not run. */
+static void restore_once(int number, uint32_t index)
+{
+	struct sigaction action;
+
+	(void) shim_syscall(__NR_rt_sigaction, number, 0, (long) &action,
+			    sizeof(sigset_t), 0, 0);
+	if (action.sa_handler != SIG_DFL || !(action.sa_flags & SA_RESETHAND))
+		return;
+	action.sa_handler = (__sighandler_t) (shim_stubs + index * SHIM_STUB_SIZE);
+	(void) shim_syscall(__NR_rt_sigaction, number, (long) &action, 0,
+			    sizeof(sigset_t), 0, 0);
+}
+
+static void hold(int number, const struct siginfo *info, struct ucontext *uc,
+		 uint32_t index)
+{
+	struct shim_call *call = shim_slot_of(uc->uc_mcontext.rsp);
+	uint64_t rip = uc->uc_mcontext.rip;
+
+	if (info->si_code > 0 && FAULTS & SHIM_SIGSET_BIT(number))
+		shim_die("a fault in cloudos itself at %: the program may have destroyed "
+			 "what is kept in it",
+			 rip);
+	/* a wait ends, whether the kernel has ended it already or means to restart it */
+	if (between(rip, shim_wait_begin, shim_wait_end))
+		uc->uc_mcontext.rip = (uint64_t) shim_wait_abort;
+	restore_once(number, index);
+	if (number >= REAL_TIME)
+		send_in_order(call, number, info);
+	else
+		send_self(number, info);
+	block_all(call, uc);
+}
+
+/* ---- delivery ---- */
+
+uint64_t shim_deliver(int number, struct siginfo *info, struct ucontext *uc,
+		      uint32_t index, uint64_t *out_mask)
+{
+	const struct shim_action *action = &shim_actions[index];
+	bool fresh, blocked, base_blocked;
+	const struct shim_tail *tail;
+	uint64_t mask = uc->uc_sigmask, own = SHIM_SIGSET_BIT(number);
+
+	blocked = base_blocked = shim_sigsys_blocked();
+	if (in_pool(uc->uc_mcontext.rip)) {
+		tail = shim_tail_at(&uc->uc_mcontext, &fresh);
+		if (fresh && tail->temporary) {
+			mask = tail->mask;
+			base_blocked = tail->had_sigsys;
+		}
+		if (!put_back(&uc->uc_mcontext)) {
+			hold(number, info, uc, index);
+			return 0;
+		}
+		/* a call that was not made may have said something else about it */
+		if (!fresh)
+			blocked = base_blocked = shim_sigsys_blocked();
+	}
+	mask |= action->mask | (action->flags & SA_NODEFER ? 0 : own);
+	if (mask & SHIM_SIGSYS)
+		base_blocked = true;
+	if (blocked) /* sigreturn takes it out again, and remembers */
+		uc->uc_sigmask |= SHIM_SIGSYS;
+	if (base_blocked != blocked)
+		shim_sigsys_block(base_blocked);
+	*out_mask = mask & SHIM_BUT_SIGSYS;
+	return action->handler;
+}
+
+uint64_t shim_sigreturn(struct ucontext *uc)
+{
+	struct sigcontext *m = &uc->uc_mcontext;
+	uint64_t at = m->rsp + offsetof(struct ucontext, uc_sigmask), mask;
+	bool blocked;
+
+	m->rcx = m->rip - 2; /* for who is interrupted in the stub */
+	if (shim_read(&mask, at, sizeof(mask)))
+		return (uint64_t) shim_sigreturn_stub; /* and faults as it always would */
+	blocked = mask & SHIM_SIGSYS;
+	mask &= SHIM_BUT_SIGSYS;
+	if (blocked)
+		(void) shim_write(at, &mask, sizeof(mask));
+	if (blocked != shim_sigsys_blocked())
+		shim_sigsys_block(blocked);
+	if (!blocked)
+		shim_sigsys_release();
+	return (uint64_t) shim_sigreturn_stub;
+}
+
+/* ---- a SIGSYS that somebody sent ---- */
+
+static _Noreturn void die_of(const struct siginfo *info)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL };
+	uint64_t set = SHIM_SIGSYS;
+
+	(void) shim_syscall(__NR_rt_sigaction, SIGSYS, (long) &action, 0,
+			    sizeof(sigset_t), 0, 0);
+	send_self(SIGSYS, info);
+	(void) shim_syscall(__NR_rt_sigprocmask, SIG_UNBLOCK, (long) &set, 0, sizeof(set),
+			    0, 0);
+	shim_die("a signal (%) that ends programs did not end this one", SIGSYS);
+}
+
+uint64_t shim_sigsys_sent(const struct siginfo *info, struct ucontext *uc)
+{
+	struct sigcontext *m = &uc->uc_mcontext;
+	struct shim_call *call = shim_slot_of(m->rsp);
+	const struct shim_tail *tail;
+	struct sigaction action;
+	uint64_t restorer;
+	bool fresh, blocked;
+
+	shim_stats->sent++;
+	if (in_flush(m) || (call && !in_exit(m->rip))) {
+		shim_sigsys_hold(info);
+		if (call && !in_flush(m)) {
+			if (between(m->rip, shim_wait_begin, shim_wait_end))
+				m->rip = (uint64_t) shim_wait_abort;
+			block_all(call, uc);
+		}
+		return 0;
+	}
+	tail = shim_tail_at(m, &fresh);
+	blocked = fresh && tail->temporary ? tail->had_sigsys : shim_sigsys_blocked();
+	action = shim_sigsys_action(!blocked);
+	if (action.sa_handler == SIG_IGN)
+		return 0;
+	if (blocked) {
+		shim_sigsys_hold(info);
+		return 0;
+	}
+	if (action.sa_handler == SIG_DFL)
+		die_of(info);
+	restorer = (uint64_t) action.sa_restorer;
+	if (action.sa_flags & SA_RESTORER) /* where the kernel has put ours */
+		(void) shim_write((uint64_t) uc - sizeof(restorer), &restorer,
+				  sizeof(restorer));
+	return shim_stub_of(SIGSYS, &action);
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * GUEST.  `#!` chains, and whether a file may be executed; see program.h.  The order of the
+ * checks is the kernel's (fs/exec.c, fs/binfmt_script.c), so that the first error is the
+ * same.
+ */
+#include <shim/program.h>
+#include <shim/rt/kernel.h>
+#include <shim/rt/mem.h>
+#include <shim/rt/syscall_x86_64.h>
+
+#include <stddef.h>
+
+#ifndef AT_EXECVE_CHECK /* Linux 6.14 */
+#define AT_EXECVE_CHECK 0x10000
+#endif
+
+enum { ANY_EXECUTE = 0111, NOEXEC = 8 /* ST_NOEXEC */ };
+
+static void close(long fd)
+{
+	if (fd >= 0)
+		(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0); /* only read from */
+}
+
+static int open_to_read(const char *path)
+{
+	/* a program is a regular file, so this never waits; what is not has been refused */
+	return (int) shim_syscall(__NR_open, (long) path,
+				  O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0, 0, 0,
+				  0);
+}
+
+/* ---- may a file be executed? ---- */
+
+/*
+ * Is it open for writing?  A lease on it cannot be had then; to ask is for its owner only.
+ * Who opens it in that moment waits, and a signal comes here: one that does nothing.
+ */
+static int judge_writers(int folder, const char *path)
+{
+	long fd = shim_syscall(__NR_openat, folder, (long) path,
+			       O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0, 0, 0);
+	long lease = 0;
+
+	if (fd < 0)
+		return 0; /* not our business who may read it */
+	if (shim_syscall(__NR_fcntl, fd, F_SETSIG, SIGURG, 0, 0, 0) == 0)
+		lease = shim_syscall(__NR_fcntl, fd, F_SETLEASE, F_RDLCK, 0, 0, 0);
+	if (lease == 0)
+		(void) shim_syscall(__NR_fcntl, fd, F_SETLEASE, F_UNLCK, 0, 0, 0);
+	close(fd);
+	return lease == -EAGAIN ? -ETXTBSY : 0;
+}
+
+static int judge_file(int fd, int folder, const char *path)
+{
+	struct statfs fs;
+	struct stat st;
+	long r = shim_syscall(__NR_fstat, fd, (long) &st, 0, 0, 0, 0);
+
+	if (r)
+		return (int) r;
+	if ((st.st_mode & S_IFMT) == S_IFLNK)
+		return -ELOOP;
+	if ((st.st_mode & S_IFMT) != S_IFREG)
+		return -EACCES;
+	/* as the effective user, where the kernel can tell (5.8) */
+	r = shim_syscall(__NR_faccessat2, fd, (long) "", 1, AT_EMPTY_PATH | AT_EACCESS,
+			 0, 0);
+	if (r == -ENOSYS && *path != '\0')
+		r = shim_syscall(__NR_faccessat, folder, (long) path, 1, 0, 0, 0);
+	if ((r && r != -ENOSYS) || (st.st_mode & ANY_EXECUTE) == 0)
+		return -EACCES;
+	r = shim_syscall(__NR_fstatfs, fd, (long) &fs, 0, 0, 0, 0);
+	if (r == 0 && (fs.f_flags & NOEXEC) != 0)
+		return -EACCES;
+	r = shim_syscall(__NR_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+	if (r > 0 && (r & O_ACCMODE) != 0)
+		return -ETXTBSY;
+	return *path == '\0' ? 0 : judge_writers(folder, path);
+}
+
+/* Before Linux 6.14, which can be asked. */
+static int judge_by_hand(int folder, const char *path, int flags)
+{
+	long fd;
+	int r;
+
+	if ((flags & AT_EMPTY_PATH) != 0 && *path == '\0')
+		return judge_file(folder, folder, path);
+	fd = shim_syscall(__NR_openat, folder, (long) path,
+			  O_PATH | O_CLOEXEC |
+				  ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? O_NOFOLLOW : 0),
+			  0, 0, 0);
+	if (fd < 0)
+		return (int) fd;
+	r = judge_file((int) fd, folder, path);
+	close(fd);
+	return r;
+}
+
+int shim_may_execute(int folder, const char *path, int flags, uint64_t argv,
+		     uint64_t envp)
+{
+	long r = shim_syscall(__NR_execveat, folder, (long) path, (long) argv,
+			      (long) envp, flags | AT_EXECVE_CHECK, 0);
+
+	return r == -EINVAL || r == -ENOSYS ? judge_by_hand(folder, path, flags)
+					    : (int) r;
+}
+
+/* ---- scripts ---- */
+
+static bool blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* The first character that is not blank, or the first that ends a word; NULL: none. */
+static char *skip_blanks(char *at, const char *last)
+{
+	while (at <= last && blank(*at))
+		at++;
+	return at <= last ? at : NULL;
+}
+
+static char *skip_word(char *at, const char *last)
+{
+	while (at <= last && !blank(*at) && *at != '\0')
+		at++;
+	return at <= last ? at : NULL;
+}
+
+static char *end_of_line(char *line)
+{
+	char *last = line + SHIM_SCRIPT_LINE - 1;
+	char *name;
+
+	for (char *at = line; at <= last; at++)
+		if (*at == '\n')
+			return at;
+	/* No newline: the argument may be cut off, the interpreter's name may not. */
+	name = skip_blanks(line + 2, last);
+	return name != NULL && skip_word(name, last) != NULL ? last : NULL;
+}
+
+/* Takes the line apart in its place: 0 or -ENOEXEC.  `argument` may be NULL. */
+static int parse_line(char *line, const char **name, const char **argument)
+{
+	char *end = end_of_line(line);
+	char *start, *word_end;
+
+	if (end == NULL)
+		return -ENOEXEC;
+	while (blank(end[-1]))
+		end--;
+	start = skip_blanks(line + 2, end);
+	if (start == NULL || start == end)
+		return -ENOEXEC;
+	*argument = NULL;
+	word_end = skip_word(start, end);
+	if (word_end != NULL && *word_end != '\0')
+		*argument = skip_blanks(word_end, end);
+	*end = '\0';
+	if (word_end != NULL)
+		*word_end = '\0';
+	*name = start;
+	return 0;
+}
+
+/* [interpreter, argument,] in front of what is there; `script` in place of its argv[0]. */
+static void add_words(struct shim_program *out, const char *script, const char *name,
+		      const char *argument)
+{
+	uint32_t more = argument != NULL ? 2 : 1;
+
+	if (out->nwords == 0)
+		out->nwords = 1;
+	out->words[0] = script;
+	memmove(out->words + more, out->words, out->nwords * sizeof(out->words[0]));
+	out->words[0] = name;
+	if (argument != NULL)
+		out->words[1] = argument;
+	out->nwords += more;
+}
+
+/*
+ * From the file in out->fd to that of its interpreter.  1: it is no script; 0: another
+ * file is there now.
+ */
+static int follow(struct shim_program *out, uint32_t depth,
+		  const struct shim_program_check *check)
+{
+	char head[SHIM_SCRIPT_LINE] = { 0 };
+	char *line = depth < SHIM_SCRIPT_DEPTH ? out->lines[depth] : head;
+	const char *name, *argument;
+	long r;
+
+	memset(line, 0, SHIM_SCRIPT_LINE);
+	r = shim_syscall(__NR_pread64, out->fd, (long) line, SHIM_SCRIPT_LINE, 0, 0, 0);
+	if (r < 0)
+		return (int) r;
+	if (line[0] != '#' || line[1] != '!')
+		return 1;
+	r = parse_line(line, &name, &argument);
+	if (r)
+		return (int) r;
+	if (check != NULL && check->inaccessible)
+		return -ENOENT;
+	r = check != NULL ? shim_may_execute(AT_FDCWD, name, 0, 0, 0) : 0;
+	if (r)
+		return (int) r;
+	if (depth == SHIM_SCRIPT_DEPTH)
+		return -ELOOP;
+	close(out->fd);
+	out->fd = open_to_read(name);
+	if (out->fd < 0)
+		return out->fd;
+	add_words(out, out->path, name, argument);
+	out->path = name;
+	return 0;
+}
+
+static int judge_elf(const struct shim_program *program,
+		     const struct shim_program_check *check)
+{
+	int r = shim_elf_read(program->fd, check->elf);
+	int fd;
+
+	if (r || (check->elf->flags & SHIM_ELF_INTERP) == 0)
+		return r;
+	r = shim_may_execute(AT_FDCWD, check->elf->interp, 0, 0, 0);
+	if (r)
+		return r;
+	fd = open_to_read(check->elf->interp);
+	if (fd < 0)
+		return fd;
+	r = shim_elf_read_interp(fd, check->elf, check->interp);
+	close(fd);
+	return r;
+}
+
+int shim_program_judge(const char *path, int fd, const struct shim_program_check *check,
+		       struct shim_program *out)
+{
+	int r = 0;
+
+	out->nwords = 0;
+	out->path = path;
+	out->fd = fd < 0 ? open_to_read(path) : fd;
+	if (out->fd < 0)
+		return out->fd;
+	for (uint32_t depth = 0; r == 0; depth++)
+		r = follow(out, depth, check);
+	if (r == 1)
+		r = check != NULL ? judge_elf(out, check) : 0;
+	if (r)
+		close(out->fd);
+	return r;
+}
+
+int shim_program_open(const char *path, int fd, struct shim_program *out)
+{
+	int r = shim_program_judge(path, fd, NULL, out);
+
+	/* a descriptor that came with exec has to be closed by itself next time */
+	if (r == 0 && fd >= 0)
+		(void) shim_syscall(__NR_fcntl, out->fd, F_SETFD, FD_CLOEXEC, 0, 0, 0);
+	return r;
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * GUEST.  cloudos-loader: what the kernel starts in place of the program.  It maps the
+ * program, makes the stack look as if the kernel had started that, arms the engine and
+ * jumps.
+ */
+#include <shim/config.h>
+#include <shim/elf.h>
+#include <shim/exec.h>
+#include <shim/filter.h>
+#include <shim/gate.h>
+#include <shim/guest.h>
+#include <shim/program.h>
+#include <shim/rt/fmt.h>
+#include <shim/rt/kernel.h>
+#include <shim/rt/mem.h>
+#include <shim/rt/syscall_x86_64.h>
+#include <shim/shim.h>
+#include <shim/site.h>
+#include <shim/start.h>
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51
+#endif
+
+enum { PAGE = 4096, SLOTS_MAX = 1024, SLOTS_MIN = 16, NUMBERS = 512, WIPE_ON_FORK = 18 };
+
+#define SLOTS_AT (CO_TRAP_BASE + 0x20000000UL)
+
+struct shim_state shim;
+uint64_t shim_slots, shim_slots_end, shim_slots_mask;
+
+static struct co_trap_stats stats __attribute__((section(".stats"), used));
+struct co_trap_stats *const shim_stats = &stats;
+
+/* What the kernel has put on the stack. */
+struct initial {
+	uint64_t *sp;
+	uint64_t argc;
+	char **argv, **envp;
+	uint64_t *auxv, *end;
+};
+
+static void read_stack(struct initial *in, uint64_t *sp)
+{
+	in->sp = sp;
+	in->argc = sp[0];
+	in->argv = (char **) (sp + 1);
+	in->envp = in->argv + in->argc + 1;
+	in->auxv = (uint64_t *) in->envp;
+	while (*in->auxv)
+		in->auxv++;
+	in->auxv++;
+	in->end = in->auxv;
+	while (in->end[0] != AT_NULL)
+		in->end += 2;
+	in->end += 2;
+}
+
+static uint64_t *auxv_find(const struct initial *in, uint64_t key)
+{
+	for (uint64_t *a = in->auxv; a[0] != AT_NULL; a += 2)
+		if (a[0] == key)
+			return &a[1];
+	return NULL;
+}
+
+static void auxv_set(const struct initial *in, uint64_t key, uint64_t value)
+{
+	uint64_t *at = auxv_find(in, key);
+
+	if (at)
+		*at = value;
+}
+
+/* ---- the program ---- */
+
+static void record(int fd, const struct shim_elf *elf)
+{
+	int image = shim_image_add(elf->start, elf->end, fd);
+
+	for (uint32_t i = 0; i < elf->ranges_used; i++)
+		shim_text_add(elf->range[i].start, elf->range[i].end,
+			      elf->range[i].offset, image);
+}
+
+static void map_file(int fd, struct shim_elf *elf)
+{
+	uint64_t hint = elf->flags & SHIM_ELF_FIXED ? 0
+						    : shim_place(elf->end - elf->start);
+	int r = shim_elf_map(fd, elf, hint);
+
+	if (r == -EEXIST)
+		r = shim_elf_map(fd, elf, 0);
+	if (r)
+		shim_die(shim_elf_sentence(r), (uint64_t) (r < 0 ? -r : r));
+	record(fd, elf);
+}
+
+/* The interpreter of an ELF file: its entry, and where it lies. */
+static uint64_t map_interpreter(const struct shim_elf *program, uint64_t *base)
+{
+	static struct shim_elf elf;
+	long fd = shim_syscall(__NR_open, (long) program->interp, O_RDONLY | O_CLOEXEC, 0,
+			       0, 0, 0);
+
+	if (fd < 0 || shim_elf_read_interp((int) fd, program, &elf))
+		shim_die("the ELF interpreter that the program names cannot be used",
+			 (uint64_t) -fd);
+	map_file((int) fd, &elf);
+	(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0);
+	*base = elf.bias;
+	return elf.entry;
+}
+
+/* ---- how it looks from outside ---- */
+
+static void name_process(const char *path)
+{
+	const char *base = path;
+
+	for (const char *c = path; *c; c++)
+		if (*c == '/')
+			base = c + 1;
+	(void) shim_syscall(__NR_prctl, PR_SET_NAME, (long) base, 0, 0, 0, 0);
+}
+
+/* Command line, auxiliary vector and code, for /proc/PID and core dumps; where the kernel
+ * is built without it, the loader is seen there. */
+static void describe_process(const struct initial *in, const struct shim_elf *elf,
+			     uint64_t arg_start)
+{
+	uint64_t brk = (uint64_t) shim_syscall(__NR_brk, 0, 0, 0, 0, 0, 0);
+	struct prctl_mm_map map = {
+		.start_code = elf->start_code,
+		.end_code = elf->end_code,
+		.start_data = elf->start_data,
+		.end_data = elf->end_data,
+		.start_brk = brk,
+		.brk = brk,
+		.start_stack = (uint64_t) in->sp,
+		.arg_start = arg_start,
+		.arg_end = (uint64_t) in->envp[0],
+		.env_start = (uint64_t) in->envp[0],
+		.auxv = (__u64 *) in->auxv,
+		.auxv_size = (uint32_t) ((uint64_t) in->end - (uint64_t) in->auxv),
+		.exe_fd = ~0U,
+	};
+	const char *last = in->envp[0];
+	char **e = in->envp;
+
+	if (!last) { /* no environment: arguments end where the program's name begins */
+		last = in->argv[in->argc - 1];
+		map.arg_end = 0;
+	}
+	while (*e)
+		last = *e++;
+	while (*last)
+		last++;
+	map.env_end = (uint64_t) last + 1;
+	if (!map.arg_end)
+		map.arg_end = map.env_start = map.env_end;
+	(void) shim_syscall(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP, (long) &map,
+			    sizeof(map), 0, 0);
+}
+
+/* ---- the engine ---- */
+
+static void make_slots(void)
+{
+	for (uint64_t n = SLOTS_MAX; n >= SLOTS_MIN; n /= 4) {
+		uint64_t size = n * SHIM_SLOT_SIZE;
+		/* behind them a page for words that a forked child finds cleared */
+		long at = shim_syscall(__NR_mmap, (long) SLOTS_AT, (long) size + PAGE,
+				       PROT_READ | PROT_WRITE,
+				       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+					       MAP_FIXED_NOREPLACE,
+				       -1, 0);
+
+		if (at != (long) SLOTS_AT)
+			continue;
+		(void) shim_syscall(__NR_madvise, at, (long) size + PAGE, WIPE_ON_FORK, 0,
+				    0, 0);
+		shim_slots = SLOTS_AT;
+		shim_slots_end = SLOTS_AT + size;
+		shim_slots_mask = (n - 1) * SHIM_SLOT_SIZE;
+		return;
+	}
+	shim_die("there is no memory for what cloudos keeps in a program (ulimit -v?)", 0);
+}
+
+static void handle_sigsys(void)
+{
+	struct sigaction action = {
+		.sa_handler = (__sighandler_t) (uint64_t) shim_sigsys_entry,
+		.sa_flags = SA_SIGINFO | SA_RESTART | SA_RESTORER |
+			    (shim.onstack ? SA_ONSTACK : 0),
+		.sa_restorer = (__sigrestore_t) (uint64_t) shim_restorer,
+	};
+	uint64_t sigsys = SHIM_SIGSET_BIT(SIGSYS);
+
+	memset(&action.sa_mask, 0xff, sizeof(action.sa_mask));
+	(void) shim_syscall(__NR_rt_sigaction, SIGSYS, (long) &action, 0, sizeof(sigsys),
+			    0, 0);
+	(void) shim_syscall(__NR_rt_sigprocmask, SIG_UNBLOCK, (long) &sigsys, 0,
+			    sizeof(sigsys), 0, 0);
+}
+
+static void install_filter(void)
+{
+	static uint32_t allowed[NUMBERS];
+	const struct shim_personality *p = shim_personality_find(shim.config.personality);
+	struct shim_filter_spec spec = { .allowed = allowed };
+	const char *why = "";
+	long r;
+
+	if (p->number_blind)
+		spec.flags |= SHIM_FILTER_NUMBER_BLIND;
+	for (uint32_t i = 0; p->allow_by_number && i < NUMBERS; i++)
+		if (shim_plain[i])
+			allowed[spec.allowed_count++] = i;
+	r = shim_filter_install(&spec, &why);
+	if (r)
+		shim_die(why, (uint64_t) -r);
+}
+
+static void arm(void)
+{
+	shim_dispatch_init();
+	make_slots();
+	handle_sigsys();
+	(void) shim_probe();
+	if (!shim_inherited)
+		install_filter();
+}
+
+static void publish(void)
+{
+	stats.version = 1;
+	stats.personality = shim.config.personality;
+	stats.flags = shim.config.flags;
+	stats.sites = (uint64_t) shim_sites;
+	stats.sites_max = SHIM_SITES;
+	stats.mark = CO_TRAP_STATS_MARK;
+}
+
+/* ---- the stack ---- */
+
+static size_t size_of(const char *text)
+{
+	size_t n = 0;
+
+	while (text[n])
+		n++;
+	return n + 1;
+}
+
+/*
+ * Without the loader's two words: argc moves up over them, which keeps the stack aligned.
+ * Returns the address of the first argument's text.
+ */
+static uint64_t drop_own_words(struct initial *in)
+{
+	in->sp[2] = in->argc - 2;
+	read_stack(in, in->sp + 2);
+	return (uint64_t) in->argv[0];
+}
+
+/*
+ * For a script: its words, then the arguments behind argv[0], all in one piece, and the
+ * vectors again below them.
+ */
+static uint64_t insert_words(struct initial *in, const struct shim_program *program)
+{
+	uint64_t rest = in->argc ? in->argc - 1 : 0, argc = program->nwords + rest;
+	uint64_t vectors = (uint64_t) ((char *) in->end - (char *) in->envp);
+	size_t text = 0;
+	uint64_t *sp;
+	char *to;
+
+	for (uint32_t i = 0; i < program->nwords; i++)
+		text += size_of(program->words[i]);
+	for (uint64_t i = 0; i < rest; i++)
+		text += size_of(in->argv[1 + i]);
+	to = (char *) in->sp - text;
+	sp = (uint64_t *) (((uint64_t) to - vectors - 8 * (argc + 2)) & ~15UL);
+	/* upwards in memory nothing is overwritten before it has been read */
+	memcpy(sp + argc + 2, in->envp, vectors);
+	sp[0] = argc;
+	sp[argc + 1] = 0;
+	for (uint64_t i = 0; i < argc; i++) {
+		const char *from = i < program->nwords
+					   ? program->words[i]
+					   : in->argv[1 + i - program->nwords];
+
+		memcpy(to, from, size_of(from));
+		sp[1 + i] = (uint64_t) to;
+		to += size_of(from);
+	}
+	read_stack(in, sp);
+	return sp[1];
+}
+
+static void execstack(const struct initial *in, const struct shim_elf *elf)
+{
+	if (elf->flags & SHIM_ELF_STACK_EXEC)
+		(void) shim_syscall(__NR_mprotect, (long) in->sp & -PAGE, PAGE,
+				    PROT_READ | PROT_WRITE | PROT_EXEC | PROT_GROWSDOWN, 0,
+				    0, 0);
+}
+
+/* ---- all of it ---- */
+
+_Noreturn void shim_start(uint64_t *sp);
+
+static void remember_path(int fd, const char *path)
+{
+	char link[48];
+	struct shim_fmt out = shim_fmt_init(link, sizeof(link));
+	long n;
+
+	shim_fmt_text(&out, "/proc/self/fd/");
+	shim_fmt_dec(&out, fd);
+	n = shim_syscall(__NR_readlink, (long) link, (long) shim.path,
+			 sizeof(shim.path) - 1, 0, 0, 0);
+	if (n > 0) {
+		shim.path[n] = '\0';
+		return;
+	}
+	out = shim_fmt_init(shim.path, sizeof(shim.path));
+	shim_fmt_text(&out, path);
+}
+
+_Noreturn void shim_start(uint64_t *sp)
+{
+	static struct shim_elf elf;
+	static struct shim_program program;
+	struct initial in;
+	const uint64_t *random;
+	uint64_t base = 0, entry, arg_start;
+	const char *name;
+	uint64_t *frame;
+	int r;
+
+	read_stack(&in, sp);
+	if (in.argc < 2 || shim_config_parse(&shim.config, in.argv[0]))
+		shim_die("cloudos-loader is not for people: cloudos-exec starts it", 0);
+	shim_exec_init((const char *) *auxv_find(&in, AT_EXECFN));
+	name = in.argv[1];
+	random = auxv_find(&in, AT_RANDOM);
+	if (random)
+		shim_place_seed(*(const uint64_t *) *random);
+	r = shim_program_open(name, shim.config.fd, &program);
+	if (r == 0)
+		r = shim_elf_read(program.fd, &elf);
+	if (r)
+		shim_die("the program cannot be started: it changed after it was looked at "
+			 "(error %)",
+			 (uint64_t) -r);
+	shim.low = elf.flags & SHIM_ELF_LOW;
+	shim.onstack = elf.flags & SHIM_ELF_GO;
+	remember_path(program.fd, program.path);
+	map_file(program.fd, &elf);
+	(void) shim_syscall(__NR_close, program.fd, 0, 0, 0, 0, 0);
+	entry = elf.entry;
+	if (elf.flags & SHIM_ELF_INTERP)
+		entry = map_interpreter(&elf, &base);
+
+	arg_start = drop_own_words(&in);
+	if (program.nwords)
+		arg_start = insert_words(&in, &program);
+	execstack(&in, &elf);
+	auxv_set(&in, AT_PHDR, elf.phdrs);
+	auxv_set(&in, AT_PHENT, elf.phent);
+	auxv_set(&in, AT_PHNUM, elf.phnum);
+	auxv_set(&in, AT_BASE, base);
+	auxv_set(&in, AT_ENTRY, elf.entry);
+	auxv_set(&in, AT_EXECFN, (uint64_t) name);
+	frame = auxv_find(&in, AT_MINSIGSTKSZ);
+	if (frame) /* a handler's frame, and ours when the handler makes a call */
+		*frame = 2 * *frame + 512;
+	publish();
+	arm();
+	name_process(name);
+	describe_process(&in, &elf, arg_start);
+	shim_enter(entry, (uint64_t) in.sp);
+}
