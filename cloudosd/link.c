@@ -103,10 +103,8 @@ static void gone(struct link *l)
 
 	link_close(l);
 	/* under notify the filter's users may live on without their launcher */
-	if (s->engine == CO_ENGINE_PTRACE)
+	if (s->engine != CO_ENGINE_NOTIFY)
 		session_end(s, "its launcher is gone");
-	else if (s->engine == CO_ENGINE_TRAP)
-		session_launcher_gone(s);
 }
 
 static void received(void *arg)
@@ -347,9 +345,8 @@ int link_new(struct link **out, struct session *s, int fd, struct co_err *err)
 		l->watch = host->watch_new(host->ctx, fd, false, received, l);
 	if (!l->watch) {
 		(void) link_free(l);
-		return co_fail(
-			err, CO_INVALID,
-			"the channel to the launcher is no socket that keeps messages apart");
+		return co_fail(err, CO_INVALID,
+			       "the channel to the launcher is no socket that keeps messages apart");
 	}
 	*out = l;
 	return 0;

@@ -219,31 +219,3 @@ void session_end(struct session *s, const char *why)
 	(void) session_unref(s);
 	daemon_idle_check(d);
 }
-
-/* ---- engine trap: the end ---- */
-
-static void left(struct session *s)
-{
-	if (s->launcher_gone && !s->guests)
-		session_end(s, "its launcher and its last process are gone");
-}
-
-void session_guest_begin(struct session *s)
-{
-	core_assert_locked();
-	s->guests++;
-}
-
-void session_guest_end(struct session *s)
-{
-	core_assert_locked();
-	s->guests--;
-	left(s);
-}
-
-void session_launcher_gone(struct session *s)
-{
-	core_assert_locked();
-	s->launcher_gone = true;
-	left(s);
-}

@@ -3,9 +3,8 @@
  * Sessions: one per cloudos-exec that is running something.  HOST.
  *
  * A session owns the notify listener and the channel to its launcher (link.h).  It ends
- * when the kernel says that nobody uses the filter any more (notify), when the launcher is
- * gone (ptrace), or when the launcher is gone and no process of the program is connected
- * (trap).  Its row in the shared table and the keeper's copies of the descriptors
+ * when the kernel says that nobody uses the filter any more (notify) or the launcher is
+ * gone (ptrace).  Its row in the shared table and the keeper's copies of the descriptors
  * let the next daemon continue it.
  *
  * Locking: the list and everything not marked otherwise is under the core lock; flow of
@@ -48,15 +47,13 @@ struct session {
 	uint32_t index; /* in the table */
 	enum co_engine engine;
 	const struct co_personality *personality;
-	const struct co_personality_host *host; /* trap: NULL if it has no calls */
-	int listener;                           /* -1 but under notify */
+	const struct co_personality_host *host;
+	int listener; /* -1 under ptrace */
 	struct link *link;
-	int pidfd;   /* of the first process, -1 if it was gone */
-	bool traced; /* lines go to the launcher; the row may end first */
+	int pidfd;                   /* of the first process, -1 if it was gone */
+	bool traced;                 /* lines go to the launcher; the row may end first */
 	enum session_resend resend;  /* loop thread */
 	atomic_bool launcher_copies; /* the daemon itself may not read the guest */
-	bool launcher_gone;          /* trap */
-	unsigned guests;             /* trap: connected processes of the program */
 	atomic_uint tracers;
 	atomic_ullong calls, failed;
 	struct session_flow flow;
@@ -68,8 +65,7 @@ struct session_spec {
 	uint32_t personality, trace;
 	int32_t pid, launcher_pid;
 	const char *name, *command;
-	int link_fd,
-		listener; /* taken, also on failure; listener -1 but under notify */
+	int link_fd, listener; /* taken, also on failure; listener -1 under ptrace */
 };
 
 /* New session; it receives calls from now on. */
@@ -82,13 +78,6 @@ int session_restore(struct daemon *d, uint32_t index, int link_fd, int listener,
 
 /* The program and all its children are gone: forgets everything about it. */
 void session_end(struct session *s, const char *why);
-
-/* Engine trap: a process of the program is connected, or is no more. */
-void session_guest_begin(struct session *s);
-void session_guest_end(struct session *s);
-
-/* Engine trap: the launcher has ended; its program may have left processes behind. */
-void session_launcher_gone(struct session *s);
 
 /* By id, or by name if id is 0 (newest of that name); NULL if there is none. */
 struct session *session_find(struct daemon *d, uint64_t id, const char *name);

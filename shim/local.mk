@@ -3,7 +3,7 @@
 # rules; these flags are what enforces them.
 noinst_LIBRARIES += libshim.a
 libshim_a_SOURCES = \
-	%D%/exec.h %D%/exec.c %D%/filter.h %D%/filter.c %D%/entry.S %D%/gate.h %D%/gate.S %D%/hidden.h %D%/shim.h \
+	%D%/exec.h %D%/exec.c \
 	%D%/config.h %D%/config.c %D%/deliver.c %D%/dispatch.c \
 	%D%/elf.h %D%/elf.c %D%/entry.S %D%/exe.c \
 	%D%/filter.h %D%/filter.c %D%/gate.h %D%/gate.S \
@@ -12,15 +12,6 @@ libshim_a_SOURCES = \
 	%D%/program.h %D%/program.c %D%/report.c %D%/shim.h \
 	%D%/signal.h %D%/signal.c %D%/sigsys.c %D%/site.h %D%/site.c \
 	%D%/start.h %D%/start.c %D%/wait.c %D%/wrapper.S \
-	%D%/filter.h %D%/filter.c %D%/entry.S %D%/gate.h %D%/gate.S %D%/hidden.h %D%/shim.h \
-	%D%/dispatch.c %D%/exe.c %D%/memory.c %D%/patch.c %D%/place.c %D%/pool.c \
-	%D%/process.c %D%/report.c %D%/sigsys.c \
-	%D%/deliver.c %D%/mask.c %D%/signal.h %D%/signal.c %D%/wait.c %D%/wrapper.S \
-	%D%/site.h %D%/site.c %D%/start.h %D%/start.c \
-	%D%/guest.h \
-	%D%/config.h %D%/config.c %D%/elf.h %D%/elf.c %D%/program.h %D%/program.c \
-	%D%/filter.h %D%/filter.c \
-	%D%/guest.h %D%/personality.c \
 	%D%/rt/atomic.h %D%/rt/fmt.h %D%/rt/fmt.c %D%/rt/kernel.h \
 	%D%/rt/mem.h %D%/rt/mem.c %D%/rt/syscall_x86_64.h \
 	personality/cloudos/guest.c

@@ -17,3 +17,6 @@ clean-local-transparency:
 	rm -rf transparency-cache
 clean-local: clean-local-transparency
 .PHONY: clean-local-transparency
+TESTS += %D%/notify.test %D%/ptrace.test %D%/trap.test %D%/trap-linux.test
+EXTRA_DIST += %D%/README.md %D%/cases.list %D%/notify.test %D%/ptrace.test \
+	%D%/trap.test %D%/trap-linux.test %D%/run.sh %D%/terminal.py
