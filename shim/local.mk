@@ -7,7 +7,7 @@ libshim_a_SOURCES = \
 	%D%/elf.h %D%/elf.c %D%/entry.S %D%/exe.c %D%/exec.h %D%/exec.c \
 	%D%/filter.h %D%/filter.c %D%/gate.h %D%/gate.S \
 	%D%/guest.h %D%/hidden.h %D%/mask.c %D%/memory.c \
-	%D%/patch.c %D%/personality.c %D%/place.c %D%/pool.c %D%/process.c \
+	%D%/patch.c %D%/personality.c %D%/daemon.c %D%/place.c %D%/pool.c %D%/process.c \
 	%D%/program.h %D%/program.c %D%/report.c %D%/shim.h \
 	%D%/signal.h %D%/signal.c %D%/sigsys.c %D%/site.h %D%/site.c \
 	%D%/start.h %D%/start.c %D%/wait.c %D%/wrapper.S \
