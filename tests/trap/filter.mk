@@ -14,16 +14,3 @@ trap_filter_LDADD = libtrap-filter.a $(CO_TEST_LIBS)
 trap_filter_kernel_SOURCES = %D%/filter_kernel.c
 trap_filter_kernel_CFLAGS = $(CO_TEST_CFLAGS)
 trap_filter_kernel_LDADD = libtrap-filter.a $(CO_TEST_LIBS)
-# The trap engine's filter, run on the host: shim/filter.c is pure.
-check_PROGRAMS += trap-filter
-TESTS += trap-filter
-trap_filter_SOURCES = %D%/filter.c %D%/filter_model.h %D%/filter_model.c
-trap_filter_CFLAGS = $(CO_TEST_CFLAGS)
-trap_filter_LDADD = libshim.a $(CO_TEST_LIBS)
-
-check_PROGRAMS += trap-filter-kernel
-TESTS += trap-filter-kernel
-trap_filter_kernel_SOURCES = %D%/filter_kernel.c %D%/filter_model.h \
-	%D%/filter_model.c
-trap_filter_kernel_CFLAGS = $(CO_TEST_CFLAGS)
-trap_filter_kernel_LDADD = libshim.a $(CO_TEST_LIBS)
