@@ -29,6 +29,7 @@ include tests/table/abi.mk
 include tests/table/local.mk
 include tests/transparency/local.mk
 include tests/trap/filter.mk
+include tests/trap/hostile.mk
 include tests/unit/base.mk
 include tests/unit/service.mk
 include tests/wire/local.mk
