@@ -15,6 +15,7 @@
 #include "store/store.h"
 
 struct control;
+struct members;
 struct notify;
 struct keeper_link;
 struct pending;
@@ -33,6 +34,7 @@ struct daemon {
 	struct control *control;
 	struct notify *notify;
 	struct pending *pending;
+	struct members *members;
 	struct session *sessions; /* by id */
 	uint64_t started_ms;
 	bool ephemeral;

@@ -14,6 +14,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/link.h %D%/link.c \
 	%D%/loop.h %D%/loop.c \
 	%D%/marshal.h %D%/marshal.c \
+	%D%/member.h %D%/member.c \
 	%D%/memory.h %D%/memory.c \
 	%D%/notify.h %D%/notify.c \
 	%D%/pending.h %D%/pending.c \

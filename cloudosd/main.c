@@ -23,6 +23,7 @@
 #include "cloudosd/daemon.h"
 #include "cloudosd/keeper/keeper.h"
 #include "cloudosd/keeper_link.h"
+#include "cloudosd/member.h"
 #include "cloudosd/notify.h"
 #include "cloudosd/pending.h"
 #include "lib/cleanup.h"
@@ -253,6 +254,7 @@ static void serve(void *arg)
 		daemon_stop(d);
 		return;
 	}
+	members_take_over(d);
 	keeper_ready(d->keeper);
 	daemon_idle_check(d);
 	co_log(daemon, INFO, "cloudosd %s serves %s", PACKAGE_VERSION, d->paths.run);
@@ -310,6 +312,8 @@ static int start(struct daemon *d, struct co_err *err)
 	d->services.registry = registry_new(d->host, d->store, NULL);
 	d->idle = d->host->timer_new(d->host->ctx, idle_fire, d);
 	r = pending_new(&d->pending, d, err);
+	if (!r)
+		r = members_new(&d->members, d, err);
 	if (!d->services.errors || !d->services.registry || !d->idle)
 		r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	if (!r) {
