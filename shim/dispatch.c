@@ -60,6 +60,7 @@ static shim_handler *const handlers[NUMBERS] = {
 	[__NR_pkey_mprotect] = shim_on_mprotect,
 	[__NR_mremap] = shim_on_mremap,
 	[__NR_munmap] = shim_on_munmap,
+	[__NR_madvise] = shim_on_madvise,
 	[__NR_brk] = shim_on_brk,
 	[__NR_shmdt] = shim_on_brk,
 	[__NR_readlink] = shim_on_readlink,
