@@ -62,6 +62,13 @@ static const struct {
 	CASE(code_at_the_edge, same),
 	CASE(close_everything, same),
 	CASE(no_descriptors, same),
+	PRINTS(children_are_caught,
+	       "itself 38|fork 38|fork, as a call 38|vfork 38|clone3 38|"
+	       "clone with a stack 38|clone that stops us 38|thread 38|spawned 38|"
+	       "grandchild 38|the end"),
+	PRINTS(signals_at_birth, "wrong 0|the end"),
+	PRINTS(children_of_threads, "wrong 0|the end"),
+	CASE(is_caught, any),
 	PRINTS(own_dispatch, "dispatch -22|off -22|the end"),
 	PRINTS(own_filter, "privileges 0|prctl -22|seccomp -22|mode 0|the end"),
 };
