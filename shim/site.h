@@ -3,6 +3,7 @@
 #ifndef SHIM_SITE_H
 #define SHIM_SITE_H
 
+#include <co/sites.h>
 #include <shim/shim.h>
 
 enum shim_why { /* why a site is not patched; the words are beside the list */
@@ -36,6 +37,16 @@ void shim_text_remove(uint64_t start, uint64_t end);
 /* An ELF file of that descriptor; its number for shim_text_add, -1: no room. */
 int shim_image_add(uint64_t start, uint64_t end, long fd);
 int shim_image_of(uint64_t address); /* -1: none */
+
+/* An ELF file in memory, and the table of its sites (table.c), under the lock. */
+struct shim_image {
+	uint64_t start, end;
+	uint64_t device, inode, size, changed_ns; /* 0: not known */
+	const struct co_sites_header *table;      /* NULL: none yet */
+	uint32_t asked;                           /* how often it was not there */
+};
+
+const struct co_sites_header *shim_table_of(struct shim_image *image, uint64_t address);
 
 /* Makes the site jump, if that is possible; all signals blocked, on a slot. */
 void shim_patch(struct co_trap_site *site, uint32_t index, uint64_t number);
