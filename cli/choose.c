@@ -58,19 +58,33 @@ static void look_notify(struct co_probe_notify *notify, bool outer)
 	}
 }
 
-/* 0 if programs can be run so. */
-static int look_trap(struct launch *l, bool outer, struct co_err *err)
+/*
+ * 0 if programs can be run so.  Beside an outer filter only trying tells; where filters are
+ * refused there is dispatch, which is taken if this engine was asked for.
+ */
+static int look_trap(struct launch *l, bool outer, bool asked, struct co_err *err)
 {
-	struct co_trap_stats around;
-	int r;
+	struct co_probe_trap t = { .filter = true, .addresses = true };
+	int r = trap_find_loader(&l->trap, err);
 
-	if (trap_around(&around))
+	if (r)
+		return r;
+	if (outer || !filter_trap_known())
+		co_probe_trap_quick(&t);
+	if (!t.addresses)
+		return co_fail(
+			err, CO_UNSUPPORTED,
+			"engine trap cannot work here: its part of the address space "
+			"cannot be had (%s)",
+			t.addresses_why);
+	if (t.filter || (l->trap.flags & CO_TRAP_SUD))
+		return 0;
+	if (l->trap.seccomp || !t.dispatch || !asked)
 		return co_fail(err, CO_UNSUPPORTED,
-			       "engine trap cannot work here: this is inside a program "
-			       "that runs under it; start cloudos-exec outside of it");
-	r = trap_find_loader(&l->trap, err);
-	(void) outer;
-	return r;
+			       "engine trap cannot work here: %s%s", t.filter_why,
+			       t.dispatch ? "; try --trap=sud" : "");
+	l->trap.flags |= CO_TRAP_SUD;
+	return 0;
 }
 
 static int only_trap(const struct launch *l, int engine, struct co_err *err)
@@ -88,6 +102,7 @@ int choose_engine(struct launch *l, const char *wanted, struct co_err *err)
 {
 	int engine = wanted && *wanted ? co_engine_find(wanted) : CO_ENGINE_AUTO;
 	struct co_probe_notify notify = { .works = true, .killable = true };
+	struct co_trap_stats around;
 	bool outer = filtered();
 
 	if (engine < 0)
@@ -108,9 +123,15 @@ int choose_engine(struct launch *l, const char *wanted, struct co_err *err)
 			return err->code;
 		engine = CO_ENGINE_TRAP;
 	}
+	if (trap_around(&around))
+		return co_fail(
+			err, CO_UNSUPPORTED,
+			"cannot run %s: this is inside a program that another cloudos-exec "
+			"runs under engine trap; start it outside of that one",
+			l->path);
 	if (engine == CO_ENGINE_TRAP) {
 		l->engine = CO_ENGINE_TRAP;
-		return look_trap(l, outer, err);
+		return look_trap(l, outer, true, err);
 	}
 	look_notify(&notify, outer);
 	if (engine == CO_ENGINE_NOTIFY && !notify.works)
@@ -120,7 +141,9 @@ int choose_engine(struct launch *l, const char *wanted, struct co_err *err)
 			"--engine=ptrace",
 			notify.why);
 	if (engine == CO_ENGINE_AUTO)
-		engine = notify.works ? CO_ENGINE_NOTIFY : CO_ENGINE_PTRACE;
+		engine = notify.works                       ? CO_ENGINE_NOTIFY
+			 : look_trap(l, outer, false, NULL) ? CO_ENGINE_PTRACE
+							    : CO_ENGINE_TRAP;
 	l->engine = (enum co_engine) engine;
 	/* what an outer filter answers outranks a request to trace, and it may not let one of
 	 * ours in at all */

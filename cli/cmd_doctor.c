@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cloudosctl doctor: what this box can do and what to do about the rest.  HOST. */
+#include <co/trap.h>
 #include <dlfcn.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -16,6 +17,8 @@ enum state { STATE_OK, STATE_LIMITED, STATE_MISSING };
 struct doctor {
 	struct ctl *ctl;
 	struct co_probe probe;
+	bool loader;                    /* of engine trap: there is one */
+	char loader_path[CO_PATH_SIZE]; /* or why not */
 	bool sick; /* something is missing without which nothing runs */
 };
 
@@ -48,6 +51,13 @@ advise(struct finding *f, enum state state, const char *format, ...)
 
 /* ---- engines ---- */
 
+static bool trap_works(const struct doctor *d)
+{
+	const struct co_probe_trap *t = &d->probe.trap;
+
+	return d->loader && t->addresses && (t->filter || t->dispatch);
+}
+
 static void check_kernel(struct doctor *d, struct finding *f)
 {
 	const struct co_probe_box *b = &d->probe.box;
@@ -73,8 +83,9 @@ static void check_notify(struct doctor *d, struct finding *f)
 	detail(f, "%s", n->why);
 	if (n->hidden)
 		advise(f, STATE_MISSING,
-		       "nothing, if engine ptrace is ok: it is used instead; otherwise start "
-		       "the container with --security-opt seccomp=unconfined");
+		       "nothing, if engine trap or ptrace is ok: that is used instead; "
+		       "otherwise start the container with --security-opt "
+		       "seccomp=unconfined");
 	else if (n->nested)
 		advise(f, STATE_MISSING,
 		       "run it outside of cloudos-exec; inside, programs are served already");
@@ -113,12 +124,14 @@ static void check_ptrace(struct doctor *d, struct finding *f)
 	detail(f, "%s",
 	       p->works ? "attached to a child and read its registers" : p->why);
 	if (!p->works)
-		advise(f, d->probe.notify.works ? STATE_LIMITED : STATE_MISSING,
+		advise(f,
+		       d->probe.notify.works || trap_works(d) ? STATE_LIMITED
+							      : STATE_MISSING,
 		       "allow it: sysctl kernel.yama.ptrace_scope=1, or --cap-add SYS_PTRACE "
 		       "for a container");
 	else if (p->why[0])
 		advise(f, STATE_LIMITED, "%s", p->why);
-	d->sick |= !p->works && !d->probe.notify.works;
+	d->sick |= !p->works && !d->probe.notify.works && !trap_works(d);
 }
 
 static void check_yama(struct doctor *d, struct finding *f)
@@ -156,6 +169,111 @@ static void check_memory(struct doctor *d, struct finding *f)
 		advise(f, STATE_MISSING,
 		       "allow process_vm_readv: --cap-add SYS_PTRACE for a "
 		       "container");
+}
+
+/* ---- engine trap and its parts ---- */
+
+static void check_trap(struct doctor *d, struct finding *f)
+{
+	const struct co_probe_trap *t = &d->probe.trap;
+	bool other = d->probe.notify.works || d->probe.ptrace.works;
+
+	if (trap_works(d)) {
+		detail(f, "calls can be caught by %s",
+		       !t->filter    ? "dispatch only"
+		       : t->dispatch ? "a filter or by dispatch"
+				     : "a filter");
+		if (!t->filter)
+			advise(f, STATE_LIMITED,
+			       "see \"trap filter\"; programs need --trap=sud meanwhile");
+		return;
+	}
+	detail(f, "%s",
+	       !d->loader      ? "its loader is missing"
+	       : !t->addresses ? "its addresses cannot be had"
+			       : "calls cannot be caught, neither by a filter nor by "
+				 "dispatch");
+	advise(f, other ? STATE_LIMITED : STATE_MISSING, "see the lines below%s",
+	       other ? "; CloudOS programs run under another engine meanwhile" : "");
+}
+
+static void check_trap_loader(struct doctor *d, struct finding *f)
+{
+	if (!d->loader) {
+		detail(f, "%s", d->loader_path);
+		advise(f, STATE_MISSING,
+		       "install the whole package, or name its folder with "
+		       "CLOUDOS_LIBEXECDIR");
+		return;
+	}
+	detail(f, "%s", d->loader_path);
+}
+
+static void check_trap_filter(struct doctor *d, struct finding *f)
+{
+	const struct co_probe_trap *t = &d->probe.trap;
+
+	if (t->filter) {
+		detail(f, "a call was told by its address and answered in %llu ns",
+		       (unsigned long long) t->filter_ns);
+		return;
+	}
+	detail(f, "%s", t->filter_why);
+	advise(f, t->dispatch ? STATE_LIMITED : STATE_MISSING, "%s",
+	       "run Linux 3.17 or newer with CONFIG_SECCOMP_FILTER, a container with "
+	       "--security-opt seccomp=unconfined");
+}
+
+static void check_trap_dispatch(struct doctor *d, struct finding *f)
+{
+	const struct co_probe_trap *t = &d->probe.trap;
+
+	if (t->dispatch) {
+		detail(f, "a call was answered in %llu ns",
+		       (unsigned long long) t->dispatch_ns);
+		return;
+	}
+	detail(f, "%s", t->dispatch_why);
+	advise(f, STATE_LIMITED,
+	       "nothing, if \"trap filter\" is ok: --trap=sud is for where it is not; it "
+	       "needs Linux 5.11 or newer");
+}
+
+static void check_trap_addresses(struct doctor *d, struct finding *f)
+{
+	const struct co_probe_trap *t = &d->probe.trap;
+
+	detail(f, "%s", t->addresses ? "they are free" : t->addresses_why);
+	if (!t->addresses)
+		advise(f, STATE_MISSING,
+		       "ulimit -v unlimited, and a kernel without a limit on where memory "
+		       "lies; it takes 4 GiB pieces from %#lx on",
+		       CO_TRAP_BASE);
+}
+
+static void check_trap_code32(struct doctor *d, struct finding *f)
+{
+	const struct co_probe_trap *t = &d->probe.trap;
+
+	if (t->int80) {
+		detail(f, "it ran in a 64-bit process and its int 0x80 was answered");
+		return;
+	}
+	detail(f, "%s%s", t->code32 ? "it runs, but " : "", t->code32_why);
+	advise(f, STATE_LIMITED,
+	       "a kernel with CONFIG_IA32_EMULATION, started with ia32_emulation=on; "
+	       "64-bit programs do not need it");
+}
+
+static void check_trap_mm_map(struct doctor *d, struct finding *f)
+{
+	const struct co_probe_trap *t = &d->probe.trap;
+
+	detail(f, "%s", t->mm_map ? "the kernel takes it" : t->mm_map_why);
+	if (!t->mm_map)
+		advise(f, STATE_LIMITED,
+		       "a kernel with CONFIG_CHECKPOINT_RESTORE; without it ps shows the "
+		       "loader's name for a program");
 }
 
 /* ---- what confinement and containers need ---- */
@@ -332,6 +450,15 @@ static const struct {
 	{ "notify killable", "signals do not repeat calls", check_killable },
 	{ "notify addfd", "calls can return descriptors", check_addfd },
 	{ "notify sync wake-up", "faster answers", check_sync_wake },
+	{ "engine trap", "every call of a program is caught in its own process",
+	  check_trap },
+	{ "trap loader", "puts programs into place", check_trap_loader },
+	{ "trap filter", "calls are caught by a seccomp filter", check_trap_filter },
+	{ "trap dispatch", "calls are caught by syscall user dispatch",
+	  check_trap_dispatch },
+	{ "trap addresses", "where its own code lies", check_trap_addresses },
+	{ "trap 32-bit code", "i386 programs", check_trap_code32 },
+	{ "trap mm map", "ps and /proc show the program", check_trap_mm_map },
 	{ "engine ptrace", "runs programs where notify cannot", check_ptrace },
 	{ "yama", "who may look into whom", check_yama },
 	{ "foreign memory", "how arguments of calls are copied", check_memory },
@@ -385,6 +512,17 @@ static int verdict(struct doctor *d)
 		       "programs cannot run here before what is missing is there");
 }
 
+static void find_loader(struct doctor *d)
+{
+	struct co_err err = { 0 };
+
+	d->loader = co_program_path("cloudos-loader", d->loader_path,
+				    sizeof(d->loader_path), &err) == 0;
+	if (!d->loader)
+		(void) snprintf(d->loader_path, sizeof(d->loader_path), "%s",
+				err.message); /* shown to people only */
+}
+
 int cmd_doctor(struct ctl *ctl)
 {
 	static const char *const columns[] = { "feature", "state",  "meaning",
@@ -394,6 +532,7 @@ int cmd_doctor(struct ctl *ctl)
 	int rc;
 
 	co_probe(&d.probe);
+	find_loader(&d);
 	if (ctl->style.format == CO_FORMAT_JSON) {
 		print = co_print_new(&ctl->style, columns);
 		if (!print)

@@ -97,6 +97,13 @@ int filter_install(const struct filter *f, enum co_engine engine)
 	return r < 0 ? -errno : (int) r;
 }
 
+bool filter_trap_known(void)
+{
+	uint32_t action = SECCOMP_RET_TRAP;
+
+	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+}
+
 bool filter_notify_known(void)
 {
 	/* flags are looked at before the program, which is not there */

@@ -29,6 +29,9 @@ void filter_done(struct filter *f);
  */
 int filter_install(const struct filter *f, enum co_engine engine);
 
+/* Does this kernel have filters that trap?  The engine's own is built in the guest. */
+bool filter_trap_known(void);
+
 /* Does this kernel know all that engine notify asks of a filter?  Installs nothing. */
 bool filter_notify_known(void);
 

@@ -3,7 +3,7 @@
 noinst_LIBRARIES += libcocli.a
 libcocli_a_SOURCES = \
 	%D%/client.h %D%/client.c \
-	%D%/probe.h %D%/probe.c %D%/probe_engine.c \
+	%D%/probe.h %D%/probe.c %D%/probe_engine.c %D%/probe_trap.c \
 	%D%/start.h %D%/start.c
 libcocli_a_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 EXTRA_DIST += %D%/README.md

@@ -184,6 +184,7 @@ void co_probe_box(struct co_probe_box *out)
 void co_probe(struct co_probe *out)
 {
 	co_probe_notify(&out->notify);
+	co_probe_trap(&out->trap);
 	co_probe_ptrace(&out->ptrace);
 	co_probe_box(&out->box);
 }

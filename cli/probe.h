@@ -10,6 +10,7 @@
 #define CO_PROBE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define CO_WHY_SIZE 256
 
@@ -34,6 +35,23 @@ struct co_probe_ptrace {
 	char why[CO_WHY_SIZE];
 };
 
+/* Engine trap: every call is caught in the program's own process. */
+struct co_probe_trap {
+	bool filter; /* trapped a call by its address and got the answer back */
+	uint64_t filter_ns;
+	char filter_why[CO_WHY_SIZE];
+	bool dispatch; /* the same by syscall user dispatch, Linux 5.11 */
+	uint64_t dispatch_ns;
+	char dispatch_why[CO_WHY_SIZE];
+	bool addresses; /* its part of the address space can be had */
+	char addresses_why[CO_WHY_SIZE];
+	bool code32; /* 32-bit code ran in a 64-bit process */
+	bool int80;  /* and the kernel answered its int 0x80 */
+	char code32_why[CO_WHY_SIZE];
+	bool mm_map; /* PR_SET_MM_MAP: /proc can show the program and not the loader */
+	char mm_map_why[CO_WHY_SIZE];
+};
+
 enum co_cgroup { CO_CGROUP_NONE, CO_CGROUP_V1, CO_CGROUP_HYBRID, CO_CGROUP_V2 };
 
 struct co_probe_box {
@@ -52,6 +70,7 @@ struct co_probe_box {
 
 struct co_probe {
 	struct co_probe_notify notify;
+	struct co_probe_trap trap;
 	struct co_probe_ptrace ptrace;
 	struct co_probe_box box;
 };
@@ -59,6 +78,10 @@ struct co_probe {
 void co_probe_notify(struct co_probe_notify *out);
 void co_probe_ptrace(struct co_probe_ptrace *out);
 void co_probe_box(struct co_probe_box *out);
-void co_probe(struct co_probe *out); /* all three */
+void co_probe_trap(struct co_probe_trap *out);
+void co_probe(struct co_probe *out); /* all four */
+
+/* What decides whether it can be used: filter and addresses, dispatch without a filter. */
+void co_probe_trap_quick(struct co_probe_trap *out);
 
 #endif

@@ -17,6 +17,7 @@
 #include "cloudosd/daemon.h"
 #include "cloudosd/link.h"
 #include "cloudosd/marshal.h"
+#include "cloudosd/member.h"
 #include "cloudosd/notify.h"
 #include "cloudosd/pending.h"
 #include "cloudosd/trace.h"
@@ -196,19 +197,24 @@ static int answer_with_fd(struct co_call *call)
 			       call->op->name, strerror(errno));
 }
 
-CALL_PATH static void answer(struct co_call *call, int64_t raw)
+/* False if nobody could be told, which is known under trap only. */
+CALL_PATH static bool answer(struct co_call *call, int64_t raw)
 {
 	struct session *s = call->session;
 	struct seccomp_notif_resp resp = { .id = call->id, .val = raw };
 
+	if (s->engine == CO_ENGINE_TRAP)
+		return member_answer(call, raw);
 	if (s->listener < 0) {
-		link_result(s->link, call->id, raw);
-		return;
+		/* a launcher that is gone takes its guests along */
+		(void) link_result(s->link, call->id, raw);
+		return true;
 	}
 	/* ENOENT: the guest was killed meanwhile; nothing is owed any more */
 	if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0 && errno != ENOENT)
 		co_log_session(notify, ERROR, s->id, call->tid, "cannot answer %s: %s",
 			       call->op->name, strerror(errno));
+	return true;
 }
 
 /* The value of the guest's result register; records the reason of a failure. */
@@ -234,7 +240,7 @@ CALL_PATH static int64_t raw_result(struct co_call *call)
 
 CALL_PATH void call_finish(struct co_call *call)
 {
-	bool answered = false;
+	bool answered = false, told = true;
 	int64_t raw;
 
 	if (call->result >= 0 && !call->interrupted) {
@@ -253,9 +259,9 @@ CALL_PATH void call_finish(struct co_call *call)
 	raw = raw_result(call);
 	trace_call(call, raw);
 	if (!answered)
-		answer(call, raw);
+		told = answer(call, raw);
 	(void) co_fault("call.answered");
-	notify_answered(call);
+	notify_answered(call, told);
 }
 
 void call_interrupt(struct co_call *call)
@@ -389,7 +395,7 @@ const uint64_t *call_words(const struct co_call *call)
 	return (const uint64_t *) call->slot->notif.data.args;
 }
 
-/* The tracer has the guest do it; a signal that ends it natively ends it here too. */
+/* The tracer or the guest itself does it; a signal that ends it natively ends it here too. */
 static void forget_performing(struct co_call *call, void *arg)
 {
 	(void) arg;
@@ -400,7 +406,12 @@ int64_t call_perform(struct co_call *call, int32_t number, const uint64_t words[
 		     void (*performed)(struct co_call *call, int64_t raw))
 {
 	call->performed = performed;
-	link_perform(call->session->link, call->id, number, words);
+	call->perform_number = number;
+	memcpy(call->perform_words, words, sizeof(call->perform_words));
+	if (call->session->engine == CO_ENGINE_TRAP)
+		member_perform(call);
+	else
+		link_perform(call->session->link, call->id, number, words);
 	return call_pend(call, forget_performing, NULL);
 }
 
@@ -421,6 +432,7 @@ int call_guest_fd(struct co_call *call, int guest_fd)
 {
 	const struct process_id *process = call_process(call);
 	autoclose int pidfd = -1;
+	struct link *link;
 	int fd, r;
 
 	if (process_open(process, &pidfd, NULL))
@@ -436,7 +448,10 @@ int call_guest_fd(struct co_call *call, int guest_fd)
 		return (int) call_fail(call, co_status_from_errno(errno),
 				       "%s: cannot reach descriptor %d: %s",
 				       call->op->name, guest_fd, strerror(errno));
-	r = link_descriptor_get(call->session->link, process->pid, guest_fd, &fd);
+	link = call->session->engine == CO_ENGINE_TRAP ? member_link(call)
+						       : link_ref(call->session->link);
+	r = link ? link_descriptor_get(link, process->pid, guest_fd, &fd) : CO_GONE;
+	(void) link_unref(link);
 	if (r)
 		return (int) call_fail(
 			call, r,

@@ -2,7 +2,7 @@
 /*
  * One call of a guest on its way through the daemon.  HOST.
  *
- *	received   by a notify thread from the kernel, or from a ptrace launcher's note
+ *	received   by a notify thread from the kernel, or in a note (ptrace, trap)
  *	prepared   arguments copied (marshal.h), still on that thread, no lock held
  *	run        the handler, under the core lock
  *	pending    maybe; answered by call_reply or cancelled
@@ -21,6 +21,8 @@
 #include "personality/call.h"
 
 enum call_state { CALL_RUNNING, CALL_PENDING, CALL_ANSWERED };
+
+struct member;
 
 struct call_buffer {
 	void *data;
@@ -54,7 +56,14 @@ struct co_call {
 	void (*on_end)(void *arg, bool delivered);
 	void *on_end_arg;
 	void (*performed)(struct co_call *call, int64_t raw);
+	int32_t perform_number; /* what it was asked to perform */
+	uint64_t perform_words[CO_ARGS_MAX];
 	struct co_call *pending_prev, *pending_next; /* pending.c */
+
+	/* under trap */
+	struct member *member; /* whom the answer goes to; core lock */
+	struct co_call *member_prev, *member_next;
+	atomic_bool cancelled; /* a signal waits for its end */
 
 	struct co_call *prev, *next; /* in a queue of notify.c or of its session */
 

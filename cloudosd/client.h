@@ -55,14 +55,18 @@ void client_stream(struct client *client);
 void client_reply(struct client *client, uint32_t type, uint64_t tag, int status,
 		  const char *reason);
 
+/* Takes the connection away from its client, which ends; -1 while answers wait in it. */
+int client_take_fd(struct client *client);
+
 /* The handler of a request; the message is control_in. */
 typedef void client_request(struct client *client);
 
-client_request request_attach, request_session_list, request_session_kill,
+client_request request_attach, request_join, request_session_list, request_session_kill,
 	request_trace;
 client_request request_service_list, request_service_register,
 	request_service_deregister, request_service_watch;
 client_request request_error_list, request_log_list, request_store_status,
 	request_store_backup, request_store_compact;
+client_request request_site_list;
 
 #endif

@@ -13,6 +13,7 @@
 #include "cloudosd/core.h"
 #include "cloudosd/keeper_link.h"
 #include "cloudosd/notify.h"
+#include "cloudosd/site.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
 #include "lib/log.h"
@@ -70,7 +71,8 @@ static void client_free(struct client *client)
 	DL_FOREACH_SAFE (client->queue, q, next)
 		free(q);
 	c->queued -= client->queued;
-	(void) close(client->fd);
+	if (client->fd >= 0)
+		(void) close(client->fd);
 	DL_DELETE(c->clients, client);
 	c->count--;
 	free(client);
@@ -96,6 +98,17 @@ static void client_end(struct client *client)
 	client->reading = NULL;
 	client->writing = NULL;
 	host->post(host->ctx, bury, client);
+}
+
+int client_take_fd(struct client *client)
+{
+	int fd = client->fd;
+
+	if (client->dead || client->queue)
+		return -1;
+	client_end(client);
+	client->fd = -1;
+	return fd;
 }
 
 static void client_read(void *arg);
@@ -310,9 +323,15 @@ static void request(struct client *client)
 	uint32_t id = h->type & 0xffffff;
 	client_request *handler = NULL;
 
+	if (h->type == WIRE_site_wanted_note) {
+		sites_wanted(client->daemon->sites,
+			     co_msg_take_fd(client->control->in, 0));
+		return;
+	}
 	if (h->type >> 24 == WIRE_REQUEST && id < co_countof(requests))
 		handler = requests[id];
-	if (!handler || !h->tag || (!client->greeted && id != WIRE_hello_id)) {
+	if (!handler || !h->tag ||
+	    (!client->greeted && id != WIRE_hello_id && id != WIRE_join_id)) {
 		co_log(control, WARN, "client %d is dropped: %s", client->pid,
 		       handler ? "it did not begin with hello"
 			       : "it sent something that is no request");
@@ -463,6 +482,7 @@ int control_new(struct control **out, struct daemon *d, int listen_fd,
 		struct co_err *err)
 {
 	struct control *c = calloc(1, sizeof(*c));
+	int yes = 1;
 
 	if (c) {
 		c->daemon = d;
@@ -470,6 +490,11 @@ int control_new(struct control **out, struct daemon *d, int listen_fd,
 		c->next_id = 1;
 		c->in = co_msg_new();
 		c->out = co_msg_new();
+	}
+	/* who sent a message, also one that was sent before its connection was accepted */
+	if (setsockopt(listen_fd, SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0) {
+		(void) control_free(c);
+		return co_fail_errno(err, errno, "cannot listen to the control socket");
 	}
 	if (c && c->in && c->out)
 		c->watch = d->host->watch_new(d->host->ctx, listen_fd, false,

@@ -15,9 +15,11 @@
 #include "store/store.h"
 
 struct control;
+struct members;
 struct notify;
 struct keeper_link;
 struct pending;
+struct sites;
 
 struct daemon {
 	uv_loop_t uv;
@@ -33,6 +35,8 @@ struct daemon {
 	struct control *control;
 	struct notify *notify;
 	struct pending *pending;
+	struct members *members;
+	struct sites *sites;
 	struct session *sessions; /* by id */
 	uint64_t started_ms;
 	bool ephemeral;

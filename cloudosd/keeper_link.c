@@ -126,6 +126,8 @@ void keeper_become(struct daemon *d)
 	}
 	list[0] = 0;
 	HASH_ITER (hh, d->sessions, s, next) {
+		if (!s->link)
+			continue; /* it needs nothing that a keeper could hold */
 		used += (size_t) snprintf(list + used, space - used, "%u:%d:%d,",
 					  s->index, link_fd(s->link), s->listener);
 		survive_exec(link_fd(s->link));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The channel to a launcher.  HOST. */
+/* The channel to a launcher or to a guest.  HOST. */
 #include "cloudosd/link.h"
 
 #include <errno.h>
@@ -15,6 +15,7 @@
 
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
+#include "cloudosd/member.h"
 #include "cloudosd/notify.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
@@ -33,13 +34,15 @@ struct waiter { /* a request of ours, on its notify thread's stack */
 };
 
 struct link {
+	atomic_uint refs;
 	struct session *session;
+	struct member *member; /* NULL: the launcher's */
 	int fd;
 	struct co_watch *watch;  /* under the core lock */
-	struct co_msg *received; /* of the loop thread */
+	struct co_msg *received; /* of the loop thread; the member's is borrowed */
 	pthread_mutex_t mutex;   /* of everything below */
 	pthread_cond_t answered;
-	struct co_msg *sending;
+	struct co_msg *sending; /* NULL for a member that never needed one */
 	struct waiter *waiters;
 	uint64_t next_tag;
 	bool gone;
@@ -105,16 +108,39 @@ static void gone(struct link *l)
 	/* under notify the filter's users may live on without their launcher */
 	if (s->engine == CO_ENGINE_PTRACE)
 		session_end(s, "its launcher is gone");
-	else if (s->engine == CO_ENGINE_TRAP)
-		session_launcher_gone(s);
+	if (s->engine == CO_ENGINE_TRAP) {
+		s->launcher_gone = true;
+		members_check(s);
+	}
+}
+
+static void member_message(struct link *l)
+{
+	struct co_err err = { 0 };
+	int r = co_msg_receive(l->received, l->fd, &err);
+
+	if (r == CO_BUSY || r == CO_INTERRUPTED)
+		return;
+	if (!r && l->received->header->type >> 24 == WIRE_REPLY &&
+	    member_is_sender(l->member, l->received))
+		reply_received(l);
+	else if (!r)
+		r = member_received(l->member, l->received, &err);
+	if (r)
+		member_end(l->member, r == CO_GONE ? NULL : err.message);
 }
 
 static void received(void *arg)
 {
 	struct link *l = arg;
 	struct co_err err = { 0 };
-	int r = co_msg_receive(l->received, l->fd, &err);
+	int r;
 
+	if (l->member) {
+		member_message(l);
+		return;
+	}
+	r = co_msg_receive(l->received, l->fd, &err);
 	if (r == CO_BUSY || r == CO_INTERRUPTED)
 		return;
 	if (r == CO_PROTOCOL)
@@ -153,38 +179,78 @@ static void received(void *arg)
 
 /* ---- to the launcher ---- */
 
-/* Under l->mutex. */
-static int send_now(struct link *l, int wait_ms)
+/* A note is built on the stack: a guest has many connections and each sends little. */
+union note {
+	struct wire_header header;
+	struct wire_call_perform_note perform; /* the longest */
+	struct wire_call_result_note result;
+	struct wire_resend_calls_note resend;
+	struct wire_session_ended_note ended;
+};
+
+static struct co_msg note_in(union note *n, uint32_t type)
+{
+	struct co_msg m = { .header = &n->header };
+
+	(void) co_msg_start(&m, type, 0);
+	return m;
+}
+
+/*
+ * Under l->mutex.  A guest owns the other end and always has room for what it asked: one
+ * that does not read is not waited for.
+ */
+static int send_now(struct link *l, const struct co_msg *m, int wait_ms)
 {
 	for (;;) {
 		struct pollfd p = { .fd = l->fd, .events = POLLOUT };
-		int r = l->gone ? CO_GONE : co_msg_send(l->sending, l->fd, NULL, 0);
+		int r = l->gone ? CO_GONE : co_msg_send(m, l->fd, NULL, 0);
 
-		if (r != CO_BUSY || wait_ms <= 0)
+		if (r != CO_BUSY || wait_ms <= 0 || l->member)
 			return r;
 		(void) poll(&p, 1, wait_ms); /* whatever it says, one more attempt */
 		wait_ms = 0;
 	}
 }
 
-static int request(struct link *l, struct waiter *w)
+/* The answer of a launcher is waited for with a limit.  A guest copies for itself and may
+ * be stopped meanwhile; it holds up nobody else. */
+static void wait_answered(struct link *l, struct waiter *w)
 {
 	struct timespec until;
-	int r;
 
 	(void) clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += WAIT_S;
-	l->sending->header->tag = w->tag = ++l->next_tag;
-	r = send_now(l, TRACE_WAIT_MS);
-	if (r)
-		return r;
-	DL_APPEND(l->waiters, w);
+	while (!w->done && l->member)
+		(void) pthread_cond_wait(&l->answered, &l->mutex); /* cannot fail */
 	while (!w->done)
 		if (pthread_cond_timedwait(&l->answered, &l->mutex, &until) ==
 			    ETIMEDOUT &&
 		    !w->done)
 			answer(l, w, CO_TIMED_OUT);
+}
+
+static int request(struct link *l, struct waiter *w)
+{
+	int r;
+
+	l->sending->header->tag = w->tag = ++l->next_tag;
+	DL_APPEND(l->waiters, w);
+	r = send_now(l, l->sending, TRACE_WAIT_MS);
+	if (r) {
+		DL_DELETE(l->waiters, w);
+		return r;
+	}
+	wait_answered(l, w);
 	return w->status;
+}
+
+/* Under l->mutex: begins a request. */
+static void *request_start(struct link *l, uint32_t type)
+{
+	if (!l->sending)
+		l->sending = co_msg_new();
+	return l->sending ? co_msg_start(l->sending, type, 0) : NULL;
 }
 
 int link_memory_read(struct link *l, int32_t tid, struct co_guest_ptr from, void *out,
@@ -195,11 +261,14 @@ int link_memory_read(struct link *l, int32_t tid, struct co_guest_ptr from, void
 	int r;
 
 	(void) pthread_mutex_lock(&l->mutex);
-	req = co_msg_start(l->sending, WIRE_memory_read_req, 0);
-	req->tid = tid;
-	req->address = from.addr;
-	req->length = (uint32_t) n;
-	r = request(l, &w);
+	req = request_start(l, WIRE_memory_read_req);
+	r = CO_NO_MEMORY;
+	if (req) {
+		req->tid = tid;
+		req->address = from.addr;
+		req->length = (uint32_t) n;
+		r = request(l, &w);
+	}
 	(void) pthread_mutex_unlock(&l->mutex);
 	return r;
 }
@@ -212,12 +281,15 @@ int link_memory_write(struct link *l, int32_t tid, struct co_guest_ptr to,
 	int r;
 
 	(void) pthread_mutex_lock(&l->mutex);
-	req = co_msg_start(l->sending, WIRE_memory_write_req, 0);
-	req->tid = tid;
-	req->address = to.addr;
-	(void) co_msg_bytes(l->sending, &req->data, data,
-			    n); /* overflow fails the send */
-	r = request(l, &w);
+	req = request_start(l, WIRE_memory_write_req);
+	r = CO_NO_MEMORY;
+	if (req) {
+		req->tid = tid;
+		req->address = to.addr;
+		(void) co_msg_bytes(l->sending, &req->data, data,
+				    n); /* overflow fails the send */
+		r = request(l, &w);
+	}
 	(void) pthread_mutex_unlock(&l->mutex);
 	return r;
 }
@@ -229,10 +301,13 @@ int link_descriptor_get(struct link *l, int32_t tid, int fd, int *out_fd)
 	int r;
 
 	(void) pthread_mutex_lock(&l->mutex);
-	req = co_msg_start(l->sending, WIRE_descriptor_get_req, 0);
-	req->tid = tid;
-	req->fd = fd;
-	r = request(l, &w);
+	req = request_start(l, WIRE_descriptor_get_req);
+	r = CO_NO_MEMORY;
+	if (req) {
+		req->tid = tid;
+		req->fd = fd;
+		r = request(l, &w);
+	}
 	(void) pthread_mutex_unlock(&l->mutex);
 	if (!r)
 		*out_fd = w.fd;
@@ -254,7 +329,7 @@ void link_trace(struct link *l, const char *line)
 	} else {
 		co_msg_text(l->sending, &note->line, line);
 	}
-	if (send_now(l, TRACE_WAIT_MS)) {
+	if (send_now(l, l->sending, TRACE_WAIT_MS)) {
 		l->lost++;
 		atomic_fetch_add(&l->session->daemon->notes_lost, 1);
 	} else {
@@ -263,57 +338,71 @@ void link_trace(struct link *l, const char *line)
 	(void) pthread_mutex_unlock(&l->mutex);
 }
 
-void link_result(struct link *l, uint64_t call, int64_t result)
+static int send_note(struct link *l, const struct co_msg *m, int wait_ms)
 {
-	struct wire_call_result_note *note;
 	int r;
 
 	(void) pthread_mutex_lock(&l->mutex);
-	note = co_msg_start(l->sending, WIRE_call_result_note, 0);
-	note->id = call;
-	note->result = result;
+	r = send_now(l, m, wait_ms);
+	(void) pthread_mutex_unlock(&l->mutex);
+	return r;
+}
+
+int link_result(struct link *l, uint64_t call, int64_t result)
+{
+	union note n;
+	struct co_msg m = note_in(&n, WIRE_call_result_note);
+	int r;
+
+	n.result.id = call;
+	n.result.result = result;
 	/* the launcher keeps at most one call per thread outstanding: there is room, and
 	 * if there is none it asks again after it noticed */
-	r = send_now(l, WAIT_S * 1000);
-	(void) pthread_mutex_unlock(&l->mutex);
+	r = send_note(l, &m, WAIT_S * 1000);
 	if (r && r != CO_GONE)
 		co_log_session(session, ERROR, l->session->id, 0,
-			       "cannot answer call %llu: the launcher does not read",
-			       (unsigned long long) call);
+			       "cannot answer call %llu: the %s does not read",
+			       (unsigned long long) call,
+			       l->member ? "program" : "launcher");
+	return r;
 }
 
 void link_perform(struct link *l, uint64_t call, int32_t number,
 		  const uint64_t words[6])
 {
-	struct wire_call_perform_note *note;
+	union note n;
+	struct co_msg m = note_in(&n, WIRE_call_perform_note);
 
-	(void) pthread_mutex_lock(&l->mutex);
-	note = co_msg_start(l->sending, WIRE_call_perform_note, 0);
-	note->id = call;
-	note->number = number;
-	memcpy(&note->a0, words, 6 * sizeof(words[0]));
-	(void) send_now(l, 0); /* a tracer that is gone takes its guests along */
-	(void) pthread_mutex_unlock(&l->mutex);
+	n.perform.id = call;
+	n.perform.number = number;
+	memcpy(&n.perform.a0, words, 6 * sizeof(words[0]));
+	/* a tracer that is gone takes its guests along, a guest asks again */
+	(void) send_note(l, &m, 0);
 }
 
 void link_resend(struct link *l, uint32_t round)
 {
-	struct wire_resend_calls_note *note;
+	union note n;
+	struct co_msg m = note_in(&n, WIRE_resend_calls_note);
 
-	(void) pthread_mutex_lock(&l->mutex);
-	note = co_msg_start(l->sending, WIRE_resend_calls_note, 0);
-	note->round = round;
-	(void) send_now(
-		l, TRACE_WAIT_MS); /* a launcher that is gone is noticed elsewhere */
-	(void) pthread_mutex_unlock(&l->mutex);
+	n.resend.round = round;
+	/* a launcher that is gone is noticed elsewhere */
+	(void) send_note(l, &m, TRACE_WAIT_MS);
 }
 
 void link_say_ended(struct link *l)
 {
-	(void) pthread_mutex_lock(&l->mutex);
-	(void) co_msg_start(l->sending, WIRE_session_ended_note, 0);
-	(void) send_now(l, 0); /* most launchers are gone by then, and that is fine */
-	(void) pthread_mutex_unlock(&l->mutex);
+	union note n;
+	struct co_msg m = note_in(&n, WIRE_session_ended_note);
+
+	/* most launchers are gone by then, and that is fine */
+	(void) send_note(l, &m, 0);
+}
+
+size_t link_chunk(const struct link *l)
+{
+	return l->member ? CO_WIRE_GUEST_MAX - sizeof(struct wire_memory_write_req)
+			 : 32768;
 }
 
 int link_fd(const struct link *l)
@@ -323,46 +412,92 @@ int link_fd(const struct link *l)
 
 /* ---- life ---- */
 
-int link_new(struct link **out, struct session *s, int fd, struct co_err *err)
+static int channel_open(struct link *l, struct co_err *err)
 {
-	struct link *l = calloc(1, sizeof(*l));
-	const struct co_host *host = s->daemon->host;
+	const struct co_host *host = l->session->daemon->host;
 	int type = 0;
 	socklen_t size = sizeof(type);
 
+	if (getsockopt(l->fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+	    type == SOCK_SEQPACKET &&
+	    fcntl(l->fd, F_SETFL, fcntl(l->fd, F_GETFL) | O_NONBLOCK) == 0)
+		l->watch = host->watch_new(host->ctx, l->fd, false, received, l);
+	return l->watch ? 0
+			: co_fail(err, CO_INVALID,
+				  "the channel to the launcher is no socket that "
+				  "keeps messages apart");
+}
+
+static struct link *link_alloc(struct session *s, int fd)
+{
+	struct link *l = calloc(1, sizeof(*l));
+
 	if (!l) {
 		(void) close(fd);
-		return co_fail(err, CO_NO_MEMORY, "no memory for one more session");
+		return NULL;
 	}
+	atomic_init(&l->refs, 1);
 	l->session = s;
 	l->fd = fd;
 	(void) pthread_mutex_init(&l->mutex, NULL);
 	(void) pthread_cond_init(&l->answered, NULL);
-	l->received = co_msg_new();
-	l->sending = co_msg_new();
-	if (l->received && l->sending &&
-	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
-	    type == SOCK_SEQPACKET &&
-	    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0)
-		l->watch = host->watch_new(host->ctx, fd, false, received, l);
-	if (!l->watch) {
-		(void) link_free(l);
-		return co_fail(
-			err, CO_INVALID,
-			"the channel to the launcher is no socket that keeps messages apart");
+	return l;
+}
+
+int link_new(struct link **out, struct session *s, int fd, struct co_err *err)
+{
+	struct link *l = link_alloc(s, fd);
+	int r;
+
+	if (l) {
+		l->received = co_msg_new();
+		l->sending = co_msg_new();
+	}
+	r = l && l->received && l->sending
+		    ? channel_open(l, err)
+		    : co_fail(err, CO_NO_MEMORY, "no memory for one more session");
+	if (r) {
+		(void) link_unref(l);
+		return r;
 	}
 	*out = l;
 	return 0;
 }
 
-struct link *link_free(struct link *l)
+int link_new_member(struct link **out, struct member *m, struct session *s, int fd,
+		    struct co_msg *received_in, struct co_err *err)
 {
+	struct link *l = link_alloc(s, fd);
+	int r;
+
 	if (!l)
+		return co_fail(err, CO_NO_MEMORY, "no memory for one more connection");
+	l->member = m;
+	l->received = received_in;
+	r = channel_open(l, err);
+	if (r) {
+		(void) link_unref(l);
+		return r;
+	}
+	*out = l;
+	return 0;
+}
+
+struct link *link_ref(struct link *l)
+{
+	atomic_fetch_add(&l->refs, 1);
+	return l;
+}
+
+struct link *link_unref(struct link *l)
+{
+	if (!l || atomic_fetch_sub(&l->refs, 1) != 1)
 		return NULL;
 	(void) close(l->fd);
 	(void) pthread_mutex_destroy(&l->mutex);
 	(void) pthread_cond_destroy(&l->answered);
-	(void) co_msg_free(l->received);
+	if (!l->member)
+		(void) co_msg_free(l->received);
 	(void) co_msg_free(l->sending);
 	free(l);
 	return NULL;

@@ -23,8 +23,10 @@
 #include "cloudosd/daemon.h"
 #include "cloudosd/keeper/keeper.h"
 #include "cloudosd/keeper_link.h"
+#include "cloudosd/member.h"
 #include "cloudosd/notify.h"
 #include "cloudosd/pending.h"
+#include "cloudosd/site.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
 #include "lib/log.h"
@@ -253,6 +255,7 @@ static void serve(void *arg)
 		daemon_stop(d);
 		return;
 	}
+	members_take_over(d);
 	keeper_ready(d->keeper);
 	daemon_idle_check(d);
 	co_log(daemon, INFO, "cloudosd %s serves %s", PACKAGE_VERSION, d->paths.run);
@@ -310,6 +313,10 @@ static int start(struct daemon *d, struct co_err *err)
 	d->services.registry = registry_new(d->host, d->store, NULL);
 	d->idle = d->host->timer_new(d->host->ctx, idle_fire, d);
 	r = pending_new(&d->pending, d, err);
+	if (!r)
+		r = members_new(&d->members, d, err);
+	if (!r)
+		r = sites_new(&d->sites, d, err);
 	if (!d->services.errors || !d->services.registry || !d->idle)
 		r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	if (!r) {
@@ -329,6 +336,7 @@ static void finish(struct daemon *d)
 	 * Sessions are not ended: what their programs wait for, the next daemon answers,
 	 * and an ephemeral one has none left. */
 	d->notify = notify_free(d->notify);
+	sites_stop(d->sites);
 	d->store = store_close(d->store);
 	co_log(daemon, INFO, "stopped");
 	co_log_flush();

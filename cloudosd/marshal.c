@@ -61,8 +61,7 @@ static int in_string(struct co_call *call, uint32_t i)
 
 	if (!out)
 		return CO_NO_MEMORY;
-	return memory_read_string(call->session, call->tid, pointer(call, i), out,
-				  arg->size);
+	return memory_read_string(call, pointer(call, i), out, arg->size);
 }
 
 static int in_struct(struct co_call *call, uint32_t i)
@@ -72,7 +71,7 @@ static int in_struct(struct co_call *call, uint32_t i)
 
 	if (!out)
 		return CO_NO_MEMORY;
-	return memory_read(call->session, call->tid, pointer(call, i), out, arg->size);
+	return memory_read(call, pointer(call, i), out, arg->size);
 }
 
 /*
@@ -90,7 +89,7 @@ static int in_sized(struct co_call *call, uint32_t i)
 
 	if (!out)
 		return CO_NO_MEMORY;
-	r = memory_read(call->session, call->tid, at, &size, sizeof(size));
+	r = memory_read(call, at, &size, sizeof(size));
 	if (r)
 		return r;
 	if (size < sizeof(size) || size > 65536)
@@ -101,8 +100,8 @@ static int in_sized(struct co_call *call, uint32_t i)
 	if (!copy)
 		return CO_NO_MEMORY;
 	/* the size itself was read above and is not read again */
-	r = memory_read(call->session, call->tid, guest_at(at, sizeof(size)),
-			copy + sizeof(size), size - sizeof(size));
+	r = memory_read(call, guest_at(at, sizeof(size)), copy + sizeof(size),
+			size - sizeof(size));
 	if (r)
 		return r;
 	memcpy(copy, &size, sizeof(size));
@@ -122,7 +121,7 @@ static int out_sized(struct co_call *call, uint32_t i)
 	struct co_guest_ptr at = pointer(call, i);
 	struct call_buffer *b = &call->buffers[i];
 	uint32_t size;
-	int r = memory_read(call->session, call->tid, at, &size, sizeof(size));
+	int r = memory_read(call, at, &size, sizeof(size));
 
 	if (r)
 		return r;
@@ -212,8 +211,7 @@ static int buf_in(struct co_call *call, uint32_t i)
 	out = buffer(call, i, size);
 	if (!out)
 		return CO_NO_MEMORY;
-	return size ? memory_read(call->session, call->tid, pointer(call, i), out, size)
-		    : 0;
+	return size ? memory_read(call, pointer(call, i), out, size) : 0;
 }
 
 static int buf_out(struct co_call *call, uint32_t i)
@@ -285,7 +283,7 @@ CALL_PATH int marshal_out(struct co_call *call)
 		}
 		if (!b->guest.addr || !size)
 			continue;
-		r = memory_write(call->session, call->tid, b->guest, b->data, size);
+		r = memory_write(call, b->guest, b->data, size);
 		if (r)
 			return bad(call, &call->op->args[i], r);
 	}

@@ -9,9 +9,10 @@
 
 #include "cloudosd/daemon.h"
 #include "cloudosd/link.h"
+#include "cloudosd/member.h"
 #include "lib/cleanup.h"
 
-enum { PAGE = 4096, CHUNK = 32768 };
+enum { PAGE = 4096 };
 
 static int status_of(ssize_t got, size_t n)
 {
@@ -54,35 +55,52 @@ int memory_probe(int32_t pid)
 		       : 0;
 }
 
-/* A launcher that is gone leaves nobody who may look into the process. */
-static int without_launcher(int status)
+/* Whoever may look where the daemon may not; NULL if he is gone. */
+static struct link *deputy(struct co_call *call)
+{
+	struct session *s = call->session;
+
+	return s->engine == CO_ENGINE_TRAP ? member_link(call) : link_ref(s->link);
+}
+
+/* One that is gone leaves nobody who may look into the process. */
+static int without_deputy(int status)
 {
 	return status == CO_GONE ? CO_ACCESS : status;
 }
 
-int memory_read(struct session *s, int32_t tid, struct co_guest_ptr from, void *out,
-		size_t n)
+int memory_read_process(int32_t pid, struct co_guest_ptr from, void *out, size_t n)
 {
-	if (!atomic_load(&s->launcher_copies)) {
-		int r = direct_read(tid, from, out, n);
+	return direct_read(pid, from, out, n);
+}
 
+int memory_read(struct co_call *call, struct co_guest_ptr from, void *out, size_t n)
+{
+	struct link *link;
+	int r;
+
+	if (!atomic_load(&call->session->launcher_copies)) {
+		r = direct_read(call->tid, from, out, n);
 		if (r != CO_ACCESS)
 			return r;
 	}
-	for (size_t done = 0; done < n;) {
-		size_t part = n - done < CHUNK ? n - done : CHUNK;
-		int r = link_memory_read(s->link, tid, guest_at(from, done),
-					 (char *) out + done, part);
+	link = deputy(call);
+	r = link ? 0 : CO_ACCESS;
+	for (size_t done = 0; !r && done < n;) {
+		size_t part = link_chunk(link);
 
-		if (r)
-			return without_launcher(r);
+		if (part > n - done)
+			part = n - done;
+		r = link_memory_read(link, call->tid, guest_at(from, done),
+				     (char *) out + done, part);
 		done += part;
 	}
-	return 0;
+	(void) link_unref(link);
+	return without_deputy(r);
 }
 
-int memory_read_string(struct session *s, int32_t tid, struct co_guest_ptr from,
-		       char *out, size_t size)
+int memory_read_string(struct co_call *call, struct co_guest_ptr from, char *out,
+		       size_t size)
 {
 	for (size_t done = 0; done < size;) {
 		size_t part = PAGE - guest_at(from, done).addr % PAGE;
@@ -90,7 +108,7 @@ int memory_read_string(struct session *s, int32_t tid, struct co_guest_ptr from,
 
 		if (part > size - done)
 			part = size - done;
-		r = memory_read(s, tid, guest_at(from, done), out + done, part);
+		r = memory_read(call, guest_at(from, done), out + done, part);
 		if (r)
 			return r;
 		if (memchr(out + done, 0, part))
@@ -100,23 +118,28 @@ int memory_read_string(struct session *s, int32_t tid, struct co_guest_ptr from,
 	return CO_NAME_TOO_LONG;
 }
 
-int memory_write(struct session *s, int32_t tid, struct co_guest_ptr to,
-		 const void *data, size_t n)
+int memory_write(struct co_call *call, struct co_guest_ptr to, const void *data,
+		 size_t n)
 {
-	if (!atomic_load(&s->launcher_copies)) {
-		int r = direct_write(tid, to, data, n);
+	struct link *link;
+	int r;
 
+	if (!atomic_load(&call->session->launcher_copies)) {
+		r = direct_write(call->tid, to, data, n);
 		if (r != CO_ACCESS)
 			return r;
 	}
-	for (size_t done = 0; done < n;) {
-		size_t part = n - done < CHUNK ? n - done : CHUNK;
-		int r = link_memory_write(s->link, tid, guest_at(to, done),
-					  (const char *) data + done, part);
+	link = deputy(call);
+	r = link ? 0 : CO_ACCESS;
+	for (size_t done = 0; !r && done < n;) {
+		size_t part = link_chunk(link);
 
-		if (r)
-			return without_launcher(r);
+		if (part > n - done)
+			part = n - done;
+		r = link_memory_write(link, call->tid, guest_at(to, done),
+				      (const char *) data + done, part);
 		done += part;
 	}
-	return 0;
+	(void) link_unref(link);
+	return without_deputy(r);
 }

@@ -20,6 +20,7 @@
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
 #include "cloudosd/link.h"
+#include "cloudosd/member.h"
 #include "cloudosd/pending.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
@@ -200,11 +201,29 @@ static void let_go(struct session *s)
 		enqueue(s->daemon->notify, next);
 }
 
-CALL_PATH void notify_answered(struct co_call *call)
+static void slot_keep(struct daemon *d, struct table_call *slot)
+{
+	core_lock();
+	atomic_store(&slot->phase, TABLE_KEPT);
+	atomic_fetch_sub(&d->notify->owed, 1);
+	members_keep(d);
+	core_unlock();
+}
+
+void notify_forget(struct daemon *d, struct table_call *slot)
+{
+	atomic_fetch_add(&d->notify->owed, 1); /* which it is not any more */
+	slot_release(d->notify, slot);
+}
+
+CALL_PATH void notify_answered(struct co_call *call, bool told)
 {
 	struct session *s = call->session;
 
-	slot_release(s->daemon->notify, call->slot);
+	if (told)
+		slot_release(s->daemon->notify, call->slot);
+	else
+		slot_keep(s->daemon, call->slot);
 	if (atomic_fetch_sub(&s->flow.owed, 1) < CO_LIMIT_SESSION_CALLS)
 		return;
 	(void) pthread_mutex_lock(&s->flow.mutex);
@@ -501,6 +520,28 @@ static void start_later(struct notify *n, struct session *s, struct table_call *
 	enqueue(n, call);
 }
 
+/* A slot for a call that comes in a note; NULL: the session or the table is full. */
+static struct table_call *slot_for(struct notify *n, struct session *s)
+{
+	bool room;
+
+	(void) pthread_mutex_lock(&s->flow.mutex);
+	room = s->flow.owed < CO_LIMIT_SESSION_CALLS;
+	(void) pthread_mutex_unlock(&s->flow.mutex);
+	return room ? slot_claim(n, s->id) : NULL;
+}
+
+static void slot_fill(struct table_call *slot, const struct wire_call_note *note,
+		      int32_t tid)
+{
+	slot->notif.id = note->id;
+	slot->notif.pid = (uint32_t) tid;
+	slot->notif.data.nr = note->number;
+	memcpy(slot->notif.data.args, &note->a0, sizeof(slot->notif.data.args));
+	(void) co_fault("notify.received");
+	slot->phase = TABLE_OWED;
+}
+
 void notify_call(struct session *s, const struct wire_call_note *note)
 {
 	struct notify *n = s->daemon->notify;
@@ -508,26 +549,45 @@ void notify_call(struct session *s, const struct wire_call_note *note)
 
 	if (s->resend == RESEND_ASKED)
 		return;
+	if (!slot)
+		slot = slot_for(n, s);
 	if (!slot) {
-		bool room;
-
-		(void) pthread_mutex_lock(&s->flow.mutex);
-		room = s->flow.owed < CO_LIMIT_SESSION_CALLS;
-		(void) pthread_mutex_unlock(&s->flow.mutex);
-		if (room)
-			slot = slot_claim(n, s->id);
-		if (!slot) {
-			link_result(s->link, note->id, s->host->raw_error(CO_BUSY));
-			return;
-		}
+		/* a launcher that is gone takes its guests along */
+		(void) link_result(s->link, note->id, s->host->raw_error(CO_BUSY));
+		return;
 	}
-	slot->notif.id = note->id;
-	slot->notif.pid = (uint32_t) note->tid;
-	slot->notif.data.nr = note->number;
-	memcpy(slot->notif.data.args, &note->a0, sizeof(slot->notif.data.args));
-	(void) co_fault("notify.received");
-	slot->phase = TABLE_OWED;
+	slot_fill(slot, note, note->tid);
 	start_later(n, s, slot, again != NULL);
+}
+
+/* ---- trap ---- */
+
+struct co_call *notify_begin(struct session *s, const struct wire_call_note *note,
+			     int32_t tid, struct table_call *again)
+{
+	struct notify *n = s->daemon->notify;
+	struct table_call *slot = again;
+	struct co_call *call;
+
+	if (slot)
+		atomic_fetch_add(&n->owed, 1);
+	else
+		slot = slot_for(n, s);
+	if (!slot)
+		return NULL;
+	slot_fill(slot, note, tid);
+	call = call_new(s, slot);
+	if (!call) {
+		slot_release(n, slot);
+		return NULL;
+	}
+	(void) call_ref(call);
+	(void) pthread_mutex_lock(&s->flow.mutex);
+	s->flow.owed++;
+	(void) pthread_mutex_unlock(&s->flow.mutex);
+	call->taken_over = again != NULL;
+	enqueue(n, call);
+	return call;
 }
 
 /* ---- taking over ---- */
@@ -558,6 +618,8 @@ void notify_take_over(struct daemon *d)
 		s = session_by_id(d->notify, slot->session);
 		if (s && s->engine == CO_ENGINE_PTRACE) {
 			/* its launcher asks for it again */
+		} else if (s && s->engine == CO_ENGINE_TRAP) {
+			slot_keep(d, slot); /* its thread says it again */
 		} else if (s && slot->notif.id &&
 			   ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID,
 				 &slot->notif.id) == 0) {

@@ -11,6 +11,7 @@
 #define CO_NOTIFY_H
 
 #include <co/wire.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/err.h"
@@ -18,6 +19,7 @@
 struct daemon;
 struct notify;
 struct session;
+struct table_call;
 struct co_call;
 
 int notify_new(struct notify **out, struct daemon *d, struct co_err *err);
@@ -44,13 +46,24 @@ void notify_cancel(struct session *s, uint64_t id);
 void notify_resent(struct session *s, const struct wire_resend_calls_note *note);
 void notify_performed(struct session *s, uint64_t id, int64_t raw);
 
+/*
+ * Under trap: a guest's call; `again` is the slot that was kept for it, if it is said
+ * again.  A reference, NULL when there is no room.  Loop thread, core lock.
+ */
+struct co_call *notify_begin(struct session *s, const struct wire_call_note *note,
+			     int32_t tid, struct table_call *again);
+
+/* A kept slot is free again. */
+void notify_forget(struct daemon *d, struct table_call *slot);
+
 /* Queues a call that has been answered; a thread will finish it.  Core lock. */
 void notify_finish(struct co_call *call);
 
-/* The slot of an answered call is free again, its session owes one less. */
-void notify_answered(struct co_call *call);
+/* The slot of an answered call is free again, or kept if the guest could not be told; its
+ * session owes one less. */
+void notify_answered(struct co_call *call, bool told);
 
-/* Is that notification still waiting?  True under ptrace. */
+/* Is that notification still waiting?  True under ptrace and trap. */
 int notify_still_there(const struct co_call *call);
 
 /* Calls that wait for an answer, and threads. */

@@ -13,6 +13,7 @@
 #include "cloudosd/call.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
+#include "cloudosd/member.h"
 #include "cloudosd/notify.h"
 #include "lib/cleanup.h"
 
@@ -75,7 +76,11 @@ static void look_work(void *arg)
 	for (size_t i = 0; i < look->count; i++) {
 		struct co_call *call = look->calls[i].call;
 
-		look->calls[i].end = signalled(call->tid) || notify_still_there(call);
+		/* a guest under trap says itself that a signal has come */
+		look->calls[i].end =
+			call->session->engine == CO_ENGINE_TRAP
+				? member_abandoned(call)
+				: signalled(call->tid) || notify_still_there(call);
 	}
 }
 

@@ -5,7 +5,7 @@
  * Once the daemon has received a notification the kernel holds back every signal that
  * does not kill (WAIT_KILLABLE_RECV).  So while calls wait, their threads are looked at
  * every 20 ms on a worker thread: one with a pending signal that it does not block gets
- * EINTR, one that is dead is forgotten.
+ * EINTR, one that is dead is forgotten.  Under trap the guest says that a signal has come.
  */
 #ifndef CO_PENDING_H
 #define CO_PENDING_H

@@ -5,7 +5,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cloudosd/member.h"
 #include "cloudosd/request.h"
+#include "lib/log.h"
 
 void request_attach(struct client *client)
 {
@@ -46,6 +48,28 @@ void request_attach(struct client *client)
 	rep->session = s->id;
 	rep->launcher_copies = atomic_load(&s->launcher_copies);
 	client_send(client);
+}
+
+void request_join(struct client *client)
+{
+	const struct co_msg *in = control_in(client->control);
+	const struct wire_join_req *req = (const void *) in->bytes;
+	uint64_t tag = req->h.tag;
+	struct session *s = NULL;
+	struct co_err err = { 0 };
+	int r, fd;
+
+	/* whoever made the connection must be who uses it, and visible from here */
+	r = in->sender <= 0 || in->sender != client->pid
+		    ? co_fail(&err, CO_ACCESS,
+			      "the connection is not that of the process that joins")
+		    : member_session(client->daemon, req, client->pid, &s, &err);
+	if (client->daemon->stopping)
+		r = co_fail(&err, CO_GONE, "the daemon is stopping; try again");
+	client_reply(client, WIRE_join_rep, tag, r, err.message);
+	fd = r ? -1 : client_take_fd(client);
+	if (fd >= 0 && member_new(s, fd, client->pid, &err))
+		co_log_session(session, WARN, s->id, client->pid, "%s", err.message);
 }
 
 static void session_row_send(struct client *client, uint64_t tag,

@@ -3,6 +3,8 @@
 #include "cloudosd/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -34,7 +36,7 @@ __attribute__((hot)) struct session *session_unref(struct session *s)
 {
 	if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
 		return NULL;
-	(void) link_free(s->link);
+	(void) link_unref(s->link);
 	if (s->listener >= 0)
 		(void) close(s->listener);
 	if (s->pidfd >= 0)
@@ -76,7 +78,8 @@ static struct session *session_new(struct daemon *d, uint32_t index, int link_fd
 			       s ? "this daemon cannot serve that personality"
 				 : "no memory for one more session");
 		free(s);
-		(void) close(link_fd);
+		if (link_fd >= 0)
+			(void) close(link_fd);
 		if (listener >= 0)
 			(void) close(listener);
 		return NULL;
@@ -90,9 +93,10 @@ static struct session *session_new(struct daemon *d, uint32_t index, int link_fd
 	s->host = co_personality_host(row->personality);
 	s->listener = listener;
 	s->traced = row->trace != 0;
+	s->launcher_gone = link_fd < 0;
 	s->pidfd = (int) syscall(SYS_pidfd_open, row->pid, 0);
 	(void) pthread_mutex_init(&s->flow.mutex, NULL);
-	if (link_new(&s->link, s, link_fd, err)) {
+	if (link_fd >= 0 && link_new(&s->link, s, link_fd, err)) {
 		(void) session_unref(s);
 		return NULL;
 	}
@@ -125,12 +129,75 @@ static int free_row(const struct table *t)
 	return -1;
 }
 
+static void row_fill(struct daemon *d, uint32_t index, const struct session_spec *spec)
+{
+	struct table_session *row = &d->table->sessions[index];
+	struct process_id process = { 0 };
+
+	memset(row, 0, sizeof(*row));
+	(void) process_read(spec->pid, &process, NULL); /* gone already: start 0 */
+	row->started_ns = d->host->wall_ns(d->host->ctx);
+	row->guest_start = process.start_time;
+	row->pid = spec->pid;
+	row->launcher_pid = spec->launcher_pid;
+	row->engine = (uint32_t) spec->engine;
+	row->personality = spec->personality;
+	row->trace = spec->trace;
+	(void) snprintf(row->name, sizeof(row->name), "%s", spec->name);
+	(void) snprintf(row->command, sizeof(row->command), "%s", spec->command);
+}
+
+static void read_comm(int32_t pid, char *out, size_t size)
+{
+	char path[64];
+	autoclose int fd = -1;
+	ssize_t n;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, out, size - 1);
+	out[n > 0 ? n - 1 : 0] = 0; /* without the end of its line */
+}
+
+int session_revive(struct daemon *d, uint64_t id, uint32_t personality, int32_t pid,
+		   struct session **out, struct co_err *err)
+{
+	char name[32];
+	struct session_spec spec = { .engine = CO_ENGINE_TRAP,
+				     .personality = personality,
+				     .pid = pid,
+				     .name = name,
+				     .command = name };
+	int index = free_row(d->table);
+	int r;
+
+	core_assert_locked();
+	if (!id || id >= d->table->next_session)
+		return co_fail(err, CO_NOT_FOUND, "there is no session %llu",
+			       (unsigned long long) id);
+	if (index < 0)
+		return co_fail(
+			err, CO_TABLE_FULL,
+			"%d programs run under this daemon already, which is the limit",
+			CO_LIMIT_SESSIONS);
+	read_comm(pid, name, sizeof(name));
+	row_fill(d, (uint32_t) index, &spec);
+	d->table->sessions[index].id = id;
+	r = session_restore(d, (uint32_t) index, -1, -1, err);
+	if (r) {
+		d->table->sessions[index].id = 0;
+		return r;
+	}
+	*out = session_find(d, id, NULL);
+	co_log_session(session, INFO, id, pid, "%s goes on with process %d", name, pid);
+	return 0;
+}
+
 int session_attach(struct daemon *d, const struct session_spec *spec,
 		   struct session **out, struct co_err *err)
 {
 	int index = free_row(d->table);
 	struct table_session *row;
-	struct process_id process = { 0 };
 	struct session *s;
 	int r;
 
@@ -144,18 +211,8 @@ int session_attach(struct daemon *d, const struct session_spec *spec,
 			"%d programs run under this daemon already, which is the limit",
 			CO_LIMIT_SESSIONS);
 	}
+	row_fill(d, (uint32_t) index, spec);
 	row = &d->table->sessions[index];
-	memset(row, 0, sizeof(*row));
-	(void) process_read(spec->pid, &process, NULL); /* gone already: start 0 */
-	row->started_ns = d->host->wall_ns(d->host->ctx);
-	row->guest_start = process.start_time;
-	row->pid = spec->pid;
-	row->launcher_pid = spec->launcher_pid;
-	row->engine = (uint32_t) spec->engine;
-	row->personality = spec->personality;
-	row->trace = spec->trace;
-	(void) snprintf(row->name, sizeof(row->name), "%s", spec->name);
-	(void) snprintf(row->command, sizeof(row->command), "%s", spec->command);
 	row->id = d->table->next_session++;
 	s = session_new(d, (uint32_t) index, spec->link_fd, spec->listener, err);
 	if (!s) {
@@ -180,7 +237,8 @@ int session_restore(struct daemon *d, uint32_t index, int link_fd, int listener,
 	struct session *s;
 
 	if (index >= CO_LIMIT_SESSIONS || !d->table->sessions[index].id) {
-		(void) close(link_fd);
+		if (link_fd >= 0)
+			(void) close(link_fd);
 		if (listener >= 0)
 			(void) close(listener);
 		return co_fail(err, CO_CORRUPT,
@@ -209,8 +267,10 @@ void session_end(struct session *s, const char *why)
 		       (unsigned long long) atomic_load(&s->calls), why);
 	HASH_DEL(d->sessions, s);
 	notify_remove(s);
-	link_say_ended(s->link);
-	link_close(s->link);
+	if (s->link) {
+		link_say_ended(s->link);
+		link_close(s->link);
+	}
 	pending_session_end(d->pending, s->id);
 	errors_session_end(d->services.errors, s->id);
 	control_session_end(d->control, s->id);
@@ -218,32 +278,4 @@ void session_end(struct session *s, const char *why)
 	memset(session_row(s), 0, sizeof(struct table_session));
 	(void) session_unref(s);
 	daemon_idle_check(d);
-}
-
-/* ---- engine trap: the end ---- */
-
-static void left(struct session *s)
-{
-	if (s->launcher_gone && !s->guests)
-		session_end(s, "its launcher and its last process are gone");
-}
-
-void session_guest_begin(struct session *s)
-{
-	core_assert_locked();
-	s->guests++;
-}
-
-void session_guest_end(struct session *s)
-{
-	core_assert_locked();
-	s->guests--;
-	left(s);
-}
-
-void session_launcher_gone(struct session *s)
-{
-	core_assert_locked();
-	s->launcher_gone = true;
-	left(s);
 }

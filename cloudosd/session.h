@@ -3,10 +3,10 @@
  * Sessions: one per cloudos-exec that is running something.  HOST.
  *
  * A session owns the notify listener and the channel to its launcher (link.h).  It ends
- * when the kernel says that nobody uses the filter any more (notify), when the launcher is
- * gone (ptrace), or when the launcher is gone and no process of the program is connected
- * (trap).  Its row in the shared table and the keeper's copies of the descriptors
- * let the next daemon continue it.
+ * when the kernel says that nobody uses the filter any more (notify), the launcher is
+ * gone (ptrace), or the launcher and the last connection are (trap); a guest under trap
+ * that comes later finds it again by its number.  Its row in the shared table and the
+ * keeper's copies of the descriptors let the next daemon continue it.
  *
  * Locking: the list and everything not marked otherwise is under the core lock; flow of
  * calls (struct session_flow) is under its own mutex, taken alone.
@@ -49,14 +49,14 @@ struct session {
 	enum co_engine engine;
 	const struct co_personality *personality;
 	const struct co_personality_host *host; /* trap: NULL if it has no calls */
-	int listener;                           /* -1 but under notify */
-	struct link *link;
-	int pidfd;   /* of the first process, -1 if it was gone */
-	bool traced; /* lines go to the launcher; the row may end first */
+	int listener;                           /* -1 unless the engine is notify */
+	struct link *link; /* NULL under trap when the launcher was gone before */
+	int pidfd;         /* of the first process, -1 if it was gone */
+	bool traced;       /* lines go to the launcher; the row may end first */
 	enum session_resend resend;  /* loop thread */
 	atomic_bool launcher_copies; /* the daemon itself may not read the guest */
 	bool launcher_gone;          /* trap */
-	unsigned guests;             /* trap: connected processes of the program */
+	unsigned guests;             /* trap: connections of the program's processes */
 	atomic_uint tracers;
 	atomic_ullong calls, failed;
 	struct session_flow flow;
@@ -68,27 +68,24 @@ struct session_spec {
 	uint32_t personality, trace;
 	int32_t pid, launcher_pid;
 	const char *name, *command;
-	int link_fd,
-		listener; /* taken, also on failure; listener -1 but under notify */
+	int link_fd, listener; /* taken, also on failure; listener -1 but for notify */
 };
 
 /* New session; it receives calls from now on. */
 int session_attach(struct daemon *d, const struct session_spec *spec,
 		   struct session **out, struct co_err *err);
 
-/* Continues the session of a table row with the keeper's descriptors (taken). */
+/* Continues the session of a table row with the keeper's descriptors (taken); link_fd -1
+ * for one whose launcher is gone. */
 int session_restore(struct daemon *d, uint32_t index, int link_fd, int listener,
 		    struct co_err *err);
 
+/* Under trap: a session that had ended goes on with a process of it that was not known. */
+int session_revive(struct daemon *d, uint64_t id, uint32_t personality, int32_t pid,
+		   struct session **out, struct co_err *err);
+
 /* The program and all its children are gone: forgets everything about it. */
 void session_end(struct session *s, const char *why);
-
-/* Engine trap: a process of the program is connected, or is no more. */
-void session_guest_begin(struct session *s);
-void session_guest_end(struct session *s);
-
-/* Engine trap: the launcher has ended; its program may have left processes behind. */
-void session_launcher_gone(struct session *s);
 
 /* By id, or by name if id is 0 (newest of that name); NULL if there is none. */
 struct session *session_find(struct daemon *d, uint64_t id, const char *name);

@@ -7,7 +7,7 @@
  * is the slot), so there is no instant at which a call has been received and its id is
  * not here.  A slot is free when notif.id is 0 and phase is TABLE_FREE.  Whoever starts
  * as the next daemon finds the calls its predecessor owed and answers them once.  Under
- * ptrace the launcher has them as well and asks for them again.
+ * ptrace the launcher has them as well and asks for them again, under trap the guests.
  *
  * Nothing here is trusted: a daemon that maps the table checks it (table_check).
  */
@@ -27,11 +27,20 @@
 #define TABLE_VERSION 1U
 #define TABLE_ERRORS  4096
 
-/* INHERITED: a predecessor had it, and this daemon has not taken it up yet. */
-enum table_phase { TABLE_FREE, TABLE_RECEIVING, TABLE_OWED, TABLE_INHERITED };
+/*
+ * INHERITED: a predecessor had it, and this daemon has not taken it up yet.  KEPT: under
+ * trap, nobody knows whether its answer has arrived; its thread may say it again.
+ */
+enum table_phase {
+	TABLE_FREE,
+	TABLE_RECEIVING,
+	TABLE_OWED,
+	TABLE_INHERITED,
+	TABLE_KEPT
+};
 
 struct table_call {
-	struct seccomp_notif notif; /* for ptrace filled from the launcher's note */
+	struct seccomp_notif notif; /* for ptrace and trap filled from a note */
 	uint64_t session;
 	atomic_uint phase; /* enum table_phase */
 	uint32_t zero;

@@ -307,21 +307,37 @@ int co_msg_send(const struct co_msg *m, int fd, const int *fds, uint32_t n)
 	}
 }
 
+static void keep_fd(struct co_msg *m, const unsigned char *from, bool *too_many)
+{
+	int fd;
+
+	memcpy(&fd, from, sizeof(fd));
+	if (m->nfds < CO_WIRE_FDS_MAX) {
+		m->fds[m->nfds++] = fd;
+		return;
+	}
+	(void) close(fd); /* nobody is left who could care */
+	*too_many = true;
+}
+
 int co_msg_receive(struct co_msg *m, int fd, struct co_err *err)
 {
 	union {
 		struct cmsghdr align;
-		char space[CMSG_SPACE(CO_WIRE_FDS_MAX * sizeof(int))];
+		char space[CMSG_SPACE(CO_WIRE_FDS_MAX * sizeof(int)) +
+			   CMSG_SPACE(sizeof(struct ucred))];
 	} control;
 	struct iovec iov = { .iov_base = m->bytes, .iov_len = CO_WIRE_MAX };
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
 			      .msg_control = control.space,
 			      .msg_controllen = sizeof(control.space) };
+	bool too_many = false; /* in the room that is for the sender */
 	ssize_t n;
 
 	drop_fds(m);
 	m->overflow = false;
+	m->sender = 0;
 	n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
 	if (n < 0) {
 		if (errno == EAGAIN)
@@ -329,18 +345,22 @@ int co_msg_receive(struct co_msg *m, int fd, struct co_err *err)
 		return co_fail_errno(err, errno, "cannot receive a message");
 	}
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+		struct ucred sender;
 		size_t count;
 
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS) {
+			memcpy(&sender, CMSG_DATA(c), sizeof(sender));
+			m->sender = sender.pid;
+		}
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < count && m->nfds < CO_WIRE_FDS_MAX; i++)
-			memcpy(&m->fds[m->nfds++], CMSG_DATA(c) + i * sizeof(int),
-			       sizeof(int));
+		for (size_t i = 0; i < count; i++)
+			keep_fd(m, CMSG_DATA(c) + i * sizeof(int), &too_many);
 	}
 	if (n == 0) /* the end, or an empty message: descriptors may have come with it */
 		return CO_GONE;
-	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+	if (too_many || msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
 		return co_fail(err, CO_PROTOCOL,
 			       "a message or its descriptors are too long");
 	return co_wire_check(m->bytes, (size_t) n, m->nfds, err);

@@ -60,6 +60,7 @@ struct co_msg {
 	bool overflow;           /* something did not fit; sending fails with CO_TOO_BIG */
 	int fds[CO_WIRE_FDS_MAX]; /* received beside, owned; -1 when taken */
 	uint32_t nfds;
+	int32_t sender; /* the process that sent it, 0 unless SO_PASSCRED asks the kernel */
 };
 
 /* NULL when out of memory. */

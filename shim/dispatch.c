@@ -28,7 +28,8 @@ AT(flags, CALL_FLAGS);
 AT(id, CALL_ID);
 AT(mask, CALL_MASK);
 AT(direction, CALL_DIRECTION);
-_Static_assert(SHIM_SLOT_SIZE == SLOT_BYTES && SLOT_BYTES == 1 << SLOT_SHIFT, "");
+_Static_assert(SHIM_SLOT_SIZE == SLOT_BYTES && SLOT_HEADER % 16 == 0 &&
+		       SLOT_HEADER + sizeof(struct shim_call) <= SLOT_BYTES, "");
 
 /* clang-format off */
 static shim_handler *const handlers[NUMBERS] = {

@@ -6,7 +6,8 @@
 _start:
 	xorl %ebp, %ebp
 	movq %rsp, %rdi
-	andq $-16, %rsp
+	/* elsewhere: what lies below the program's stack may have to be written */
+	leaq stack_end(%rip), %rsp
 	call shim_start
 	/* shim_start never returns: it jumps by shim_enter */
 	ud2
@@ -33,5 +34,9 @@ shim_enter:
 	xorl %r15d, %r15d
 	cmpl %eax, %eax
 	jmp *%rcx
+
+	.local stack
+	.comm stack, 65536, 16
+	.set stack_end, stack + 65536
 
 	.section .note.GNU-stack, "", @progbits

@@ -65,10 +65,12 @@ label shim_gate_packed
 	seto %al
 label shim_gate_flags
 	/* where to begin looking: threads differ in their stacks */
-	imull $0x9e3779b1, %esp, %r11d
+	movl %esp, %r11d
+	shrl $16, %r11d /* one stack, one slot: each has pages that must be there */
+	imull $0x9e3779b1, %r11d, %r11d
 	shrl $7, %r11d
 	andq shim_slots_mask(%rip), %r11
-	addq shim_slots(%rip), %r11
+	addq shim_slots_first(%rip), %r11
 2:	lock btsl $0, CALL_BUSY(%r11)
 label shim_gate_tried
 	jc 4f
@@ -103,6 +105,7 @@ label shim_gate_stack
 label shim_gate_exit
 	movq %rsp, %r11
 	andq $-SLOT_BYTES, %r11
+	orq $SLOT_HEADER, %r11
 	movq CALL_ARGS + 0(%r11), %rdi
 	movq CALL_ARGS + 8(%r11), %rsi
 	movq CALL_ARGS + 16(%r11), %rdx
@@ -129,7 +132,7 @@ label shim_gate_next
 4:	addq $SLOT_BYTES, %r11
 	cmpq shim_slots_end(%rip), %r11
 	jb 2b
-	movq shim_slots(%rip), %r11
+	movq shim_slots_first(%rip), %r11
 	pause
 	jmp 2b
 
@@ -181,16 +184,18 @@ label shim_wait_abort
  */
 	.p2align 4
 label shim_sigsys_entry
-	imull $0x9e3779b1, %esp, %r11d
+	movl %esp, %r11d
+	shrl $16, %r11d /* one stack, one slot: each has pages that must be there */
+	imull $0x9e3779b1, %r11d, %r11d
 	shrl $7, %r11d
 	andq shim_slots_mask(%rip), %r11
-	addq shim_slots(%rip), %r11
+	addq shim_slots_first(%rip), %r11
 1:	lock btsl $0, CALL_BUSY(%r11)
 	jnc 2f
 	addq $SLOT_BYTES, %r11
 	cmpq shim_slots_end(%rip), %r11
 	jb 1b
-	movq shim_slots(%rip), %r11
+	movq shim_slots_first(%rip), %r11
 	pause
 	jmp 1b
 2:	movq %rsp, CALL_RSP(%r11)
@@ -203,6 +208,7 @@ label shim_sigsys_entry
 	call shim_sigsys
 	movq %rsp, %r11
 	andq $-SLOT_BYTES, %r11
+	orq $SLOT_HEADER, %r11
 	movq CALL_ARGS + 0(%r11), %rdi
 	movq CALL_ARGS + 8(%r11), %rsi
 	movq CALL_ARGS + 16(%r11), %rdx

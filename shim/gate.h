@@ -11,9 +11,9 @@
 #define SHIM_RECORD_PASS  10 /* its syscall instruction */
 #define SHIM_RECORD_AFTER 12
 
-#define SLOT_SHIFT    15
 #define SLOT_BYTES    32768
-#define SLOT_STACK    (SLOT_BYTES - 64) /* where its stack begins, growing down */
+#define SLOT_HEADER   0x7e00 /* where the call lies in a slot: one page with its stack */
+#define SLOT_STACK    0      /* from there: where its stack begins, growing down */
 #define CALL_BUSY     0
 #define CALL_DEFERRED 4
 #define CALL_RSP      8

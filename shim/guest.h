@@ -23,6 +23,10 @@ struct shim_personality {
 	/* Answers what is not the kernel's.  NULL where everything is. */
 	shim_handler *dispatch;
 
+	/* What the guest gets in rax for that co_status, where the daemon cannot say it
+	 * itself.  NULL where nothing comes from the daemon. */
+	long (*raw_error)(int status);
+
 	/* Numbers outside of [first, end) are on CO_PLANE_KERNEL for certain. */
 	uint32_t first, end;
 

@@ -3,24 +3,14 @@
 # rules; these flags are what enforces them.
 noinst_LIBRARIES += libshim.a
 libshim_a_SOURCES = \
-	%D%/exec.h %D%/exec.c %D%/filter.h %D%/filter.c %D%/entry.S %D%/gate.h %D%/gate.S %D%/hidden.h %D%/shim.h \
 	%D%/config.h %D%/config.c %D%/deliver.c %D%/dispatch.c \
-	%D%/elf.h %D%/elf.c %D%/entry.S %D%/exe.c \
+	%D%/elf.h %D%/elf.c %D%/entry.S %D%/exe.c %D%/exec.h %D%/exec.c \
 	%D%/filter.h %D%/filter.c %D%/gate.h %D%/gate.S \
 	%D%/guest.h %D%/hidden.h %D%/mask.c %D%/memory.c \
-	%D%/patch.c %D%/personality.c %D%/place.c %D%/pool.c %D%/process.c \
+	%D%/patch.c %D%/personality.c %D%/daemon.c %D%/place.c %D%/pool.c %D%/process.c \
 	%D%/program.h %D%/program.c %D%/report.c %D%/shim.h \
 	%D%/signal.h %D%/signal.c %D%/sigsys.c %D%/site.h %D%/site.c \
 	%D%/start.h %D%/start.c %D%/wait.c %D%/wrapper.S \
-	%D%/filter.h %D%/filter.c %D%/entry.S %D%/gate.h %D%/gate.S %D%/hidden.h %D%/shim.h \
-	%D%/dispatch.c %D%/exe.c %D%/memory.c %D%/patch.c %D%/place.c %D%/pool.c \
-	%D%/process.c %D%/report.c %D%/sigsys.c \
-	%D%/deliver.c %D%/mask.c %D%/signal.h %D%/signal.c %D%/wait.c %D%/wrapper.S \
-	%D%/site.h %D%/site.c %D%/start.h %D%/start.c \
-	%D%/guest.h \
-	%D%/config.h %D%/config.c %D%/elf.h %D%/elf.c %D%/program.h %D%/program.c \
-	%D%/filter.h %D%/filter.c \
-	%D%/guest.h %D%/personality.c \
 	%D%/rt/atomic.h %D%/rt/fmt.h %D%/rt/fmt.c %D%/rt/kernel.h \
 	%D%/rt/mem.h %D%/rt/mem.c %D%/rt/syscall_x86_64.h \
 	personality/cloudos/guest.c
@@ -50,7 +40,8 @@ cloudos_loader_LDADD = libshim.a
 cloudos_loader_DEPENDENCIES = libshim.a $(srcdir)/%D%/loader.ld
 EXTRA_DIST += %D%/loader.ld
 cloudos_loader_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,norelro \
-	-Wl,-z,max-page-size=4096 -Wl,-T,$(srcdir)/%D%/loader.ld -o $@
+	-Wl,-z,max-page-size=4096 -Wl,--undefined=_start -Wl,-T,$(srcdir)/%D%/loader.ld \
+	-o $@
 
 # How guest code is compiled, for tests that compile it again with another compiler.
 guest-flags: Makefile

@@ -117,7 +117,8 @@ static bool traced(void)
 /* FOLDER/sites/NAME, mapped for good; NULL: there is none. */
 static const struct co_sites_header *table_of(struct image *image)
 {
-	char path[4096 + CO_SITES_NAME_SIZE + 16], name[CO_SITES_NAME_SIZE];
+	static char path[4096 + CO_SITES_NAME_SIZE + 16]; /* under the lock */
+	char name[CO_SITES_NAME_SIZE];
 	struct shim_fmt out = shim_fmt_init(path, sizeof(path));
 	struct stat file;
 	long fd, at;

@@ -7,6 +7,7 @@
 #define SHIM_SHIM_H
 
 #include <co/trap.h>
+#include <shim/gate.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,7 +16,8 @@
 
 /*
  * Where C code works on a call: a slot of the pool, claimed by the gate (gate.S) and
- * given back when the guest goes on.  The stack is the rest of it.  The offsets are known
+ * given back when the guest goes on.  It lies at the slot's upper end (SLOT_HEADER); the
+ * stack is below it.  The offsets are known
  * to gate.S, which asserts nothing; dispatch.c asserts them.
  */
 #define SHIM_SLOT_SIZE 32768UL
@@ -130,13 +132,14 @@ _Noreturn void shim_die(const char *sentence, uint64_t number);
 /* ---- gate.S ---- */
 
 extern struct co_trap_stats *const shim_stats;
-extern uint64_t shim_slots, shim_slots_end; /* the pool, aligned to SHIM_SLOT_SIZE */
+/* the pool, aligned to SHIM_SLOT_SIZE, and the call in its first slot */
+extern uint64_t shim_slots, shim_slots_end, shim_slots_first;
 
 /* The slot whose stack that is; NULL if it is none. */
 static inline struct shim_call *shim_slot_of(uint64_t rsp)
 {
 	return rsp >= shim_slots && rsp < shim_slots_end
-		       ? (struct shim_call *) (rsp & ~(SHIM_SLOT_SIZE - 1))
+		       ? (struct shim_call *) ((rsp & ~(SHIM_SLOT_SIZE - 1)) | SLOT_HEADER)
 		       : (struct shim_call *) 0;
 }
 

@@ -5,16 +5,10 @@
 
 #include <shim/shim.h>
 
-/* Why a site is never patched; the words are in cloudosctl. */
-enum shim_why {
-	SHIM_WHY_NONE,
-	SHIM_WHY_OFF,      /* --no-patch */
-	SHIM_WHY_TRACED,   /* a tracer is attached */
-	SHIM_WHY_NO_TEXT,  /* not in read-only text of a file */
-	SHIM_WHY_NO_TABLE, /* no table, and not one of the two safe patterns */
-	SHIM_WHY_REACH,    /* no trampoline within reach of its jump */
-	SHIM_WHY_MEMORY,   /* the kernel gave no memory */
-	SHIM_WHY_SIGRETURN /* the end of a signal handler: unwinders know its bytes */
+enum shim_why { /* why a site is not patched; the words are beside the list */
+#define WHY(name, words) SHIM_WHY_##name,
+	CO_TRAP_WHY(WHY)
+#undef WHY
 };
 
 #define SHIM_SITES 8192U

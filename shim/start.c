@@ -31,7 +31,7 @@ enum { PAGE = 4096, SLOTS_MAX = 1024, SLOTS_MIN = 16, NUMBERS = 512, WIPE_ON_FOR
 #define SLOTS_AT (CO_TRAP_BASE + 0x20000000UL)
 
 struct shim_state shim;
-uint64_t shim_slots, shim_slots_end, shim_slots_mask;
+uint64_t shim_slots, shim_slots_first, shim_slots_end, shim_slots_mask;
 
 static struct co_trap_stats stats __attribute__((section(".stats"), used));
 struct co_trap_stats *const shim_stats = &stats;
@@ -185,6 +185,7 @@ static void make_slots(void)
 		(void) shim_syscall(__NR_madvise, at, (long) size + PAGE, WIPE_ON_FORK, 0,
 				    0, 0);
 		shim_slots = SLOTS_AT;
+		shim_slots_first = SLOTS_AT + SLOT_HEADER;
 		shim_slots_end = SLOTS_AT + size;
 		shim_slots_mask = (n - 1) * SHIM_SLOT_SIZE;
 		return;

@@ -178,6 +178,20 @@ int process_thread_start(int32_t tid, uint64_t *out_start_time)
 	return start_time_of(path, out_start_time);
 }
 
+bool process_thread_is_alive(int32_t tid)
+{
+	char path[64], text[512];
+	const char *p;
+
+	if (tid <= 0)
+		return false;
+	(void) snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", tid, tid);
+	if (read_small(path, text, sizeof(text)) < 0)
+		return false;
+	p = strrchr(text, ')'); /* the name before it may hold anything */
+	return p && p[1] == ' ' && p[2] != 'Z' && p[2] != 'X';
+}
+
 static int process_start(int32_t pid, uint64_t *out)
 {
 	char path[64];
@@ -343,4 +357,35 @@ int process_pid_from(int32_t viewer_tid, int32_t pid, int32_t *out_host_pid)
 		return PROCESS_NOT_VISIBLE;
 	*out_host_pid = pid;
 	return 0;
+}
+
+bool process_is_nested(int32_t pid)
+{
+	struct status status;
+
+	return read_status(pid, &status) == 0 && status.depth > 1;
+}
+
+int process_thread_from(int32_t pid, int32_t tid, int32_t *out_tid)
+{
+	char path[64];
+	struct dirent *entry;
+	int r = CO_NOT_FOUND;
+	DIR *dir;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && r && (entry = readdir(dir))) {
+		int32_t number = (int32_t) strtol(entry->d_name, NULL, 10);
+		struct status task;
+
+		if (read_status(number, &task) == 0 && task.tgid == pid &&
+		    task.nspid[task.depth - 1] == tid) {
+			*out_tid = number;
+			r = 0;
+		}
+	}
+	if (dir)
+		(void) closedir(dir); /* was only read */
+	return r;
 }

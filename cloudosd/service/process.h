@@ -41,6 +41,9 @@ int process_of_thread(int32_t tid, int32_t *out_pid);
 /* The start time of one thread (a reused tid has another); CO_NOT_FOUND. */
 int process_thread_start(int32_t tid, uint64_t *out_start_time);
 
+/* Has that thread neither ended nor become a zombie? */
+bool process_thread_is_alive(int32_t tid);
+
 /* Outcome of the two translations below: there is no such pid over there. */
 #define PROCESS_NOT_VISIBLE 1
 
@@ -55,5 +58,11 @@ int process_pid_seen_by(int32_t host_pid, int32_t viewer_tid, uint32_t *out);
  * CO_NOT_FOUND when the viewer has ended.  Looks through all of /proc if the viewer lives
  * in another name space than this program. */
 int process_pid_from(int32_t viewer_tid, int32_t pid, int32_t *out_host_pid);
+
+/* Does the process live in a pid name space below this program's? */
+bool process_is_nested(int32_t pid);
+
+/* The thread of a nested process that it calls `tid` itself; CO_NOT_FOUND. */
+int process_thread_from(int32_t pid, int32_t tid, int32_t *out_tid);
 
 #endif

@@ -16,6 +16,8 @@
 #define CO_WIRE_VERSION_MIN 1U
 #define CO_WIRE_MAX         65536U /* bytes of one message */
 #define CO_WIRE_FDS_MAX     4U
+/* bytes of one message to or from a guest, whose stack is small */
+#define CO_WIRE_GUEST_MAX   8192U
 
 struct wire_span {
 	uint32_t offset; /* from the first byte of the message */

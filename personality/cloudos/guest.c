@@ -6,6 +6,7 @@
  *
  * One case label per row: two rows with the same number do not compile.
  */
+#include <co/status.h>
 #include <shim/guest.h>
 #include <shim/rt/kernel.h>
 
@@ -28,9 +29,26 @@ enum co_plane cloudos_guest_plane(uint32_t number)
 	/* clang-format on */
 }
 
+/* As the daemon's own cloudos_code, for what can happen before the daemon is reached. */
+static long raw_error(int status)
+{
+	/* clang-format off */
+	switch (status) {
+#define ERROR(name, number, linux_number, status_, sentence) \
+	case CO_##status_: return -2000 - (number);
+#include "errors.def"
+#undef ERROR
+	case CO_VERSION: return -2000 - 1;
+	default: return -2000 - 4;
+	}
+	/* clang-format on */
+}
+
 const struct shim_personality cloudos_guest = {
 	.name = "cloudos",
 	.plane = cloudos_guest_plane,
+	.dispatch = shim_daemon_call,
+	.raw_error = raw_error,
 	.first = 20000, /* the ABI's, tests/table/cloudos-abi.txt */
 	.end = 30000,
 	.allow_by_number = true,

@@ -14,6 +14,9 @@
 #include <asm/sigcontext.h>
 #include <asm/ucontext.h>
 #include <asm/stat.h>
+#include <asm/poll.h>
+#include <asm/socket.h>
+#include <asm/resource.h>
 #include <asm/statfs.h>
 #include <linux/audit.h>
 #include <linux/auxvec.h>
@@ -26,6 +29,8 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <linux/stat.h>
+#include <linux/resource.h>
+#include <linux/time_types.h>
 /* clang-format on */
 
 #define SHIM_SIGSET_BIT(number) (1UL << ((number) - 1))

@@ -38,7 +38,34 @@ if [ "$ptrace" = 1 ]; then
 	has "$out" "outer filter"
 	without seccomp 0
 	state missing "engine notify"
+	state limited "trap filter"
 fi
+
+# engine trap, part by part; a loader that nobody runs is enough to be found
+mkdir "$work/libexec"
+cp /bin/true "$work/libexec/cloudos-loader"
+CLOUDOS_LIBEXECDIR=$work/libexec
+export CLOUDOS_LIBEXECDIR
+without seccomp 0 && state limited "trap filter" && state limited "engine trap"
+has "$out" "a filter is refused: Function not implemented"
+has "$out" "by dispatch only"
+without none 0
+for part in "engine trap" "trap loader" "trap filter" "trap addresses"; do
+	state ok "$part"
+done
+has "$out" "told by its address and answered in"
+without dispatch 0 && state limited "trap dispatch" && state ok "engine trap"
+has "$out" "it is refused: Invalid argument"
+without mm-map 0 && state limited "trap mm map" && state ok "engine trap"
+without int80 0 && state limited "trap 32-bit code" && state ok "engine trap"
+has "$out" "it runs, but int 0x80 is refused: Function not implemented"
+without addresses 0 && state missing "trap addresses" && state limited "engine trap"
+has "$out" "its addresses cannot be had"
+# what a container answers to unknown numbers is outranked by a trap; what it kills is not
+without unknown 0 && state ok "trap filter"
+without forbidden 0 && state ok "trap filter"
+without killed 0 && state limited "trap filter" && state ok "trap dispatch"
+has "$out" "the probe was ended by signal 31"
 without unshare 0 && state missing "user name spaces"
 without landlock 0 && state missing landlock
 without pidfd 0 && state missing pidfd
@@ -50,7 +77,8 @@ if grep -q '^ok *engine notify\|^limited *engine notify' "$work/plain"; then
 	state missing "engine notify"
 	has "$out" "already under"
 fi
-"$build/outer-filter" private "$build/outer-filter" ptrace "$ctl" doctor >"$out" 2>"$err"
+"$build/outer-filter" private "$build/outer-filter" ptrace "$build/outer-filter" addresses \
+	"$ctl" doctor >"$out" 2>"$err"
 [ $? = 1 ] || fail "a box without any engine is well"
 has "$err" "programs cannot run here"
 

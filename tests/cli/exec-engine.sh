@@ -17,7 +17,7 @@ under() {
 	has "$out" 'domain '
 	expect 125 "$outer" "$1" "$x" --engine=notify true
 	says 'engine notify cannot work here: '
-	has "$err" 'try --engine=ptrace'
+	has "$err" 'try --engine=trap or --engine=ptrace'
 }
 "$x" true || fail "there is no daemon to begin with"
 under private

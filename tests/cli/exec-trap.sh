@@ -97,6 +97,25 @@ expect 125 with "$x" --engine=trap true
 says "cannot start the loader of engine trap, $where: No such file"
 cp "$build/fake-loader" "$libexec/cloudos-loader"
 
+# ---- beside what a container takes away ----
+outer=$build/outer-filter
+"$outer" none true || skip "seccomp filters cannot be installed here"
+expect 7 with "$outer" private "$x" "$build/exec-guest" call # notification is hidden
+config "cloudos1;0;0$behind"
+expect 7 with "$outer" unknown "$x" true
+expect 7 with "$outer" seccomp "$x" --engine=trap true # asked for, it dispatches
+config "cloudos1;0;2$behind"
+expect 125 with "$outer" seccomp "$x" --trap=seccomp true
+says 'engine trap cannot work here: a filter is refused: Function not implemented; try --trap=sud'
+expect 125 with "$outer" dispatch "$outer" seccomp "$x" --engine=trap true
+says 'engine trap cannot work here: a filter is refused'
+hasnt "$err" 'try --trap'
+expect 125 with "$outer" addresses "$x" --engine=trap true
+says 'engine trap cannot work here: its part of the address space cannot be had ('
+# not asked for and not possible: ptrace, as ever
+expect 0 with "$outer" private "$outer" addresses "$x" "$build/exec-guest" call
+has "$out" 'domain '
+
 # ---- the daemon lists it while it runs and forgets it then ----
 start env CLOUDOS_LIBEXECDIR="$libexec" FAKE_LOADER=wait "$x" --engine=trap --personality=linux --name=trapped true
 ready

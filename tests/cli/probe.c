@@ -38,6 +38,13 @@ START_TEST(what_does_not_work_says_why)
 	co_probe(&probe);
 	ck_assert(probe.notify.works || probe.notify.why[0]);
 	ck_assert(probe.ptrace.works || probe.ptrace.why[0]);
+	ck_assert(probe.trap.filter == !probe.trap.filter_why[0]);
+	ck_assert(probe.trap.dispatch == !probe.trap.dispatch_why[0]);
+	ck_assert(probe.trap.addresses == !probe.trap.addresses_why[0]);
+	ck_assert(probe.trap.int80 == !probe.trap.code32_why[0]);
+	ck_assert(probe.trap.mm_map == !probe.trap.mm_map_why[0]);
+	ck_assert((probe.trap.filter_ns > 0) == probe.trap.filter);
+	ck_assert((probe.trap.dispatch_ns > 0) == probe.trap.dispatch);
 	ck_assert(probe.box.userns || probe.box.userns_why[0]);
 	ck_assert(probe.box.cgroup_delegated || probe.box.cgroup_why[0]);
 	ck_assert(probe.notify.works || (!probe.notify.addfd));

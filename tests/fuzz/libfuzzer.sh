@@ -50,4 +50,5 @@ base="lib/err.c lib/escape.c"
 fuzz wire lib/wire.c $base
 # shellcheck disable=SC2086 # a list
 LIBS=${YAML_LIBS:--lyaml} fuzz config cloudosd/config.c lib/log.c $base
+fuzz filter shim/filter.c tests/trap/filter_model.c
 echo "check-fuzz: no failures"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Targets run their seeds and some mutations in `make check`; `make check-fuzz` runs each
 # under libFuzzer.
-check_PROGRAMS += fuzz-wire-run fuzz-config-run
+check_PROGRAMS += fuzz-wire-run fuzz-config-run fuzz-filter-run
 TESTS += %D%/run.sh
 dist_noinst_SCRIPTS += %D%/run.sh %D%/libfuzzer.sh
 EXTRA_DIST += %D%/corpus
@@ -15,6 +15,11 @@ fuzz_config_run_SOURCES = %D%/fuzz_config.c %D%/driver.c %D%/target.h \
 	cloudosd/config.def cloudosd/config.h cloudosd/config.c
 fuzz_config_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_config_run_LDADD = libco.a $(YAML_LIBS)
+
+fuzz_filter_run_SOURCES = %D%/fuzz_filter.c %D%/driver.c %D%/target.h \
+	tests/trap/filter_model.h
+fuzz_filter_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_filter_run_LDADD = libtrap-filter.a libco.a
 
 .PHONY: check-fuzz
 check-fuzz:

@@ -130,6 +130,6 @@ guest_cloudos_sys_readdir_CFLAGS = $(GUEST_TEST_COMPILE)
 guest_cloudos_sys_readdir_LDFLAGS = $(GUEST_TEST_LINK)
 guest_cloudos_sys_readdir_LDADD = libcloudos.la
 
-TESTS += %D%/notify.test %D%/launcher.test %D%/ptrace.test %D%/examples.test
-EXTRA_DIST += %D%/README.md %D%/run.sh %D%/notify.test %D%/launcher.test %D%/ptrace.test %D%/examples.test \
+TESTS += %D%/notify.test %D%/launcher.test %D%/ptrace.test %D%/trap.test %D%/trap-memory.test %D%/examples.test
+EXTRA_DIST += %D%/README.md %D%/run.sh %D%/notify.test %D%/launcher.test %D%/ptrace.test %D%/trap.test %D%/trap-memory.test %D%/examples.test \
 	%D%/cloudos/guest.h %D%/cloudos/net.h %D%/cloudos/folder.h

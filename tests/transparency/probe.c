@@ -6,12 +6,15 @@
  * this kernel could do so at all.  GUEST program of the tests; run.sh calls it.
  *
  *	prove FILE CTL PROGRAM ...   a grandchild writes FILE: its Seccomp and TracerPid
- *	                             lines and what the private call `domain` answered;
- *	                             unless CTL is "-", `CTL ps -o json` goes to FILE.ps
+ *	                             lines, "Trap: PERSONALITY" if the trap engine is in its
+ *	                             memory and has seen calls of it, and what the private
+ *	                             call `domain` answered; unless CTL is "-", `CTL ps -o
+ *	                             json` goes to FILE.ps
  *	run FILE PROGRAM ...         waits for it, a minute at most; FILE says how it ended
  *	with [ignore=N|block=N|umask=OCTAL|nofile=N|open=N]... -- PROGRAM ...
- *	can notify|ptrace            exit 0 if this kernel lets us, 1 with the reason if not
+ *	can notify|ptrace|trap       exit 0 if this kernel lets us, 1 with the reason if not
  */
+#include <co/trap.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -19,6 +22,7 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -30,6 +34,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,10 +48,22 @@ static int fail(const char *what, const char *on)
 
 /* ---- prove ---- */
 
+/* Is the engine in this memory, and has it seen calls? */
+static bool trap_stats(struct co_trap_stats *out)
+{
+	struct iovec here = { out, sizeof(*out) };
+	struct iovec there = { (void *) CO_TRAP_STATS, sizeof(*out) };
+
+	return process_vm_readv(getpid(), &here, 1, &there, 1, 0) ==
+		       (ssize_t) sizeof(*out) &&
+	       out->mark == CO_TRAP_STATS_MARK && out->traps > 0 && out->sites_used > 0;
+}
+
 static int write_proof(const char *path)
 {
 	FILE *status = fopen("/proc/self/status", "re");
 	FILE *out = fopen(path, "we");
+	struct co_trap_stats trap;
 	char line[256];
 	long domain;
 
@@ -57,6 +74,8 @@ static int write_proof(const char *path)
 		    strncmp(line, "TracerPid:", 10) == 0)
 			fputs(line, out);
 	}
+	if (trap_stats(&trap))
+		fprintf(out, "Trap:\t%u\n", trap.personality);
 	errno = 0;
 	domain = syscall(NR_DOMAIN);
 	fprintf(out, "domain:\t%ld errno %d\n", domain, domain == -1 ? errno : 0);
@@ -282,6 +301,44 @@ static int can_notify(void)
 	return 1;
 }
 
+/* Nobody handles the SIGSYS that this filter, which looks at the address, raises. */
+static int filter_and_trap(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_DOMAIN, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, instruction_pointer) + 4),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CO_TRAP_HIGH_VALUE, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
+	struct rlimit none = { 0, 0 };
+
+	(void) setrlimit(RLIMIT_CORE, &none);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
+		return 1;
+	(void) syscall(NR_DOMAIN);
+	return 1;
+}
+
+static int can_trap(void)
+{
+	pid_t child = fork();
+	int status = 0;
+
+	if (child == 0)
+		_exit(filter_and_trap());
+	if (child < 0 || waitpid(child, &status, 0) < 0)
+		return fail("cannot", "fork");
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		return 0;
+	puts("the kernel, or the container around us, does not trap calls by address");
+	return 1;
+}
+
 static int can_ptrace(void)
 {
 	pid_t child = fork();
@@ -317,7 +374,9 @@ int main(int argc, char **argv)
 	if (argc >= 3 && strcmp(argv[1], "with") == 0)
 		return with(argv + 2);
 	if (argc == 3 && strcmp(argv[1], "can") == 0)
-		return strcmp(argv[2], "notify") == 0 ? can_notify() : can_ptrace();
+		return strcmp(argv[2], "notify") == 0 ? can_notify()
+		       : strcmp(argv[2], "trap") == 0 ? can_trap()
+						      : can_ptrace();
 	fputs("usage: transparency-probe prove|run|with|can ...; see the head of probe.c\n",
 	      stderr);
 	return FAILED;

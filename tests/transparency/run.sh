@@ -4,9 +4,12 @@
 # that it was under the engine: see prove() below.
 #
 # usage: run.sh ENGINE [WORDS]    in the build folder; WORDS choose cases by their name
+#
+# PERSONALITY=linux in the environment runs them as programs of Linux, under engine trap.
 set -eu
 
 engine=${1:?usage: run.sh ENGINE [WORDS]}
+personality=${PERSONALITY:-cloudos}
 only=${2:-}
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 build=$(pwd)
@@ -66,6 +69,11 @@ fi
 	exit 1
 }
 
+# its place in personalities.def, by which the engine knows it
+number=$("$ctl" personality ls -o json | "$python3" -c '
+import json, sys
+print([row["name"] for row in json.load(sys.stdin)].index(sys.argv[1]))' "$personality")
+
 # ---- the table ----
 
 # Writes cases/NUMBER.KEY and cases/NUMBER.body.
@@ -75,7 +83,8 @@ awk -v into="$work/cases/" '
 		print substr($0, 4) >(base ".name"); printf "" >(base ".body"); next
 	}
 	!n { next }
-	head && /^(needs|wants|with|arguments|before|terminal): / {
+	head && /^#/ { next }
+	head && /^(needs|wants|with|trap|arguments|before|terminal): / {
 		key = $1; sub(":", "", key); sub(/^[a-z]+: +/, ""); print >(base "." key); next
 	}
 	{ head = 0; print >(base ".body") }
@@ -98,7 +107,8 @@ make_guest()
 	if [ "$1" = native ]; then
 		under="'$probe' prove '$out.proof' -"
 	else
-		under="'$launcher' --engine=$engine --trace='$out.trace' --name='$id' --"
+		under="'$launcher' --engine=$engine --personality=$personality"
+		under="$under --trace='$out.trace' --name='$id' --"
 		under="$under '$probe' prove '$out.proof' '$ctl'"
 	fi
 	printf '#!/bin/sh\nexec %s "$@"\n' "$under" >"$work/bin/guest"
@@ -143,6 +153,9 @@ run()
 	) </dev/null >"$out.stdout" 2>"$out.stderr"
 	# the two runs write to files of different names; that much may show
 	sed -i "s,$out\\.,$work/RUN.,g" "$out.stdout" "$out.stderr"
+	if [ "$engine:${out##*/}" = trap:under ] && [ -f "$case.trap" ]; then
+		sed -E -i "$(key trap)" "$out.stdout"
+	fi
 	list_files
 }
 
@@ -169,8 +182,9 @@ proof_of()
 	sed -n "s/^$2:[[:space:]]*//p" "$1.proof" 2>/dev/null
 }
 
-# A grandchild of the run saw the filter or the tracer, had its private call answered, by
-# the daemon of this suite, and both the trace and the daemon's own list name it.
+# A grandchild of the run saw the filter, the tracer or the engine in its own memory, and the
+# daemon's list names it.  A CloudOS program also had its private call answered, by the daemon
+# of this suite, and the trace shows it.
 prove()
 {
 	case $engine in
@@ -178,7 +192,27 @@ prove()
 		complain "no filter in the guest's tree: Seccomp $(proof_of "$out" Seccomp)" ;;
 	ptrace) [ "$(proof_of "$out" TracerPid)" != 0 ] ||
 		complain "no tracer in the guest's tree" ;;
+	trap) [ "$(proof_of "$out" Trap)" = "$number" ] ||
+		complain "the trap engine is not in the guest's tree, or not as $personality" ;;
 	esac
+	if [ -n "$(proof_of "$work/native" Trap)" ]; then
+		complain "the trap engine is in the native run"
+	fi
+	if [ "$personality" = cloudos ]; then prove_calls; fi
+	"$python3" - "$out.proof.ps" "$id" "$engine" "$personality" <<'END' || bad=1
+import json, sys
+path, name, engine, personality = sys.argv[1:]
+try:
+    rows = [row for row in json.load(open(path)) if row["name"] == name]
+except (OSError, ValueError, KeyError, TypeError) as error:
+    sys.exit(print(f"    cloudosctl ps -o json inside the guest: {error!r}") or 1)
+if [(row["engine"], row["personality"]) for row in rows] != [(engine, personality)]:
+    sys.exit(print(f"    cloudosctl ps names {rows} for {name}, not {engine}, {personality}") or 1)
+END
+}
+
+prove_calls()
+{
 	answer=$(proof_of "$out" domain)
 	case $answer in
 	"" | -*) complain "the private call in a grandchild was not answered: ${answer:-nothing}" ;;
@@ -193,16 +227,6 @@ prove()
 		complain "--trace does not show the private call; it has:"
 		sed 's/^/      /' "$out.trace" 2>/dev/null || true
 	}
-	"$python3" - "$out.proof.ps" "$id" "$engine" <<'END' || bad=1
-import json, sys
-path, name, engine = sys.argv[1:]
-try:
-    rows = [row for row in json.load(open(path)) if row["name"] == name]
-except (OSError, ValueError, KeyError, TypeError) as error:
-    sys.exit(print(f"    cloudosctl ps -o json inside the guest: {error!r}") or 1)
-if [row["engine"] for row in rows] != [engine]:
-    sys.exit(print(f"    cloudosctl ps names {rows} for {name}, not engine {engine}") or 1)
-END
 }
 
 missing_of()
@@ -245,5 +269,5 @@ for name_file in "$work"/cases/*.name; do
 	fi
 done
 
-echo "transparency under $engine: $passed passed, $failed failed, $skipped skipped"
+echo "transparency under $engine as $personality: $passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ] && [ "$passed" != 0 ]

@@ -334,6 +334,27 @@ START_TEST(list_with_more_gaps_than_linux_has_numbers_is_refused)
 }
 END_TEST
 
+/* Where a tree's half is just too long for a conditional jump. */
+START_TEST(lists_of_every_length_are_right)
+{
+	uint32_t list[256];
+
+	for (uint32_t count = 1; count <= 256; count++) {
+		struct kind kind = { "a list", { .allowed = list }, 0 };
+		struct bpf bpf;
+
+		for (uint32_t i = 0; i < count; i++)
+			list[i] = 2 * i + (uint32_t) _i + (2 * i > 423 ? 100 : 0);
+		kind.spec.allowed_count = count;
+		bpf = build(&kind.spec);
+		for (uint32_t n = 0; n < 650; n++)
+			compare(&bpf, &kind,
+				&(struct seccomp_data){ .nr = (int) n,
+							.arch = AUDIT_ARCH_X86_64 });
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("filter");
@@ -347,6 +368,7 @@ int main(void)
 	tcase_add_loop_test(tc, filter_that_does_not_fit_is_refused, 0, KINDS);
 	tcase_add_loop_test(tc, bad_list_is_refused, 0,
 			    (int) (sizeof(bad_specs) / sizeof(bad_specs[0])));
+	tcase_add_loop_test(tc, lists_of_every_length_are_right, 0, 2);
 	tcase_add_test(tc, list_with_more_gaps_than_linux_has_numbers_is_refused);
 	return run_tests(tc);
 }

@@ -289,7 +289,6 @@ START_TEST(descriptors_too_many_are_refused_and_closed)
 		fds[i] = null;
 	co_msg_start(out, WIRE_attach_req, 1);
 	send_raw(out->bytes, out->header->size, fds, (size_t) _i);
-	/* beyond CO_WIRE_FDS_MAX the kernel sets MSG_CTRUNC and drops the rest */
 	ck_assert_int_eq(receive(), _i <= 2 ? 0 : CO_PROTOCOL);
 	ck_assert_uint_le(in->nfds, CO_WIRE_FDS_MAX);
 	in = co_msg_free(in);
@@ -317,20 +316,30 @@ START_TEST(descriptors_beside_rubbish_are_closed)
 }
 END_TEST
 
-START_TEST(other_control_data_is_not_taken_for_descriptors)
+START_TEST(the_sender_is_told_beside_all_descriptors)
 {
-	int one = 1, fd = null_device();
+	int one = 1, null = null_device(), fds[CO_WIRE_FDS_MAX + 1];
 	unsigned before = open_descriptors();
 
-	/* credentials come first and leave less room: the descriptors may be cut off */
+	for (size_t i = 0; i < co_countof(fds); i++)
+		fds[i] = null;
+	co_msg_start(out, WIRE_attach_req, 1);
+	send_raw(out->bytes, out->header->size, fds, 2);
+	ck_assert_int_eq(receive(), 0);
+	ck_assert_int_eq(in->sender, 0); /* nobody has asked the kernel */
 	ck_assert_int_eq(
 		setsockopt(ends[1], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)), 0);
-	co_msg_start(out, WIRE_store_backup_req, 1);
-	send_raw(out->bytes, out->header->size, &fd, 1);
-	ck_assert_int_eq(receive(), CO_PROTOCOL);
+	send_raw(out->bytes, out->header->size, fds, 2);
+	ck_assert_int_eq(receive(), 0);
+	ck_assert_int_eq(in->sender, getpid());
+	ck_assert_uint_eq(in->nfds, 2);
+	for (int i = 3; i <= (int) co_countof(fds); i++) {
+		send_raw(out->bytes, out->header->size, fds, (size_t) i);
+		ck_assert_int_eq(receive(), CO_PROTOCOL);
+	}
 	in = co_msg_free(in);
 	ck_assert_uint_eq(open_descriptors(), before);
-	ck_assert_int_eq(close(fd), 0);
+	ck_assert_int_eq(close(null), 0);
 }
 END_TEST
 
@@ -341,7 +350,7 @@ static void add_hostile(TCase *tc)
 	tcase_add_test(tc, an_empty_datagram_ends_the_conversation);
 	tcase_add_loop_test(tc, descriptors_too_many_are_refused_and_closed, 0, 20);
 	tcase_add_test(tc, descriptors_beside_rubbish_are_closed);
-	tcase_add_test(tc, other_control_data_is_not_taken_for_descriptors);
+	tcase_add_test(tc, the_sender_is_told_beside_all_descriptors);
 }
 
 int main(void)
