@@ -31,6 +31,7 @@ include tests/table/local.mk
 include tests/transparency/local.mk
 include tests/trap/behaviour.mk
 include tests/trap/filter.mk
+include tests/trap/signals.mk
 include tests/unit/base.mk
 include tests/unit/service.mk
 include tests/wire/local.mk
