@@ -33,6 +33,7 @@ include tests/trap/elf.mk
 include tests/trap/behaviour.mk
 include tests/trap/filter.mk
 include tests/trap/hostile.mk
+include tests/trap/signals.mk
 include tests/unit/base.mk
 include tests/unit/service.mk
 include tests/wire/local.mk

@@ -4,7 +4,6 @@
  * handlers find.  tests/trap/signals.test compares natively with under the trap engine.
  * Nothing here depends on time, addresses or process numbers.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -30,6 +29,7 @@
 
 #define BIT(number) (1UL << ((number) -1))
 #define FULL        (~0UL)
+#define ONCE        ((int) SA_RESETHAND)
 
 struct action { /* the kernel's */
 	uint64_t handler, flags, restorer, mask;
@@ -409,6 +409,8 @@ static void skips(int number, siginfo_t *info, void *context)
 	uc->uc_mcontext.gregs[REG_RIP] += 2; /* ud2 */
 }
 
+static int *volatile nowhere = (int *) 8;
+
 static void synchronous(void)
 {
 	volatile int i;
@@ -416,7 +418,7 @@ static void synchronous(void)
 	handle(SIGSEGV, faults, 0, 0);
 	for (i = 0; i < 300; i++)
 		if (sigsetjmp(jump, 1) == 0)
-			*(volatile int *) 8 = 1;
+			*nowhere = 1;
 	say("jumps out of SIGSEGV", count);
 	say("code", last_code);
 	handle(SIGILL, skips, 0, FULL);
@@ -502,7 +504,7 @@ static void nesting(void)
 	queue(SIGUSR1, 9);
 	say("handlers after handlers", count);
 	say("deep", deepest);
-	handle(SIGUSR1, with_info, SA_RESETHAND, BIT(SIGSYS));
+	handle(SIGUSR1, with_info, ONCE, BIT(SIGSYS));
 	say_action("to be used once", SIGUSR1);
 	queue(SIGUSR1, 11);
 	say("was used with", last_value);
@@ -840,7 +842,7 @@ static void sent(void)
 	say("not again", syscall(SYS_rt_sigtimedwait, &set, &info, &t, 8));
 	mask_set(0);
 	say("handled", count);
-	handle(SIGSYS, with_info, SA_RESETHAND, 0);
+	handle(SIGSYS, with_info, ONCE, 0);
 	queue_thread(SIGSYS, 35);
 	say("once", last_value);
 	say_action("is", SIGSYS);

@@ -4,7 +4,6 @@
  * every register and every signal is checked.  Prints a line per part; a wrong result is
  * printed and ends the program.  Usage: signals_storm CALLS
  */
-#define _GNU_SOURCE
 #include <co/trap.h>
 #include <errno.h>
 #include <fcntl.h>
