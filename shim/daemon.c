@@ -36,6 +36,7 @@
 #include <shim/rt/syscall_x86_64.h>
 
 #define SOCKET_NAME "/control.sock"
+#define LOCK_NAME   "lock"
 
 enum {
 	CONNECTIONS = 64, /* more calls than that at a time open one for themselves */
@@ -86,7 +87,7 @@ static struct connection inherited[CONNECTIONS]; /* as in the table, and not wip
 static uint64_t last_id;
 static uint32_t told; /* sentences */
 
-enum told { TOLD_GONE = 1, TOLD_ABSENT = 2, TOLD_REFUSED = 4 };
+enum told { TOLD_ABSENT = 1, TOLD_REFUSED = 2 };
 
 /* One call on its way; `buffer` is what was received, or is about to be sent. */
 struct talk {
@@ -247,6 +248,12 @@ static size_t length_of(const char *text)
 	return n;
 }
 
+static long folder_open(void)
+{
+	return kernel(__NR_openat, AT_FDCWD, (long) shim.config.folder,
+		      O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+}
+
 /* A path that does not fit goes through a descriptor of its folder, *out_folder. */
 static long address_of(struct address *out, int32_t *out_folder)
 {
@@ -259,8 +266,7 @@ static long address_of(struct address *out, int32_t *out_folder)
 	if (length_of(folder) + sizeof(SOCKET_NAME) <= sizeof(out->path)) {
 		shim_fmt_text(&to, folder);
 	} else {
-		fd = kernel(__NR_openat, AT_FDCWD, (long) folder,
-			    O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+		fd = folder_open();
 		if (fd < 0)
 			return fd;
 		*out_folder = (int32_t) fd;
@@ -269,6 +275,26 @@ static long address_of(struct address *out, int32_t *out_folder)
 	}
 	shim_fmt_text(&to, SOCKET_NAME);
 	return 0;
+}
+
+/* Is there a keeper, which will start the daemon again?  It has the folder's lock. */
+static bool is_kept(void)
+{
+	struct flock lock = { .l_type = F_WRLCK };
+	long folder = folder_open(), fd;
+	bool kept;
+
+	fd = folder < 0 ? folder
+			: kernel(__NR_openat, folder, (long) LOCK_NAME,
+				 O_RDONLY | O_CLOEXEC, 0);
+	if (folder >= 0)
+		close_fd((int32_t) folder);
+	if (fd < 0)
+		return false;
+	kept = kernel(__NR_fcntl, fd, F_GETLK, (long) &lock, 0) == 0 &&
+	       lock.l_type != F_UNLCK;
+	close_fd((int32_t) fd);
+	return kept;
 }
 
 /* For what does not wait long by itself: a signal is noted, and it is done all the same. */
@@ -304,9 +330,7 @@ static long no_daemon(long error)
 	switch (error) {
 	case -EAGAIN: /* a signal came meanwhile */
 		return -EINTR;
-	case -ECONNREFUSED: /* what the kernel says when nobody listens to a filter */
-		say_once(TOLD_GONE, "the daemon of this program is gone for good; its "
-				    "CloudOS calls fail with ENOSYS");
+	case -ECONNREFUSED: /* as natively; and cloudos-exec says why */
 		return -ENOSYS;
 	case -ENOENT:
 	case -ENOTDIR:
@@ -350,7 +374,16 @@ static long send_join(struct talk *t)
 	return send_bytes(t, &req, sizeof(req));
 }
 
-/* 0, or what the guest gets because there is none. */
+/* False when a signal has come. */
+static bool pause_ms(struct talk *t, long ms)
+{
+	struct __kernel_timespec time = { 0, ms * 1000000 };
+
+	return !t->held &&
+	       shim_wait(__NR_nanosleep, (long) &time, 0, 0, 0, 0, 0, t->call) == 0;
+}
+
+/* 0; -EAGAIN: not now, but maybe later; or what the guest gets because there is none. */
 static long open_connection(struct talk *t)
 {
 	struct connection *c = t->connection;
@@ -367,7 +400,9 @@ static long open_connection(struct talk *t)
 		r = kernel(__NR_fstat, fd, (long) &st, 0, 0);
 	if (r) {
 		close_fd((int32_t) fd);
-		return no_daemon(r);
+		/* a daemon that was stopped is started again, and calls wait for it */
+		return (r == -ENOENT || r == -ECONNREFUSED) && is_kept() ? -EAGAIN
+									  : no_daemon(r);
 	}
 	c->fd = (int32_t) fd;
 	c->inode = st.st_ino;
@@ -601,15 +636,6 @@ static enum step listen(struct talk *t)
 	return step;
 }
 
-/* False when a signal has come. */
-static bool pause_ms(struct talk *t, long ms)
-{
-	struct __kernel_timespec time = { 0, ms * 1000000 };
-
-	return !t->held &&
-	       shim_wait(__NR_nanosleep, (long) &time, 0, 0, 0, 0, 0, t->call) == 0;
-}
-
 /* Says the call until it is answered, to one daemon after the other. */
 static long converse(struct talk *t)
 {
@@ -622,8 +648,10 @@ static long converse(struct talk *t)
 			t->joined = true; /* it has served before */
 		else
 			r = open_connection(t);
+		if (r == -EAGAIN && pause_ms(t, PAUSE_MAX_MS))
+			continue;
 		if (r)
-			return r;
+			return r == -EAGAIN ? -EINTR : r;
 		if (sent(send_call(t)) == STEP_GO_ON && listen(t) == STEP_ANSWERED)
 			return t->answer;
 		disconnect(t->connection);
