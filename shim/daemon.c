@@ -14,7 +14,7 @@
  * so we are a new process and what we inherited is closed; another number, so we share the
  * memory of our parent (vfork) and leave its connections alone.
  *
- * A call has a number that no other call of its thread has.  When the connection is lost
+ * A call has a number that no other call of the domain has.  When the connection is lost
  * (the daemon died, the descriptor was closed), the same call is said again with the same
  * number, to whoever serves then; the daemon's journal sees to it that it happens once.
  *
@@ -78,13 +78,13 @@ struct connection {
 };
 
 struct process {
+	uint64_t last_id;
 	uint32_t pid; /* 0: nobody has asked yet */
 	struct connection connections[CONNECTIONS];
 };
 
 static struct process *process;                  /* wiped in a child after fork */
 static struct connection inherited[CONNECTIONS]; /* as in the table, and not wiped */
-static uint64_t last_id;
 static uint32_t told; /* sentences */
 
 enum told { TOLD_ABSENT = 1, TOLD_REFUSED = 2 };
@@ -666,19 +666,22 @@ static long converse(struct talk *t)
 	}
 }
 
-/* Never 0, and begins where nobody can tell: an earlier program of this thread had others. */
-static uint64_t next_id(void)
+/*
+ * No other call of the domain has it: it begins at a random number in each process, and
+ * where that is shared threads differ.
+ */
+static uint64_t next_id(int32_t tid)
 {
-	uint64_t none = 0, first = 0;
+	uint64_t *last = &process->last_id, none = 0, first = 0;
 
-	if (!__atomic_load_n(&last_id, __ATOMIC_ACQUIRE)) {
-		/* without random numbers it is the address of the stack, which is one */
+	if (!__atomic_load_n(last, __ATOMIC_ACQUIRE)) {
+		/* without random numbers there is still the address of the stack */
 		if (kernel(__NR_getrandom, (long) &first, sizeof(first), 0, 0) < 0)
 			first = (uint64_t) &first;
-		(void) __atomic_compare_exchange_n(&last_id, &none, first | 1, false,
+		(void) __atomic_compare_exchange_n(last, &none, first | 1, false,
 						   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 	}
-	return __atomic_add_fetch(&last_id, 1, __ATOMIC_ACQ_REL);
+	return __atomic_add_fetch(last, 1, __ATOMIC_ACQ_REL) ^ (uint64_t) tid << 40;
 }
 
 enum shim_verdict shim_daemon_call(struct shim_call *call)
@@ -688,8 +691,8 @@ enum shim_verdict shim_daemon_call(struct shim_call *call)
 
 	t.call = call;
 	t.connection = claim(&own);
-	t.id = next_id();
 	t.tid = (int32_t) kernel(__NR_gettid, 0, 0, 0, 0);
+	t.id = next_id(t.tid);
 	t.joined = t.held = t.cancelled = t.performed = false;
 	t.answer = converse(&t);
 	release(t.connection, &own);
