@@ -122,22 +122,22 @@ enum shim_verdict shim_on_mmap(struct shim_call *call)
 /* Text that becomes writable is not text any more. */
 enum shim_verdict shim_on_mprotect(struct shim_call *call)
 {
+	if (touches_pools(call->args[0], call->args[1]))
+		return shim_answer(call, -ENOMEM);
 	if (!(call->args[2] & PROT_READ))
 		shim_forget_pages();
-	if (call->args[2] & (PROT_WRITE | PROT_EXEC)) {
-		if (touches_pools(call->args[0], call->args[1]))
-			return shim_answer(call, -ENOMEM);
-		if (call->args[2] & PROT_WRITE) {
-			shim_lock();
-			shim_text_remove(call->args[0], call->args[0] + call->args[1]);
-			shim_unlock();
-		}
+	if (call->args[2] & PROT_WRITE) {
+		shim_lock();
+		shim_text_remove(call->args[0], call->args[0] + call->args[1]);
+		shim_unlock();
 	}
 	return SHIM_KERNEL;
 }
 
 enum shim_verdict shim_on_mremap(struct shim_call *call)
 {
+	if (touches_pools(call->args[0], call->args[1]))
+		return shim_answer(call, -EFAULT);
 	shim_forget_pages();
 	if (call->args[3] & MREMAP_FIXED) {
 		if (touches_pools(call->args[4], call->args[2]))
@@ -158,6 +158,13 @@ enum shim_verdict shim_on_munmap(struct shim_call *call)
 	shim_text_remove(call->args[0], call->args[0] + call->args[1]);
 	shim_unlock();
 	return SHIM_KERNEL;
+}
+
+/* Also a way to lose what is in it. */
+enum shim_verdict shim_on_madvise(struct shim_call *call)
+{
+	return touches_pools(call->args[0], call->args[1]) ? shim_answer(call, -ENOMEM)
+							   : SHIM_KERNEL;
 }
 
 /* Memory may go; shmdt, too. */

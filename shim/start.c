@@ -18,6 +18,7 @@
 #include <shim/shim.h>
 #include <shim/site.h>
 #include <shim/start.h>
+#include <shim/sud.h>
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -228,11 +229,32 @@ static void install_filter(void)
 		shim_die(why, (uint64_t) -r);
 }
 
+/* Exec has disarmed it. */
+static void arm_dispatch(void)
+{
+	long r = shim_sud_arm();
+
+	if (shim.i386) /* its own calls come from elsewhere, and there is one range only */
+		shim_die("a 32-bit program needs --trap=seccomp", 0);
+	if (r < 0)
+		shim_die("the kernel has no syscall user dispatch (error %): it needs Linux "
+			 "5.11; --trap=seccomp does without",
+			 (uint64_t) -r);
+	if (!shim_probe())
+		shim_die("syscall user dispatch does not catch calls here; use "
+			 "--trap=seccomp",
+			 0);
+}
+
 static void arm(void)
 {
 	shim_dispatch_init();
 	make_slots();
 	handle_sigsys();
+	if (shim.config.flags & CO_TRAP_SUD) {
+		arm_dispatch();
+		return;
+	}
 	(void) shim_probe();
 	if (!shim_inherited)
 		install_filter();
