@@ -4,3 +4,8 @@ check_PROGRAMS += site-census
 site_census_SOURCES = %D%/census.c
 site_census_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 site_census_LDADD = libsites.a libco.a
+if HAVE_ZYDIS
+site_tests = %D%/census.py
+TESTS += $(site_tests)
+endif
+EXTRA_DIST += %D%/README.md %D%/census.py
