@@ -14,6 +14,7 @@
 #include <shim/shim.h>
 #include <shim/signal.h>
 #include <shim/site.h>
+#include <shim/sud.h>
 
 enum { REAL_TIME = 32, DRAIN_MAX = 32 };
 
@@ -77,6 +78,8 @@ static void undo_gate(struct sigcontext *m)
 		m->rax = (uint32_t) m->rcx;
 	}
 	m->rip = shim_sites[shim_site_of_id(id)].address;
+	if ((uint32_t) m->rax == SHIM_SUD_ARM && shim.config.flags & CO_TRAP_SUD)
+		shim_sud_armed_late(m);
 }
 
 /* The slot may be claimed already. */
@@ -154,7 +157,9 @@ static bool put_back(struct sigcontext *m)
 		m->rip = m->rcx;
 	}
 	/* and from where the gate, or the SIGSYS handler, has sent it */
-	if (between(m->rip, shim_tails_begin, shim_tails_end)) {
+	if (between(m->rip, shim_forks, shim_forks_end)) {
+		shim_fork_back(m);
+	} else if (between(m->rip, shim_tails_begin, shim_tails_end)) {
 		shim_tail_back(m);
 	} else if (between(m->rip, shim_wrapper_unmasked, shim_wrapper_end)) {
 		m->rip = m->r14;

@@ -110,6 +110,13 @@ int shim_may_execute(int folder, const char *path, int flags, uint64_t argv,
 					    : (int) r;
 }
 
+/* The file that another one names. */
+static int judge_named(const char *path)
+{
+	/* no name at all is the current folder to the kernel */
+	return *path == '\0' ? -EACCES : shim_may_execute(AT_FDCWD, path, 0, 0, 0);
+}
+
 /* ---- scripts ---- */
 
 static bool blank(char c)
@@ -208,7 +215,7 @@ static int follow(struct shim_program *out, uint32_t depth,
 		return (int) r;
 	if (check != NULL && check->inaccessible)
 		return -ENOENT;
-	r = check != NULL ? shim_may_execute(AT_FDCWD, name, 0, 0, 0) : 0;
+	r = check != NULL ? judge_named(name) : 0;
 	if (r)
 		return (int) r;
 	if (depth == SHIM_SCRIPT_DEPTH)
@@ -230,7 +237,7 @@ static int judge_elf(const struct shim_program *program,
 
 	if (r || (check->elf->flags & SHIM_ELF_INTERP) == 0)
 		return r;
-	r = shim_may_execute(AT_FDCWD, check->elf->interp, 0, 0, 0);
+	r = judge_named(check->elf->interp);
 	if (r)
 		return r;
 	fd = open_to_read(check->elf->interp);

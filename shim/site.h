@@ -3,6 +3,7 @@
 #ifndef SHIM_SITE_H
 #define SHIM_SITE_H
 
+#include <co/sites.h>
 #include <shim/shim.h>
 
 enum shim_why { /* why a site is not patched; the words are beside the list */
@@ -37,6 +38,16 @@ void shim_text_remove(uint64_t start, uint64_t end);
 int shim_image_add(uint64_t start, uint64_t end, long fd);
 int shim_image_of(uint64_t address); /* -1: none */
 
+/* An ELF file in memory, and the table of its sites (table.c), under the lock. */
+struct shim_image {
+	uint64_t start, end;
+	uint64_t device, inode, size, changed_ns; /* 0: not known */
+	const struct co_sites_header *table;      /* NULL: none yet */
+	uint32_t asked;                           /* how often it was not there */
+};
+
+const struct co_sites_header *shim_table_of(struct shim_image *image, uint64_t address);
+
 /* Makes the site jump, if that is possible; all signals blocked, on a slot. */
 void shim_patch(struct co_trap_site *site, uint32_t index, uint64_t number);
 
@@ -47,6 +58,7 @@ int shim_code_write(uint64_t at, const void *bytes, size_t size);
 uint64_t shim_pool_find(uint64_t first, uint64_t last);
 int shim_pool_put(uint64_t at, const uint8_t *code); /* SHIM_TRAMPOLINE bytes */
 bool shim_pool_get(uint64_t rip, uint64_t *start);   /* of the trampoline there */
+bool shim_pool_touches(uint64_t start, uint64_t end); /* are there trampolines? */
 
 #define SHIM_TRAMPOLINE 32U
 

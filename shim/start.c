@@ -18,6 +18,7 @@
 #include <shim/shim.h>
 #include <shim/site.h>
 #include <shim/start.h>
+#include <shim/sud.h>
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -29,6 +30,10 @@
 enum { PAGE = 4096, SLOTS_MAX = 1024, SLOTS_MIN = 16, NUMBERS = 512, WIPE_ON_FORK = 18 };
 
 #define SLOTS_AT (CO_TRAP_BASE + 0x20000000UL)
+
+/* above all pools, below where the kernel puts mappings and the stack: 13 TiB */
+#define HEAP_AT     0x710000000000UL
+#define HEAP_SPREAD 0x10000000UL /* pages */
 
 struct shim_state shim;
 uint64_t shim_slots, shim_slots_first, shim_slots_end, shim_slots_mask;
@@ -133,7 +138,8 @@ static void name_process(const char *path)
 static void describe_process(const struct initial *in, const struct shim_elf *elf,
 			     uint64_t arg_start)
 {
-	uint64_t brk = (uint64_t) shim_syscall(__NR_brk, 0, 0, 0, 0, 0, 0);
+	/* the kernel has put the heap behind the loader, where it has little room */
+	uint64_t brk = HEAP_AT + shim.random % HEAP_SPREAD * PAGE;
 	struct prctl_mm_map map = {
 		.start_code = elf->start_code,
 		.end_code = elf->end_code,
@@ -228,11 +234,32 @@ static void install_filter(void)
 		shim_die(why, (uint64_t) -r);
 }
 
+/* Exec has disarmed it. */
+static void arm_dispatch(void)
+{
+	long r = shim_sud_arm();
+
+	if (shim.i386) /* its own calls come from elsewhere, and there is one range only */
+		shim_die("a 32-bit program needs --trap=seccomp", 0);
+	if (r < 0)
+		shim_die("the kernel has no syscall user dispatch (error %): it needs Linux "
+			 "5.11; --trap=seccomp does without",
+			 (uint64_t) -r);
+	if (!shim_probe())
+		shim_die("syscall user dispatch does not catch calls here; use "
+			 "--trap=seccomp",
+			 0);
+}
+
 static void arm(void)
 {
 	shim_dispatch_init();
 	make_slots();
 	handle_sigsys();
+	if (shim.config.flags & CO_TRAP_SUD) {
+		arm_dispatch();
+		return;
+	}
 	(void) shim_probe();
 	if (!shim_inherited)
 		install_filter();
@@ -351,9 +378,12 @@ _Noreturn void shim_start(uint64_t *sp)
 		shim_die("cloudos-loader is not for people: cloudos-exec starts it", 0);
 	shim_exec_init((const char *) *auxv_find(&in, AT_EXECFN));
 	name = in.argv[1];
-	random = auxv_find(&in, AT_RANDOM);
-	if (random)
-		shim_place_seed(*(const uint64_t *) *random);
+	/* the kernel's own randomness of addresses; AT_RANDOM is the program's secret */
+	random = auxv_find(&in, AT_SYSINFO_EHDR);
+	shim.random = ((random ? *random : 0) ^ (uint64_t) sp) >> 4;
+	shim.random *= 0x9e3779b97f4a7c15UL;
+	shim.random ^= shim.random >> 32;
+	shim_place_seed(shim.random >> 16);
 	r = shim_program_open(name, shim.config.fd, &program);
 	if (r == 0)
 		r = shim_elf_read(program.fd, &elf);
