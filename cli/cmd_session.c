@@ -96,10 +96,43 @@ static int put_call(struct ctl *ctl, void *data)
 	return ctl_printed(ctl, co_print_flush(out));
 }
 
+static int list_sites(struct ctl *ctl)
+{
+	struct wire_site_list_req *req = ctl_request(ctl, WIRE_site_list_req);
+	const struct wire_site_list_rep *rep;
+	int rc;
+
+	if (!req)
+		return ctl->err.code;
+	if (ctl->noperands) {
+		ctl_session(ctl, &req->session, &req->name);
+		/* a number that is no session's may be a process's */
+		if (req->session <= INT32_MAX)
+			req->pid = (int32_t) req->session;
+	}
+	rc = ctl_list(ctl, WIRE_site_row, "site call traps state why", NULL);
+	if (rc < 0 || ctl->style.format == CO_FORMAT_JSON)
+		return rc;
+	rep = (const void *) ctl->client->in->bytes;
+	return ctl_say(
+		ctl,
+		"process %d: %u sites, %llu traps; %llu sites patched, %llu not; "
+		"%llu signals held back, %llu SIGSYS of others",
+		rep->pid, rep->sites, (unsigned long long) rep->traps,
+		(unsigned long long) rep->patched,
+		(unsigned long long) rep->patch_failed,
+		(unsigned long long) rep->deferred, (unsigned long long) rep->sent);
+}
+
 int cmd_trace(struct ctl *ctl)
 {
-	struct wire_trace_req *req = ctl_request(ctl, WIRE_trace_req);
+	struct wire_trace_req *req;
 
+	if (ctl_option(ctl, "sites"))
+		return list_sites(ctl);
+	if (!ctl->noperands)
+		return ctl_usage(ctl, "`" CTL_PROGRAM " trace` needs SESSION|NAME");
+	req = ctl_request(ctl, WIRE_trace_req);
 	if (!req)
 		return ctl->err.code;
 	ctl->style.stream = true;

@@ -77,7 +77,7 @@ static void operand_words(FILE *out, const struct ctl_command *c)
 		(void) fputs(
 			"$(cloudosctl service ls 2>/dev/null | awk 'NR>1{print $1}')",
 			out);
-	} else if (strcmp(c->operands, "SESSION|NAME") == 0) {
+	} else if (strstr(c->operands, "SESSION|NAME")) {
 		(void) fputs("$(cloudosctl ps 2>/dev/null | awk 'NR>1{print $1}')",
 			     out);
 	} else if (strcmp(c->operands, "PERSONALITY") == 0) {

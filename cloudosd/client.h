@@ -67,5 +67,6 @@ client_request request_service_list, request_service_register,
 	request_service_deregister, request_service_watch;
 client_request request_error_list, request_log_list, request_store_status,
 	request_store_backup, request_store_compact;
+client_request request_site_list;
 
 #endif

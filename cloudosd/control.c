@@ -13,6 +13,7 @@
 #include "cloudosd/core.h"
 #include "cloudosd/keeper_link.h"
 #include "cloudosd/notify.h"
+#include "cloudosd/site.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
 #include "lib/log.h"
@@ -322,6 +323,11 @@ static void request(struct client *client)
 	uint32_t id = h->type & 0xffffff;
 	client_request *handler = NULL;
 
+	if (h->type == WIRE_site_wanted_note) {
+		sites_wanted(client->daemon->sites,
+			     co_msg_take_fd(client->control->in, 0));
+		return;
+	}
 	if (h->type >> 24 == WIRE_REQUEST && id < co_countof(requests))
 		handler = requests[id];
 	if (!handler || !h->tag ||

@@ -19,6 +19,7 @@ struct members;
 struct notify;
 struct keeper_link;
 struct pending;
+struct sites;
 
 struct daemon {
 	uv_loop_t uv;
@@ -35,6 +36,7 @@ struct daemon {
 	struct notify *notify;
 	struct pending *pending;
 	struct members *members;
+	struct sites *sites;
 	struct session *sessions; /* by id */
 	uint64_t started_ms;
 	bool ephemeral;

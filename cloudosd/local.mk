@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 include cloudosd/service/local.mk
+include cloudosd/sites/local.mk
 
 # Built inside the folder of its name: the build folder cannot hold both.
 bin_PROGRAMS += cloudosd/cloudosd
@@ -19,8 +20,10 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/notify.h %D%/notify.c \
 	%D%/pending.h %D%/pending.c \
 	%D%/request.h %D%/request.c \
-	%D%/request_service.c %D%/request_session.c %D%/request_store.c \
+	%D%/request_service.c %D%/request_site.c %D%/request_session.c %D%/request_store.c \
 	%D%/session.h %D%/session.c \
+	%D%/site.h %D%/site.c \
+	%D%/site_file.h %D%/site_file.c \
 	%D%/table.h %D%/table.c \
 	%D%/trace.h %D%/trace.c \
 	personality/call.h personality/host.h personality/hosts.c \
@@ -32,7 +35,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
-cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libstore.a libco.a \
+cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libco.a \
 	$(UV_LIBS) $(SQLITE_LIBS) $(YAML_LIBS) -ldl
 
 pkglibexec_PROGRAMS += cloudos-keeper

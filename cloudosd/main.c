@@ -26,6 +26,7 @@
 #include "cloudosd/member.h"
 #include "cloudosd/notify.h"
 #include "cloudosd/pending.h"
+#include "cloudosd/site.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
 #include "lib/log.h"
@@ -314,6 +315,8 @@ static int start(struct daemon *d, struct co_err *err)
 	r = pending_new(&d->pending, d, err);
 	if (!r)
 		r = members_new(&d->members, d, err);
+	if (!r)
+		r = sites_new(&d->sites, d, err);
 	if (!d->services.errors || !d->services.registry || !d->idle)
 		r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	if (!r) {
@@ -333,6 +336,7 @@ static void finish(struct daemon *d)
 	 * Sessions are not ended: what their programs wait for, the next daemon answers,
 	 * and an ephemeral one has none left. */
 	d->notify = notify_free(d->notify);
+	sites_stop(d->sites);
 	d->store = store_close(d->store);
 	co_log(daemon, INFO, "stopped");
 	co_log_flush();

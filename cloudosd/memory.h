@@ -37,6 +37,9 @@ int memory_read_string(struct co_call *call, struct co_guest_ptr from, char *out
 int memory_write(struct co_call *call, struct co_guest_ptr to, const void *data,
 		 size_t n);
 
+/* Of a process that makes no call now, by the daemon itself.  Also CO_GONE. */
+int memory_read_process(int32_t pid, struct co_guest_ptr from, void *out, size_t n);
+
 /* Can this daemon itself read that guest?  Asked once, when a session begins. */
 int memory_probe(int32_t pid);
 

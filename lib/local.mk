@@ -11,9 +11,15 @@ libco_a_SOURCES = \
 	%D%/err.h %D%/err.c \
 	%D%/escape.h %D%/escape.c \
 	%D%/fault.def %D%/fault.h %D%/fault.c \
+	%D%/linux_calls.h \
 	%D%/log.def %D%/log.h %D%/log.c \
 	%D%/json.h %D%/json.c \
 	%D%/paths.h %D%/paths.c \
 	%D%/utf8.h %D%/utf8.c \
 	%D%/wire.h %D%/wire.c
-EXTRA_DIST += %D%/README.md
+nodist_libco_a_SOURCES = %D%/linux_calls.c
+%D%/linux_calls.c: %D%/linux_calls.awk
+	$(AM_V_GEN)$(MKDIR_P) %D% && LC_ALL=C $(AWK) -f $(srcdir)/%D%/linux_calls.awk \
+		$(CO_UAPI_ASM)/unistd_64.h $(CO_UAPI_ASM)/unistd_32.h > $@.new && mv $@.new $@
+CLEANFILES += %D%/linux_calls.c
+EXTRA_DIST += %D%/README.md %D%/linux_calls.awk

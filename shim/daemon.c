@@ -297,6 +297,26 @@ static bool is_kept(void)
 	return kept;
 }
 
+long shim_daemon_socket(void)
+{
+	struct address to = { 0 };
+	int32_t folder;
+	long fd, r;
+
+	fd = kernel(__NR_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | O_NONBLOCK, 0, 0);
+	if (fd < 0)
+		return fd;
+	r = address_of(&to, &folder);
+	if (r == 0)
+		r = kernel(__NR_connect, fd, (long) &to, sizeof(to), 0);
+	if (folder >= 0)
+		close_fd(folder);
+	if (r == 0)
+		return fd;
+	close_fd((int32_t) fd);
+	return r;
+}
+
 /* For what does not wait long by itself: a signal is noted, and it is done all the same. */
 static long quick(struct talk *t, long number, long a, long b, long c, long d)
 {

@@ -18,8 +18,8 @@
 enum { REAL_TIME = 32, DRAIN_MAX = 32 };
 
 #define FAULTS                                                                         \
-	(SHIM_SIGSET_BIT(SIGSEGV) | SHIM_SIGSET_BIT(SIGBUS) | SHIM_SIGSET_BIT(SIGILL) |  \
-	 SHIM_SIGSET_BIT(SIGFPE) | SHIM_SIGSET_BIT(SIGTRAP))
+	(SHIM_SIGSET_BIT(SIGSEGV) | SHIM_SIGSET_BIT(SIGBUS) |                          \
+	 SHIM_SIGSET_BIT(SIGILL) | SHIM_SIGSET_BIT(SIGFPE) | SHIM_SIGSET_BIT(SIGTRAP))
 
 #define ARITHMETIC 0xd5UL /* of ah: SF ZF AF PF CF */
 #define OVERFLOW   0x800UL
@@ -125,6 +125,17 @@ static bool in_flush(const struct sigcontext *m)
 	       (call && call->deferred && in_exit(m->rip));
 }
 
+/* A sigreturn that was not made yet: its frame says again what we have remembered. */
+static void soil_frame(const struct sigcontext *m)
+{
+	uint64_t at = m->rsp + offsetof(struct ucontext, uc_sigmask), mask;
+
+	if (shim_read(&mask, at, sizeof(mask)))
+		return;
+	mask |= SHIM_SIGSYS;
+	(void) shim_write(at, &mask, sizeof(mask));
+}
+
 /* True if the guest is in its own code now; false if it is in C code. */
 static bool put_back(struct sigcontext *m)
 {
@@ -154,6 +165,8 @@ static bool put_back(struct sigcontext *m)
 		m->rax = 0;
 	} else if (between(m->rip, shim_sigreturn_stub, shim_sigreturn_end)) {
 		m->rip = m->rcx;
+		if (shim_sigsys_blocked()) /* it is cleaned out again */
+			soil_frame(m);
 	} else if (shim_site_of_trampoline(m->rip, &restart, &after)) {
 		m->rip = restart ? restart : after;
 	}
@@ -182,11 +195,13 @@ static void send_self(int number, const struct siginfo *info)
 
 /*
  * Real-time signals stay in order: what is pending of that signal goes behind this one.
- * Between the end of the slot's struct and its stack is room.
+ * It is kept where the slot's stack ends.
  */
-static void send_in_order(struct shim_call *call, int number, const struct siginfo *info)
+static void send_in_order(struct shim_call *call, int number,
+			  const struct siginfo *info)
 {
-	struct siginfo *next = (struct siginfo *) (call + 1);
+	struct siginfo *next =
+		(struct siginfo *) ((uint64_t) call & ~(SHIM_SLOT_SIZE - 1));
 	uint64_t set = SHIM_SIGSET_BIT(number), nothing[2] = { 0, 0 };
 	int n = 0;
 
@@ -220,9 +235,10 @@ static void hold(int number, const struct siginfo *info, struct ucontext *uc,
 	uint64_t rip = uc->uc_mcontext.rip;
 
 	if (info->si_code > 0 && FAULTS & SHIM_SIGSET_BIT(number))
-		shim_die("a fault in cloudos itself at %: the program may have destroyed "
-			 "what is kept in it",
-			 rip);
+		shim_die(
+			"a fault in cloudos itself at %: the program may have destroyed "
+			"what is kept in it",
+			rip);
 	/* a wait ends, whether the kernel has ended it already or means to restart it */
 	if (between(rip, shim_wait_begin, shim_wait_end))
 		uc->uc_mcontext.rip = (uint64_t) shim_wait_abort;
@@ -278,7 +294,8 @@ uint64_t shim_sigreturn(struct ucontext *uc)
 
 	m->rcx = m->rip - 2; /* for who is interrupted in the stub */
 	if (shim_read(&mask, at, sizeof(mask)))
-		return (uint64_t) shim_sigreturn_stub; /* and faults as it always would */
+		return (uint64_t)
+			shim_sigreturn_stub; /* and faults as it always would */
 	blocked = mask & SHIM_SIGSYS;
 	mask &= SHIM_BUT_SIGSYS;
 	if (blocked)
@@ -300,8 +317,8 @@ static _Noreturn void die_of(const struct siginfo *info)
 	(void) shim_syscall(__NR_rt_sigaction, SIGSYS, (long) &action, 0,
 			    sizeof(sigset_t), 0, 0);
 	send_self(SIGSYS, info);
-	(void) shim_syscall(__NR_rt_sigprocmask, SIG_UNBLOCK, (long) &set, 0, sizeof(set),
-			    0, 0);
+	(void) shim_syscall(__NR_rt_sigprocmask, SIG_UNBLOCK, (long) &set, 0,
+			    sizeof(set), 0, 0);
 	shim_die("a signal (%) that ends programs did not end this one", SIGSYS);
 }
 

@@ -58,4 +58,7 @@ enum co_plane cloudos_guest_plane(uint32_t number);
  */
 shim_handler shim_daemon_call;
 
+/* A connected socket that never waits, close-on-exec, for one message; or an error. */
+long shim_daemon_socket(void);
+
 #endif

@@ -10,7 +10,7 @@ libshim_a_SOURCES = \
 	%D%/patch.c %D%/personality.c %D%/daemon.c %D%/place.c %D%/pool.c %D%/process.c \
 	%D%/program.h %D%/program.c %D%/report.c %D%/shim.h \
 	%D%/signal.h %D%/signal.c %D%/sigsys.c %D%/site.h %D%/site.c \
-	%D%/start.h %D%/start.c %D%/wait.c %D%/wrapper.S \
+	%D%/start.h %D%/start.c %D%/table.c %D%/wait.c %D%/wrapper.S \
 	%D%/rt/atomic.h %D%/rt/fmt.h %D%/rt/fmt.c %D%/rt/kernel.h \
 	%D%/rt/mem.h %D%/rt/mem.c %D%/rt/syscall_x86_64.h \
 	personality/cloudos/guest.c

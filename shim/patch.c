@@ -19,22 +19,15 @@
 #include <shim/site.h>
 #include <shim/start.h>
 
-enum { TEXTS_MAX = 256, IMAGES_MAX = 128, STATUS_SIZE = 1024, REACH = 0x7ff00000 };
+enum { TEXTS_MAX = 256, IMAGES_MAX = 128, STATUS_SIZE = 1024, ASK_EVERY = 32, REACH = 0x7ff00000 };
 
 struct text {
 	uint64_t start, end, file_offset;
 	int image;
 };
 
-struct image {
-	uint64_t start, end;
-	uint64_t device, inode, size, changed_ns; /* 0: not known */
-	const struct co_sites_header *table;      /* once it has been looked for */
-	bool looked;
-};
-
 static struct text texts[TEXTS_MAX];
-static struct image images[IMAGES_MAX];
+static struct shim_image images[IMAGES_MAX];
 static uint32_t ntexts, nimages;
 
 /* ---- what may be patched ---- */
@@ -66,7 +59,7 @@ int shim_image_add(uint64_t start, uint64_t end, long fd)
 			at = i; /* what was there is gone */
 	if (at == IMAGES_MAX)
 		return -1;
-	images[at] = (struct image){ .start = start, .end = end };
+	images[at] = (struct shim_image){ .start = start, .end = end };
 	if (shim_syscall(__NR_fstat, fd, (long) &file, 0, 0, 0, 0) == 0) {
 		images[at].device = file.st_dev;
 		images[at].inode = file.st_ino;
@@ -94,7 +87,7 @@ static const struct text *text_of(uint64_t address)
 }
 
 /* A debugger steps over code and puts its own bytes there: ours stay away. */
-static bool traced(void)
+static bool read_traced(void)
 {
 	static const char key[] = "\nTracerPid:\t";
 	char text[STATUS_SIZE];
@@ -112,46 +105,25 @@ static bool traced(void)
 	return false;
 }
 
-/* ---- tables ---- */
-
-/* FOLDER/sites/NAME, mapped for good; NULL: there is none. */
-static const struct co_sites_header *table_of(struct image *image)
+static bool traced(void)
 {
-	char path[4096 + CO_SITES_NAME_SIZE + 16], name[CO_SITES_NAME_SIZE];
-	struct shim_fmt out = shim_fmt_init(path, sizeof(path));
-	struct stat file;
-	long fd, at;
+	static uint64_t until; /* traps; patches come in bursts, and asking is slow */
+	static bool answer;
 
-	if (image->looked)
-		return image->table;
-	image->looked = true;
-	(void) co_sites_name(name, image->device, image->inode, image->size,
-			     image->changed_ns);
-	shim_fmt_text(&out, shim.config.folder);
-	shim_fmt_text(&out, "/" CO_SITES_FOLDER "/");
-	shim_fmt_text(&out, name);
-	fd = shim_syscall(__NR_open, (long) path, O_RDONLY | O_CLOEXEC, 0, 0, 0, 0);
-	if (fd < 0)
-		return NULL;
-	if (shim_syscall(__NR_fstat, fd, (long) &file, 0, 0, 0, 0) == 0 &&
-	    file.st_size >= (long) sizeof(*image->table)) {
-		at = shim_syscall(__NR_mmap, 0, file.st_size, PROT_READ, MAP_PRIVATE, fd,
-				  0);
-		if (at > 0 && co_sites_check((const struct co_sites_header *) at,
-					     (uint64_t) file.st_size, image->device,
-					     image->inode, image->size,
-					     image->changed_ns))
-			image->table = (const struct co_sites_header *) at;
+	if (shim_stats->traps >= until) {
+		until = shim_stats->traps + ASK_EVERY;
+		answer = read_traced();
 	}
-	(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0);
-	return image->table;
+	return answer;
 }
+
+/* ---- the predecessor ---- */
 
 /* Its length if the table names it, it may be moved, and memory holds its bytes; or 0. */
 static uint32_t from_table(const struct text *text, uint64_t address)
 {
 	const struct co_sites_header *table =
-		text->image < 0 ? NULL : table_of(&images[text->image]);
+		text->image < 0 ? NULL : shim_table_of(&images[text->image], address);
 	const struct co_sites_row *row =
 		table ? co_sites_find(table, address - text->start + text->file_offset)
 		      : NULL;
@@ -163,8 +135,6 @@ static uint32_t from_table(const struct text *text, uint64_t address)
 		return 0;
 	return row->length;
 }
-
-/* ---- the predecessor ---- */
 
 /* 5 or 2 for the two patterns; 0: it is neither. */
 static uint32_t pattern(const uint8_t *site, uint64_t room, uint64_t number)
@@ -314,7 +284,7 @@ void shim_patch(struct co_trap_site *site, uint32_t index, uint64_t number)
 		site->state = CO_SITE_PATCHED;
 		site->length = (uint8_t) length;
 		shim_stats->patched++;
-	} else {
+	} else if (why != SHIM_WHY_NO_TABLE) { /* which may come later */
 		site->state = CO_SITE_NEVER;
 		shim_stats->patch_failed++;
 	}

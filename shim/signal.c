@@ -145,8 +145,8 @@ static void unwrap(uint16_t remembered, struct sigaction *a)
 		return;
 	}
 	a->sa_mask = action->mask;
-	a->sa_flags = (a->sa_flags & ~(uint64_t) SA_SIGINFO) |
-		      (action->flags & SA_SIGINFO);
+	a->sa_flags =
+		(a->sa_flags & ~(uint64_t) SA_SIGINFO) | (action->flags & SA_SIGINFO);
 }
 
 static long set(int number, const struct sigaction *wanted, struct sigaction *old)
@@ -171,10 +171,12 @@ static long set(int number, const struct sigaction *wanted, struct sigaction *ol
 
 /* ---- SIGSYS, as the guest sees it ---- */
 
-static struct virtual {
+static struct virtual
+{
 	int32_t pid;
 	struct sigaction action;
-} virtuals[VIRTUALS];
+}
+virtuals[VIRTUALS];
 static uint32_t nvirtuals;
 
 static struct virtual *virtual_of(long pid)

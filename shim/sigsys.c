@@ -15,7 +15,7 @@
 #include <shim/site.h>
 #include <shim/start.h>
 
-enum { CODE_SECCOMP = 1, CODE_USER_DISPATCH = 2, PATCH_AFTER = 4, RETRY_EVERY = 64 };
+enum { CODE_SECCOMP = 1, CODE_USER_DISPATCH = 2, PATCH_AFTER = 4, RETRY_EVERY = 64, SHORT_LIFE = 64 };
 
 bool shim_inherited; /* the probe was caught */
 
@@ -35,6 +35,19 @@ static void flush(struct ucontext *uc)
 	call->deferred = 0;
 	__atomic_store_n(&call->busy, 0, __ATOMIC_RELEASE);
 	shim_signal_flushed();
+}
+
+/*
+ * A patch costs as much as several traps.  A program that has made few calls in all will
+ * hardly make enough more of them to get that back.
+ */
+static bool worth_patching(struct co_trap_site *site)
+{
+	if (shim.config.flags & CO_TRAP_EAGER)
+		return true;
+	if (shim_stats->traps < SHORT_LIFE || site->traps < PATCH_AFTER)
+		return false;
+	return site->why == SHIM_WHY_NONE || site->traps % RETRY_EVERY == 0;
 }
 
 static void caught(struct ucontext *uc, bool int80)
@@ -58,9 +71,7 @@ static void caught(struct ucontext *uc, bool int80)
 		m->rip = shim_sigreturn(uc);
 		return;
 	}
-	if (site->state == CO_SITE_TRAPPING &&
-	    (site->traps == PATCH_AFTER || site->traps % RETRY_EVERY == 0 ||
-	     shim.config.flags & CO_TRAP_EAGER))
+	if (site->state == CO_SITE_TRAPPING && worth_patching(site))
 		shim_patch(site, (uint32_t) index, number);
 	m->rip = number < 65536 && shim_plain[number] ? shim_site_pass((uint32_t) index)
 						       : shim_site_enter((uint32_t) index);

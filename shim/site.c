@@ -17,7 +17,7 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
-enum { HASH_BITS = 14, HASH_SIZE = 1 << HASH_BITS, PAGE = 4096 };
+enum { PAGE = 4096, FEW_BITS = 10, MANY_BITS = 14 };
 enum { PER_PAGE = PAGE / SHIM_RECORD_SIZE };
 
 _Static_assert(sizeof(struct co_trap_site) == SITE_SIZE, "gate.S knows the size");
@@ -27,11 +27,27 @@ _Static_assert(offsetof(struct co_trap_site, back) == SITE_BACK, "gate.S knows i
 #define MORE_AT (CO_TRAP_BASE + 0x1100000UL)
 
 struct co_trap_site shim_sites[SHIM_SITES];
-static uint16_t hash[HASH_SIZE]; /* index + 1 */
 
-static uint32_t slot_of(uint64_t address)
+/*
+ * index + 1, in two tables: the sites of most programs fit into the first, which is one
+ * page, and a page more is paid for by each process.
+ */
+static uint16_t few[1 << FEW_BITS], many[1 << MANY_BITS];
+enum { FEW_SITES = 512 };
+
+struct place {
+	uint16_t *table;
+	uint32_t at, mask;
+};
+
+static struct place place_of(uint64_t address, bool first)
 {
-	return (uint32_t) ((address * 0x9e3779b97f4a7c15UL) >> (64 - HASH_BITS));
+	uint64_t mixed = address * 0x9e3779b97f4a7c15UL;
+
+	return first ? (struct place){ few, (uint32_t) (mixed >> (64 - FEW_BITS)),
+				       (1 << FEW_BITS) - 1 }
+		     : (struct place){ many, (uint32_t) (mixed >> (64 - MANY_BITS)),
+				       (1 << MANY_BITS) - 1 };
 }
 
 /* The word lies behind the slots, in memory that the kernel clears in a forked child:
@@ -49,16 +65,29 @@ void shim_unlock(void)
 	shim_store_release((uint32_t *) shim_slots_end, 0);
 }
 
-static int find(uint64_t address, uint32_t *at)
+/* -1: not there, and *p is where it would go. */
+static int find_in(uint64_t address, struct place *p)
 {
-	for (*at = slot_of(address);; *at = (*at + 1) & (HASH_SIZE - 1)) {
-		uint16_t entry = __atomic_load_n(&hash[*at], __ATOMIC_ACQUIRE);
+	for (;; p->at = (p->at + 1) & p->mask) {
+		uint16_t entry = __atomic_load_n(&p->table[p->at], __ATOMIC_ACQUIRE);
 
 		if (entry == 0)
 			return -1;
 		if (shim_sites[entry - 1].address == address)
 			return entry - 1;
 	}
+}
+
+static int find(uint64_t address, struct place *p)
+{
+	int index;
+
+	*p = place_of(address, true);
+	index = find_in(address, p);
+	if (index >= 0 || shim_stats->sites_used < FEW_SITES)
+		return index;
+	*p = place_of(address, false);
+	return find_in(address, p);
 }
 
 /* A page of records like those of gate.S. */
@@ -91,8 +120,9 @@ static bool make_records(uint32_t page)
 
 static int add(uint64_t address, bool int80)
 {
-	uint32_t at, used = shim_stats->sites_used;
-	int index = find(address, &at);
+	uint32_t used = shim_stats->sites_used;
+	struct place place;
+	int index = find(address, &place);
 
 	if (index >= 0 || used == SHIM_SITES)
 		return index;
@@ -103,14 +133,14 @@ static int add(uint64_t address, bool int80)
 	shim_sites[index] = (struct co_trap_site){ .address = address,
 						   .back = address + 2,
 						   .kind = int80 };
-	__atomic_store_n(&hash[at], (uint16_t) (index + 1), __ATOMIC_RELEASE);
+	__atomic_store_n(&place.table[place.at], (uint16_t) (index + 1), __ATOMIC_RELEASE);
 	return index;
 }
 
 int shim_site_index(uint64_t address, bool int80)
 {
-	uint32_t at;
-	int index = find(address, &at);
+	struct place place;
+	int index = find(address, &place);
 
 	if (index >= 0)
 		return index;

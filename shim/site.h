@@ -3,18 +3,13 @@
 #ifndef SHIM_SITE_H
 #define SHIM_SITE_H
 
+#include <co/sites.h>
 #include <shim/shim.h>
 
-/* Why a site is never patched; the words are in cloudosctl. */
-enum shim_why {
-	SHIM_WHY_NONE,
-	SHIM_WHY_OFF,      /* --no-patch */
-	SHIM_WHY_TRACED,   /* a tracer is attached */
-	SHIM_WHY_NO_TEXT,  /* not in read-only text of a file */
-	SHIM_WHY_NO_TABLE, /* no table, and not one of the two safe patterns */
-	SHIM_WHY_REACH,    /* no trampoline within reach of its jump */
-	SHIM_WHY_MEMORY,   /* the kernel gave no memory */
-	SHIM_WHY_SIGRETURN /* the end of a signal handler: unwinders know its bytes */
+enum shim_why { /* why a site is not patched; the words are beside the list */
+#define WHY(name, words) SHIM_WHY_##name,
+	CO_TRAP_WHY(WHY)
+#undef WHY
 };
 
 #define SHIM_SITES 8192U
@@ -42,6 +37,16 @@ void shim_text_remove(uint64_t start, uint64_t end);
 /* An ELF file of that descriptor; its number for shim_text_add, -1: no room. */
 int shim_image_add(uint64_t start, uint64_t end, long fd);
 int shim_image_of(uint64_t address); /* -1: none */
+
+/* An ELF file in memory, and the table of its sites (table.c), under the lock. */
+struct shim_image {
+	uint64_t start, end;
+	uint64_t device, inode, size, changed_ns; /* 0: not known */
+	const struct co_sites_header *table;      /* NULL: none yet */
+	uint32_t asked;                           /* how often it was not there */
+};
+
+const struct co_sites_header *shim_table_of(struct shim_image *image, uint64_t address);
 
 /* Makes the site jump, if that is possible; all signals blocked, on a slot. */
 void shim_patch(struct co_trap_site *site, uint32_t index, uint64_t number);

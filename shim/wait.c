@@ -147,7 +147,8 @@ static enum shim_verdict read_back(struct shim_call *call)
 {
 	uint64_t mask;
 
-	(void) shim_syscall(__NR_rt_sigprocmask, 0, 0, (long) &mask, sizeof(mask), 0, 0);
+	(void) shim_syscall(__NR_rt_sigprocmask, 0, 0, (long) &mask, sizeof(mask), 0,
+			    0);
 	if (shim_load_acquire(&call->deferred))
 		mask = call->mask; /* all were blocked to hold signals back */
 	mask |= SHIM_SIGSYS;
@@ -268,16 +269,15 @@ enum shim_verdict shim_on_signalfd4(struct shim_call *call)
 
 enum shim_verdict shim_on_rt_sigtimedwait(struct shim_call *call)
 {
-	enum shim_verdict verdict =
-		want(call, TAIL_RDI, call->args[0], call->args[3]);
+	enum shim_verdict verdict = want(call, TAIL_RDI, call->args[0], call->args[3]);
 	struct siginfo info;
 
 	/* a SIGSYS that waits here is found like one that waits in the kernel */
 	if (verdict != SHIM_TAIL || !shim_sigsys_take(&info))
 		return verdict;
 	call->args[0] = ((struct shim_tail *) call->args[0])->orig;
-	return shim_answer(call, call->args[1] && shim_write(call->args[1], &info,
-							     sizeof(info))
-					 ? -EFAULT
-					 : SIGSYS);
+	return shim_answer(
+		call, call->args[1] && shim_write(call->args[1], &info, sizeof(info))
+			      ? -EFAULT
+			      : SIGSYS);
 }

@@ -39,6 +39,8 @@ enum request_kind {
 	REQUEST_KEEPALIVE,
 	REQUEST_REVOKE,
 	REQUEST_LAPSE, /* REVOKE by the clock; nobody waits for it */
+	REQUEST_SITES_GET,
+	REQUEST_SITES_PUT,
 	/* From here on: alone, between two groups. */
 	REQUEST_WATCH,
 	REQUEST_COMPACT,
@@ -58,10 +60,12 @@ struct request {
 	uint64_t number;   /* LIST: revision; leases: ttl or id; COMPACT: revision */
 	uint64_t deadline; /* LAPSE: only if the lease still has this one */
 	int fd;            /* BACKUP */
+	struct store_sites sites; /* SITES; get: the key */
 	struct store_watch *watch;
 
 	store_done *done;
 	store_list_done *list_done;
+	store_sites_done *sites_done;
 	void *arg;
 
 	struct store_result result;
@@ -137,6 +141,7 @@ struct store {
 	bool ballast_held; /* the ballast file has its full size */
 	bool ballast_off;  /* this file system cannot reserve */
 	struct co_err failure;
+	uint8_t site_secret[16]; /* never changes */
 
 	/* lock */
 	pthread_mutex_t lock;
@@ -209,6 +214,12 @@ bool txn_matches(const char *key, const char *prefix);
 int journal_load(struct store *s, struct co_err *err);
 void journal_note(struct store *s, const struct store_journal *j); /* committed */
 void journal_done(struct store *s);
+
+/* ---- sites.c ---- */
+
+int sites_load(struct store *s, struct co_err *err);
+int sites_get(struct store *s, struct request *r);
+int sites_put(struct store *s, struct request *r);
 
 /* ---- writer.c ---- */
 

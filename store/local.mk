@@ -8,6 +8,7 @@ libstore_a_SOURCES = \
 	%D%/open.c \
 	%D%/request.c \
 	%D%/schema.c \
+	%D%/sites.c \
 	%D%/space.c \
 	%D%/sql.c \
 	%D%/telemetry.c \
@@ -19,6 +20,7 @@ nodist_libstore_a_SOURCES = %D%/migrations.c
 # The newest migration of a database is its schema number; order matters.
 STORE_SCHEMA = \
 	%D%/schema/state-0001-init.sql \
+	%D%/schema/state-0002-sites.sql \
 	%D%/schema/telemetry-0001-init.sql \
 	%D%/schema/telemetry-0002-origin.sql
 

@@ -191,6 +191,8 @@ static int open_state(struct store *s, struct co_err *err)
 		status = load_leases(s, err);
 	if (status == 0)
 		status = journal_load(s, err);
+	if (status == 0)
+		status = sites_load(s, err);
 	return status;
 }
 

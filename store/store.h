@@ -254,6 +254,27 @@ struct store_caps store_caps(struct store *s);
 int store_journal_find(struct store *s, uint32_t slot, uint64_t session, uint64_t call,
 		       int64_t *out_result);
 
+/* ---- site tables: a cache, capped by limits.def ---- */
+
+struct store_sites {
+	const void *build_id; /* may be empty */
+	size_t build_id_size;
+	uint64_t digest[2];
+	const void *rows; /* of any form; the store does not look into them */
+	size_t size;
+};
+
+/* The secret of digests in this database, 16 bytes; constant while the store is open. */
+const uint8_t *store_sites_secret(const struct store *s);
+
+/* Once, like every answer: `rows` of that build-id and digest, NULL if there are none. */
+typedef void store_sites_done(void *arg, const void *rows, size_t size);
+int store_sites_get(struct store *s, const struct store_sites *key,
+		    store_sites_done *done, void *arg);
+
+/* Keeps them until newer ones need the room.  What cannot be written is not kept. */
+int store_sites_put(struct store *s, const struct store_sites *sites);
+
 /* ---- telemetry: best effort, never an error, capped by limits.def ---- */
 
 struct store_log {

@@ -78,6 +78,9 @@ static void answer(void *arg)
 
 	if (r->list_done)
 		r->list_done(r->arg, &r->list);
+	else if (r->sites_done)
+		r->sites_done(r->arg, r->result.status ? NULL : r->sites.rows,
+			      r->sites.size);
 	else if (r->done)
 		r->done(r->arg, &r->result);
 	request_unref(r);
@@ -180,6 +183,10 @@ static int execute(struct store *s, struct request *r)
 	case REQUEST_REVOKE:
 	case REQUEST_LAPSE:
 		return txn_revoke(s, r);
+	case REQUEST_SITES_GET:
+		return sites_get(s, r);
+	case REQUEST_SITES_PUT:
+		return sites_put(s, r);
 	default:
 		return 0;
 	}

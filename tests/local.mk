@@ -22,12 +22,14 @@ EXTRA_DIST += %D%/README.md %D%/run.h %D%/unit/README.md %D%/cli/README.md %D%/w
 update-documents:
 
 include tests/fuzz/local.mk
+include tests/sites/local.mk
 include tests/guest/local.mk
 include tests/packaging/local.mk
 include tests/libcloudos/local.mk
 include tests/table/abi.mk
 include tests/table/local.mk
 include tests/transparency/local.mk
+include tests/trap/behaviour.mk
 include tests/trap/filter.mk
 include tests/unit/base.mk
 include tests/unit/service.mk

@@ -67,6 +67,17 @@ enum co_trap_site_state {
 	CO_SITE_NEVER      /* cannot or must not be patched: `why` */
 };
 
+/* Why a site is not patched: WHY(name, words for cloudosctl trace --sites) */
+#define CO_TRAP_WHY(WHY)                                                               \
+	WHY(NONE, "")                                                                  \
+	WHY(OFF, "--no-patch")                                                         \
+	WHY(TRACED, "a tracer is attached")                                            \
+	WHY(NO_TEXT, "not in read-only code of a file")                                \
+	WHY(NO_TABLE, "no site table, and no safe pattern")                            \
+	WHY(REACH, "no trampoline within reach")                                       \
+	WHY(MEMORY, "the kernel gave no memory")                                       \
+	WHY(SIGRETURN, "the end of a signal handler")
+
 struct co_trap_site { /* 40 bytes */
 	uint64_t address; /* of the two bytes of the system call instruction */
 	uint64_t back;    /* address + 2 */

@@ -96,5 +96,6 @@ configure() {
 
 engines() {
 	"$@" notify
+	"$@" trap
 	"$@" ptrace
 }

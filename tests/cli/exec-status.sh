@@ -49,7 +49,7 @@ engines statuses
 python3 - "$x" "$guest" <<'END' || fail "deaths by a signal"
 import os, resource, signal, subprocess, sys
 x, guest = sys.argv[1:]
-for engine in ("notify", "ptrace"):
+for engine in ("notify", "trap", "ptrace"):
     for number in (1, 2, 3, 4, 6, 8, 9, 10, 11, 12, 13, 14, 15, 24, 31, 34, 64):
         died = subprocess.run([x, "--engine=" + engine, guest, "die", str(number)],
                               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))

@@ -33,7 +33,8 @@ end_user() {
 }
 trap end_user EXIT
 mkdir -p "$home/build" "$home/tmp"
-cp "$x" "$ctl" "$guest" "$build/cloudos-keeper" "$build/cloudosd/cloudosd" "$home/build"
+cp "$x" "$ctl" "$guest" "$build/cloudos-keeper" "$build/cloudos-loader" \
+	"$build/cloudosd/cloudosd" "$home/build"
 cp "$build"/guest-cloudos-* "$home/build" 2>/dev/null
 rm -f "$home/build"/*.log "$home/build"/*.trs
 cp "${srcdir:-.}/tests/guest/run.sh" "$home"
