@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -31,8 +32,8 @@ struct member {
 	int pidfd;
 	bool nested;         /* its threads have other numbers over there */
 	int32_t there, here; /* the last such number, and which it was */
-	struct co_call
-		*call; /* not answered yet; the list of calls has the reference */
+	struct co_call *call;    /* not answered yet; the list of calls has its reference */
+	struct table_call *last; /* TABLE_ANSWERED */
 	struct member *prev, *next;
 };
 
@@ -40,9 +41,9 @@ struct members {
 	struct daemon *daemon;
 	struct co_msg *received;
 	struct member *all; /* least recently used first */
-	unsigned count;
+	unsigned count, room;
 	struct co_call *calls; /* of all, until they are answered */
-	unsigned kept;         /* slots of the table, at least */
+	unsigned kept;         /* slots of the table, at least; without those of members */
 	struct co_timer *sweep;
 	bool sweeping;
 };
@@ -57,11 +58,31 @@ static void sweep_later(struct members *all)
 	all->daemon->host->timer_start(all->sweep, SWEEP_MS);
 }
 
-void members_keep(struct daemon *d)
+static void keep(struct members *all, struct table_call *slot)
 {
-	core_assert_locked();
-	d->members->kept++;
-	sweep_later(d->members);
+	atomic_store(&slot->phase, TABLE_KEPT);
+	all->kept++;
+	sweep_later(all);
+}
+
+/* The answer to its last call has arrived. */
+static void forget_last(struct member *m)
+{
+	if (m->last)
+		notify_forget(m->members->daemon, m->last);
+	m->last = NULL;
+}
+
+bool members_forget(struct daemon *d)
+{
+	struct member *m;
+
+	DL_FOREACH (d->members->all, m)
+		if (m->last)
+			break;
+	if (m)
+		forget_last(m);
+	return m != NULL;
 }
 
 /*
@@ -220,6 +241,7 @@ static int call_received(struct member *m, const struct wire_call_note *note,
 			       note->tid);
 	DL_DELETE(all->all, m);
 	DL_APPEND(all->all, m);
+	forget_last(m);
 	call = call_find(all, s, tid, note->id);
 	if (call) { /* said again to the daemon that has it already */
 		attach(m, call);
@@ -285,25 +307,31 @@ int member_received(struct member *m, const struct co_msg *in, struct co_err *er
 bool member_answer(struct co_call *call, int64_t raw)
 {
 	struct members *all = call->session->daemon->members;
-	bool told = false;
+	struct table_call *slot = call->slot;
+	struct member *m;
+	bool over;
 
-	for (;;) {
-		struct link *link;
-
-		core_lock();
-		if (!call->member) {
-			DL_DELETE2(all->calls, call, member_prev, member_next);
-			core_unlock();
-			(void) call_unref(call); /* the caller has one, too */
-			return told;
-		}
-		link = link_ref(call->member->link);
-		call->member->call = NULL;
-		call->member = NULL;
-		core_unlock();
-		told = link_result(link, call->id, raw) == 0;
-		(void) link_unref(link);
+	core_lock();
+	m = call->member;
+	DL_DELETE2(all->calls, call, member_prev, member_next);
+	/* does not wait: a guest that reads has room, another is not told */
+	if (!m || link_result(m->link, call->id, raw)) {
+		notify_keep(all->daemon, slot, TABLE_KEPT);
+		keep(all, slot);
+		over = false;
+	} else if (slot->effect) {
+		notify_keep(all->daemon, slot, TABLE_ANSWERED);
+		m->last = slot;
+		over = false;
+	} else {
+		over = true;
 	}
+	if (m)
+		m->call = NULL;
+	call->member = NULL;
+	core_unlock();
+	(void) call_unref(call); /* the list's; the caller has one, too */
+	return over;
 }
 
 struct link *member_link(struct co_call *call)
@@ -328,7 +356,7 @@ static bool make_room(struct members *all)
 {
 	struct member *m;
 
-	if (all->count < CO_LIMIT_GUEST_CONNECTIONS)
+	if (all->count < all->room)
 		return true;
 	DL_FOREACH (all->all, m)
 		if (!m->call)
@@ -425,6 +453,8 @@ void member_end(struct member *m, const char *why)
 		m->call->member = NULL;
 		m->call = NULL;
 	}
+	if (m->last)
+		keep(all, m->last);
 	DL_DELETE(all->all, m);
 	all->count--;
 	s->guests--;
@@ -437,9 +467,15 @@ void member_end(struct member *m, const char *why)
 int members_new(struct members **out, struct daemon *d, struct co_err *err)
 {
 	struct members *all = calloc(1, sizeof(*all));
+	struct rlimit files = { 0 };
 
+	(void) getrlimit(RLIMIT_NOFILE, &files); /* fails for no such limit only */
 	if (all) {
 		all->daemon = d;
+		/* each has two, and half of all is for others */
+		all->room = files.rlim_cur / 4 < CO_LIMIT_GUEST_CONNECTIONS
+				    ? (unsigned) (files.rlim_cur / 4)
+				    : CO_LIMIT_GUEST_CONNECTIONS;
 		all->received = co_msg_new();
 		all->sweep = d->host->timer_new(d->host->ctx, sweep, all);
 	}

@@ -28,7 +28,7 @@ libshim_a_CFLAGS = $(CO_GUEST_FLAGS)
 
 # The user's CFLAGS come last on a compiler's line and would undo the above (packagers
 # set -fstack-protector-strong and -D_FORTIFY_SOURCE), so guest objects do not get them.
-CO_GUEST_OPTIMISE = -O2 -g
+CO_GUEST_OPTIMISE = -Os -g
 $(libshim_a_OBJECTS): override CFLAGS = $(CO_GUEST_OPTIMISE)
 $(libshim_a_OBJECTS): override CPPFLAGS =
 

@@ -32,6 +32,10 @@ enum { PAGE = 4096, SLOTS_MAX = 1024, SLOTS_MIN = 16, NUMBERS = 512, WIPE_ON_FOR
 
 #define SLOTS_AT (CO_TRAP_BASE + 0x20000000UL)
 
+/* above all pools, below where the kernel puts mappings and the stack: 13 TiB */
+#define HEAP_AT     0x710000000000UL
+#define HEAP_SPREAD 0x10000000UL /* pages */
+
 struct shim_state shim;
 uint64_t shim_slots, shim_slots_first, shim_slots_end, shim_slots_mask;
 
@@ -156,7 +160,8 @@ static void name_process(const char *path)
 static void describe_process(const struct initial *in, const struct shim_elf *elf,
 			     uint64_t arg_start)
 {
-	uint64_t brk = (uint64_t) shim_syscall(__NR_brk, 0, 0, 0, 0, 0, 0);
+	/* the kernel has put the heap behind the loader, where it has little room */
+	uint64_t brk = HEAP_AT + shim.random % HEAP_SPREAD * PAGE;
 	struct prctl_mm_map map = {
 		.start_code = elf->start_code,
 		.end_code = elf->end_code,
@@ -396,9 +401,12 @@ _Noreturn void shim_start(uint64_t *sp)
 		shim_die("cloudos-loader is not for people: cloudos-exec starts it", 0);
 	shim_exec_init((const char *) *auxv_find(&in, AT_EXECFN));
 	name = in.argv[1];
-	random = auxv_find(&in, AT_RANDOM);
-	if (random)
-		shim_place_seed(*(const uint64_t *) *random);
+	/* the kernel's own randomness of addresses; AT_RANDOM is the program's secret */
+	random = auxv_find(&in, AT_SYSINFO_EHDR);
+	shim.random = ((random ? *random : 0) ^ (uint64_t) sp) >> 4;
+	shim.random *= 0x9e3779b97f4a7c15UL;
+	shim.random ^= shim.random >> 32;
+	shim_place_seed(shim.random >> 16);
 	r = shim_program_open(name, shim.config.fd, &program);
 	if (r == 0)
 		r = shim_elf_read(program.fd, &elf);

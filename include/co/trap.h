@@ -21,6 +21,7 @@
 #define CO_TRAP_BASE      0x700100000000UL /* the loader's image; pool of window 0 */
 #define CO_TRAP_POOL(i)   (CO_TRAP_BASE + (uint64_t) (i) * CO_TRAP_STRIDE)
 #define CO_TRAP_POOL_SIZE 0x100000000UL
+#define CO_TRAP_OWN_SIZE  0x1200000UL  /* the image and what belongs to it */
 #define CO_TRAP_CODE_SIZE 0x05000000UL /* 80 MiB below each pool */
 #define CO_TRAP_CODE(i)   (CO_TRAP_POOL(i) - CO_TRAP_CODE_SIZE)
 
