@@ -3,19 +3,19 @@
  * trap-exec FOLDER: calls exec in every way that succeeds or fails and prints what comes of
  * it; exec.test compares what it prints natively and under the engine.  A GUEST program of
  * the tests.  FOLDER has the files of elf_files.h, and this program as `show`, which it
- * starts: named so, it prints what it was given.
+ * starts: named so, it prints what it was given.  Names behind FOLDER choose cases.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <stddef.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,7 +58,8 @@ static void show_signals(void)
 
 		if (sigaction(i, NULL, &a) == 0 && a.sa_handler == SIG_IGN)
 			printf(" %d", i);
-		else if (i < 32 && sigaction(i, NULL, &a) == 0 && a.sa_handler != SIG_DFL)
+		else if (i < 32 && sigaction(i, NULL, &a) == 0 &&
+			 a.sa_handler != SIG_DFL)
 			printf(" CAUGHT %d", i);
 	}
 	(void) sigpending(&set);
@@ -126,7 +127,8 @@ static int show(int argc, char **argv)
 	       getauxval(AT_PAGESZ), getauxval(AT_SECURE),
 	       getauxval(AT_BASE) ? "yes" : "no", getauxval(AT_CLKTCK),
 	       getauxval(AT_UID), (int) ((uintptr_t) (argv - 1) % 16));
-	printf("vdso %s random %s platform %s\n", getauxval(AT_SYSINFO_EHDR) ? "yes" : "no",
+	printf("vdso %s random %s platform %s\n",
+	       getauxval(AT_SYSINFO_EHDR) ? "yes" : "no",
 	       getauxval(AT_RANDOM) ? "yes" : "no",
 	       getauxval(AT_PLATFORM) ? (char *) getauxval(AT_PLATFORM) : "none");
 	(void) prctl(PR_GET_NAME, name);
@@ -138,8 +140,8 @@ static int show(int argc, char **argv)
 	show_signals();
 	show_descriptors();
 	(void) sigaltstack(NULL, &stack);
-	printf("altstack %s dumpable %d pdeathsig ", stack.ss_flags & SS_DISABLE ? "no" : "yes",
-	       prctl(PR_GET_DUMPABLE));
+	printf("altstack %s dumpable %d pdeathsig ",
+	       stack.ss_flags & SS_DISABLE ? "no" : "yes", prctl(PR_GET_DUMPABLE));
 	int death = 0;
 	(void) prctl(PR_GET_PDEATHSIG, &death);
 	printf("%d tid is pid %d\n", death, gettid() == getpid());
@@ -194,32 +196,111 @@ static int program(const char *name, int flags)
 }
 
 /* arguments */
-static void argv_null(void) { (void) syscall(SYS_execve, self, NULL, empty_environment); failed(); }
-static void argv_empty(void) { char *none[] = { NULL }; (void) execve(self, none, empty_environment); failed(); }
-static void envp_null(void) { (void) syscall(SYS_execve, self, words, NULL); failed(); }
-static void argv_bad(void) { (void) syscall(SYS_execve, self, 8, empty_environment); failed(); }
-static void argv_kernel(void) { (void) syscall(SYS_execve, self, 0xffffffff80000000, empty_environment); failed(); }
-static void envp_bad(void) { (void) syscall(SYS_execve, self, words, 8); failed(); }
-static void word_bad(void) { char *bad[] = { "zero", (char *) 8, NULL }; (void) execve(self, bad, empty_environment); failed(); }
-static void path_null(void) { (void) syscall(SYS_execve, NULL, words, empty_environment); failed(); }
-static void path_bad(void) { (void) syscall(SYS_execve, 8, words, empty_environment); failed(); }
-static void bad_of_absent(void) { (void) syscall(SYS_execve, "/absent", 8, 8); failed(); }
-static void bad_of_broken(void) { (void) syscall(SYS_execve, in("headers-none"), words, 8); failed(); }
+static void argv_null(void)
+{
+	(void) syscall(SYS_execve, self, NULL, empty_environment);
+	failed();
+}
+static void argv_empty(void)
+{
+	char *none[] = { NULL };
+	(void) execve(self, none, empty_environment);
+	failed();
+}
+static void envp_null(void)
+{
+	(void) syscall(SYS_execve, self, words, NULL);
+	failed();
+}
+static void argv_bad(void)
+{
+	(void) syscall(SYS_execve, self, 8, empty_environment);
+	failed();
+}
+static void argv_kernel(void)
+{
+	(void) syscall(SYS_execve, self, 0xffffffff80000000, empty_environment);
+	failed();
+}
+static void envp_bad(void)
+{
+	(void) syscall(SYS_execve, self, words, 8);
+	failed();
+}
+static void word_bad(void)
+{
+	char *bad[] = { "zero", (char *) 8, NULL };
+	(void) execve(self, bad, empty_environment);
+	failed();
+}
+static void path_null(void)
+{
+	(void) syscall(SYS_execve, NULL, words, empty_environment);
+	failed();
+}
+static void path_bad(void)
+{
+	(void) syscall(SYS_execve, 8, words, empty_environment);
+	failed();
+}
+static void bad_of_absent(void)
+{
+	(void) syscall(SYS_execve, "/absent", 8, 8);
+	failed();
+}
+static void bad_of_broken(void)
+{
+	(void) syscall(SYS_execve, in("headers-none"), words, 8);
+	failed();
+}
 
 static char *last_page(size_t back)
 {
-	char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			   -1, 0);
+	char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	(void) mprotect(pages + 4096, 4096, PROT_NONE);
 	return pages + 4096 - back;
 }
 
-static void argv_at_end(void) { char **v = (char **) last_page(16); v[0] = "end"; v[1] = NULL; (void) execve(self, v, empty_environment); failed(); }
-static void argv_over_end(void) { char **v = (char **) last_page(16); v[0] = v[1] = "end"; (void) execve(self, v, empty_environment); failed(); }
-static void argv_misaligned(void) { char *v = last_page(19); char *w = "odd"; memcpy(v, &w, 8); memset(v + 8, 0, 8); (void) execve(self, (char **) v, empty_environment); failed(); }
-static void word_over_end(void) { char *w = last_page(4); memset(w, 'x', 4); char *v[] = { w, NULL }; (void) execve(self, v, empty_environment); failed(); }
-static void path_at_end(void) { char *p = last_page(strlen(self) + 1); memcpy(p, self, strlen(self) + 1); to(p); }
+static void argv_at_end(void)
+{
+	char **v = (char **) last_page(16);
+	v[0] = "end";
+	v[1] = NULL;
+	(void) execve(self, v, empty_environment);
+	failed();
+}
+static void argv_over_end(void)
+{
+	char **v = (char **) last_page(16);
+	v[0] = v[1] = "end";
+	(void) execve(self, v, empty_environment);
+	failed();
+}
+static void argv_misaligned(void)
+{
+	char *v = last_page(19);
+	char *w = "odd";
+	memcpy(v, &w, 8);
+	memset(v + 8, 0, 8);
+	(void) execve(self, (char **) v, empty_environment);
+	failed();
+}
+static void word_over_end(void)
+{
+	char *w = last_page(4);
+	memset(w, 'x', 4);
+	char *v[] = { w, NULL };
+	(void) execve(self, v, empty_environment);
+	failed();
+}
+static void path_at_end(void)
+{
+	char *p = last_page(strlen(self) + 1);
+	memcpy(p, self, strlen(self) + 1);
+	to(p);
+}
 
 static char **many(size_t n, char *word)
 {
@@ -238,45 +319,100 @@ static char *text(size_t n)
 	return t;
 }
 
-static void words_many(void) { (void) execve(self, many(50000, "w"), empty_environment); failed(); }
-static void words_too_many(void) { (void) execve(self, many(1000000, "w"), empty_environment); failed(); }
-static void words_endless(void) { char **v = many(1 << 20, "x"); (void) execve(self, v, v); failed(); }
-static void word_long(void) { char *v[] = { "z", text(100000), NULL }; (void) execve(self, v, empty_environment); failed(); }
-static void word_too_long(void) { char *v[] = { "z", text(131072), NULL }; (void) execve(self, v, empty_environment); failed(); }
-static void words_over_limit(void) { struct rlimit l = { 1 << 20, 1 << 20 }; (void) setrlimit(RLIMIT_STACK, &l); (void) execve(self, many(300, text(1000)), empty_environment); failed(); }
-static void envp_too_long(void) { char *v[] = { text(200000), NULL }; (void) execve(self, words, v); failed(); }
+static void words_many(void)
+{
+	(void) execve(self, many(50000, "w"), empty_environment);
+	failed();
+}
+static void words_too_many(void)
+{
+	(void) execve(self, many(1000000, "w"), empty_environment);
+	failed();
+}
+static void words_endless(void)
+{
+	char **v = many(1 << 20, "x");
+	(void) execve(self, v, v);
+	failed();
+}
+static void word_long(void)
+{
+	char *v[] = { "z", text(100000), NULL };
+	(void) execve(self, v, empty_environment);
+	failed();
+}
+static void word_too_long(void)
+{
+	char *v[] = { "z", text(131072), NULL };
+	(void) execve(self, v, empty_environment);
+	failed();
+}
+static void words_over_limit(void)
+{
+	struct rlimit l = { 1 << 20, 1 << 20 };
+	(void) setrlimit(RLIMIT_STACK, &l);
+	(void) execve(self, many(300, text(1000)), empty_environment);
+	failed();
+}
+static void envp_too_long(void)
+{
+	char *v[] = { text(200000), NULL };
+	(void) execve(self, words, v);
+	failed();
+}
 
 /* paths */
-static void plain(void) { to(self); }
-static void path_empty(void) { to(""); }
-static void path_absent(void) { to("/absent/program"); }
-static void path_too_long(void) { to(text(4096)); }
-static void path_long(void) { char *p = text(4095); memset(p, '/', 4095); memcpy(p + 4095 - strlen(self), self, strlen(self)); to(p); }
-static void name_too_long(void) { to(text(256)); }
-static void path_slash(void) { to(in("good/")); }
-static void path_through_file(void) { to(in("good/x")); }
-static void path_folder(void) { to(folder); }
-static void path_device(void) { to("/dev/null"); }
-static void path_fifo(void) { to(in("fifo")); }
-static void path_circle(void) { to(in("circle")); }
-static void path_link(void) { to(in("link")); }
-static void path_relative(void) { (void) chdir(folder); to("show"); }
-static void path_dots(void) { to(in("../../../../../../../proc/self/cwd/.")); }
-static void path_not_executable(void) { to(in("plain")); }
-static void path_proc_file(void) { to("/proc/version"); }
-static void path_no_search(void) { (void) chmod(in("closed"), 0); (void) setresuid(65534, 65534, 65534); to(in("closed/x")); }
-static void path_others(void) { (void) setresuid(65534, 65534, 65534); to(in("private")); }
-static void path_busy(void) { (void) program("copy", O_WRONLY); to(in("copy")); }
-static void path_text(void) { to(in("text")); }
+static void plain(void)
+{
+	to(self);
+}
+static void path_too_long(void)
+{
+	to(text(4096));
+}
+static void path_long(void)
+{
+	char *p = text(4095);
+	memset(p, '/', 4095);
+	memcpy(p + 4095 - strlen(self), self, strlen(self));
+	to(p);
+}
+static void name_too_long(void)
+{
+	to(text(256));
+}
+static void path_relative(void)
+{
+	(void) chdir(folder);
+	to("show");
+}
+static void path_no_search(void)
+{
+	(void) chmod(in("closed"), 0);
+	(void) setresuid(65534, 65534, 65534);
+	to(in("closed/x"));
+}
+static void path_others(void)
+{
+	(void) setresuid(65534, 65534, 65534);
+	to(in("private"));
+}
+static void path_busy(void)
+{
+	(void) program("copy", O_WRONLY);
+	to(in("copy"));
+}
 static void path_noexec(void)
 {
-	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	if (unshare(CLONE_NEWNS) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    mount("none", in("mount"), "tmpfs", MS_NOEXEC, NULL)) {
 		printf("no mount\n");
 		(void) fflush(stdout);
 		_exit(0);
 	}
-	int from = program("good", O_RDONLY), fd = open(in("mount/good"), O_CREAT | O_WRONLY, 0755);
+	int from = program("good", O_RDONLY),
+	    fd = open(in("mount/good"), O_CREAT | O_WRONLY, 0755);
 	char bytes[8192];
 	ssize_t n = read(from, bytes, sizeof(bytes));
 
@@ -287,52 +423,55 @@ static void path_noexec(void)
 }
 
 /* scripts */
-static void script(void) { to(in("script-show")); }
-static void script_argument(void) { to(in("script-argument")); }
-static void script_nothing(void) { char *none[] = { NULL }; (void) execve(in("script-argument"), none, empty_environment); failed(); }
-static void script_5(void) { to(in("script-5")); }
-static void script_6(void) { to(in("script-6")); }
-static void script_loop(void) { to(in("script-loop")); }
-static void script_absent(void) { to(in("script-absent")); }
-static void script_plain(void) { to(in("script-plain")); }
-static void script_folder(void) { to(in("script-folder")); }
-static void script_text(void) { to(in("script-text")); }
-static void script_return(void) { to(in("script-return")); }
-static void script_many(void) { (void) execve(in("script-argument"), many(20000, "words and words"), empty_environment); failed(); }
-static void script_long(void) { char *v[] = { "dropped", text(120000), "last", NULL }; (void) execve(in("script-argument"), v, empty_environment); failed(); }
-static void script_relative(void) { (void) chdir(folder); to("script-relative"); }
+static void script_nothing(void)
+{
+	char *none[] = { NULL };
+	(void) execve(in("script-argument"), none, empty_environment);
+	failed();
+}
+static void script_many(void)
+{
+	(void) execve(in("script-argument"), many(20000, "words and words"),
+		      empty_environment);
+	failed();
+}
+static void script_long(void)
+{
+	char *v[] = { "dropped", text(120000), "last", NULL };
+	(void) execve(in("script-argument"), v, empty_environment);
+	failed();
+}
+static void script_relative(void)
+{
+	(void) chdir(folder);
+	to("script-relative");
+}
 
 /* execveat */
-static void at_descriptor(void) { at(program("show", O_RDONLY), "", AT_EMPTY_PATH); }
-static void at_cloexec(void) { at(program("show", O_RDONLY | O_CLOEXEC), "", AT_EMPTY_PATH); }
-static void at_path(void) { at(program("show", O_PATH | O_CLOEXEC), "", AT_EMPTY_PATH); }
-static void at_script(void) { at(program("script-show", O_RDONLY), "", AT_EMPTY_PATH); }
-static void at_script_cloexec(void) { at(program("script-show", O_RDONLY | O_CLOEXEC), "", AT_EMPTY_PATH); }
-static void at_folder(void) { at(open(folder, O_RDONLY), "show", 0); }
-static void at_folder_cloexec(void) { at(open(folder, O_RDONLY | O_CLOEXEC), "show", 0); }
-static void at_folder_path(void) { at(open(folder, O_PATH | O_CLOEXEC), "./show", 0); }
-static void at_folder_script(void) { at(open(folder, O_RDONLY), "script-show", 0); }
-static void at_folder_script_cloexec(void) { at(open(folder, O_RDONLY | O_CLOEXEC), "script-show", 0); }
-static void at_absolute(void) { at(-5, self, 0); }
-static void at_cwd(void) { (void) chdir(folder); at(AT_FDCWD, "show", 0); }
-static void at_cwd_empty(void) { at(AT_FDCWD, "", AT_EMPTY_PATH); }
-static void at_bad(void) { at(-5, "show", 0); }
-static void at_bad_empty(void) { at(555, "", AT_EMPTY_PATH); }
-static void at_not_folder(void) { at(program("show", O_RDONLY), "show", 0); }
-static void at_no_follow(void) { at(AT_FDCWD, in("link"), AT_SYMLINK_NOFOLLOW); }
-static void at_no_follow_file(void) { at(AT_FDCWD, self, AT_SYMLINK_NOFOLLOW); }
-static void at_flags(void) { at(AT_FDCWD, self, 0x4000000); }
-static void at_flags_absent(void) { at(AT_FDCWD, "/absent", 0x4000000); }
-static void at_empty(void) { at(program("show", O_RDONLY), "", 0); }
-static void at_null(void) { at(program("show", O_RDONLY), NULL, AT_EMPTY_PATH); }
-static void at_empty_folder(void) { at(open(folder, O_RDONLY), "", AT_EMPTY_PATH); }
-static void at_write_only(void) { at(program("copy", O_WRONLY), "", AT_EMPTY_PATH); }
-static void at_read_write(void) { at(program("copy", O_RDWR), "", AT_EMPTY_PATH); }
-static void at_plain_file(void) { at(program("plain", O_RDONLY), "", AT_EMPTY_PATH); }
-static void at_pipe(void) { int p[2]; (void) !pipe(p); at(p[0], "", AT_EMPTY_PATH); }
-static void at_broken(void) { at(program("headers-none", O_RDONLY | O_CLOEXEC), "", AT_EMPTY_PATH); }
-static void at_check(void) { long r = syscall(SYS_execveat, AT_FDCWD, self, words, environ, EXECVE_CHECK); printf("asked: %ld %d\n", r, r ? errno : 0); at(AT_FDCWD, in("plain"), EXECVE_CHECK); }
-static void at_deleted(void) { (void) link(in("copy"), in("gone")); int fd = program("gone", O_RDONLY | O_CLOEXEC); (void) unlink(in("gone")); at(fd, "", AT_EMPTY_PATH); }
+static void at_cwd(void)
+{
+	(void) chdir(folder);
+	at(AT_FDCWD, "show", 0);
+}
+static void at_pipe(void)
+{
+	int p[2];
+	(void) !pipe(p);
+	at(p[0], "", AT_EMPTY_PATH);
+}
+static void at_check(void)
+{
+	long r = syscall(SYS_execveat, AT_FDCWD, self, words, environ, EXECVE_CHECK);
+	printf("asked: %ld %d\n", r, r ? errno : 0);
+	at(AT_FDCWD, in("plain"), EXECVE_CHECK);
+}
+static void at_deleted(void)
+{
+	(void) link(in("copy"), in("gone"));
+	int fd = program("gone", O_RDONLY | O_CLOEXEC);
+	(void) unlink(in("gone"));
+	at(fd, "", AT_EMPTY_PATH);
+}
 static void at_memory(void)
 {
 	int from = program("show", O_RDONLY | O_CLOEXEC);
@@ -346,14 +485,13 @@ static void at_memory(void)
 }
 
 /* /proc/self/exe */
-static void own(void) { to("/proc/self/exe"); }
-static void own_thread(void) { to("/proc/thread-self/exe"); }
-static void own_pid(void) { char p[64]; (void) snprintf(p, sizeof(p), "/proc/%d/exe", getpid()); (void) execve(p, words, empty_environment); failed(); }
-static void own_link(void) { to(in("own")); }
-static void own_at(void) { at(open("/proc/self", O_PATH | O_CLOEXEC), "exe", 0); }
-static void own_no_follow(void) { at(AT_FDCWD, "/proc/self/exe", AT_SYMLINK_NOFOLLOW); }
-static void own_descriptor(void) { at(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), "", AT_EMPTY_PATH); }
-static void own_opened_path(void) { at(open("/proc/self/exe", O_PATH | O_CLOEXEC), "", AT_EMPTY_PATH); }
+static void own_pid(void)
+{
+	char p[64];
+	(void) snprintf(p, sizeof(p), "/proc/%d/exe", getpid());
+	(void) execve(p, words, empty_environment);
+	failed();
+}
 
 /* signals */
 static void signals_kept(void)
@@ -464,7 +602,8 @@ static void failed_leaves_nothing(void)
 	for (int i = 0; i < 200; i++) {
 		(void) execve(in("headers-none"), words, environ);
 		(void) execve(in("script-absent"), many(2000, "w"), environ);
-		(void) syscall(SYS_execveat, AT_FDCWD, in("interp-missing"), words, environ, 0);
+		(void) syscall(SYS_execveat, AT_FDCWD, in("interp-missing"), words,
+			       environ, 0);
 	}
 	second = dup(0);
 	printf("descriptor %d\n", second - first);
@@ -472,7 +611,12 @@ static void failed_leaves_nothing(void)
 	to(self);
 }
 
-static void deep(void) { char *v[] = { "deep", "100", NULL }; (void) execve(self, v, environ); failed(); }
+static void deep(void)
+{
+	char *v[] = { "deep", "100", NULL };
+	(void) execve(self, v, environ);
+	failed();
+}
 static void rooted(void)
 {
 	char *v[] = { "deep", "5", NULL };
@@ -495,37 +639,156 @@ static void rooted_script(void)
 	to("/script-rooted");
 }
 
-#define CASE(f) { #f, f }
+/* The simple ones.  `@` is the folder. */
+/* clang-format off: tables */
+static const struct {
+	const char *name, *path;
+} paths[] = {
+	{ "path_empty", "" },
+	{ "path_absent", "/absent/program" },
+	{ "path_slash", "@good/" },
+	{ "path_through_file", "@good/x" },
+	{ "path_folder", "@" },
+	{ "path_device", "/dev/null" },
+	{ "path_fifo", "@fifo" },
+	{ "path_circle", "@circle" },
+	{ "path_link", "@link" },
+	{ "path_dots", "@../../../../../../../proc/self/cwd/." },
+	{ "path_not_executable", "@plain" },
+	{ "path_proc_file", "/proc/version" },
+	{ "path_text", "@text" },
+	{ "script", "@script-show" },
+	{ "script_argument", "@script-argument" },
+	{ "script_5", "@script-5" },
+	{ "script_6", "@script-6" },
+	{ "script_loop", "@script-loop" },
+	{ "script_absent", "@script-absent" },
+	{ "script_plain", "@script-plain" },
+	{ "script_folder", "@script-folder" },
+	{ "script_text", "@script-text" },
+	{ "script_return", "@script-return" },
+	{ "own", "/proc/self/exe" },
+	{ "own_thread", "/proc/thread-self/exe" },
+	{ "own_link", "@own" },
+};
+
+static const struct {
+	const char *name, *opened; /* NULL: how is a number already */
+	int how;
+	const char *path;
+	int flags;
+} ats[] = {
+	{ "at_descriptor", "@show", O_RDONLY, "", AT_EMPTY_PATH },
+	{ "at_cloexec", "@show", O_RDONLY | O_CLOEXEC, "", AT_EMPTY_PATH },
+	{ "at_path", "@show", O_PATH | O_CLOEXEC, "", AT_EMPTY_PATH },
+	{ "at_script", "@script-show", O_RDONLY, "", AT_EMPTY_PATH },
+	{ "at_script_cloexec", "@script-show", O_RDONLY | O_CLOEXEC, "",
+	  AT_EMPTY_PATH },
+	{ "at_folder", "@", O_RDONLY, "show", 0 },
+	{ "at_folder_cloexec", "@", O_RDONLY | O_CLOEXEC, "show", 0 },
+	{ "at_folder_path", "@", O_PATH | O_CLOEXEC, "./show", 0 },
+	{ "at_folder_script", "@", O_RDONLY, "script-show", 0 },
+	{ "at_folder_script_cloexec", "@", O_RDONLY | O_CLOEXEC, "script-show", 0 },
+	{ "at_absolute", NULL, -5, "@show", 0 },
+	{ "at_cwd_empty", NULL, AT_FDCWD, "", AT_EMPTY_PATH },
+	{ "at_bad", NULL, -5, "show", 0 },
+	{ "at_bad_empty", NULL, 555, "", AT_EMPTY_PATH },
+	{ "at_not_folder", "@show", O_RDONLY, "show", 0 },
+	{ "at_no_follow", NULL, AT_FDCWD, "@link", AT_SYMLINK_NOFOLLOW },
+	{ "at_no_follow_file", NULL, AT_FDCWD, "@show", AT_SYMLINK_NOFOLLOW },
+	{ "at_flags", NULL, AT_FDCWD, "@show", 0x4000000 },
+	{ "at_flags_absent", NULL, AT_FDCWD, "/absent", 0x4000000 },
+	{ "at_empty", "@show", O_RDONLY, "", 0 },
+	{ "at_null", "@show", O_RDONLY, NULL, AT_EMPTY_PATH },
+	{ "at_empty_folder", "@", O_RDONLY, "", AT_EMPTY_PATH },
+	{ "at_write_only", "@copy", O_WRONLY, "", AT_EMPTY_PATH },
+	{ "at_read_write", "@copy", O_RDWR, "", AT_EMPTY_PATH },
+	{ "at_plain_file", "@plain", O_RDONLY, "", AT_EMPTY_PATH },
+	{ "at_broken", "@headers-none", O_RDONLY | O_CLOEXEC, "", AT_EMPTY_PATH },
+	{ "own_at", "/proc/self", O_PATH | O_CLOEXEC, "exe", 0 },
+	{ "own_no_follow", NULL, AT_FDCWD, "/proc/self/exe", AT_SYMLINK_NOFOLLOW },
+	{ "own_descriptor", "/proc/self/exe", O_RDONLY | O_CLOEXEC, "", AT_EMPTY_PATH },
+	{ "own_opened_path", "/proc/self/exe", O_PATH | O_CLOEXEC, "", AT_EMPTY_PATH },
+};
+/* clang-format on */
+
+static const char *placed(const char *path)
+{
+	return path && *path == '@' ? in(path + 1) : path;
+}
+
+static void run_path(size_t i)
+{
+	to(placed(paths[i].path));
+}
+
+static void run_at(size_t i)
+{
+	int fd = ats[i].opened ? open(placed(ats[i].opened), ats[i].how) : ats[i].how;
+
+	at(fd, placed(ats[i].path), ats[i].flags);
+}
+
+#define CASE(f)                                                                        \
+	{                                                                              \
+#f, f                                                                  \
+	}
 static const struct {
 	const char *name;
 	void (*run)(void);
 } cases[] = {
-	CASE(plain), CASE(argv_null), CASE(argv_empty), CASE(envp_null), CASE(argv_bad),
-	CASE(argv_kernel), CASE(envp_bad), CASE(word_bad), CASE(path_null), CASE(path_bad),
-	CASE(bad_of_absent), CASE(bad_of_broken), CASE(argv_at_end), CASE(argv_over_end),
-	CASE(argv_misaligned), CASE(word_over_end), CASE(path_at_end), CASE(words_many),
-	CASE(words_too_many), CASE(words_endless), CASE(word_long), CASE(word_too_long),
-	CASE(words_over_limit), CASE(envp_too_long), CASE(path_empty), CASE(path_absent),
-	CASE(path_too_long), CASE(path_long), CASE(name_too_long), CASE(path_slash),
-	CASE(path_through_file), CASE(path_folder), CASE(path_device), CASE(path_fifo),
-	CASE(path_circle), CASE(path_link), CASE(path_relative), CASE(path_dots),
-	CASE(path_not_executable), CASE(path_proc_file), CASE(path_no_search),
-	CASE(path_others), CASE(path_busy), CASE(path_text), CASE(path_noexec), CASE(script),
-	CASE(script_argument), CASE(script_nothing), CASE(script_5), CASE(script_6),
-	CASE(script_loop), CASE(script_absent), CASE(script_plain), CASE(script_folder),
-	CASE(script_text), CASE(script_return), CASE(script_many), CASE(script_long),
-	CASE(script_relative), CASE(at_descriptor), CASE(at_cloexec), CASE(at_path),
-	CASE(at_script), CASE(at_script_cloexec), CASE(at_folder), CASE(at_folder_cloexec),
-	CASE(at_folder_path), CASE(at_folder_script), CASE(at_folder_script_cloexec),
-	CASE(at_absolute), CASE(at_cwd), CASE(at_cwd_empty), CASE(at_bad), CASE(at_bad_empty),
-	CASE(at_not_folder), CASE(at_no_follow), CASE(at_no_follow_file), CASE(at_flags),
-	CASE(at_flags_absent), CASE(at_empty), CASE(at_null), CASE(at_empty_folder),
-	CASE(at_write_only), CASE(at_read_write), CASE(at_plain_file), CASE(at_pipe),
-	CASE(at_broken), CASE(at_check), CASE(at_deleted), CASE(at_memory), CASE(own),
-	CASE(own_thread), CASE(own_pid), CASE(own_link), CASE(own_at), CASE(own_no_follow),
-	CASE(own_descriptor), CASE(own_opened_path), CASE(signals_kept), CASE(stack_given_up),
-	CASE(thread), CASE(vforked), CASE(vforked_own), CASE(spawned),
-	CASE(failed_leaves_nothing), CASE(deep), CASE(rooted), CASE(rooted_script),
+	CASE(plain),
+	CASE(argv_null),
+	CASE(argv_empty),
+	CASE(envp_null),
+	CASE(argv_bad),
+	CASE(argv_kernel),
+	CASE(envp_bad),
+	CASE(word_bad),
+	CASE(path_null),
+	CASE(path_bad),
+	CASE(bad_of_absent),
+	CASE(bad_of_broken),
+	CASE(argv_at_end),
+	CASE(argv_over_end),
+	CASE(argv_misaligned),
+	CASE(word_over_end),
+	CASE(path_at_end),
+	CASE(words_many),
+	CASE(words_too_many),
+	CASE(words_endless),
+	CASE(word_long),
+	CASE(word_too_long),
+	CASE(words_over_limit),
+	CASE(envp_too_long),
+	CASE(path_too_long),
+	CASE(path_long),
+	CASE(name_too_long),
+	CASE(path_relative),
+	CASE(path_no_search),
+	CASE(path_others),
+	CASE(path_busy),
+	CASE(path_noexec),
+	CASE(script_nothing),
+	CASE(script_many),
+	CASE(script_long),
+	CASE(script_relative),
+	CASE(at_cwd),
+	CASE(at_pipe),
+	CASE(at_check),
+	CASE(at_deleted),
+	CASE(at_memory),
+	CASE(own_pid),
+	CASE(signals_kept),
+	CASE(stack_given_up),
+	CASE(thread),
+	CASE(vforked),
+	CASE(vforked_own),
+	CASE(spawned),
+	CASE(failed_leaves_nothing),
+	CASE(deep),
+	CASE(rooted),
+	CASE(rooted_script),
 };
 
 /* ---- files ---- */
@@ -545,7 +808,8 @@ static void write_script(const char *name, const char *to_name, const char *rest
 	char line[4096];
 
 	(void) snprintf(line, sizeof(line), "#!%s%s\n",
-			*to_name == '/' || *to_name == '.' ? to_name : in(to_name), rest);
+			*to_name == '/' || *to_name == '.' ? to_name : in(to_name),
+			rest);
 	write_text(name, line, 0755);
 }
 
@@ -594,21 +858,57 @@ static void print_end(int status)
 	(void) fflush(stdout);
 }
 
-static void run(void (*case_run)(void), const char *path)
+static bool wanted(const char *name, char **names)
+{
+	if (!*names)
+		return true;
+	while (*names && strcmp(*names, name) != 0)
+		names++;
+	return *names;
+}
+
+/* In a child: the case `which` of a table. */
+static void run(const char *name, void (*of_table)(size_t), size_t which)
 {
 	int status = 0;
 	pid_t pid;
 
+	printf("== %s\n", name);
 	(void) fflush(stdout);
 	pid = fork();
 	if (pid == 0) {
 		(void) alarm(60);
-		if (case_run)
-			case_run();
-		to(path);
+		of_table(which);
 	}
 	(void) waitpid(pid, &status, 0);
 	print_end(status);
+}
+
+static void run_case(size_t i)
+{
+	cases[i].run();
+}
+
+static void run_file(size_t i)
+{
+	to(in(elf_files[i].name));
+}
+
+static void run_all(char **names)
+{
+	for (size_t i = 0; i < COUNT(cases); i++)
+		if (wanted(cases[i].name, names))
+			run(cases[i].name, run_case, i);
+	for (size_t i = 0; i < COUNT(paths); i++)
+		if (wanted(paths[i].name, names))
+			run(paths[i].name, run_path, i);
+	for (size_t i = 0; i < COUNT(ats); i++)
+		if (wanted(ats[i].name, names))
+			run(ats[i].name, run_at, i);
+	for (size_t i = 0; i < elf_files_count; i++)
+		/* not those that only the engine refuses */
+		if (!elf_files[i].why && wanted(elf_files[i].name, names))
+			run(elf_files[i].name, run_file, i);
 }
 
 static long filters(void)
@@ -644,14 +944,6 @@ static int go_deeper(char **argv)
 	return 1;
 }
 
-static bool wanted(int argc, char **argv, const char *name)
-{
-	for (int i = 2; i < argc; i++)
-		if (!strcmp(argv[i], name))
-			return true;
-	return argc == 2;
-}
-
 /* A kernel before 6.14, for all that follows: it cannot be asked whether it would exec. */
 static int as_before_6_14(char **argv)
 {
@@ -680,9 +972,7 @@ int main(int argc, char **argv)
 {
 	if (argc > 2 && !strcmp(argv[1], "--as-before-6.14"))
 		return as_before_6_14(argv + 2);
-	if (argc == 3 && !strcmp(argv[0], "deep"))
-		return go_deeper(argv);
-	if (argc == 2 && !strcmp(argv[0], "deep"))
+	if (argc > 1 && !strcmp(argv[0], "deep"))
 		return go_deeper(argv);
 	if (!strstr((const char *) getauxval(AT_EXECFN), "trap-exec"))
 		return show(argc, argv);
@@ -691,17 +981,6 @@ int main(int argc, char **argv)
 	folder = argv[1];
 	(void) snprintf(self, sizeof(self), "%s", in("show"));
 	write_files();
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		if (!wanted(argc, argv, cases[i].name))
-			continue;
-		printf("== %s\n", cases[i].name);
-		run(cases[i].run, NULL);
-	}
-	for (size_t i = 0; i < elf_files_count; i++) {
-		if (elf_files[i].why || !wanted(argc, argv, elf_files[i].name))
-			continue; /* those that only the engine refuses */
-		printf("== %s\n", elf_files[i].name);
-		run(NULL, in(elf_files[i].name));
-	}
+	run_all(argv + 2);
 	return 0;
 }
