@@ -277,26 +277,6 @@ static long address_of(struct address *out, int32_t *out_folder)
 	return 0;
 }
 
-/* Is there a keeper, which will start the daemon again?  It has the folder's lock. */
-static bool is_kept(void)
-{
-	struct flock lock = { .l_type = F_WRLCK };
-	long folder = folder_open(), fd;
-	bool kept;
-
-	fd = folder < 0 ? folder
-			: kernel(__NR_openat, folder, (long) LOCK_NAME,
-				 O_RDONLY | O_CLOEXEC, 0);
-	if (folder >= 0)
-		close_fd((int32_t) folder);
-	if (fd < 0)
-		return false;
-	kept = kernel(__NR_fcntl, fd, F_GETLK, (long) &lock, 0) == 0 &&
-	       lock.l_type != F_UNLCK;
-	close_fd((int32_t) fd);
-	return kept;
-}
-
 long shim_daemon_socket(void)
 {
 	struct address to = { 0 };
@@ -315,6 +295,26 @@ long shim_daemon_socket(void)
 		return fd;
 	close_fd((int32_t) fd);
 	return r;
+}
+
+/* Is there a keeper, which will start the daemon again?  It has the folder's lock. */
+static bool is_kept(void)
+{
+	struct flock lock = { .l_type = F_WRLCK };
+	long folder = folder_open(), fd;
+	bool kept;
+
+	fd = folder < 0 ? folder
+			: kernel(__NR_openat, folder, (long) LOCK_NAME,
+				 O_RDONLY | O_CLOEXEC, 0);
+	if (folder >= 0)
+		close_fd((int32_t) folder);
+	if (fd < 0)
+		return false;
+	kept = kernel(__NR_fcntl, fd, F_GETLK, (long) &lock, 0) == 0 &&
+	       lock.l_type != F_UNLCK;
+	close_fd((int32_t) fd);
+	return kept;
 }
 
 /* For what does not wait long by itself: a signal is noted, and it is done all the same. */

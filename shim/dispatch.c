@@ -10,6 +10,7 @@
 #include <shim/rt/kernel.h>
 #include <shim/shim.h>
 #include <shim/site.h>
+#include <shim/sud.h>
 #include <shim/start.h>
 
 enum { NUMBERS = 512 };
@@ -47,6 +48,8 @@ static shim_handler *const handlers[NUMBERS] = {
 	[__NR_epoll_pwait] = shim_on_epoll_pwait,
 	[__NR_epoll_pwait2] = shim_on_epoll_pwait2,
 	[__NR_io_pgetevents] = shim_on_io_pgetevents,
+	[__NR_fork] = shim_on_fork,
+	[__NR_vfork] = shim_on_fork,
 	[__NR_clone] = shim_on_clone,
 	[__NR_clone3] = shim_on_clone3,
 	[__NR_prctl] = shim_on_prctl,
@@ -60,6 +63,7 @@ static shim_handler *const handlers[NUMBERS] = {
 	[__NR_pkey_mprotect] = shim_on_mprotect,
 	[__NR_mremap] = shim_on_mremap,
 	[__NR_munmap] = shim_on_munmap,
+	[__NR_madvise] = shim_on_madvise,
 	[__NR_brk] = shim_on_brk,
 	[__NR_shmdt] = shim_on_brk,
 	[__NR_readlink] = shim_on_readlink,
@@ -108,6 +112,8 @@ static enum shim_verdict decide(struct shim_call *call)
 			return personality->dispatch(call);
 		return handlers[number] ? handlers[number](call) : SHIM_KERNEL;
 	}
+	if (number == SHIM_SUD_ARM && shim.config.flags & CO_TRAP_SUD)
+		return shim_on_sud_arm(call);
 	if (number >= personality->first && number < personality->end &&
 	    personality->plane(number) != CO_PLANE_KERNEL)
 		return personality->dispatch(call);

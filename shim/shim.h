@@ -67,9 +67,10 @@ shim_handler shim_on_rt_sigaction, shim_on_rt_sigprocmask,           /* signal.c
 	shim_on_rt_sigsuspend, shim_on_rt_sigtimedwait, shim_on_signalfd,
 	shim_on_signalfd4, shim_on_ppoll, shim_on_pselect6, shim_on_epoll_pwait,
 	shim_on_epoll_pwait2, shim_on_io_pgetevents, shim_on_rt_sigpending;
-shim_handler shim_on_clone, shim_on_clone3, shim_on_prctl, shim_on_seccomp, /* process.c */
+shim_handler shim_on_fork, shim_on_clone, shim_on_clone3, shim_on_prctl, shim_on_seccomp, /* process.c */
 	shim_on_io_uring, shim_on_ptrace;
-shim_handler shim_on_mmap, shim_on_mprotect, shim_on_mremap, shim_on_munmap, shim_on_brk; /* place.c */
+shim_handler shim_on_mmap, shim_on_mprotect, shim_on_mremap, shim_on_munmap, shim_on_madvise,
+	shim_on_brk; /* place.c */
 shim_handler shim_on_readlink, shim_on_readlinkat, shim_on_open, shim_on_openat, /* self.c */
 	shim_on_stat, shim_on_newfstatat, shim_on_statx, shim_on_chroot;
 
@@ -89,6 +90,7 @@ struct shim_state {
 	struct shim_config config;
 	char path[4096];      /* the program's, absolute: what /proc/self/exe answers */
 	uint64_t device, inode; /* of the loader */
+	uint64_t random;
 	bool threads;         /* more than one thread may share this memory */
 	bool onstack;         /* the program runs on stacks too small for a signal frame */
 	bool low;             /* the program lies below 4 GiB: low pools are in use */

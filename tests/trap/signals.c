@@ -4,7 +4,6 @@
  * handlers find.  tests/trap/signals.test compares natively with under the trap engine.
  * Nothing here depends on time, addresses or process numbers.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -28,8 +27,9 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#define BIT(number) (1UL << ((number) - 1))
+#define BIT(number) (1UL << ((number) -1))
 #define FULL        (~0UL)
+#define ONCE        ((int) SA_RESETHAND)
 
 struct action { /* the kernel's */
 	uint64_t handler, flags, restorer, mask;
@@ -152,11 +152,11 @@ static void say_action(const char *what, int number)
 	if (raw_action(number, NULL, &a, 8))
 		abort();
 	printf("%-44s %s flags %08lx mask %016lx\n", what,
-	       a.handler == 0			  ? "default"
-	       : a.handler == 1			  ? "ignored"
-	       : a.handler == (uint64_t) plain	  ? "plain"
+	       a.handler == 0                      ? "default"
+	       : a.handler == 1                    ? "ignored"
+	       : a.handler == (uint64_t) plain     ? "plain"
 	       : a.handler == (uint64_t) with_info ? "with_info"
-						  : "?",
+						   : "?",
 	       a.flags & ~(uint64_t) RESTORER, a.mask);
 }
 
@@ -200,8 +200,7 @@ static void actions(void)
 	say("sets 65", raw_action(65, &a, NULL, 8));
 	for (int n = SIGUSR1; n <= SIGSYS; n += SIGSYS - SIGUSR1) {
 		say("size 4", raw_action(n, &a, NULL, 4));
-		say("size 16, bad pointers",
-		    raw_action(n, (void *) 8, (void *) 8, 16));
+		say("size 16, bad pointers", raw_action(n, (void *) 8, (void *) 8, 16));
 		say("bad new", raw_action(n, (void *) 8, NULL, 8));
 		say("bad old", raw_action(n, NULL, (void *) 8, 8));
 		say("bad old, but set", raw_action(n, &a, (void *) 8, 8));
@@ -227,8 +226,7 @@ static void many_actions(void)
 		a.mask = i % 3 ? 0 : BIT(SIGSYS);
 		a.flags = i % 2 ? SA_SIGINFO : SA_NODEFER;
 		if (raw_action(SIGUSR2, &a, NULL, 8) ||
-		    raw_action(SIGUSR2, NULL, &b, 8) ||
-		    memcmp(&a, &b, sizeof(a)) != 0)
+		    raw_action(SIGUSR2, NULL, &b, 8) || memcmp(&a, &b, sizeof(a)) != 0)
 			wrong++;
 	}
 	say("wrong of 2000 handlers", wrong);
@@ -264,8 +262,8 @@ static void masks(void)
 	uint64_t old = 7, some = BIT(SIGSYS) | BIT(SIGUSR1), page_end;
 	pthread_t thread;
 	pid_t child;
-	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			  -1, 0);
+	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	one_mask("set nothing", SIG_SETMASK, 0);
 	one_mask("block SIGSYS", SIG_BLOCK, BIT(SIGSYS));
@@ -411,6 +409,8 @@ static void skips(int number, siginfo_t *info, void *context)
 	uc->uc_mcontext.gregs[REG_RIP] += 2; /* ud2 */
 }
 
+static int *volatile nowhere = (int *) 8;
+
 static void synchronous(void)
 {
 	volatile int i;
@@ -418,7 +418,7 @@ static void synchronous(void)
 	handle(SIGSEGV, faults, 0, 0);
 	for (i = 0; i < 300; i++)
 		if (sigsetjmp(jump, 1) == 0)
-			*(volatile int *) 8 = 1;
+			*nowhere = 1;
 	say("jumps out of SIGSEGV", count);
 	say("code", last_code);
 	handle(SIGILL, skips, 0, FULL);
@@ -457,7 +457,8 @@ static void alternate(void)
 
 	say("sigaltstack", sigaltstack(&to, NULL));
 	say("read back", sigaltstack(NULL, &from));
-	say("same", from.ss_sp == stack && from.ss_size == sizeof(stack) && !from.ss_flags);
+	say("same",
+	    from.ss_sp == stack && from.ss_size == sizeof(stack) && !from.ss_flags);
 	handle(SIGUSR1, where, SA_ONSTACK, 0);
 	handle(SIGUSR2, where, 0, 0);
 	raise(SIGUSR1);
@@ -503,7 +504,7 @@ static void nesting(void)
 	queue(SIGUSR1, 9);
 	say("handlers after handlers", count);
 	say("deep", deepest);
-	handle(SIGUSR1, with_info, SA_RESETHAND, BIT(SIGSYS));
+	handle(SIGUSR1, with_info, ONCE, BIT(SIGSYS));
 	say_action("to be used once", SIGUSR1);
 	queue(SIGUSR1, 11);
 	say("was used with", last_value);
@@ -565,7 +566,8 @@ static void waits(uint64_t mask)
 		arm(5000);
 		say_wait("ppoll", syscall(SYS_ppoll, &p, 1, NULL, &mask, 8));
 		arm(5000);
-		say_wait("pselect6", syscall(SYS_pselect6, 0, NULL, NULL, NULL, NULL, &pair));
+		say_wait("pselect6",
+			 syscall(SYS_pselect6, 0, NULL, NULL, NULL, NULL, &pair));
 		arm(5000);
 		say_wait("epoll_pwait",
 			 syscall(SYS_epoll_pwait, ep, &event, 1, -1, &mask, 8));
@@ -598,7 +600,8 @@ static void waits(uint64_t mask)
 	say_wait("pselect6, bad pair",
 		 syscall(SYS_pselect6, 0, NULL, NULL, NULL, &t, (void *) 8));
 	pair.size = 4;
-	say_wait("pselect6, size 4", syscall(SYS_pselect6, 0, NULL, NULL, NULL, &t, &pair));
+	say_wait("pselect6, size 4",
+		 syscall(SYS_pselect6, 0, NULL, NULL, NULL, &t, &pair));
 	say_wait("epoll_pwait, bad mask",
 		 syscall(SYS_epoll_pwait, ep, &event, 1, 20, (void *) 8, 8));
 	/* two at once: the one that comes first begins with the mask of the wait */
@@ -606,7 +609,8 @@ static void waits(uint64_t mask)
 	if (!(mask & (BIT(SIGALRM) | BIT(SIGUSR2)))) {
 		queue(SIGUSR2, 1);
 		queue(SIGALRM, 2);
-		say_wait("rt_sigsuspend, two signals", syscall(SYS_rt_sigsuspend, &mask, 8));
+		say_wait("rt_sigsuspend, two signals",
+			 syscall(SYS_rt_sigsuspend, &mask, 8));
 		say("  first", order[0] / 1000);
 		say("  second", order[1] / 1000);
 	}
@@ -838,7 +842,7 @@ static void sent(void)
 	say("not again", syscall(SYS_rt_sigtimedwait, &set, &info, &t, 8));
 	mask_set(0);
 	say("handled", count);
-	handle(SIGSYS, with_info, SA_RESETHAND, 0);
+	handle(SIGSYS, with_info, ONCE, 0);
 	queue_thread(SIGSYS, 35);
 	say("once", last_value);
 	say_action("is", SIGSYS);

@@ -4,7 +4,6 @@
  * every register and every signal is checked.  Prints a line per part; a wrong result is
  * printed and ends the program.  Usage: signals_storm CALLS
  */
-#define _GNU_SOURCE
 #include <co/trap.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +23,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#define BIT(number) (1UL << ((number) - 1))
+#define BIT(number) (1UL << ((number) -1))
 
 enum { THREADS = 8, SITES = 1500, PERIOD = 50 /* microseconds: 20 kHz */ };
 
@@ -129,8 +128,8 @@ static void check_registers(struct registers in, uint64_t result)
 	out.rax = in.rax;
 	for (size_t i = 0; i < sizeof(in) / 8; i++)
 		if (((uint64_t *) &in)[i] != ((uint64_t *) &out)[i])
-			wrong("call %ld: register %zu was %lx, is %lx", (long) in.rax, i,
-			      ((uint64_t *) &in)[i], ((uint64_t *) &out)[i]);
+			wrong("call %ld: register %zu was %lx, is %lx", (long) in.rax,
+			      i, ((uint64_t *) &in)[i], ((uint64_t *) &out)[i]);
 }
 
 static void registers_survive(void)
@@ -140,27 +139,45 @@ static void registers_survive(void)
 	uint64_t pid = (uint64_t) getpid();
 
 	/* goes through; looked at and goes through; answered; on with another register */
-	check_registers((struct registers){ .rax = SYS_getpid, .rdi = some(),
-					    .rsi = some(), .rdx = some(), .r10 = some(),
-					    .r8 = some(), .r9 = some() },
+	check_registers((struct registers){ .rax = SYS_getpid,
+					    .rdi = some(),
+					    .rsi = some(),
+					    .rdx = some(),
+					    .r10 = some(),
+					    .r8 = some(),
+					    .r9 = some() },
 			pid);
-	check_registers((struct registers){ .rax = SYS_rt_sigprocmask, .rdi = some(),
-					    .rdx = old, .r10 = 8, .r8 = some(),
+	check_registers((struct registers){ .rax = SYS_rt_sigprocmask,
+					    .rdi = some(),
+					    .rdx = old,
+					    .r10 = 8,
+					    .r8 = some(),
 					    .r9 = some() },
 			0);
-	check_registers((struct registers){ .rax = SYS_rt_sigaction, .rdi = SIGUSR2,
-					    .r10 = 8, .r8 = some(), .r9 = some() },
+	check_registers((struct registers){ .rax = SYS_rt_sigaction,
+					    .rdi = SIGUSR2,
+					    .r10 = 8,
+					    .r8 = some(),
+					    .r9 = some() },
 			0);
 	set = BIT(SIGSYS) | BIT(SIGUSR2);
-	check_registers((struct registers){ .rax = SYS_rt_sigprocmask, .rdi = SIG_BLOCK,
-					    .rsi = ours, .rdx = old, .r10 = 8,
-					    .r8 = some(), .r9 = some() },
+	check_registers((struct registers){ .rax = SYS_rt_sigprocmask,
+					    .rdi = SIG_BLOCK,
+					    .rsi = ours,
+					    .rdx = old,
+					    .r10 = 8,
+					    .r8 = some(),
+					    .r9 = some() },
 			0);
 	if (mask != 0)
 		wrong("mask before: %lx", mask);
 	check_registers((struct registers){ .rax = SYS_rt_sigprocmask,
-					    .rdi = SIG_UNBLOCK, .rsi = ours, .rdx = old,
-					    .r10 = 8, .r8 = some(), .r9 = some() },
+					    .rdi = SIG_UNBLOCK,
+					    .rsi = ours,
+					    .rdx = old,
+					    .r10 = 8,
+					    .r8 = some(),
+					    .r9 = some() },
 			0);
 	if (mask != set)
 		wrong("mask between: %lx", mask);
@@ -355,7 +372,7 @@ static void *all_sites(void *from)
 			/* half of them upwards together, the others from elsewhere */
 			long at = (i + ((long) from & 1) * (long) from * 97) % SITES;
 			long (*site)(void) =
-				(long (*)(void)) ((char *) site_0 + at * size);
+				(long (*)(void))((char *) site_0 + at * size);
 			long got = site();
 
 			if (got != pid)
