@@ -124,7 +124,7 @@ enum shim_verdict shim_on_mprotect(struct shim_call *call)
 {
 	if (touches_pools(call->args[0], call->args[1]))
 		return shim_answer(call, -ENOMEM);
-	if (!(call->args[2] & PROT_READ))
+	if ((call->args[2] & (PROT_READ | PROT_WRITE)) != (PROT_READ | PROT_WRITE))
 		shim_forget_pages();
 	if (call->args[2] & PROT_WRITE) {
 		shim_lock();
