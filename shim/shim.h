@@ -90,6 +90,7 @@ struct shim_state {
 	struct shim_config config;
 	char path[4096];      /* the program's, absolute: what /proc/self/exe answers */
 	uint64_t device, inode; /* of the loader */
+	uint64_t random;
 	bool threads;         /* more than one thread may share this memory */
 	bool onstack;         /* the program runs on stacks too small for a signal frame */
 	bool low;             /* the program lies below 4 GiB: low pools are in use */
