@@ -310,12 +310,14 @@ bool member_answer(struct co_call *call, int64_t raw)
 	struct table_call *slot = call->slot;
 	struct member *m;
 	bool over;
+	int r;
 
 	core_lock();
 	m = call->member;
+	/* does not wait: a guest that reads has room */
+	r = m ? link_result(m->link, call->id, raw) : CO_GONE;
 	DL_DELETE2(all->calls, call, member_prev, member_next);
-	/* does not wait: a guest that reads has room, another is not told */
-	if (!m || link_result(m->link, call->id, raw)) {
+	if (r) {
 		notify_keep(all->daemon, slot, TABLE_KEPT);
 		keep(all, slot);
 		over = false;
@@ -329,6 +331,8 @@ bool member_answer(struct co_call *call, int64_t raw)
 	if (m)
 		m->call = NULL;
 	call->member = NULL;
+	if (m && r && r != CO_GONE)
+		member_end(m, "it does not read");
 	core_unlock();
 	(void) call_unref(call); /* the list's; the caller has one, too */
 	return over;

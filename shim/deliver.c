@@ -139,22 +139,29 @@ static void soil_frame(const struct sigcontext *m)
 	(void) shim_write(at, &mask, sizeof(mask));
 }
 
+/* C code is done, the gate not left yet: to where the guest goes on. */
+static void leave_gate(struct sigcontext *m)
+{
+	if (in_exit(m->rip)) {
+		finish_gate(m);
+	} else if (between(m->rip, shim_gate_left, shim_gate_end)) {
+		if (m->rip == (uint64_t) shim_gate_left)
+			release((struct shim_call *) m->r11);
+		m->rip = m->rcx;
+	}
+}
+
 /* True if the guest is in its own code now; false if it is in C code. */
 static bool put_back(struct sigcontext *m)
 {
 	uint64_t restart, after;
 
-	if (in_exit(m->rip)) {
-		finish_gate(m);
-	} else if (shim_slot_of(m->rsp)) {
+	leave_gate(m);
+	if (shim_slot_of(m->rsp)) {
 		return false;
 	} else if (between(m->rip, shim_gate, shim_gate_stack) ||
 		   between(m->rip, shim_gate_next, shim_gate_flush)) {
 		undo_claim(m);
-	} else if (between(m->rip, shim_gate_left, shim_gate_end)) {
-		if (m->rip == (uint64_t) shim_gate_left)
-			release((struct shim_call *) m->r11);
-		m->rip = m->rcx;
 	}
 	/* and from where the gate, or the SIGSYS handler, has sent it */
 	if (between(m->rip, shim_forks, shim_forks_end)) {
@@ -334,7 +341,7 @@ uint64_t shim_sigsys_sent(const struct siginfo *info, struct ucontext *uc)
 	const struct shim_tail *tail;
 	struct sigaction action;
 	uint64_t restorer;
-	bool fresh, blocked;
+	bool fresh, blocked, lets;
 
 	shim_stats->sent++;
 	if (in_flush(m) || (call && !in_exit(m->rip))) {
@@ -346,8 +353,11 @@ uint64_t shim_sigsys_sent(const struct siginfo *info, struct ucontext *uc)
 		}
 		return 0;
 	}
+	leave_gate(m);
 	tail = shim_tail_at(m, &fresh);
-	blocked = fresh && tail->temporary ? tail->had_sigsys : shim_sigsys_blocked();
+	lets = shim_tail_lets_sigsys(m);
+	blocked = fresh && tail->temporary ? tail->had_sigsys
+					   : !lets && shim_sigsys_blocked();
 	action = shim_sigsys_action(!blocked);
 	if (action.sa_handler == SIG_IGN)
 		return 0;
@@ -357,6 +367,8 @@ uint64_t shim_sigsys_sent(const struct siginfo *info, struct ucontext *uc)
 	}
 	if (action.sa_handler == SIG_DFL)
 		die_of(info);
+	if (lets)
+		shim_tail_interrupt(m);
 	restorer = (uint64_t) action.sa_restorer;
 	if (action.sa_flags & SA_RESTORER) /* where the kernel has put ours */
 		(void) shim_write((uint64_t) uc - sizeof(restorer), &restorer,

@@ -42,7 +42,7 @@ static void flush(struct ucontext *uc)
 	memcpy(&uc->uc_sigmask, &call->mask, sizeof(call->mask));
 	call->deferred = 0;
 	__atomic_store_n(&call->busy, 0, __ATOMIC_RELEASE);
-	shim_signal_flushed();
+	shim_signal_flushed(m);
 }
 
 /*

@@ -16,6 +16,7 @@
 #include <shim/rt/mem.h>
 #include <shim/rt/syscall_x86_64.h>
 #include <shim/shim.h>
+#include <shim/signal.h>
 #include <shim/site.h>
 #include <shim/start.h>
 #include <shim/sud.h>
@@ -47,6 +48,7 @@ struct initial {
 	uint64_t argc;
 	char **argv, **envp;
 	uint64_t *auxv, *end;
+	uint64_t text_end; /* of the arguments, where they are not below envp[0]; or 0 */
 };
 
 static void read_stack(struct initial *in, uint64_t *sp)
@@ -94,11 +96,12 @@ static void record(int fd, const struct shim_elf *elf)
 
 static void map_file(int fd, struct shim_elf *elf)
 {
-	uint64_t hint = elf->flags & SHIM_ELF_FIXED ? 0
-						    : shim_place(elf->end - elf->start);
+	/* room also for its way to where it is aligned */
+	uint64_t size = elf->end - elf->start + elf->alignment - PAGE;
+	uint64_t hint = elf->flags & SHIM_ELF_FIXED ? 0 : shim_place(size);
 	int r = shim_elf_map(fd, elf, hint);
 
-	if (r == -EEXIST)
+	if (hint != 0 && (r == -EEXIST || r == SHIM_ELF_POOL))
 		r = shim_elf_map(fd, elf, 0);
 	if (r)
 		shim_die(shim_elf_sentence(r), (uint64_t) (r < 0 ? -r : r));
@@ -123,14 +126,33 @@ static uint64_t map_interpreter(const struct shim_elf *program, uint64_t *base)
 
 /* ---- how it looks from outside ---- */
 
-static void name_process(const char *path)
+static const char *base_of(const char *path)
 {
 	const char *base = path;
 
 	for (const char *c = path; *c; c++)
 		if (*c == '/')
 			base = c + 1;
-	(void) shim_syscall(__NR_prctl, PR_SET_NAME, (long) base, 0, 0, 0, 0);
+	return base;
+}
+
+/* The last part of its path; started by a descriptor alone, that of its file (6.14). */
+static void name_process(const char *path)
+{
+	static const char gone[] = " (deleted)";
+	const size_t more = sizeof(gone) - 1;
+	const char *base = base_of(path);
+	char name[64];
+	size_t n = 0;
+
+	if (shim.config.fd >= 0 && base - path == 8 && memcmp(path, "/dev/fd/", 8) == 0)
+		base = base_of(shim.path);
+	for (; base[n] && n < sizeof(name) - 1; n++)
+		name[n] = base[n];
+	if (base != base_of(path) && n > more && memcmp(name + n - more, gone, more) == 0)
+		n -= more;
+	name[n] = '\0';
+	(void) shim_syscall(__NR_prctl, PR_SET_NAME, (long) name, 0, 0, 0, 0);
 }
 
 /* Command line, auxiliary vector and code, for /proc/PID and core dumps; where the kernel
@@ -149,7 +171,7 @@ static void describe_process(const struct initial *in, const struct shim_elf *el
 		.brk = brk,
 		.start_stack = (uint64_t) in->sp,
 		.arg_start = arg_start,
-		.arg_end = (uint64_t) in->envp[0],
+		.arg_end = in->text_end ? in->text_end : (uint64_t) in->envp[0],
 		.env_start = (uint64_t) in->envp[0],
 		.auxv = (__u64 *) in->auxv,
 		.auxv_size = (uint32_t) ((uint64_t) in->end - (uint64_t) in->auxv),
@@ -329,6 +351,7 @@ static uint64_t insert_words(struct initial *in, const struct shim_program *prog
 		to += size_of(from);
 	}
 	read_stack(in, sp);
+	in->text_end = (uint64_t) to;
 	return sp[1];
 }
 
@@ -366,7 +389,7 @@ _Noreturn void shim_start(uint64_t *sp)
 {
 	static struct shim_elf elf;
 	static struct shim_program program;
-	struct initial in;
+	struct initial in = { 0 };
 	const uint64_t *random;
 	uint64_t base = 0, entry, arg_start;
 	const char *name;
@@ -415,6 +438,8 @@ _Noreturn void shim_start(uint64_t *sp)
 		*frame = 2 * *frame + 512;
 	publish();
 	arm();
+	if (shim.config.flags & CO_TRAP_SIGSYS_BLOCKED)
+		shim_sigsys_block(true);
 	name_process(name);
 	describe_process(&in, &elf, arg_start);
 	shim_enter(entry, (uint64_t) in.sp);

@@ -249,7 +249,8 @@ static int read_code(struct reader *r, const struct segment *segments, uint32_t 
 	for (uint32_t i = 0; i < n && !rc; i++)
 		if (is_code(&segments[i]))
 			rc = note_code(r, &segments[i], &total);
-	qsort(image->code, image->ncode, sizeof(image->code[0]), by_offset);
+	if (image->ncode)
+		qsort(image->code, image->ncode, sizeof(image->code[0]), by_offset);
 	for (unsigned i = 1; i < image->ncode && !rc; i++)
 		if (image->code[i - 1].offset + image->code[i - 1].size >
 		    image->code[i].offset)

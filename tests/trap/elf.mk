@@ -13,3 +13,15 @@ TESTS += trap-elf
 trap_elf_SOURCES = %D%/elf.c %D%/elf_files.h %D%/elf_files.c
 trap_elf_CFLAGS = $(CO_TEST_CFLAGS)
 trap_elf_LDADD = libtrapelf.a $(CO_TEST_LIBS)
+
+check_PROGRAMS += trap-exec trap-exec-static
+trap_exec_SOURCES = %D%/exec.c %D%/elf_files.h %D%/elf_files.c
+trap_exec_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+trap_exec_CFLAGS = $(GUEST_TEST_COMPILE)
+trap_exec_LDFLAGS = -pthread
+trap_exec_static_SOURCES = $(trap_exec_SOURCES)
+trap_exec_static_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+trap_exec_static_CFLAGS = $(GUEST_TEST_COMPILE)
+trap_exec_static_LDFLAGS = -all-static -pthread
+TESTS += %D%/exec.test
+EXTRA_DIST += %D%/exec.test

@@ -34,7 +34,7 @@ finish() {
 	[ -z "$bystander" ] || kill "$bystander" 2>/dev/null
 	"$ctl" daemon stop >/dev/null 2>&1
 	rm -rf "$work"
-	exit $status
+	exit "$status"
 }
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
