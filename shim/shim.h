@@ -132,6 +132,9 @@ void shim_say(const char *sentence, uint64_t number);
 /* The same, then the process ends with status 125. */
 _Noreturn void shim_die(const char *sentence, uint64_t number);
 
+/* The file cannot be executed: a negative error, or a fault of elf.h.  Status 126. */
+_Noreturn void shim_refuse(const char *path, int error);
+
 /* ---- gate.S ---- */
 
 extern struct co_trap_stats *const shim_stats;
