@@ -24,12 +24,28 @@ static void close(long fd)
 		(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0); /* only read from */
 }
 
-static int open_to_read(const char *path)
+/*
+ * exec needs no descriptor, but this does: where the soft limit is reached it is raised for
+ * a moment.  What was opened meanwhile stays open.
+ */
+int shim_open_program(int folder, const char *path)
 {
 	/* a program is a regular file, so this never waits; what is not has been refused */
-	return (int) shim_syscall(__NR_open, (long) path,
-				  O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0, 0, 0,
-				  0);
+	const long flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	struct rlimit64 limit, more;
+	long fd = shim_syscall(__NR_openat, folder, (long) path, flags, 0, 0, 0);
+
+	if (fd != -EMFILE ||
+	    shim_syscall(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, (long) &limit, 0, 0))
+		return (int) fd;
+	more = limit;
+	more.rlim_cur = limit.rlim_max;
+	(void) shim_syscall(__NR_prlimit64, 0, RLIMIT_NOFILE, (long) &more, 0, 0,
+			    0); /* openat tells */
+	fd = shim_syscall(__NR_openat, folder, (long) path, flags, 0, 0, 0);
+	(void) shim_syscall(__NR_prlimit64, 0, RLIMIT_NOFILE, (long) &limit, 0, 0,
+			    0); /* downwards it cannot fail */
+	return (int) fd;
 }
 
 /* ---- may a file be executed? ---- */
@@ -223,7 +239,7 @@ static int follow(struct shim_program *out, uint32_t depth,
 	if (depth == SHIM_SCRIPT_DEPTH)
 		return -ELOOP;
 	close(out->fd);
-	out->fd = open_to_read(name);
+	out->fd = shim_open_program(AT_FDCWD, name);
 	if (out->fd < 0)
 		return out->fd;
 	add_words(out, out->path, name, argument);
@@ -242,7 +258,7 @@ static int judge_elf(const struct shim_program *program,
 	r = judge_named(check->elf->interp);
 	if (r)
 		return r;
-	fd = open_to_read(check->elf->interp);
+	fd = shim_open_program(AT_FDCWD, check->elf->interp);
 	if (fd < 0)
 		return fd;
 	r = shim_elf_read_interp(fd, check->elf, check->interp);
@@ -257,7 +273,7 @@ int shim_program_judge(const char *path, int fd, const struct shim_program_check
 
 	out->nwords = 0;
 	out->path = path;
-	out->fd = fd < 0 ? open_to_read(path) : fd;
+	out->fd = fd < 0 ? shim_open_program(AT_FDCWD, path) : fd;
 	if (out->fd < 0)
 		return out->fd;
 	for (uint32_t depth = 0; r == 0; depth++)
