@@ -119,6 +119,7 @@ static uint64_t map_interpreter(const struct shim_elf *program, uint64_t *base)
 	if (r)
 		shim_refuse(program->interp, r);
 	map_file((int) fd, &elf);
+	shim_interp_known((int) fd);
 	(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0);
 	*base = elf.bias;
 	return elf.entry;
