@@ -28,10 +28,8 @@ static void close(long fd)
  * exec needs no descriptor, but this does: where the soft limit is reached it is raised for
  * a moment.  What was opened meanwhile stays open.
  */
-int shim_open_program(int folder, const char *path)
+static int open_at(int folder, const char *path, long flags)
 {
-	/* a program is a regular file, so this never waits; what is not has been refused */
-	const long flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 	struct rlimit64 limit, more;
 	long fd = shim_syscall(__NR_openat, folder, (long) path, flags, 0, 0, 0);
 
@@ -46,6 +44,12 @@ int shim_open_program(int folder, const char *path)
 	(void) shim_syscall(__NR_prlimit64, 0, RLIMIT_NOFILE, (long) &limit, 0, 0,
 			    0); /* downwards it cannot fail */
 	return (int) fd;
+}
+
+int shim_open_program(int folder, const char *path)
+{
+	/* a program is a regular file, so this never waits; what is not has been refused */
+	return open_at(folder, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
 /* ---- may a file be executed? ---- */
@@ -102,18 +106,16 @@ static int judge_file(int fd, int folder, const char *path)
 /* Before Linux 6.14, which can be asked. */
 static int judge_by_hand(int folder, const char *path, int flags)
 {
-	long fd;
-	int r;
+	int fd, r;
 
 	if ((flags & AT_EMPTY_PATH) != 0 && *path == '\0')
 		return folder == AT_FDCWD ? -EACCES : judge_file(folder, folder, path);
-	fd = shim_syscall(__NR_openat, folder, (long) path,
-			  O_PATH | O_CLOEXEC |
-				  ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? O_NOFOLLOW : 0),
-			  0, 0, 0);
+	fd = open_at(folder, path,
+		     O_PATH | O_CLOEXEC |
+			     ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? O_NOFOLLOW : 0));
 	if (fd < 0)
-		return (int) fd;
-	r = judge_file((int) fd, folder, path);
+		return fd;
+	r = judge_file(fd, folder, path);
 	close(fd);
 	return r;
 }
