@@ -488,6 +488,8 @@ int launch(struct launch *l)
 	let_go(&r);
 	wait_for(&r);
 	channel_done(&r.channel);
+	if (r.channel.fd >= 0)
+		(void) close(r.channel.fd); /* under trap the session ends with it */
 	return end_as(r.status);
 }
 

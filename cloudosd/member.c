@@ -22,7 +22,7 @@
 #include "lib/log.h"
 #include "lib/wire.h"
 
-enum { SWEEP_MS = 200 };
+enum { SWEEP_MIN_MS = 200, SWEEP_MAX_MS = 5000 };
 
 struct member {
 	struct members *members;
@@ -45,6 +45,7 @@ struct members {
 	struct co_call *calls; /* of all, until they are answered */
 	unsigned kept;         /* slots of the table, at least; without those of members */
 	struct co_timer *sweep;
+	uint64_t pause_ms; /* between sweeps */
 	bool sweeping;
 };
 
@@ -55,13 +56,14 @@ static void sweep_later(struct members *all)
 	if (all->sweeping)
 		return;
 	all->sweeping = true;
-	all->daemon->host->timer_start(all->sweep, SWEEP_MS);
+	all->daemon->host->timer_start(all->sweep, all->pause_ms);
 }
 
 static void keep(struct members *all, struct table_call *slot)
 {
 	atomic_store(&slot->phase, TABLE_KEPT);
 	all->kept++;
+	all->pause_ms = SWEEP_MIN_MS;
 	sweep_later(all);
 }
 
@@ -140,6 +142,8 @@ static void sweep(void *arg)
 	}
 	HASH_ITER (hh, d->sessions, s, next)
 		members_check(s);
+	/* what lives on may do so for long */
+	all->pause_ms = all->pause_ms < SWEEP_MAX_MS ? all->pause_ms * 2 : SWEEP_MAX_MS;
 	if (all->kept)
 		sweep_later(all);
 }
@@ -159,10 +163,9 @@ void members_check(struct session *s)
 		session_end(s, "its launcher and its last process are gone");
 }
 
-void members_take_over(struct daemon *d)
+void members_restore(struct daemon *d)
 {
 	struct co_err err = { 0 };
-	struct session *s, *next;
 
 	for (uint32_t i = 0; i < CO_LIMIT_SESSIONS; i++) {
 		const struct table_session *row = &d->table->sessions[i];
@@ -174,8 +177,11 @@ void members_take_over(struct daemon *d)
 			co_log(session, ERROR, "cannot continue a session: %s",
 			       err.message);
 	}
-	HASH_ITER (hh, d->sessions, s, next)
-		members_check(s);
+}
+
+void members_take_over(struct daemon *d)
+{
+	sweep(d->members);
 }
 
 /* ---- calls ---- */
@@ -476,6 +482,7 @@ int members_new(struct members **out, struct daemon *d, struct co_err *err)
 	(void) getrlimit(RLIMIT_NOFILE, &files); /* fails for no such limit only */
 	if (all) {
 		all->daemon = d;
+		all->pause_ms = SWEEP_MIN_MS;
 		/* each has two, and half of all is for others */
 		all->room = files.rlim_cur / 4 < CO_LIMIT_GUEST_CONNECTIONS
 				    ? (unsigned) (files.rlim_cur / 4)

@@ -50,8 +50,9 @@ void member_end(struct member *m, const char *why);
 /* Ends a session of this engine if nobody of it is left. */
 void members_check(struct session *s);
 
-/* After a restart: what predecessors owed waits to be said again, and sessions whose
- * launchers were gone before are continued. */
+/* After a restart: sessions whose launchers were gone before are continued.  And then, when
+ * notify_take_over has sorted them: what predecessors owed waits to be said again. */
+void members_restore(struct daemon *d);
 void members_take_over(struct daemon *d);
 
 /* The table is full: gives back a slot whose answer was read for certain or nearly so. */

@@ -14,7 +14,7 @@
 #include <shim/sud.h>
 #include <shim/start.h>
 
-enum { NUMBERS = 512 };
+enum { NUMBERS = 512, X32_BIT = 1 << 30 };
 
 #define AT(field, offset)                                                              \
 	_Static_assert(offsetof(struct shim_call, field) == (offset), "gate.h is wrong")
@@ -130,6 +130,8 @@ static enum shim_verdict decide(struct shim_call *call)
 	}
 	if (number == SHIM_SUD_ARM && shim.config.flags & CO_TRAP_SUD)
 		return shim_on_sud_arm(call);
+	if (number & X32_BIT && shim.config.flags & CO_TRAP_SUD)
+		return shim_answer(call, -ENOSYS); /* as the filter would */
 	if (number >= personality->first && number < personality->end &&
 	    personality->plane(number) != CO_PLANE_KERNEL)
 		return personality->dispatch(call);

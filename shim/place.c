@@ -145,7 +145,7 @@ enum shim_verdict shim_on_mprotect(struct shim_call *call)
 {
 	if (refused(call->args[0], call->args[1], call->args[2]))
 		return shim_answer(call, -ENOMEM);
-	if (!(call->args[2] & PROT_READ))
+	if ((call->args[2] & (PROT_READ | PROT_WRITE)) != (PROT_READ | PROT_WRITE))
 		shim_forget_pages();
 	if (call->args[2] & PROT_WRITE) {
 		shim_lock();

@@ -113,11 +113,12 @@ int shim_read(void *to, uint64_t from, size_t size);
 int shim_write(uint64_t to, const void *from, size_t size);
 
 /*
- * The same for what is read often and is short: a page that has been read once is read
- * directly while this memory belongs to one thread and nothing has been unmapped since
- * (shim_forget_pages).
+ * The same for what is short and comes often: a page that has been read (written) once is
+ * read (written) directly while this memory belongs to one thread and nothing has been
+ * unmapped since (shim_forget_pages).
  */
 int shim_peek(void *to, uint64_t from, size_t size);
+int shim_poke(uint64_t to, const void *from, size_t size);
 void shim_forget_pages(void);
 
 /* A string with its NUL, at most size bytes: its length, -EFAULT or -ENAMETOOLONG. */
@@ -130,6 +131,9 @@ void shim_say(const char *sentence, uint64_t number);
 
 /* The same, then the process ends with status 125. */
 _Noreturn void shim_die(const char *sentence, uint64_t number);
+
+/* The file cannot be executed: a negative error, or a fault of elf.h.  Status 126. */
+_Noreturn void shim_refuse(const char *path, int error);
 
 /* ---- gate.S ---- */
 

@@ -114,10 +114,10 @@ static uint64_t map_interpreter(const struct shim_elf *program, uint64_t *base)
 	static struct shim_elf elf;
 	long fd = shim_syscall(__NR_open, (long) program->interp, O_RDONLY | O_CLOEXEC, 0,
 			       0, 0, 0);
+	int r = fd < 0 ? (int) fd : shim_elf_read_interp((int) fd, program, &elf);
 
-	if (fd < 0 || shim_elf_read_interp((int) fd, program, &elf))
-		shim_die("the ELF interpreter that the program names cannot be used",
-			 (uint64_t) -fd);
+	if (r)
+		shim_refuse(program->interp, r);
 	map_file((int) fd, &elf);
 	(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0);
 	*base = elf.bias;
@@ -411,9 +411,7 @@ _Noreturn void shim_start(uint64_t *sp)
 	if (r == 0)
 		r = shim_elf_read(program.fd, &elf);
 	if (r)
-		shim_die("the program cannot be started: it changed after it was looked at "
-			 "(error %)",
-			 (uint64_t) -r);
+		shim_refuse(name, r);
 	shim.low = elf.flags & SHIM_ELF_LOW;
 	shim.onstack = elf.flags & SHIM_ELF_GO;
 	remember_path(program.fd, program.path);

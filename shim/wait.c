@@ -186,7 +186,7 @@ enum shim_verdict shim_on_rt_sigprocmask(struct shim_call *call)
 	if (!call->args[1])
 		return was && old ? read_back(call) : SHIM_KERNEL;
 	if (how < SIG_BLOCK || how > SIG_SETMASK ||
-	    shim_read(&mask, call->args[1], sizeof(mask)))
+	    shim_peek(&mask, call->args[1], sizeof(mask)))
 		return SHIM_KERNEL;
 	has = mask & SHIM_SIGSYS;
 	now = how == SIG_SETMASK ? has : how == SIG_BLOCK ? was || has : was && !has;
@@ -227,7 +227,7 @@ static enum shim_verdict wait_with(struct shim_call *call, enum shim_tail_kind k
 	uint64_t mask;
 
 	/* wrong ones are the kernel's to refuse */
-	if (!address || size != sizeof(mask) || shim_read(&mask, address, sizeof(mask)))
+	if (!address || size != sizeof(mask) || shim_peek(&mask, address, sizeof(mask)))
 		return SHIM_KERNEL;
 	tail = tail_to(call, kind, mask);
 	if (!tail)
@@ -242,7 +242,7 @@ static enum shim_verdict wait_with_pair(struct shim_call *call)
 {
 	uint64_t pair[2];
 
-	if (!call->args[5] || shim_read(pair, call->args[5], sizeof(pair)))
+	if (!call->args[5] || shim_peek(pair, call->args[5], sizeof(pair)))
 		return SHIM_KERNEL;
 	return wait_with(call, TAIL_R9, pair[0], pair[1]);
 }
@@ -284,7 +284,7 @@ static enum shim_verdict want(struct shim_call *call, enum shim_tail_kind kind,
 {
 	uint64_t mask;
 
-	if (size != sizeof(mask) || shim_read(&mask, address, sizeof(mask)) ||
+	if (size != sizeof(mask) || shim_peek(&mask, address, sizeof(mask)) ||
 	    !(mask & SHIM_SIGSYS))
 		return SHIM_KERNEL;
 	return tail_to(call, kind, mask) ? SHIM_TAIL : shim_answer(call, -ENOMEM);

@@ -1,13 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Each case of trap-hostile natively, then under the trap engine: patched at the first
+# Each case of trap-hostile, and of the same program linked statically to a low address, natively, then under the trap engine: patched at the first
 # trap, never patched, by syscall user dispatch.  What must come of it is in hostile.c.
 # Afterwards another guest and the daemon, who looked on all the time, are as they were.
 #
 # usage: hostile.sh [NAME...]      in the build folder
 set -u
 build=${builddir:-$(pwd)}
-program=$build/trap-hostile
 launcher=$build/cloudos-exec
 ctl=$build/cloudosctl
 limit=60
@@ -39,9 +38,9 @@ finish() {
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
 
+# under MECHANISM PROGRAM CASE
 under() {
-	CO_TRAP=$1 timeout -k 5 $limit "$launcher" --engine=trap --personality=linux \
-		"$program" "$2"
+	CO_TRAP=$1 timeout -k 5 $limit "$launcher" --engine=trap --personality=linux "$2" "$3"
 }
 
 complain() {
@@ -71,7 +70,7 @@ if ! ask_bystander before; then
 fi
 
 mechanisms="eager no-patch"
-if "$program" can_dispatch >/dev/null; then
+if "$build/trap-hostile" can_dispatch >/dev/null; then
 	mechanisms="$mechanisms sud"
 else
 	echo "SKIP: syscall user dispatch: this kernel has none (Linux 5.11, x86)"
@@ -87,13 +86,13 @@ sentence() {
 	[ "$status" = 125 ] && grep -q '^cloudos: .* .*' "$work/err"
 }
 
-# judge NAME OUTCOME MECHANISM
+# judge NAME OUTCOME MECHANISM PROGRAM
 judge() {
 	tried=$((tried + 1))
-	under "$3" "$1" >"$work/out" 2>"$work/err" </dev/null
+	under "$3" "$4" "$1" >"$work/out" 2>"$work/err" </dev/null
 	status=$?
 	if [ $status = 124 ] || [ $status = 137 ]; then
-		complain "$1 ($3): not at its end after $limit seconds"
+		complain "${4##*/} $1 ($3): not at its end after $limit seconds"
 		return
 	fi
 	case $2 in
@@ -106,43 +105,59 @@ judge() {
 		echo "${2#prints:}" | tr '|' '\n' | cmp -s - "$work/out" && [ $status = 0 ] ;;
 	*) false ;;
 	esac && return
-	complain "$1 ($3): status $status, natively $native"
+	complain "${4##*/} $1 ($3): status $status, natively $native"
 	diff "$work/native" "$work/out" | sed 's/^/    /' | head -n 20
 	sed 's/^/    /' "$work/err" | head -n 5
 }
 
-"$program" --list >"$work/list" || exit 99
+# natively NAME PROGRAM, which tells whether it can be tried at all
+natively() {
+	timeout -k 5 $limit "$2" "$1" >"$work/native" 2>/dev/null </dev/null
+	native=$?
+	[ $native != 3 ] || echo "SKIP: $1: $(tail -n 1 "$work/native")"
+	[ $native != 3 ]
+}
+
+"$build/trap-hostile" --list >"$work/list" || exit 99
 while read -r name outcome; do
 	case " $* " in
 	"  " | *" $name "*) ;;
 	*) continue ;;
 	esac
-	timeout -k 5 $limit "$program" "$name" >"$work/native" 2>/dev/null </dev/null
-	native=$?
-	if [ $native = 3 ]; then
-		echo "SKIP: $name: $(tail -n 1 "$work/native")"
-		continue
-	fi
-	for mechanism in $mechanisms; do
-		judge "$name" "$outcome" "$mechanism"
+	for program in "$build/trap-hostile" "$build/trap-hostile-low"; do
+		natively "$name" "$program" || continue
+		for mechanism in $mechanisms; do
+			judge "$name" "$outcome" "$mechanism" "$program"
+		done
 	done
 done <"$work/list"
 
 # ---- little memory: it runs, or says why not ----
 
-for kilobytes in 400000 40000 20000 8000 4000 2000; do
+# little KILOBYTES COMMAND...: its output is "lives", or somebody says what is missing
+little() {
 	tried=$((tried + 1))
-	# shellcheck disable=SC3045 # dash and bash have it
-	(ulimit -v $kilobytes && timeout $limit "$launcher" --engine=trap \
-		--personality=linux /bin/echo lives) >"$work/out" 2>"$work/err"
+	kilobytes=$1
+	shift
+	timeout $limit "$@" >"$work/out" 2>"$work/err"
 	status=$?
 	if [ $status = 0 ] && [ "$(cat "$work/out")" = lives ]; then
-		continue
+		return
 	fi
-	# the dynamic loader has its own sentence, and its own status
-	[ -s "$work/err" ] && [ $status -lt 128 ] && continue
+	# the shell and the dynamic loader have their own sentences and status
+	[ -s "$work/err" ] && [ $status -lt 128 ] && return
 	complain "ulimit -v $kilobytes: status $status"
 	sed 's/^/    /' "$work/err"
+}
+
+for kilobytes in 400000 40000 20000 8000 4000 2000 1000 300 100; do
+	# shellcheck disable=SC2016 # the inner shell's
+	little $kilobytes "$launcher" --engine=trap --personality=linux /bin/sh -c \
+		'ulimit -v "$0" && exec /bin/echo lives' $kilobytes
+	[ $kilobytes -lt 8000 ] && continue # below, the launcher itself does not start
+	# shellcheck disable=SC2016
+	little $kilobytes /bin/sh -c 'ulimit -v "$0" && exec "$@"' $kilobytes "$launcher" \
+		--engine=trap --personality=linux /bin/echo lives
 done
 
 if [ "$(cat /proc/sys/vm/overcommit_memory)" != 2 ]; then
