@@ -112,13 +112,13 @@ static void map_file(int fd, struct shim_elf *elf)
 static uint64_t map_interpreter(const struct shim_elf *program, uint64_t *base)
 {
 	static struct shim_elf elf;
-	long fd = shim_syscall(__NR_open, (long) program->interp, O_RDONLY | O_CLOEXEC, 0,
-			       0, 0, 0);
-	int r = fd < 0 ? (int) fd : shim_elf_read_interp((int) fd, program, &elf);
+	int fd = shim_open_program(AT_FDCWD, program->interp);
+	int r = fd < 0 ? fd : shim_elf_read_interp(fd, program, &elf);
 
 	if (r)
 		shim_refuse(program->interp, r);
-	map_file((int) fd, &elf);
+	map_file(fd, &elf);
+	shim_interp_known(fd);
 	(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0);
 	*base = elf.bias;
 	return elf.entry;
