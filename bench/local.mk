@@ -9,7 +9,7 @@ bench_notify_bare_SOURCES = %D%/loop.h %D%/loop.c %D%/notify_bare.c
 bench_launch_SOURCES = %D%/loop.h %D%/loop.c %D%/launch.c
 bench_trap_call_SOURCES = %D%/loop.h %D%/loop.c %D%/trap_call.c
 bench_true_SOURCES = %D%/true.c
-bench_true_LDFLAGS = -static
+bench_true_LDFLAGS = -all-static
 
 # 32-bit, so by hand; a compiler without -m32 is bench/run's to tell
 bench-trap-i386: %D%/trap_i386.c

@@ -265,6 +265,25 @@ static void check_trap_code32(struct doctor *d, struct finding *f)
 	       "64-bit programs do not need it");
 }
 
+static void check_trap_sites(struct doctor *d, struct finding *f)
+{
+	static const char file[] = "libZydis.so.4.0";
+	void *library = dlopen(file, RTLD_LAZY | RTLD_LOCAL);
+
+	(void) d;
+	detail(f, library ? "%s decodes the files of programs" : "%s cannot be loaded",
+	       file);
+	if (!CO_ZYDIS)
+		advise(f, STATE_LIMITED,
+		       "cloudosd was built without Zydis, so most calls of a program trap: "
+		       "apt install libzydis-dev, then configure and build again");
+	else if (!library)
+		advise(f, STATE_LIMITED,
+		       "apt install libzydis4.0; most calls of a program trap without it");
+	if (library)
+		(void) dlclose(library); /* the process ends soon anyway */
+}
+
 static void check_trap_mm_map(struct doctor *d, struct finding *f)
 {
 	const struct co_probe_trap *t = &d->probe.trap;
@@ -458,6 +477,7 @@ static const struct {
 	  check_trap_dispatch },
 	{ "trap addresses", "where its own code lies", check_trap_addresses },
 	{ "trap 32-bit code", "i386 programs", check_trap_code32 },
+	{ "trap site tables", "calls jump instead of trapping", check_trap_sites },
 	{ "trap mm map", "ps and /proc show the program", check_trap_mm_map },
 	{ "engine ptrace", "runs programs where notify cannot", check_ptrace },
 	{ "yama", "who may look into whom", check_yama },

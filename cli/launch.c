@@ -25,6 +25,7 @@
 
 #include "cli/channel.h"
 #include "cli/filter.h"
+#include "cli/prefetch.h"
 #include "cli/ptrace.h"
 #include "lib/cleanup.h"
 
@@ -392,6 +393,8 @@ static int start(struct launch *l, struct running *r, int fd, int link[2])
 	session = ((const struct wire_attach_rep *) (void *) l->client->in->bytes)
 			  ->session;
 	r->subreaper = keep_orphans(l);
+	if (l->engine == CO_ENGINE_TRAP)
+		prefetch_sites(l->client, l->path);
 	if (l->keep_fd < 0) /* connections are few, programs may be many */
 		l->client = co_client_close(l->client);
 	if (l->engine == CO_ENGINE_PTRACE &&
@@ -485,6 +488,8 @@ int launch(struct launch *l)
 	let_go(&r);
 	wait_for(&r);
 	channel_done(&r.channel);
+	if (r.channel.fd >= 0)
+		(void) close(r.channel.fd); /* under trap the session ends with it */
 	return end_as(r.status);
 }
 

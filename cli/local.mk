@@ -38,6 +38,7 @@ cloudos_exec_SOURCES = \
 	%D%/channel.h %D%/channel.c \
 	%D%/choose.h %D%/choose.c \
 	%D%/classify.h %D%/classify.c \
+	%D%/prefetch.h %D%/prefetch.c \
 	%D%/filter.h %D%/filter.c \
 	%D%/launch.h %D%/launch.c \
 	%D%/ptrace.h %D%/ptrace.c \

@@ -72,11 +72,23 @@ int trap_words(struct trap *t, const char *words, struct co_err *err)
 	return r;
 }
 
+/* The engine takes SIGSYS for itself; the program finds it as its caller left it. */
+static void remember_sigsys(struct trap *t)
+{
+	struct sigaction sigsys;
+	sigset_t blocked;
+
+	if (sigaction(SIGSYS, NULL, &sigsys) == 0 && sigsys.sa_handler == SIG_IGN)
+		t->flags |= CO_TRAP_SIGSYS_IGNORED;
+	if (sigprocmask(SIG_BLOCK, NULL, &blocked) == 0 &&
+	    sigismember(&blocked, SIGSYS))
+		t->flags |= CO_TRAP_SIGSYS_BLOCKED;
+}
+
 int trap_find_loader(struct trap *t, struct co_err *err)
 {
 	char found[CO_PATH_SIZE];
 	autofree char *absolute = NULL;
-	struct sigaction sigsys;
 	int r = co_program_path(LOADER, found, sizeof(found), err);
 
 	if (r)
@@ -87,8 +99,7 @@ int trap_find_loader(struct trap *t, struct co_err *err)
 		return co_fail_errno(err, errno, "cannot find %s", found);
 	(void) snprintf(t->loader, sizeof(t->loader), "%s",
 			absolute); /* realpath gives PATH_MAX at most */
-	if (sigaction(SIGSYS, NULL, &sigsys) == 0 && sigsys.sa_handler == SIG_IGN)
-		t->flags |= CO_TRAP_SIGSYS_IGNORED;
+	remember_sigsys(t);
 	return 0;
 }
 

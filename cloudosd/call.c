@@ -197,7 +197,7 @@ static int answer_with_fd(struct co_call *call)
 			       call->op->name, strerror(errno));
 }
 
-/* False if nobody could be told, which is known under trap only. */
+/* False if the table has to keep the call, which only guests under trap want. */
 CALL_PATH static bool answer(struct co_call *call, int64_t raw)
 {
 	struct session *s = call->session;
@@ -240,7 +240,7 @@ CALL_PATH static int64_t raw_result(struct co_call *call)
 
 CALL_PATH void call_finish(struct co_call *call)
 {
-	bool answered = false, told = true;
+	bool answered = false, over = true;
 	int64_t raw;
 
 	if (call->result >= 0 && !call->interrupted) {
@@ -259,9 +259,9 @@ CALL_PATH void call_finish(struct co_call *call)
 	raw = raw_result(call);
 	trace_call(call, raw);
 	if (!answered)
-		told = answer(call, raw);
+		over = answer(call, raw);
 	(void) co_fault("call.answered");
-	notify_answered(call, told);
+	notify_answered(call, over);
 }
 
 void call_interrupt(struct co_call *call)
@@ -365,6 +365,7 @@ struct store_journal call_journal(const struct co_call *call, int64_t result)
 {
 	const struct session *s = call->session;
 
+	call->slot->effect = 1;
 	return (struct store_journal){
 		.slot = (uint32_t) (call->slot - s->daemon->table->calls),
 		.session = s->id,

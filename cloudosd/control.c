@@ -482,7 +482,6 @@ int control_new(struct control **out, struct daemon *d, int listen_fd,
 		struct co_err *err)
 {
 	struct control *c = calloc(1, sizeof(*c));
-	int yes = 1;
 
 	if (c) {
 		c->daemon = d;
@@ -490,11 +489,6 @@ int control_new(struct control **out, struct daemon *d, int listen_fd,
 		c->next_id = 1;
 		c->in = co_msg_new();
 		c->out = co_msg_new();
-	}
-	/* who sent a message, also one that was sent before its connection was accepted */
-	if (setsockopt(listen_fd, SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0) {
-		(void) control_free(c);
-		return co_fail_errno(err, errno, "cannot listen to the control socket");
 	}
 	if (c && c->in && c->out)
 		c->watch = d->host->watch_new(d->host->ctx, listen_fd, false,

@@ -245,6 +245,9 @@ static void serve(void *arg)
 		notify_inherit(d);
 		core_unlock(); /* taking over locks for itself; nobody else runs yet */
 		r = keeper_take_over(d->keeper, &err);
+		core_lock();
+		members_restore(d);
+		core_unlock();
 		if (!r)
 			notify_take_over(d);
 		core_lock();

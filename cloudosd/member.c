@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -21,7 +22,7 @@
 #include "lib/log.h"
 #include "lib/wire.h"
 
-enum { SWEEP_MS = 200 };
+enum { SWEEP_MIN_MS = 200, SWEEP_MAX_MS = 5000 };
 
 struct member {
 	struct members *members;
@@ -31,8 +32,8 @@ struct member {
 	int pidfd;
 	bool nested;         /* its threads have other numbers over there */
 	int32_t there, here; /* the last such number, and which it was */
-	struct co_call
-		*call; /* not answered yet; the list of calls has the reference */
+	struct co_call *call;    /* not answered yet; the list of calls has its reference */
+	struct table_call *last; /* TABLE_ANSWERED */
 	struct member *prev, *next;
 };
 
@@ -40,10 +41,11 @@ struct members {
 	struct daemon *daemon;
 	struct co_msg *received;
 	struct member *all; /* least recently used first */
-	unsigned count;
+	unsigned count, room;
 	struct co_call *calls; /* of all, until they are answered */
-	unsigned kept;         /* slots of the table, at least */
+	unsigned kept;         /* slots of the table, at least; without those of members */
 	struct co_timer *sweep;
+	uint64_t pause_ms; /* between sweeps */
 	bool sweeping;
 };
 
@@ -54,14 +56,35 @@ static void sweep_later(struct members *all)
 	if (all->sweeping)
 		return;
 	all->sweeping = true;
-	all->daemon->host->timer_start(all->sweep, SWEEP_MS);
+	all->daemon->host->timer_start(all->sweep, all->pause_ms);
 }
 
-void members_keep(struct daemon *d)
+static void keep(struct members *all, struct table_call *slot)
 {
-	core_assert_locked();
-	d->members->kept++;
-	sweep_later(d->members);
+	atomic_store(&slot->phase, TABLE_KEPT);
+	all->kept++;
+	all->pause_ms = SWEEP_MIN_MS;
+	sweep_later(all);
+}
+
+/* The answer to its last call has arrived. */
+static void forget_last(struct member *m)
+{
+	if (m->last)
+		notify_forget(m->members->daemon, m->last);
+	m->last = NULL;
+}
+
+bool members_forget(struct daemon *d)
+{
+	struct member *m;
+
+	DL_FOREACH (d->members->all, m)
+		if (m->last)
+			break;
+	if (m)
+		forget_last(m);
+	return m != NULL;
 }
 
 /*
@@ -119,6 +142,8 @@ static void sweep(void *arg)
 	}
 	HASH_ITER (hh, d->sessions, s, next)
 		members_check(s);
+	/* what lives on may do so for long */
+	all->pause_ms = all->pause_ms < SWEEP_MAX_MS ? all->pause_ms * 2 : SWEEP_MAX_MS;
 	if (all->kept)
 		sweep_later(all);
 }
@@ -138,10 +163,9 @@ void members_check(struct session *s)
 		session_end(s, "its launcher and its last process are gone");
 }
 
-void members_take_over(struct daemon *d)
+void members_restore(struct daemon *d)
 {
 	struct co_err err = { 0 };
-	struct session *s, *next;
 
 	for (uint32_t i = 0; i < CO_LIMIT_SESSIONS; i++) {
 		const struct table_session *row = &d->table->sessions[i];
@@ -153,8 +177,11 @@ void members_take_over(struct daemon *d)
 			co_log(session, ERROR, "cannot continue a session: %s",
 			       err.message);
 	}
-	HASH_ITER (hh, d->sessions, s, next)
-		members_check(s);
+}
+
+void members_take_over(struct daemon *d)
+{
+	sweep(d->members);
 }
 
 /* ---- calls ---- */
@@ -220,6 +247,7 @@ static int call_received(struct member *m, const struct wire_call_note *note,
 			       note->tid);
 	DL_DELETE(all->all, m);
 	DL_APPEND(all->all, m);
+	forget_last(m);
 	call = call_find(all, s, tid, note->id);
 	if (call) { /* said again to the daemon that has it already */
 		attach(m, call);
@@ -285,25 +313,35 @@ int member_received(struct member *m, const struct co_msg *in, struct co_err *er
 bool member_answer(struct co_call *call, int64_t raw)
 {
 	struct members *all = call->session->daemon->members;
-	bool told = false;
+	struct table_call *slot = call->slot;
+	struct member *m;
+	bool over;
+	int r;
 
-	for (;;) {
-		struct link *link;
-
-		core_lock();
-		if (!call->member) {
-			DL_DELETE2(all->calls, call, member_prev, member_next);
-			core_unlock();
-			(void) call_unref(call); /* the caller has one, too */
-			return told;
-		}
-		link = link_ref(call->member->link);
-		call->member->call = NULL;
-		call->member = NULL;
-		core_unlock();
-		told = link_result(link, call->id, raw) == 0;
-		(void) link_unref(link);
+	core_lock();
+	m = call->member;
+	/* does not wait: a guest that reads has room */
+	r = m ? link_result(m->link, call->id, raw) : CO_GONE;
+	DL_DELETE2(all->calls, call, member_prev, member_next);
+	if (r) {
+		notify_keep(all->daemon, slot, TABLE_KEPT);
+		keep(all, slot);
+		over = false;
+	} else if (slot->effect) {
+		notify_keep(all->daemon, slot, TABLE_ANSWERED);
+		m->last = slot;
+		over = false;
+	} else {
+		over = true;
 	}
+	if (m)
+		m->call = NULL;
+	call->member = NULL;
+	if (m && r && r != CO_GONE)
+		member_end(m, "it does not read");
+	core_unlock();
+	(void) call_unref(call); /* the list's; the caller has one, too */
+	return over;
 }
 
 struct link *member_link(struct co_call *call)
@@ -328,7 +366,7 @@ static bool make_room(struct members *all)
 {
 	struct member *m;
 
-	if (all->count < CO_LIMIT_GUEST_CONNECTIONS)
+	if (all->count < all->room)
 		return true;
 	DL_FOREACH (all->all, m)
 		if (!m->call)
@@ -425,6 +463,8 @@ void member_end(struct member *m, const char *why)
 		m->call->member = NULL;
 		m->call = NULL;
 	}
+	if (m->last)
+		keep(all, m->last);
 	DL_DELETE(all->all, m);
 	all->count--;
 	s->guests--;
@@ -437,9 +477,16 @@ void member_end(struct member *m, const char *why)
 int members_new(struct members **out, struct daemon *d, struct co_err *err)
 {
 	struct members *all = calloc(1, sizeof(*all));
+	struct rlimit files = { 0 };
 
+	(void) getrlimit(RLIMIT_NOFILE, &files); /* fails for no such limit only */
 	if (all) {
 		all->daemon = d;
+		all->pause_ms = SWEEP_MIN_MS;
+		/* each has two, and half of all is for others */
+		all->room = files.rlim_cur / 4 < CO_LIMIT_GUEST_CONNECTIONS
+				    ? (unsigned) (files.rlim_cur / 4)
+				    : CO_LIMIT_GUEST_CONNECTIONS;
 		all->received = co_msg_new();
 		all->sweep = d->host->timer_new(d->host->ctx, sweep, all);
 	}

@@ -10,7 +10,8 @@
  * A connection that is lost does not end its call.  The guest says the same call, by its
  * id, on another connection, to this daemon or to the next.  Until it does, or is dead, or
  * its thread makes another call, the table keeps what is known of it (TABLE_KEPT), so that
- * a call has one effect however often it is said.
+ * a call has one effect however often it is said.  Who makes another call on a connection
+ * has its last answer; until then a call with an effect is kept, too (TABLE_ANSWERED).
  *
  * Everything is under the core lock unless it says otherwise.
  */
@@ -49,18 +50,19 @@ void member_end(struct member *m, const char *why);
 /* Ends a session of this engine if nobody of it is left. */
 void members_check(struct session *s);
 
-/* After a restart: what predecessors owed waits to be said again, and sessions whose
- * launchers were gone before are continued. */
+/* After a restart: sessions whose launchers were gone before are continued.  And then, when
+ * notify_take_over has sorted them: what predecessors owed waits to be said again. */
+void members_restore(struct daemon *d);
 void members_take_over(struct daemon *d);
 
-/* The table keeps one more call. */
-void members_keep(struct daemon *d);
+/* The table is full: gives back a slot whose answer was read for certain or nearly so. */
+bool members_forget(struct daemon *d);
 
 /* The guest is to perform what call->perform_number says. */
 void member_perform(struct co_call *call);
 
-/* Any thread, without the core lock: the answer goes to whoever waits for it; false if
- * nobody could be told. */
+/* Any thread, without the core lock: the answer goes to whoever waits for it; false if the
+ * table keeps the call. */
 bool member_answer(struct co_call *call, int64_t raw);
 
 /* Any thread, without the core lock: a reference to the way to the guest, NULL if there is

@@ -89,6 +89,7 @@ CALL_PATH static void slot_release(struct notify *n, struct table_call *slot)
 {
 	memset(&slot->notif, 0, sizeof(slot->notif)); /* the kernel wants it zeroed */
 	slot->session = 0;
+	slot->effect = 0;
 	atomic_store(&slot->phase, TABLE_FREE);
 	atomic_fetch_sub(&n->owed, 1);
 }
@@ -201,13 +202,10 @@ static void let_go(struct session *s)
 		enqueue(s->daemon->notify, next);
 }
 
-static void slot_keep(struct daemon *d, struct table_call *slot)
+void notify_keep(struct daemon *d, struct table_call *slot, enum table_phase phase)
 {
-	core_lock();
-	atomic_store(&slot->phase, TABLE_KEPT);
+	atomic_store(&slot->phase, phase);
 	atomic_fetch_sub(&d->notify->owed, 1);
-	members_keep(d);
-	core_unlock();
 }
 
 void notify_forget(struct daemon *d, struct table_call *slot)
@@ -216,14 +214,12 @@ void notify_forget(struct daemon *d, struct table_call *slot)
 	slot_release(d->notify, slot);
 }
 
-CALL_PATH void notify_answered(struct co_call *call, bool told)
+CALL_PATH void notify_answered(struct co_call *call, bool over)
 {
 	struct session *s = call->session;
 
-	if (told)
+	if (over)
 		slot_release(s->daemon->notify, call->slot);
-	else
-		slot_keep(s->daemon, call->slot);
 	if (atomic_fetch_sub(&s->flow.owed, 1) < CO_LIMIT_SESSION_CALLS)
 		return;
 	(void) pthread_mutex_lock(&s->flow.mutex);
@@ -523,17 +519,24 @@ static void start_later(struct notify *n, struct session *s, struct table_call *
 /* A slot for a call that comes in a note; NULL: the session or the table is full. */
 static struct table_call *slot_for(struct notify *n, struct session *s)
 {
+	struct table_call *slot;
 	bool room;
 
 	(void) pthread_mutex_lock(&s->flow.mutex);
 	room = s->flow.owed < CO_LIMIT_SESSION_CALLS;
 	(void) pthread_mutex_unlock(&s->flow.mutex);
-	return room ? slot_claim(n, s->id) : NULL;
+	if (!room)
+		return NULL;
+	slot = slot_claim(n, s->id);
+	if (!slot && members_forget(s->daemon))
+		slot = slot_claim(n, s->id);
+	return slot;
 }
 
 static void slot_fill(struct table_call *slot, const struct wire_call_note *note,
 		      int32_t tid)
 {
+	slot->effect = 0;
 	slot->notif.id = note->id;
 	slot->notif.pid = (uint32_t) tid;
 	slot->notif.data.nr = note->number;
@@ -619,7 +622,7 @@ void notify_take_over(struct daemon *d)
 		if (s && s->engine == CO_ENGINE_PTRACE) {
 			/* its launcher asks for it again */
 		} else if (s && s->engine == CO_ENGINE_TRAP) {
-			slot_keep(d, slot); /* its thread says it again */
+			notify_keep(d, slot, TABLE_KEPT); /* its thread says it again */
 		} else if (s && slot->notif.id &&
 			   ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID,
 				 &slot->notif.id) == 0) {

@@ -14,12 +14,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cloudosd/table.h"
 #include "lib/err.h"
 
 struct daemon;
 struct notify;
 struct session;
-struct table_call;
 struct co_call;
 
 int notify_new(struct notify **out, struct daemon *d, struct co_err *err);
@@ -53,15 +53,16 @@ void notify_performed(struct session *s, uint64_t id, int64_t raw);
 struct co_call *notify_begin(struct session *s, const struct wire_call_note *note,
 			     int32_t tid, struct table_call *again);
 
-/* A kept slot is free again. */
+/* A slot is kept in that phase and owed no more; a kept one is free again. */
+void notify_keep(struct daemon *d, struct table_call *slot, enum table_phase phase);
 void notify_forget(struct daemon *d, struct table_call *slot);
 
 /* Queues a call that has been answered; a thread will finish it.  Core lock. */
 void notify_finish(struct co_call *call);
 
-/* The slot of an answered call is free again, or kept if the guest could not be told; its
- * session owes one less. */
-void notify_answered(struct co_call *call, bool told);
+/* The slot of an answered call is free again unless it is kept; its session owes one
+ * less. */
+void notify_answered(struct co_call *call, bool over);
 
 /* Is that notification still waiting?  True under ptrace and trap. */
 int notify_still_there(const struct co_call *call);

@@ -30,20 +30,22 @@
 /*
  * INHERITED: a predecessor had it, and this daemon has not taken it up yet.  KEPT: under
  * trap, nobody knows whether its answer has arrived; its thread may say it again.
+ * ANSWERED: the same as long as the connection is there, which then says another.
  */
 enum table_phase {
 	TABLE_FREE,
 	TABLE_RECEIVING,
 	TABLE_OWED,
 	TABLE_INHERITED,
-	TABLE_KEPT
+	TABLE_KEPT,
+	TABLE_ANSWERED
 };
 
 struct table_call {
 	struct seccomp_notif notif; /* for ptrace and trap filled from a note */
 	uint64_t session;
 	atomic_uint phase; /* enum table_phase */
-	uint32_t zero;
+	uint32_t effect; /* its effect and answer are in the journal */
 };
 
 struct table_session {

@@ -318,6 +318,7 @@ int co_paths_bind(const struct co_paths *p, int *out_fd, struct co_err *err)
 	autoclose int folder = -1;
 	autoclose int fd = -1;
 	struct sockaddr_un at;
+	int yes = 1;
 	int rc = open_folder(p->run, &folder, err);
 
 	if (rc == 0)
@@ -330,8 +331,10 @@ int co_paths_bind(const struct co_paths *p, int *out_fd, struct co_err *err)
 	if (unlinkat(folder, SOCKET_NAME, 0) < 0 && errno != ENOENT)
 		return co_fail_errno(err, errno, "cannot remove the old socket %s",
 				     p->socket);
-	/* the node takes over the mode of the socket: no umask, no moment in between */
-	if (fchmod(fd, 0600) < 0 ||
+	/* The node takes over the mode of the socket: no umask, no moment in between.  And
+	 * from the first connection on the kernel says who has sent a message. */
+	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0 ||
+	    fchmod(fd, 0600) < 0 ||
 	    bind(fd, (const struct sockaddr *) &at, sizeof(at)) < 0)
 		return co_fail_errno(err, errno, "cannot create the socket %s",
 				     p->socket);

@@ -14,7 +14,7 @@
  * so we are a new process and what we inherited is closed; another number, so we share the
  * memory of our parent (vfork) and leave its connections alone.
  *
- * A call has a number that no other call of its thread has.  When the connection is lost
+ * A call has a number that no other call of the domain has.  When the connection is lost
  * (the daemon died, the descriptor was closed), the same call is said again with the same
  * number, to whoever serves then; the daemon's journal sees to it that it happens once.
  *
@@ -36,6 +36,7 @@
 #include <shim/rt/syscall_x86_64.h>
 
 #define SOCKET_NAME "/control.sock"
+#define LOCK_NAME   "lock"
 
 enum {
 	CONNECTIONS = 64, /* more calls than that at a time open one for themselves */
@@ -77,16 +78,16 @@ struct connection {
 };
 
 struct process {
+	uint64_t last_id;
 	uint32_t pid; /* 0: nobody has asked yet */
 	struct connection connections[CONNECTIONS];
 };
 
 static struct process *process;                  /* wiped in a child after fork */
 static struct connection inherited[CONNECTIONS]; /* as in the table, and not wiped */
-static uint64_t last_id;
 static uint32_t told; /* sentences */
 
-enum told { TOLD_GONE = 1, TOLD_ABSENT = 2, TOLD_REFUSED = 4 };
+enum told { TOLD_ABSENT = 1, TOLD_REFUSED = 2 };
 
 /* One call on its way; `buffer` is what was received, or is about to be sent. */
 struct talk {
@@ -247,6 +248,12 @@ static size_t length_of(const char *text)
 	return n;
 }
 
+static long folder_open(void)
+{
+	return kernel(__NR_openat, AT_FDCWD, (long) shim.config.folder,
+		      O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+}
+
 /* A path that does not fit goes through a descriptor of its folder, *out_folder. */
 static long address_of(struct address *out, int32_t *out_folder)
 {
@@ -259,8 +266,7 @@ static long address_of(struct address *out, int32_t *out_folder)
 	if (length_of(folder) + sizeof(SOCKET_NAME) <= sizeof(out->path)) {
 		shim_fmt_text(&to, folder);
 	} else {
-		fd = kernel(__NR_openat, AT_FDCWD, (long) folder,
-			    O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+		fd = folder_open();
 		if (fd < 0)
 			return fd;
 		*out_folder = (int32_t) fd;
@@ -289,6 +295,26 @@ long shim_daemon_socket(void)
 		return fd;
 	close_fd((int32_t) fd);
 	return r;
+}
+
+/* Is there a keeper, which will start the daemon again?  It has the folder's lock. */
+static bool is_kept(void)
+{
+	struct flock lock = { .l_type = F_WRLCK };
+	long folder = folder_open(), fd;
+	bool kept;
+
+	fd = folder < 0 ? folder
+			: kernel(__NR_openat, folder, (long) LOCK_NAME,
+				 O_RDONLY | O_CLOEXEC, 0);
+	if (folder >= 0)
+		close_fd((int32_t) folder);
+	if (fd < 0)
+		return false;
+	kept = kernel(__NR_fcntl, fd, F_GETLK, (long) &lock, 0) == 0 &&
+	       lock.l_type != F_UNLCK;
+	close_fd((int32_t) fd);
+	return kept;
 }
 
 /* For what does not wait long by itself: a signal is noted, and it is done all the same. */
@@ -324,9 +350,7 @@ static long no_daemon(long error)
 	switch (error) {
 	case -EAGAIN: /* a signal came meanwhile */
 		return -EINTR;
-	case -ECONNREFUSED: /* what the kernel says when nobody listens to a filter */
-		say_once(TOLD_GONE, "the daemon of this program is gone for good; its "
-				    "CloudOS calls fail with ENOSYS");
+	case -ECONNREFUSED: /* as natively; and cloudos-exec says why */
 		return -ENOSYS;
 	case -ENOENT:
 	case -ENOTDIR:
@@ -370,7 +394,16 @@ static long send_join(struct talk *t)
 	return send_bytes(t, &req, sizeof(req));
 }
 
-/* 0, or what the guest gets because there is none. */
+/* False when a signal has come. */
+static bool pause_ms(struct talk *t, long ms)
+{
+	struct __kernel_timespec time = { 0, ms * 1000000 };
+
+	return !t->held &&
+	       shim_wait(__NR_nanosleep, (long) &time, 0, 0, 0, 0, 0, t->call) == 0;
+}
+
+/* 0; -EAGAIN: not now, but maybe later; or what the guest gets because there is none. */
 static long open_connection(struct talk *t)
 {
 	struct connection *c = t->connection;
@@ -387,7 +420,9 @@ static long open_connection(struct talk *t)
 		r = kernel(__NR_fstat, fd, (long) &st, 0, 0);
 	if (r) {
 		close_fd((int32_t) fd);
-		return no_daemon(r);
+		/* a daemon that was stopped is started again, and calls wait for it */
+		return (r == -ENOENT || r == -ECONNREFUSED) && is_kept() ? -EAGAIN
+									  : no_daemon(r);
 	}
 	c->fd = (int32_t) fd;
 	c->inode = st.st_ino;
@@ -621,15 +656,6 @@ static enum step listen(struct talk *t)
 	return step;
 }
 
-/* False when a signal has come. */
-static bool pause_ms(struct talk *t, long ms)
-{
-	struct __kernel_timespec time = { 0, ms * 1000000 };
-
-	return !t->held &&
-	       shim_wait(__NR_nanosleep, (long) &time, 0, 0, 0, 0, 0, t->call) == 0;
-}
-
 /* Says the call until it is answered, to one daemon after the other. */
 static long converse(struct talk *t)
 {
@@ -642,8 +668,10 @@ static long converse(struct talk *t)
 			t->joined = true; /* it has served before */
 		else
 			r = open_connection(t);
+		if (r == -EAGAIN && pause_ms(t, PAUSE_MAX_MS))
+			continue;
 		if (r)
-			return r;
+			return r == -EAGAIN ? -EINTR : r;
 		if (sent(send_call(t)) == STEP_GO_ON && listen(t) == STEP_ANSWERED)
 			return t->answer;
 		disconnect(t->connection);
@@ -658,19 +686,22 @@ static long converse(struct talk *t)
 	}
 }
 
-/* Never 0, and begins where nobody can tell: an earlier program of this thread had others. */
-static uint64_t next_id(void)
+/*
+ * No other call of the domain has it: it begins at a random number in each process, and
+ * where that is shared threads differ.
+ */
+static uint64_t next_id(int32_t tid)
 {
-	uint64_t none = 0, first = 0;
+	uint64_t *last = &process->last_id, none = 0, first = 0;
 
-	if (!__atomic_load_n(&last_id, __ATOMIC_ACQUIRE)) {
-		/* without random numbers it is the address of the stack, which is one */
+	if (!__atomic_load_n(last, __ATOMIC_ACQUIRE)) {
+		/* without random numbers there is still the address of the stack */
 		if (kernel(__NR_getrandom, (long) &first, sizeof(first), 0, 0) < 0)
 			first = (uint64_t) &first;
-		(void) __atomic_compare_exchange_n(&last_id, &none, first | 1, false,
+		(void) __atomic_compare_exchange_n(last, &none, first | 1, false,
 						   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 	}
-	return __atomic_add_fetch(&last_id, 1, __ATOMIC_ACQ_REL);
+	return __atomic_add_fetch(last, 1, __ATOMIC_ACQ_REL) ^ (uint64_t) tid << 40;
 }
 
 enum shim_verdict shim_daemon_call(struct shim_call *call)
@@ -680,8 +711,8 @@ enum shim_verdict shim_daemon_call(struct shim_call *call)
 
 	t.call = call;
 	t.connection = claim(&own);
-	t.id = next_id();
 	t.tid = (int32_t) kernel(__NR_gettid, 0, 0, 0, 0);
+	t.id = next_id(t.tid);
 	t.joined = t.held = t.cancelled = t.performed = false;
 	t.answer = converse(&t);
 	release(t.connection, &own);

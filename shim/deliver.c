@@ -14,6 +14,7 @@
 #include <shim/shim.h>
 #include <shim/signal.h>
 #include <shim/site.h>
+#include <shim/sud.h>
 
 enum { REAL_TIME = 32, DRAIN_MAX = 32 };
 
@@ -77,6 +78,8 @@ static void undo_gate(struct sigcontext *m)
 		m->rax = (uint32_t) m->rcx;
 	}
 	m->rip = shim_sites[shim_site_of_id(id)].address;
+	if ((uint32_t) m->rax == SHIM_SUD_ARM && shim.config.flags & CO_TRAP_SUD)
+		shim_sud_armed_late(m);
 }
 
 /* The slot may be claimed already. */
@@ -136,25 +139,34 @@ static void soil_frame(const struct sigcontext *m)
 	(void) shim_write(at, &mask, sizeof(mask));
 }
 
-/* True if the guest is in its own code now; false if it is in C code. */
-static bool put_back(struct sigcontext *m)
+/* C code is done, the gate not left yet: to where the guest goes on. */
+static void leave_gate(struct sigcontext *m)
 {
-	uint64_t restart, after;
-
 	if (in_exit(m->rip)) {
 		finish_gate(m);
-	} else if (shim_slot_of(m->rsp)) {
-		return false;
-	} else if (between(m->rip, shim_gate, shim_gate_stack) ||
-		   between(m->rip, shim_gate_next, shim_gate_flush)) {
-		undo_claim(m);
 	} else if (between(m->rip, shim_gate_left, shim_gate_end)) {
 		if (m->rip == (uint64_t) shim_gate_left)
 			release((struct shim_call *) m->r11);
 		m->rip = m->rcx;
 	}
+}
+
+/* True if the guest is in its own code now; false if it is in C code. */
+static bool put_back(struct sigcontext *m)
+{
+	uint64_t restart, after;
+
+	leave_gate(m);
+	if (shim_slot_of(m->rsp)) {
+		return false;
+	} else if (between(m->rip, shim_gate, shim_gate_stack) ||
+		   between(m->rip, shim_gate_next, shim_gate_flush)) {
+		undo_claim(m);
+	}
 	/* and from where the gate, or the SIGSYS handler, has sent it */
-	if (between(m->rip, shim_tails_begin, shim_tails_end)) {
+	if (between(m->rip, shim_forks, shim_forks_end)) {
+		shim_fork_back(m);
+	} else if (between(m->rip, shim_tails_begin, shim_tails_end)) {
 		shim_tail_back(m);
 	} else if (between(m->rip, shim_wrapper_unmasked, shim_wrapper_end)) {
 		m->rip = m->r14;
@@ -329,7 +341,7 @@ uint64_t shim_sigsys_sent(const struct siginfo *info, struct ucontext *uc)
 	const struct shim_tail *tail;
 	struct sigaction action;
 	uint64_t restorer;
-	bool fresh, blocked;
+	bool fresh, blocked, lets;
 
 	shim_stats->sent++;
 	if (in_flush(m) || (call && !in_exit(m->rip))) {
@@ -341,8 +353,11 @@ uint64_t shim_sigsys_sent(const struct siginfo *info, struct ucontext *uc)
 		}
 		return 0;
 	}
+	leave_gate(m);
 	tail = shim_tail_at(m, &fresh);
-	blocked = fresh && tail->temporary ? tail->had_sigsys : shim_sigsys_blocked();
+	lets = shim_tail_lets_sigsys(m);
+	blocked = fresh && tail->temporary ? tail->had_sigsys
+					   : !lets && shim_sigsys_blocked();
 	action = shim_sigsys_action(!blocked);
 	if (action.sa_handler == SIG_IGN)
 		return 0;
@@ -352,6 +367,8 @@ uint64_t shim_sigsys_sent(const struct siginfo *info, struct ucontext *uc)
 	}
 	if (action.sa_handler == SIG_DFL)
 		die_of(info);
+	if (lets)
+		shim_tail_interrupt(m);
 	restorer = (uint64_t) action.sa_restorer;
 	if (action.sa_flags & SA_RESTORER) /* where the kernel has put ours */
 		(void) shim_write((uint64_t) uc - sizeof(restorer), &restorer,

@@ -8,11 +8,13 @@
 #include <shim/gate.h>
 #include <shim/guest.h>
 #include <shim/rt/kernel.h>
+#include <shim/rt/mem.h>
 #include <shim/shim.h>
 #include <shim/site.h>
+#include <shim/sud.h>
 #include <shim/start.h>
 
-enum { NUMBERS = 512 };
+enum { NUMBERS = 512, X32_BIT = 1 << 30 };
 
 #define AT(field, offset)                                                              \
 	_Static_assert(offsetof(struct shim_call, field) == (offset), "gate.h is wrong")
@@ -32,58 +34,69 @@ _Static_assert(SHIM_SLOT_SIZE == SLOT_BYTES && SLOT_HEADER % 16 == 0 &&
 		       SLOT_HEADER + sizeof(struct shim_call) <= SLOT_BYTES, "");
 
 /* clang-format off */
-static shim_handler *const handlers[NUMBERS] = {
-	[__NR_execve] = shim_on_execve,
-	[__NR_execveat] = shim_on_execveat,
-	[__NR_rt_sigaction] = shim_on_rt_sigaction,
-	[__NR_rt_sigprocmask] = shim_on_rt_sigprocmask,
-	[__NR_rt_sigpending] = shim_on_rt_sigpending,
-	[__NR_rt_sigsuspend] = shim_on_rt_sigsuspend,
-	[__NR_rt_sigtimedwait] = shim_on_rt_sigtimedwait,
-	[__NR_signalfd] = shim_on_signalfd,
-	[__NR_signalfd4] = shim_on_signalfd4,
-	[__NR_ppoll] = shim_on_ppoll,
-	[__NR_pselect6] = shim_on_pselect6,
-	[__NR_epoll_pwait] = shim_on_epoll_pwait,
-	[__NR_epoll_pwait2] = shim_on_epoll_pwait2,
-	[__NR_io_pgetevents] = shim_on_io_pgetevents,
-	[__NR_clone] = shim_on_clone,
-	[__NR_clone3] = shim_on_clone3,
-	[__NR_prctl] = shim_on_prctl,
-	[__NR_seccomp] = shim_on_seccomp,
-	[__NR_io_uring_setup] = shim_on_io_uring,
-	[__NR_io_uring_enter] = shim_on_io_uring,
-	[__NR_io_uring_register] = shim_on_io_uring,
-	[__NR_ptrace] = shim_on_ptrace,
-	[__NR_mmap] = shim_on_mmap,
-	[__NR_mprotect] = shim_on_mprotect,
-	[__NR_pkey_mprotect] = shim_on_mprotect,
-	[__NR_mremap] = shim_on_mremap,
-	[__NR_munmap] = shim_on_munmap,
-	[__NR_brk] = shim_on_brk,
-	[__NR_shmdt] = shim_on_brk,
-	[__NR_readlink] = shim_on_readlink,
-	[__NR_readlinkat] = shim_on_readlinkat,
-	[__NR_open] = shim_on_open,
-	[__NR_openat] = shim_on_openat,
-	[__NR_stat] = shim_on_stat,
-	[__NR_newfstatat] = shim_on_newfstatat,
-	[__NR_statx] = shim_on_statx,
-	[__NR_chroot] = shim_on_chroot,
-	[__NR_pivot_root] = shim_on_chroot,
-	[__NR_unshare] = shim_on_chroot,
-	[__NR_setns] = shim_on_chroot,
+static const struct {
+	uint16_t number;
+	shim_handler *handler;
+} handlers[] = {
+	{ __NR_execve, shim_on_execve },
+	{ __NR_execveat, shim_on_execveat },
+	{ __NR_rt_sigaction, shim_on_rt_sigaction },
+	{ __NR_rt_sigprocmask, shim_on_rt_sigprocmask },
+	{ __NR_rt_sigpending, shim_on_rt_sigpending },
+	{ __NR_rt_sigsuspend, shim_on_rt_sigsuspend },
+	{ __NR_rt_sigtimedwait, shim_on_rt_sigtimedwait },
+	{ __NR_signalfd, shim_on_signalfd },
+	{ __NR_signalfd4, shim_on_signalfd4 },
+	{ __NR_ppoll, shim_on_ppoll },
+	{ __NR_pselect6, shim_on_pselect6 },
+	{ __NR_epoll_pwait, shim_on_epoll_pwait },
+	{ __NR_epoll_pwait2, shim_on_epoll_pwait2 },
+	{ __NR_io_pgetevents, shim_on_io_pgetevents },
+	{ __NR_fork, shim_on_fork },
+	{ __NR_vfork, shim_on_fork },
+	{ __NR_clone, shim_on_clone },
+	{ __NR_clone3, shim_on_clone3 },
+	{ __NR_prctl, shim_on_prctl },
+	{ __NR_seccomp, shim_on_seccomp },
+	{ __NR_io_uring_setup, shim_on_io_uring },
+	{ __NR_io_uring_enter, shim_on_io_uring },
+	{ __NR_io_uring_register, shim_on_io_uring },
+	{ __NR_ptrace, shim_on_ptrace },
+	{ __NR_mmap, shim_on_mmap },
+	{ __NR_mprotect, shim_on_mprotect },
+	{ __NR_pkey_mprotect, shim_on_mprotect },
+	{ __NR_mremap, shim_on_mremap },
+	{ __NR_munmap, shim_on_munmap },
+	{ __NR_madvise, shim_on_madvise },
+	{ __NR_brk, shim_on_brk },
+	{ __NR_shmdt, shim_on_brk },
+	{ __NR_readlink, shim_on_readlink },
+	{ __NR_readlinkat, shim_on_readlinkat },
+	{ __NR_open, shim_on_open },
+	{ __NR_openat, shim_on_openat },
+	{ __NR_stat, shim_on_stat },
+	{ __NR_newfstatat, shim_on_newfstatat },
+	{ __NR_statx, shim_on_statx },
+	{ __NR_chroot, shim_on_chroot },
+	{ __NR_pivot_root, shim_on_chroot },
+	{ __NR_unshare, shim_on_chroot },
+	{ __NR_setns, shim_on_chroot },
 };
 /* clang-format on */
 
 uint8_t shim_plain[65536];
 
 static const struct shim_personality *personality;
-static bool own[NUMBERS]; /* the personality's, although Linux has that number too */
+
+/* Of Linux's numbers: an index into handlers, or one of these. */
+enum { ROUTE_KERNEL = 255, ROUTE_OWN = 254 };
+static uint8_t route[NUMBERS];
+
+_Static_assert(sizeof(handlers) / sizeof(handlers[0]) < ROUTE_OWN, "routes are bytes");
 
 bool shim_has_handler(uint32_t number)
 {
-	return number < NUMBERS && handlers[number];
+	return number < NUMBERS && route[number] < ROUTE_OWN;
 }
 
 void shim_dispatch_init(void)
@@ -93,9 +106,14 @@ void shim_dispatch_init(void)
 		shim_die("this program is for a system that the trap engine does not know "
 			 "(%)",
 			 shim.config.personality);
+	memset(route, ROUTE_KERNEL, sizeof(route));
+	for (uint32_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
+		route[handlers[i].number] = (uint8_t) i;
 	for (uint32_t i = 0; i < NUMBERS; i++) {
-		own[i] = personality->plane(i) != CO_PLANE_KERNEL;
-		shim_plain[i] = !own[i] && !handlers[i] && i != __NR_rt_sigreturn;
+		/* the personality's, although Linux has that number too */
+		if (personality->plane(i) != CO_PLANE_KERNEL)
+			route[i] = ROUTE_OWN;
+		shim_plain[i] = route[i] == ROUTE_KERNEL && i != __NR_rt_sigreturn;
 	}
 }
 
@@ -104,10 +122,16 @@ static enum shim_verdict decide(struct shim_call *call)
 	uint32_t number = (uint32_t) call->number;
 
 	if (number < NUMBERS) {
-		if (own[number])
-			return personality->dispatch(call);
-		return handlers[number] ? handlers[number](call) : SHIM_KERNEL;
+		uint8_t way = route[number];
+
+		if (way < ROUTE_OWN)
+			return handlers[way].handler(call);
+		return way == ROUTE_OWN ? personality->dispatch(call) : SHIM_KERNEL;
 	}
+	if (number == SHIM_SUD_ARM && shim.config.flags & CO_TRAP_SUD)
+		return shim_on_sud_arm(call);
+	if (number & X32_BIT && shim.config.flags & CO_TRAP_SUD)
+		return shim_answer(call, -ENOSYS); /* as the filter would */
 	if (number >= personality->first && number < personality->end &&
 	    personality->plane(number) != CO_PLANE_KERNEL)
 		return personality->dispatch(call);

@@ -26,6 +26,7 @@
 #define HEADERS_MAX     65536U
 #define NOTES_MAX       8U
 #define BLOCK           16U
+#define ALIGNMENT_MAX   0x40000000UL /* what asks for more gets none, and runs as well */
 
 /* ---- reading ---- */
 
@@ -309,7 +310,7 @@ static void read_load(const Elf64_Phdr *load, struct shim_elf *out)
 		out->start_data = load->p_vaddr;
 	if (file_end > out->end_data)
 		out->end_data = file_end;
-	if (load->p_align > out->alignment &&
+	if (load->p_align > out->alignment && load->p_align <= ALIGNMENT_MAX &&
 	    (load->p_align & (load->p_align - 1)) == 0)
 		out->alignment = load->p_align;
 	if (load->p_offset <= out->phoff &&
@@ -467,8 +468,6 @@ static int choose_place(struct shim_elf *elf, uint64_t hint)
 	uint64_t at;
 	int err = 0;
 
-	if (elf->alignment > MEMORY_END)
-		return -ENOMEM;
 	if (hint == 0)
 		err = probe(0, size + elf->alignment, 0, &hint);
 	if (err)

@@ -17,7 +17,8 @@
 #include <shim/shim.h>
 #include <shim/signal.h>
 
-#define OWN_EXE "/proc/self/exe"
+#define OWN_EXE      "/proc/self/exe"
+#define SIGSYS_FLAGS (CO_TRAP_SIGSYS_IGNORED | CO_TRAP_SIGSYS_BLOCKED)
 
 enum {
 	PATH_SIZE = 4096,
@@ -249,7 +250,7 @@ static int judge(struct request *r)
 {
 	bool own = (r->flags & AT_SYMLINK_NOFOLLOW) == 0 && shim_is_own_exe(r->path);
 	struct shim_program_check check = { .elf = &r->elf, .interp = &r->interp };
-	int fd;
+	int fd, spare = -1;
 	int err;
 
 	err = shim_may_execute(own ? AT_FDCWD : r->folder, own ? shim.path : r->path,
@@ -278,14 +279,18 @@ static int judge(struct request *r)
 	check.inaccessible = by_descriptor(r) &&
 			     (shim_syscall(__NR_fcntl, r->folder, F_GETFD, 0, 0, 0, 0) &
 			      FD_CLOEXEC) != 0;
+	if (by_descriptor(r)) /* a script's own is closed on the way to its interpreter */
+		spare = (int) shim_syscall(__NR_fcntl, fd, F_DUPFD_CLOEXEC, 3, 0, 0, 0);
 	err = shim_program_judge(r->name, fd, &check, &r->program);
-	if (err)
+	if (err) {
+		close(spare);
 		return err;
-	r->fd = r->program.fd;
-	if (r->program.nwords != 0 || !(own || by_descriptor(r))) {
-		close(r->fd); /* the loader finds it by name */
-		r->fd = -1;
 	}
+	r->fd = spare;
+	if (own && !by_descriptor(r))
+		r->fd = r->program.fd;
+	else /* the loader finds it by name, or has the other */
+		close(r->program.fd);
 	return 0;
 }
 
@@ -353,10 +358,12 @@ static long start(struct shim_call *call, struct request *r)
 
 static long prepare_and_start(struct shim_call *call, struct request *r)
 {
-	uint32_t flags = shim.config.flags & ~(uint32_t) CO_TRAP_SIGSYS_IGNORED;
+	uint32_t flags = shim.config.flags & ~(uint32_t) SIGSYS_FLAGS;
 
 	if (shim_sigsys_ignored())
 		flags |= CO_TRAP_SIGSYS_IGNORED;
+	if (shim_sigsys_blocked())
+		flags |= CO_TRAP_SIGSYS_BLOCKED;
 	shim_config_print(r->config, &shim.config, flags, r->fd);
 	r->words[0] = (uint64_t) r->config;
 	r->words[1] = (uint64_t) r->name;

@@ -228,6 +228,29 @@ label shim_sigreturn_stub
 	syscall
 label shim_sigreturn_end
 
+/* void shim_enter(entry, stack) */
+	.globl shim_enter
+	.hidden shim_enter
+shim_enter:
+	movq %rdi, %rcx
+	movq %rsi, %rsp
+	xorl %eax, %eax
+	xorl %ebx, %ebx
+	xorl %edx, %edx
+	xorl %esi, %esi
+	xorl %edi, %edi
+	xorl %ebp, %ebp
+	xorl %r8d, %r8d
+	xorl %r9d, %r9d
+	xorl %r10d, %r10d
+	xorl %r11d, %r11d
+	xorl %r12d, %r12d
+	xorl %r13d, %r13d
+	xorl %r14d, %r14d
+	xorl %r15d, %r15d
+	cmpl %eax, %eax
+	jmp *%rcx
+
 	.globl shim_probe
 	.hidden shim_probe
 shim_probe:

@@ -3,16 +3,15 @@
 # rules; these flags are what enforces them.
 noinst_LIBRARIES += libshim.a
 libshim_a_SOURCES = \
-	%D%/config.h %D%/config.c %D%/deliver.c %D%/dispatch.c \
-	%D%/elf.h %D%/elf.c %D%/entry.S %D%/exe.c %D%/exec.h %D%/exec.c \
-	%D%/filter.h %D%/filter.c %D%/gate.h %D%/gate.S \
-	%D%/guest.h %D%/hidden.h %D%/mask.c %D%/memory.c \
-	%D%/patch.c %D%/personality.c %D%/daemon.c %D%/place.c %D%/pool.c %D%/process.c \
-	%D%/program.h %D%/program.c %D%/report.c %D%/shim.h \
-	%D%/signal.h %D%/signal.c %D%/sigsys.c %D%/site.h %D%/site.c \
-	%D%/start.h %D%/start.c %D%/table.c %D%/wait.c %D%/wrapper.S \
-	%D%/rt/atomic.h %D%/rt/fmt.h %D%/rt/fmt.c %D%/rt/kernel.h \
-	%D%/rt/mem.h %D%/rt/mem.c %D%/rt/syscall_x86_64.h \
+	%D%/config.h %D%/config.c %D%/daemon.c %D%/deliver.c %D%/dispatch.c %D%/elf.h \
+	%D%/elf.c %D%/entry.S %D%/exe.c %D%/exec.h %D%/exec.c %D%/filter.h %D%/filter.c \
+	%D%/fork.S %D%/gate.h %D%/gate.S %D%/guest.h %D%/hidden.h %D%/mask.c \
+	%D%/memory.c %D%/patch.c %D%/personality.c %D%/place.c %D%/pool.c %D%/process.c \
+	%D%/program.h %D%/program.c %D%/report.c %D%/shim.h %D%/signal.h %D%/signal.c \
+	%D%/sigsys.c %D%/site.h %D%/site.c %D%/start.h %D%/start.c %D%/sud.h %D%/sud.c \
+	%D%/table.c %D%/wait.c %D%/wrapper.S \
+	%D%/rt/atomic.h %D%/rt/fmt.c %D%/rt/fmt.h %D%/rt/kernel.h %D%/rt/mem.c \
+	%D%/rt/mem.h %D%/rt/syscall_x86_64.h \
 	personality/cloudos/guest.c
 EXTRA_DIST += %D%/README.md
 
@@ -29,7 +28,7 @@ libshim_a_CFLAGS = $(CO_GUEST_FLAGS)
 
 # The user's CFLAGS come last on a compiler's line and would undo the above (packagers
 # set -fstack-protector-strong and -D_FORTIFY_SOURCE), so guest objects do not get them.
-CO_GUEST_OPTIMISE = -O2 -g
+CO_GUEST_OPTIMISE = -Os -g
 $(libshim_a_OBJECTS): override CFLAGS = $(CO_GUEST_OPTIMISE)
 $(libshim_a_OBJECTS): override CPPFLAGS =
 

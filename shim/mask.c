@@ -161,10 +161,15 @@ void shim_sigsys_release(void)
 				    ask(__NR_gettid), SIGSYS, (long) &info, 0, 0);
 }
 
-void shim_signal_flushed(void)
+void shim_signal_flushed(struct sigcontext *m)
 {
-	if (shim_load_acquire(&nheld) && !shim_sigsys_blocked())
-		shim_sigsys_release();
+	if (!shim_sigsys_held())
+		return;
+	if (shim_tail_lets_sigsys(m) && !shim_sigsys_ignored())
+		shim_tail_interrupt(m);
+	else if (shim_sigsys_blocked())
+		return;
+	shim_sigsys_release();
 }
 
 enum shim_verdict shim_on_rt_sigpending(struct shim_call *call)

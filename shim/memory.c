@@ -37,28 +37,53 @@ int shim_write(uint64_t to, const void *from, size_t size)
 	return copy(__NR_process_vm_writev, (void *) from, to, size);
 }
 
+/* Page numbers + 1 of pages that could be read, and written, by a program of one thread. */
 enum { KNOWN = 64 };
-static uint64_t known[KNOWN]; /* page number of readable pages, + 1 */
+static uint64_t readable[KNOWN], writable[KNOWN];
 
 void shim_forget_pages(void)
 {
-	memset(known, 0, sizeof(known));
+	memset(readable, 0, sizeof(readable));
+	memset(writable, 0, sizeof(writable));
+}
+
+static bool known(const uint64_t *pages, uint64_t at, size_t size)
+{
+	uint64_t page = at >> 12;
+
+	return !shim.threads && (at & 4095) + size <= 4096 &&
+	       pages[page % KNOWN] == page + 1;
+}
+
+static void remember(uint64_t *pages, uint64_t at, size_t size)
+{
+	uint64_t page = at >> 12;
+
+	if ((at & 4095) + size <= 4096)
+		pages[page % KNOWN] = page + 1;
 }
 
 int shim_peek(void *to, uint64_t from, size_t size)
 {
-	uint64_t page = from >> 12;
-	uint64_t *entry = &known[page % KNOWN];
-
-	if (shim.threads || (from & 4095) + size > 4096)
-		return shim_read(to, from, size);
-	if (*entry == page + 1) {
+	if (known(readable, from, size)) {
 		memcpy(to, (const void *) from, size);
 		return 0;
 	}
 	if (shim_read(to, from, size))
 		return -EFAULT;
-	*entry = page + 1;
+	remember(readable, from, size);
+	return 0;
+}
+
+int shim_poke(uint64_t to, const void *from, size_t size)
+{
+	if (known(writable, to, size)) {
+		memcpy((void *) to, from, size);
+		return 0;
+	}
+	if (shim_write(to, from, size))
+		return -EFAULT;
+	remember(writable, to, size);
 	return 0;
 }
 

@@ -43,25 +43,46 @@ uint64_t shim_place(uint64_t size)
 	return CO_TRAP_POOL(window) - PAGE - at;
 }
 
+static bool overlap(uint64_t start, uint64_t end, uint64_t first, uint64_t last)
+{
+	return start < last && end > first;
+}
+
+/* Code there could make system calls that nobody sees. */
 static bool touches_pools(uint64_t start, uint64_t size)
 {
 	uint64_t end = start + size;
 
-	for (uint32_t i = 0; i < CO_TRAP_WINDOWS; i++) {
-		uint64_t pool = CO_TRAP_POOL(i);
-
-		/* also the page below the first, which is the loader's */
-		if (start < pool + CO_TRAP_POOL_SIZE && end > pool - (i == 0 ? PAGE : 0))
+	for (uint32_t i = 0; i < CO_TRAP_WINDOWS; i++)
+		if (overlap(start, end, CO_TRAP_POOL(i),
+			    CO_TRAP_POOL(i) + CO_TRAP_POOL_SIZE))
 			return true;
-	}
 	if (!shim.low)
 		return false;
 #define TOUCHES(first, last)                                                           \
-	if (start < (last) && end > (first))                                           \
+	if (overlap(start, end, first, last))                                          \
 		return true;
 	CO_TRAP_LOW_POOLS(TOUCHES)
 #undef TOUCHES
 	return false;
+}
+
+/* What is ours there.  The rest of a pool may be the guest's data: its heap, for one. */
+static bool touches_engine(uint64_t start, uint64_t size)
+{
+	uint64_t end = start + size;
+
+	/* the loader with the page below it, statistics, records */
+	return overlap(start, end, CO_TRAP_BASE - PAGE, CO_TRAP_BASE + CO_TRAP_OWN_SIZE) ||
+	       overlap(start, end, shim_slots, shim_slots_end + PAGE) ||
+	       shim_pool_touches(start, end);
+}
+
+/* Must that be refused, with that protection? */
+static bool refused(uint64_t start, uint64_t size, uint64_t prot)
+{
+	return touches_engine(start, size) ||
+	       (prot & PROT_EXEC && touches_pools(start, size));
 }
 
 static bool is_elf(long fd)
@@ -89,7 +110,7 @@ enum shim_verdict shim_on_mmap(struct shim_call *call)
 	bool elf = false;
 	long result;
 
-	if (fixed && size && touches_pools(at, size))
+	if (fixed && size && refused(at, size, prot))
 		return shim_answer(call, -ENOMEM);
 	if (!fixed && at && touches_pools(at, size))
 		at = 0;
@@ -122,25 +143,25 @@ enum shim_verdict shim_on_mmap(struct shim_call *call)
 /* Text that becomes writable is not text any more. */
 enum shim_verdict shim_on_mprotect(struct shim_call *call)
 {
-	if (!(call->args[2] & PROT_READ))
+	if (refused(call->args[0], call->args[1], call->args[2]))
+		return shim_answer(call, -ENOMEM);
+	if ((call->args[2] & (PROT_READ | PROT_WRITE)) != (PROT_READ | PROT_WRITE))
 		shim_forget_pages();
-	if (call->args[2] & (PROT_WRITE | PROT_EXEC)) {
-		if (touches_pools(call->args[0], call->args[1]))
-			return shim_answer(call, -ENOMEM);
-		if (call->args[2] & PROT_WRITE) {
-			shim_lock();
-			shim_text_remove(call->args[0], call->args[0] + call->args[1]);
-			shim_unlock();
-		}
+	if (call->args[2] & PROT_WRITE) {
+		shim_lock();
+		shim_text_remove(call->args[0], call->args[0] + call->args[1]);
+		shim_unlock();
 	}
 	return SHIM_KERNEL;
 }
 
 enum shim_verdict shim_on_mremap(struct shim_call *call)
 {
+	if (touches_engine(call->args[0], call->args[1]))
+		return shim_answer(call, -EFAULT);
 	shim_forget_pages();
 	if (call->args[3] & MREMAP_FIXED) {
-		if (touches_pools(call->args[4], call->args[2]))
+		if (refused(call->args[4], call->args[2], PROT_EXEC))
 			return shim_answer(call, -ENOMEM);
 		shim_lock();
 		shim_text_remove(call->args[4], call->args[4] + call->args[2]);
@@ -151,13 +172,21 @@ enum shim_verdict shim_on_mremap(struct shim_call *call)
 
 enum shim_verdict shim_on_munmap(struct shim_call *call)
 {
-	if (touches_pools(call->args[0], call->args[1]))
+	if (touches_engine(call->args[0], call->args[1]))
 		return shim_answer(call, -ENOMEM);
 	shim_forget_pages();
 	shim_lock();
 	shim_text_remove(call->args[0], call->args[0] + call->args[1]);
 	shim_unlock();
 	return SHIM_KERNEL;
+}
+
+/* Also a way to lose what is in it. */
+enum shim_verdict shim_on_madvise(struct shim_call *call)
+{
+	return touches_engine(call->args[0], call->args[1])
+		       ? shim_answer(call, -ENOMEM)
+		       : SHIM_KERNEL;
 }
 
 /* Memory may go; shmdt, too. */

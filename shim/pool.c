@@ -169,3 +169,11 @@ bool shim_pool_get(uint64_t rip, uint64_t *start)
 	*start = rip & ~(uint64_t) (SHIM_TRAMPOLINE - 1);
 	return true;
 }
+
+bool shim_pool_touches(uint64_t start, uint64_t end)
+{
+	for (uint32_t i = 0; i < npages; i++)
+		if (pages[i].address < end && pages[i].address + PAGE > start)
+			return true;
+	return false;
+}

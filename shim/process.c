@@ -6,6 +6,7 @@
 #include <shim/rt/kernel.h>
 #include <shim/rt/syscall_x86_64.h>
 #include <shim/shim.h>
+#include <shim/sud.h>
 
 /* of the kernel's headers, where they are new enough */
 #ifndef CLONE_CLEAR_SIGHAND
@@ -20,10 +21,20 @@ static void note_threads(uint64_t flags)
 		shim.threads = true;
 }
 
+static enum shim_verdict make_child(struct shim_call *call)
+{
+	return shim.config.flags & CO_TRAP_SUD ? shim_sud_fork(call) : SHIM_KERNEL;
+}
+
+enum shim_verdict shim_on_fork(struct shim_call *call)
+{
+	return make_child(call);
+}
+
 enum shim_verdict shim_on_clone(struct shim_call *call)
 {
 	note_threads(call->args[0]);
-	return SHIM_KERNEL;
+	return make_child(call);
 }
 
 enum shim_verdict shim_on_clone3(struct shim_call *call)
@@ -37,7 +48,7 @@ enum shim_verdict shim_on_clone3(struct shim_call *call)
 	if (flags & CLONE_CLEAR_SIGHAND)
 		return shim_answer(call, -EINVAL);
 	note_threads(flags);
-	return SHIM_KERNEL;
+	return make_child(call);
 }
 
 static bool own_no_new_privs;
@@ -61,6 +72,8 @@ enum shim_verdict shim_on_prctl(struct shim_call *call)
 		own_no_new_privs = own_no_new_privs || result == 0;
 		return shim_answer(call, result);
 	case PR_GET_NO_NEW_PRIVS:
+		if (shim.config.flags & CO_TRAP_SUD)
+			return SHIM_KERNEL;
 		/* it is on, for our filter; the program is told of its own wish only */
 		if (call->args[1] || call->args[2] || call->args[3] || call->args[4])
 			return SHIM_KERNEL;

@@ -5,6 +5,7 @@
  * same.
  */
 #include <shim/program.h>
+#include <shim/rt/fmt.h>
 #include <shim/rt/kernel.h>
 #include <shim/rt/mem.h>
 #include <shim/rt/syscall_x86_64.h>
@@ -39,10 +40,14 @@ static int open_to_read(const char *path)
  */
 static int judge_writers(int folder, const char *path)
 {
-	long fd = shim_syscall(__NR_openat, folder, (long) path,
-			       O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0, 0, 0);
-	long lease = 0;
+	char link[48];
+	struct shim_fmt out = shim_fmt_init(link, sizeof(link));
+	long fd, lease = 0;
 
+	shim_fmt_text(&out, "/proc/self/fd/");
+	shim_fmt_dec(&out, folder);
+	fd = shim_syscall(__NR_openat, folder, (long) (*path ? path : link),
+			  O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0, 0, 0);
 	if (fd < 0)
 		return 0; /* not our business who may read it */
 	if (shim_syscall(__NR_fcntl, fd, F_SETSIG, SIGURG, 0, 0, 0) == 0)
@@ -75,10 +80,7 @@ static int judge_file(int fd, int folder, const char *path)
 	r = shim_syscall(__NR_fstatfs, fd, (long) &fs, 0, 0, 0, 0);
 	if (r == 0 && (fs.f_flags & NOEXEC) != 0)
 		return -EACCES;
-	r = shim_syscall(__NR_fcntl, fd, F_GETFL, 0, 0, 0, 0);
-	if (r > 0 && (r & O_ACCMODE) != 0)
-		return -ETXTBSY;
-	return *path == '\0' ? 0 : judge_writers(folder, path);
+	return judge_writers(folder, path);
 }
 
 /* Before Linux 6.14, which can be asked. */
@@ -88,7 +90,7 @@ static int judge_by_hand(int folder, const char *path, int flags)
 	int r;
 
 	if ((flags & AT_EMPTY_PATH) != 0 && *path == '\0')
-		return judge_file(folder, folder, path);
+		return folder == AT_FDCWD ? -EACCES : judge_file(folder, folder, path);
 	fd = shim_syscall(__NR_openat, folder, (long) path,
 			  O_PATH | O_CLOEXEC |
 				  ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? O_NOFOLLOW : 0),
@@ -108,6 +110,13 @@ int shim_may_execute(int folder, const char *path, int flags, uint64_t argv,
 
 	return r == -EINVAL || r == -ENOSYS ? judge_by_hand(folder, path, flags)
 					    : (int) r;
+}
+
+/* The file that another one names. */
+static int judge_named(const char *path)
+{
+	/* no name at all is the current folder to the kernel */
+	return *path == '\0' ? -EACCES : shim_may_execute(AT_FDCWD, path, 0, 0, 0);
 }
 
 /* ---- scripts ---- */
@@ -208,7 +217,7 @@ static int follow(struct shim_program *out, uint32_t depth,
 		return (int) r;
 	if (check != NULL && check->inaccessible)
 		return -ENOENT;
-	r = check != NULL ? shim_may_execute(AT_FDCWD, name, 0, 0, 0) : 0;
+	r = check != NULL ? judge_named(name) : 0;
 	if (r)
 		return (int) r;
 	if (depth == SHIM_SCRIPT_DEPTH)
@@ -230,7 +239,7 @@ static int judge_elf(const struct shim_program *program,
 
 	if (r || (check->elf->flags & SHIM_ELF_INTERP) == 0)
 		return r;
-	r = shim_may_execute(AT_FDCWD, check->elf->interp, 0, 0, 0);
+	r = judge_named(check->elf->interp);
 	if (r)
 		return r;
 	fd = open_to_read(check->elf->interp);

@@ -67,9 +67,10 @@ shim_handler shim_on_rt_sigaction, shim_on_rt_sigprocmask,           /* signal.c
 	shim_on_rt_sigsuspend, shim_on_rt_sigtimedwait, shim_on_signalfd,
 	shim_on_signalfd4, shim_on_ppoll, shim_on_pselect6, shim_on_epoll_pwait,
 	shim_on_epoll_pwait2, shim_on_io_pgetevents, shim_on_rt_sigpending;
-shim_handler shim_on_clone, shim_on_clone3, shim_on_prctl, shim_on_seccomp, /* process.c */
+shim_handler shim_on_fork, shim_on_clone, shim_on_clone3, shim_on_prctl, shim_on_seccomp, /* process.c */
 	shim_on_io_uring, shim_on_ptrace;
-shim_handler shim_on_mmap, shim_on_mprotect, shim_on_mremap, shim_on_munmap, shim_on_brk; /* place.c */
+shim_handler shim_on_mmap, shim_on_mprotect, shim_on_mremap, shim_on_munmap, shim_on_madvise,
+	shim_on_brk; /* place.c */
 shim_handler shim_on_readlink, shim_on_readlinkat, shim_on_open, shim_on_openat, /* self.c */
 	shim_on_stat, shim_on_newfstatat, shim_on_statx, shim_on_chroot;
 
@@ -89,6 +90,7 @@ struct shim_state {
 	struct shim_config config;
 	char path[4096];      /* the program's, absolute: what /proc/self/exe answers */
 	uint64_t device, inode; /* of the loader */
+	uint64_t random;
 	bool threads;         /* more than one thread may share this memory */
 	bool onstack;         /* the program runs on stacks too small for a signal frame */
 	bool low;             /* the program lies below 4 GiB: low pools are in use */
@@ -111,11 +113,12 @@ int shim_read(void *to, uint64_t from, size_t size);
 int shim_write(uint64_t to, const void *from, size_t size);
 
 /*
- * The same for what is read often and is short: a page that has been read once is read
- * directly while this memory belongs to one thread and nothing has been unmapped since
- * (shim_forget_pages).
+ * The same for what is short and comes often: a page that has been read (written) once is
+ * read (written) directly while this memory belongs to one thread and nothing has been
+ * unmapped since (shim_forget_pages).
  */
 int shim_peek(void *to, uint64_t from, size_t size);
+int shim_poke(uint64_t to, const void *from, size_t size);
 void shim_forget_pages(void);
 
 /* A string with its NUL, at most size bytes: its length, -EFAULT or -ENAMETOOLONG. */
@@ -128,6 +131,9 @@ void shim_say(const char *sentence, uint64_t number);
 
 /* The same, then the process ends with status 125. */
 _Noreturn void shim_die(const char *sentence, uint64_t number);
+
+/* The file cannot be executed: a negative error, or a fault of elf.h.  Status 126. */
+_Noreturn void shim_refuse(const char *path, int error);
 
 /* ---- gate.S ---- */
 

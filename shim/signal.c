@@ -25,6 +25,10 @@ enum state { FREE, WRITING, READY };
 
 struct shim_action shim_actions[SHIM_STUBS_ALL];
 
+/* Signals that ever had a handler here, or something to remember: of all others the kernel
+ * knows what the guest knows. */
+static uint64_t touched;
+
 /* The action last set for a signal, if the kernel keeps less of it than the guest may
  * read: SIGSYS in the mask of a default action, all of a handler that was to run once. */
 static uint16_t last[SIGNALS + 1]; /* index + 1 */
@@ -160,6 +164,10 @@ static long set(int number, const struct sigaction *wanted, struct sigaction *ol
 	if (wanted && number >= 1 && number <= SIGNALS)
 		to = wrap(number, wanted, &now);
 	/* the kernel is always asked, and refuses what it does not like */
+	if (wanted && number >= 1 && number <= SIGNALS &&
+	    (now || action_of((uint64_t) to.sa_handler)))
+		(void) __atomic_fetch_or(&touched, SHIM_SIGSET_BIT(number),
+					 __ATOMIC_RELAXED);
 	result = shim_syscall(__NR_rt_sigaction, number, wanted ? (long) &to : 0,
 			      (long) old, sizeof(sigset_t), 0, 0);
 	if (result == 0)
@@ -248,6 +256,16 @@ bool shim_sigsys_ignored(void)
 	return shim_sigsys_action(false).sa_handler == SIG_IGN;
 }
 
+/* Nothing of ours in it, neither in what is asked for nor in what is there. */
+static bool plain(int number, const struct sigaction *wanted)
+{
+	if (number < 1 || number > SIGNALS || number == SIGSYS ||
+	    __atomic_load_n(&touched, __ATOMIC_RELAXED) & SHIM_SIGSET_BIT(number))
+		return false;
+	return !wanted || ((uint64_t) wanted->sa_handler <= (uint64_t) SIG_IGN &&
+			   !(wanted->sa_mask & SHIM_SIGSYS));
+}
+
 enum shim_verdict shim_on_rt_sigaction(struct shim_call *call)
 {
 	int number = (int) call->args[0];
@@ -257,14 +275,16 @@ enum shim_verdict shim_on_rt_sigaction(struct shim_call *call)
 
 	if (call->args[3] != sizeof(sigset_t))
 		return SHIM_KERNEL; /* which says EINVAL before it looks at anything */
-	if (to && shim_read(&wanted, call->args[1], sizeof(wanted)))
+	if (to && shim_peek(&wanted, call->args[1], sizeof(wanted)))
 		return shim_answer(call, -EFAULT);
+	if (plain(number, to)) /* posix_spawn asks about each signal, and sets it */
+		return SHIM_KERNEL;
 	if (number == SIGSYS)
 		set_sigsys(to, &old);
 	else
 		result = set(number, to, &old);
 	if (result == 0 && call->args[2] &&
-	    shim_write(call->args[2], &old, sizeof(old)))
+	    shim_poke(call->args[2], &old, sizeof(old)))
 		result = -EFAULT;
 	return shim_answer(call, result);
 }

@@ -6,8 +6,8 @@
 #ifndef SHIM_SIGNAL_H
 #define SHIM_SIGNAL_H
 
-#define SHIM_STUBS     512 /* handlers that are wrapped for good */
-#define SHIM_STUBS_ALL 576 /* and one for each signal, for whoever has more */
+#define SHIM_STUBS     192 /* handlers that are wrapped for good */
+#define SHIM_STUBS_ALL 256 /* and one for each signal, for whoever has more */
 #define SHIM_STUB_SIZE 10
 
 /* struct shim_tail */
@@ -34,8 +34,9 @@ uint64_t shim_sigreturn(struct ucontext *uc);
 /* A SIGSYS that somebody sent: 0, or where the handler has to go on instead of returning. */
 uint64_t shim_sigsys_sent(const struct siginfo *info, struct ucontext *uc);
 
-/* Signals that were held have just been let in: lets a SIGSYS in that was held as well. */
-void shim_signal_flushed(void);
+/* Signals that were held have just been let in: lets a SIGSYS in that was held as well, if
+ * where the guest goes on it is not blocked. */
+void shim_signal_flushed(struct sigcontext *m);
 
 /* Does the guest ignore SIGSYS (which an exec inherits)? */
 bool shim_sigsys_ignored(void);
@@ -107,6 +108,13 @@ extern const char shim_tails_begin[], shim_tails_end[];
  * call is just being interrupted if *out_fresh.
  */
 struct shim_tail *shim_tail_at(const struct sigcontext *m, bool *out_fresh);
+
+/*
+ * Is that thread about to wait with a mask that lets SIGSYS in?  Then a SIGSYS that was held
+ * ends the call before it begins, as if it had just been interrupted.
+ */
+bool shim_tail_lets_sigsys(const struct sigcontext *m);
+void shim_tail_interrupt(struct sigcontext *m);
 
 /* Puts that thread back to its own code. */
 void shim_tail_back(struct sigcontext *m);

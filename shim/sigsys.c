@@ -15,7 +15,15 @@
 #include <shim/site.h>
 #include <shim/start.h>
 
-enum { CODE_SECCOMP = 1, CODE_USER_DISPATCH = 2, PATCH_AFTER = 4, RETRY_EVERY = 64, SHORT_LIFE = 64 };
+#define VSYSCALL_PAGE 0xffffffffff600000UL
+
+enum {
+	CODE_SECCOMP = 1,
+	CODE_USER_DISPATCH = 2,
+	PATCH_AFTER = 4,
+	RETRY_EVERY = 64,
+	SHORT_LIFE = 64
+};
 
 bool shim_inherited; /* the probe was caught */
 
@@ -34,7 +42,7 @@ static void flush(struct ucontext *uc)
 	memcpy(&uc->uc_sigmask, &call->mask, sizeof(call->mask));
 	call->deferred = 0;
 	__atomic_store_n(&call->busy, 0, __ATOMIC_RELEASE);
-	shim_signal_flushed();
+	shim_signal_flushed(m);
 }
 
 /*
@@ -77,15 +85,34 @@ static void caught(struct ucontext *uc, bool int80)
 						       : shim_site_enter((uint32_t) index);
 }
 
+/*
+ * A call of the vsyscall page has returned already when we hear of it: its site is the
+ * caller's, and its record makes the call in its place.
+ */
+static bool in_vsyscall_page(uint64_t where)
+{
+	return where >> 12 == VSYSCALL_PAGE >> 12;
+}
+
+/* Is it a call, caught by our filter or our dispatch? */
+static bool is_call(const struct siginfo *info, uint64_t rip)
+{
+	uint64_t where = (uint64_t) info->_sifields._sigsys._call_addr;
+
+	if (info->si_code == CODE_SECCOMP)
+		return info->si_errno == CO_TRAP_DATA &&
+		       (where == rip || in_vsyscall_page(where));
+	return info->si_code == CODE_USER_DISPATCH && where == rip &&
+	       shim.config.flags & CO_TRAP_SUD;
+}
+
 uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc);
 
 uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc)
 {
 	const struct sigcontext *m = &uc->uc_mcontext;
-	uint64_t where = (uint64_t) info->_sifields._sigsys._call_addr;
 
-	if ((info->si_code != CODE_SECCOMP && info->si_code != CODE_USER_DISPATCH) ||
-	    where != m->rip)
+	if (!is_call(info, m->rip))
 		return shim_sigsys_sent(info, uc);
 	if (m->rip == (uint64_t) shim_outside_flush)
 		flush(uc);

@@ -17,7 +17,7 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
-enum { PAGE = 4096, FEW_BITS = 10, MANY_BITS = 14 };
+enum { PAGE = 4096, FEW_BITS = 9, MANY_BITS = 14 };
 enum { PER_PAGE = PAGE / SHIM_RECORD_SIZE };
 
 _Static_assert(sizeof(struct co_trap_site) == SITE_SIZE, "gate.S knows the size");
@@ -26,14 +26,19 @@ _Static_assert(offsetof(struct co_trap_site, back) == SITE_BACK, "gate.S knows i
 /* Records beyond those in text: page after page, behind the statistics. */
 #define MORE_AT (CO_TRAP_BASE + 0x1100000UL)
 
-struct co_trap_site shim_sites[SHIM_SITES];
+/* Behind the statistics, as far as a short program needs them: one page to be copied by
+ * each of its children instead of three. */
+#define HOT(part) __attribute__((section(".stats." part)))
+
+HOT("few") static uint16_t few[1 << FEW_BITS];
+HOT("sites") struct co_trap_site shim_sites[SHIM_SITES];
 
 /*
  * index + 1, in two tables: the sites of most programs fit into the first, which is one
  * page, and a page more is paid for by each process.
  */
-static uint16_t few[1 << FEW_BITS], many[1 << MANY_BITS];
-enum { FEW_SITES = 512 };
+static uint16_t many[1 << MANY_BITS];
+enum { FEW_SITES = 256 };
 
 struct place {
 	uint16_t *table;
@@ -56,13 +61,16 @@ void shim_lock(void)
 {
 	uint32_t *word = (uint32_t *) shim_slots_end;
 
+	if (!shim.threads)
+		return; /* a page less in each child */
 	while (!shim_replace(word, 0, 1))
 		(void) shim_syscall(__NR_sched_yield, 0, 0, 0, 0, 0, 0);
 }
 
 void shim_unlock(void)
 {
-	shim_store_release((uint32_t *) shim_slots_end, 0);
+	if (shim.threads)
+		shim_store_release((uint32_t *) shim_slots_end, 0);
 }
 
 /* -1: not there, and *p is where it would go. */

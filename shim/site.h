@@ -58,6 +58,7 @@ int shim_code_write(uint64_t at, const void *bytes, size_t size);
 uint64_t shim_pool_find(uint64_t first, uint64_t last);
 int shim_pool_put(uint64_t at, const uint8_t *code); /* SHIM_TRAMPOLINE bytes */
 bool shim_pool_get(uint64_t rip, uint64_t *start);   /* of the trampoline there */
+bool shim_pool_touches(uint64_t start, uint64_t end); /* are there trampolines? */
 
 #define SHIM_TRAMPOLINE 32U
 

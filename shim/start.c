@@ -16,8 +16,10 @@
 #include <shim/rt/mem.h>
 #include <shim/rt/syscall_x86_64.h>
 #include <shim/shim.h>
+#include <shim/signal.h>
 #include <shim/site.h>
 #include <shim/start.h>
+#include <shim/sud.h>
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -29,6 +31,10 @@
 enum { PAGE = 4096, SLOTS_MAX = 1024, SLOTS_MIN = 16, NUMBERS = 512, WIPE_ON_FORK = 18 };
 
 #define SLOTS_AT (CO_TRAP_BASE + 0x20000000UL)
+
+/* above all pools, below where the kernel puts mappings and the stack: 13 TiB */
+#define HEAP_AT     0x710000000000UL
+#define HEAP_SPREAD 0x10000000UL /* pages */
 
 struct shim_state shim;
 uint64_t shim_slots, shim_slots_first, shim_slots_end, shim_slots_mask;
@@ -42,6 +48,7 @@ struct initial {
 	uint64_t argc;
 	char **argv, **envp;
 	uint64_t *auxv, *end;
+	uint64_t text_end; /* of the arguments, where they are not below envp[0]; or 0 */
 };
 
 static void read_stack(struct initial *in, uint64_t *sp)
@@ -89,11 +96,12 @@ static void record(int fd, const struct shim_elf *elf)
 
 static void map_file(int fd, struct shim_elf *elf)
 {
-	uint64_t hint = elf->flags & SHIM_ELF_FIXED ? 0
-						    : shim_place(elf->end - elf->start);
+	/* room also for its way to where it is aligned */
+	uint64_t size = elf->end - elf->start + elf->alignment - PAGE;
+	uint64_t hint = elf->flags & SHIM_ELF_FIXED ? 0 : shim_place(size);
 	int r = shim_elf_map(fd, elf, hint);
 
-	if (r == -EEXIST)
+	if (hint != 0 && (r == -EEXIST || r == SHIM_ELF_POOL))
 		r = shim_elf_map(fd, elf, 0);
 	if (r)
 		shim_die(shim_elf_sentence(r), (uint64_t) (r < 0 ? -r : r));
@@ -106,10 +114,10 @@ static uint64_t map_interpreter(const struct shim_elf *program, uint64_t *base)
 	static struct shim_elf elf;
 	long fd = shim_syscall(__NR_open, (long) program->interp, O_RDONLY | O_CLOEXEC, 0,
 			       0, 0, 0);
+	int r = fd < 0 ? (int) fd : shim_elf_read_interp((int) fd, program, &elf);
 
-	if (fd < 0 || shim_elf_read_interp((int) fd, program, &elf))
-		shim_die("the ELF interpreter that the program names cannot be used",
-			 (uint64_t) -fd);
+	if (r)
+		shim_refuse(program->interp, r);
 	map_file((int) fd, &elf);
 	(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0);
 	*base = elf.bias;
@@ -118,14 +126,33 @@ static uint64_t map_interpreter(const struct shim_elf *program, uint64_t *base)
 
 /* ---- how it looks from outside ---- */
 
-static void name_process(const char *path)
+static const char *base_of(const char *path)
 {
 	const char *base = path;
 
 	for (const char *c = path; *c; c++)
 		if (*c == '/')
 			base = c + 1;
-	(void) shim_syscall(__NR_prctl, PR_SET_NAME, (long) base, 0, 0, 0, 0);
+	return base;
+}
+
+/* The last part of its path; started by a descriptor alone, that of its file (6.14). */
+static void name_process(const char *path)
+{
+	static const char gone[] = " (deleted)";
+	const size_t more = sizeof(gone) - 1;
+	const char *base = base_of(path);
+	char name[64];
+	size_t n = 0;
+
+	if (shim.config.fd >= 0 && base - path == 8 && memcmp(path, "/dev/fd/", 8) == 0)
+		base = base_of(shim.path);
+	for (; base[n] && n < sizeof(name) - 1; n++)
+		name[n] = base[n];
+	if (base != base_of(path) && n > more && memcmp(name + n - more, gone, more) == 0)
+		n -= more;
+	name[n] = '\0';
+	(void) shim_syscall(__NR_prctl, PR_SET_NAME, (long) name, 0, 0, 0, 0);
 }
 
 /* Command line, auxiliary vector and code, for /proc/PID and core dumps; where the kernel
@@ -133,7 +160,8 @@ static void name_process(const char *path)
 static void describe_process(const struct initial *in, const struct shim_elf *elf,
 			     uint64_t arg_start)
 {
-	uint64_t brk = (uint64_t) shim_syscall(__NR_brk, 0, 0, 0, 0, 0, 0);
+	/* the kernel has put the heap behind the loader, where it has little room */
+	uint64_t brk = HEAP_AT + shim.random % HEAP_SPREAD * PAGE;
 	struct prctl_mm_map map = {
 		.start_code = elf->start_code,
 		.end_code = elf->end_code,
@@ -143,7 +171,7 @@ static void describe_process(const struct initial *in, const struct shim_elf *el
 		.brk = brk,
 		.start_stack = (uint64_t) in->sp,
 		.arg_start = arg_start,
-		.arg_end = (uint64_t) in->envp[0],
+		.arg_end = in->text_end ? in->text_end : (uint64_t) in->envp[0],
 		.env_start = (uint64_t) in->envp[0],
 		.auxv = (__u64 *) in->auxv,
 		.auxv_size = (uint32_t) ((uint64_t) in->end - (uint64_t) in->auxv),
@@ -228,11 +256,32 @@ static void install_filter(void)
 		shim_die(why, (uint64_t) -r);
 }
 
+/* Exec has disarmed it. */
+static void arm_dispatch(void)
+{
+	long r = shim_sud_arm();
+
+	if (shim.i386) /* its own calls come from elsewhere, and there is one range only */
+		shim_die("a 32-bit program needs --trap=seccomp", 0);
+	if (r < 0)
+		shim_die("the kernel has no syscall user dispatch (error %): it needs Linux "
+			 "5.11; --trap=seccomp does without",
+			 (uint64_t) -r);
+	if (!shim_probe())
+		shim_die("syscall user dispatch does not catch calls here; use "
+			 "--trap=seccomp",
+			 0);
+}
+
 static void arm(void)
 {
 	shim_dispatch_init();
 	make_slots();
 	handle_sigsys();
+	if (shim.config.flags & CO_TRAP_SUD) {
+		arm_dispatch();
+		return;
+	}
 	(void) shim_probe();
 	if (!shim_inherited)
 		install_filter();
@@ -302,6 +351,7 @@ static uint64_t insert_words(struct initial *in, const struct shim_program *prog
 		to += size_of(from);
 	}
 	read_stack(in, sp);
+	in->text_end = (uint64_t) to;
 	return sp[1];
 }
 
@@ -339,7 +389,7 @@ _Noreturn void shim_start(uint64_t *sp)
 {
 	static struct shim_elf elf;
 	static struct shim_program program;
-	struct initial in;
+	struct initial in = { 0 };
 	const uint64_t *random;
 	uint64_t base = 0, entry, arg_start;
 	const char *name;
@@ -351,16 +401,17 @@ _Noreturn void shim_start(uint64_t *sp)
 		shim_die("cloudos-loader is not for people: cloudos-exec starts it", 0);
 	shim_exec_init((const char *) *auxv_find(&in, AT_EXECFN));
 	name = in.argv[1];
-	random = auxv_find(&in, AT_RANDOM);
-	if (random)
-		shim_place_seed(*(const uint64_t *) *random);
+	/* the kernel's own randomness of addresses; AT_RANDOM is the program's secret */
+	random = auxv_find(&in, AT_SYSINFO_EHDR);
+	shim.random = ((random ? *random : 0) ^ (uint64_t) sp) >> 4;
+	shim.random *= 0x9e3779b97f4a7c15UL;
+	shim.random ^= shim.random >> 32;
+	shim_place_seed(shim.random >> 16);
 	r = shim_program_open(name, shim.config.fd, &program);
 	if (r == 0)
 		r = shim_elf_read(program.fd, &elf);
 	if (r)
-		shim_die("the program cannot be started: it changed after it was looked at "
-			 "(error %)",
-			 (uint64_t) -r);
+		shim_refuse(name, r);
 	shim.low = elf.flags & SHIM_ELF_LOW;
 	shim.onstack = elf.flags & SHIM_ELF_GO;
 	remember_path(program.fd, program.path);
@@ -385,6 +436,8 @@ _Noreturn void shim_start(uint64_t *sp)
 		*frame = 2 * *frame + 512;
 	publish();
 	arm();
+	if (shim.config.flags & CO_TRAP_SIGSYS_BLOCKED)
+		shim_sigsys_block(true);
 	name_process(name);
 	describe_process(&in, &elf, arg_start);
 	shim_enter(entry, (uint64_t) in.sp);

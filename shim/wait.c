@@ -112,6 +112,24 @@ struct shim_tail *shim_tail_at(const struct sigcontext *m, bool *out_fresh)
 	return (struct shim_tail *) (*argument(&copy, stub->argument) - stub->delta);
 }
 
+bool shim_tail_lets_sigsys(const struct sigcontext *m)
+{
+	const struct shim_tail_stub *stub = stub_at(m->rip);
+	const struct shim_tail *tail;
+	bool fresh;
+
+	if (!stub || m->rip != stub->start)
+		return false;
+	tail = shim_tail_at(m, &fresh);
+	return tail->temporary && !tail->had_sigsys;
+}
+
+void shim_tail_interrupt(struct sigcontext *m)
+{
+	m->rip += 2;
+	m->rax = (uint64_t) -EINTR;
+}
+
 void shim_tail_back(struct sigcontext *m)
 {
 	const struct shim_tail_stub *stub = stub_at(m->rip);
@@ -168,7 +186,7 @@ enum shim_verdict shim_on_rt_sigprocmask(struct shim_call *call)
 	if (!call->args[1])
 		return was && old ? read_back(call) : SHIM_KERNEL;
 	if (how < SIG_BLOCK || how > SIG_SETMASK ||
-	    shim_read(&mask, call->args[1], sizeof(mask)))
+	    shim_peek(&mask, call->args[1], sizeof(mask)))
 		return SHIM_KERNEL;
 	has = mask & SHIM_SIGSYS;
 	now = how == SIG_SETMASK ? has : how == SIG_BLOCK ? was || has : was && !has;
@@ -189,6 +207,19 @@ enum shim_verdict shim_on_rt_sigprocmask(struct shim_call *call)
 
 /* ---- calls that wait ---- */
 
+/* The guest goes on by the flush, which lets a held SIGSYS in. */
+static void hold_all(struct shim_call *call)
+{
+	uint64_t all = SHIM_BUT_SIGSYS, old = 0;
+
+	(void) shim_syscall(__NR_rt_sigprocmask, SIG_SETMASK, (long) &all, (long) &old,
+			    sizeof(all), 0, 0);
+	/* a signal meanwhile has blocked all already, and knows the guest's mask */
+	if (!shim_load_acquire(&call->deferred) || old != all)
+		call->mask = old;
+	shim_store_release(&call->deferred, 1);
+}
+
 static enum shim_verdict wait_with(struct shim_call *call, enum shim_tail_kind kind,
 				   uint64_t address, uint64_t size)
 {
@@ -196,12 +227,14 @@ static enum shim_verdict wait_with(struct shim_call *call, enum shim_tail_kind k
 	uint64_t mask;
 
 	/* wrong ones are the kernel's to refuse */
-	if (!address || size != sizeof(mask) || shim_read(&mask, address, sizeof(mask)))
+	if (!address || size != sizeof(mask) || shim_peek(&mask, address, sizeof(mask)))
 		return SHIM_KERNEL;
 	tail = tail_to(call, kind, mask);
 	if (!tail)
 		return shim_answer(call, -ENOMEM);
 	tail->temporary = true;
+	if (!tail->had_sigsys && shim_sigsys_held())
+		hold_all(call);
 	return SHIM_TAIL;
 }
 
@@ -209,7 +242,7 @@ static enum shim_verdict wait_with_pair(struct shim_call *call)
 {
 	uint64_t pair[2];
 
-	if (!call->args[5] || shim_read(pair, call->args[5], sizeof(pair)))
+	if (!call->args[5] || shim_peek(pair, call->args[5], sizeof(pair)))
 		return SHIM_KERNEL;
 	return wait_with(call, TAIL_R9, pair[0], pair[1]);
 }
@@ -251,7 +284,7 @@ static enum shim_verdict want(struct shim_call *call, enum shim_tail_kind kind,
 {
 	uint64_t mask;
 
-	if (size != sizeof(mask) || shim_read(&mask, address, sizeof(mask)) ||
+	if (size != sizeof(mask) || shim_peek(&mask, address, sizeof(mask)) ||
 	    !(mask & SHIM_SIGSYS))
 		return SHIM_KERNEL;
 	return tail_to(call, kind, mask) ? SHIM_TAIL : shim_answer(call, -ENOMEM);

@@ -29,8 +29,10 @@ include tests/libcloudos/local.mk
 include tests/table/abi.mk
 include tests/table/local.mk
 include tests/transparency/local.mk
+include tests/trap/elf.mk
 include tests/trap/behaviour.mk
 include tests/trap/filter.mk
+include tests/trap/hostile.mk
 include tests/trap/signals.mk
 include tests/unit/base.mk
 include tests/unit/service.mk

@@ -11,6 +11,8 @@
  * States: running (a daemon lives), waiting (it died, a new one comes after a pause),
  * stopped (on request, programs are left; SIGUSR1 starts it again).
  */
+#include <co/sites.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -295,7 +297,8 @@ static int daemon_start(struct keeper *k, struct co_err *err)
 		daemon_exec(k, pair[1]);
 	(void) close(pair[1]);
 	k->channel = pair[0];
-	(void) unsetenv("CO_FAULT"); /* faults are the first daemon's: it must be survived */
+	(void) unsetenv(
+		"CO_FAULT"); /* faults are the first daemon's: it must be survived */
 	/* It reads these before anything else; if it dies meanwhile SIGCHLD tells. */
 	(void) send_held(k);
 	return 0;
@@ -519,6 +522,28 @@ static int run(struct keeper *k)
 	}
 }
 
+/* Site tables are named by digits and signs (co/sites.h), and half-written ones .new. */
+static void sites_remove(const char *dir)
+{
+	char path[CO_PATH_SIZE + 32];
+	const struct dirent *d;
+	DIR *folder;
+	int fd;
+
+	(void) snprintf(path, sizeof(path), "%s/run/" CO_SITES_FOLDER, dir);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	folder = fd >= 0 ? fdopendir(fd) : NULL;
+	while (folder && (d = readdir(folder)))
+		if (strspn(d->d_name, "0123456789abcdef-") == strlen(d->d_name) ||
+		    strncmp(d->d_name, ".new", 4) == 0)
+			(void) unlinkat(fd, d->d_name, 0); /* then the folder stays */
+	if (folder)
+		(void) closedir(folder);
+	else if (fd >= 0)
+		(void) close(fd);
+	(void) rmdir(path); /* not there, or not ours */
+}
+
 /* An ephemeral domain leaves nothing behind: exactly what was made, nothing followed. */
 static void folder_remove(struct keeper *k)
 {
@@ -541,6 +566,7 @@ static void folder_remove(struct keeper *k)
 
 	if (!k->paths.dir[0])
 		return;
+	sites_remove(k->paths.dir);
 	for (size_t i = 0; i < co_countof(files) + co_countof(folders); i++) {
 		char path[CO_PATH_SIZE + 32];
 		bool file = i < co_countof(files);

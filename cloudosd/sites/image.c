@@ -10,7 +10,8 @@
 #include "cloudosd/sites/hash.h"
 #include "lib/cleanup.h"
 
-enum { CHUNK = 1 << 20, NOTES_MAX = 65536, SECTIONS_MAX = 65535, SEGMENTS_MAX = 65534 };
+enum { CHUNK = 1 << 20, NOTES_MAX = 65536, NAMES_MAX = 65536 };
+enum { SECTIONS_MAX = 65535, SEGMENTS_MAX = 65534 };
 
 struct reader {
 	const struct sites_source *source;
@@ -26,13 +27,13 @@ struct segment {
 };
 
 struct section {
-	uint32_t type;
+	uint32_t type, name;
 	uint64_t flags, vaddr, offset, size, entry;
 };
 
 struct head {
 	uint64_t segments_at, sections_at;
-	uint32_t segments, sections;
+	uint32_t segments, sections, names; /* names: the section that holds them */
 };
 
 static int refuse(struct reader *r, const char *why)
@@ -105,7 +106,8 @@ static int read_head(struct reader *r, struct head *out)
 		*out = (struct head){ h.e32.e_phoff, h.e32.e_shoff, h.e32.e_phnum,
 				      h.e32.e_shentsize == sizeof(Elf32_Shdr)
 					      ? h.e32.e_shnum
-					      : 0 };
+					      : 0,
+				      h.e32.e_shstrndx };
 		return 0;
 	}
 	if (h.ident[EI_CLASS] != ELFCLASS64 || h.e64.e_machine != EM_X86_64)
@@ -118,7 +120,8 @@ static int read_head(struct reader *r, struct head *out)
 		return refuse(r, "the program headers have an unknown size");
 	*out = (struct head){ h.e64.e_phoff, h.e64.e_shoff, h.e64.e_phnum,
 			      h.e64.e_shentsize == sizeof(Elf64_Shdr) ? h.e64.e_shnum
-								      : 0 };
+								      : 0,
+			      h.e64.e_shstrndx };
 	return 0;
 }
 
@@ -186,14 +189,16 @@ static int read_sections(struct reader *r, const struct head *head,
 
 		if (r->image->bits == 64) {
 			memcpy(&s64, raw + i * entry, entry);
-			all[i] = (struct section){ s64.sh_type, s64.sh_flags,
-						   s64.sh_addr, s64.sh_offset,
-						   s64.sh_size, s64.sh_entsize };
+			all[i] = (struct section){ s64.sh_type,   s64.sh_name,
+						   s64.sh_flags,  s64.sh_addr,
+						   s64.sh_offset, s64.sh_size,
+						   s64.sh_entsize };
 		} else {
 			memcpy(&s32, raw + i * entry, entry);
-			all[i] = (struct section){ s32.sh_type, s32.sh_flags,
-						   s32.sh_addr, s32.sh_offset,
-						   s32.sh_size, s32.sh_entsize };
+			all[i] = (struct section){ s32.sh_type,   s32.sh_name,
+						   s32.sh_flags,  s32.sh_addr,
+						   s32.sh_offset, s32.sh_size,
+						   s32.sh_entsize };
 		}
 	}
 	*out = all;
@@ -244,7 +249,8 @@ static int read_code(struct reader *r, const struct segment *segments, uint32_t 
 	for (uint32_t i = 0; i < n && !rc; i++)
 		if (is_code(&segments[i]))
 			rc = note_code(r, &segments[i], &total);
-	qsort(image->code, image->ncode, sizeof(image->code[0]), by_offset);
+	if (image->ncode)
+		qsort(image->code, image->ncode, sizeof(image->code[0]), by_offset);
 	for (unsigned i = 1; i < image->ncode && !rc; i++)
 		if (image->code[i - 1].offset + image->code[i - 1].size >
 		    image->code[i].offset)
@@ -340,12 +346,45 @@ static int find_unwind(struct reader *r, const struct segment *segments, uint32_
 	return 0;
 }
 
+/* Static programs have no header of it; then its section is found by name. */
+static int find_unwind_section(struct reader *r, const struct section *sections,
+			       uint32_t n, uint32_t names, struct sites_range *out)
+{
+	static const char name[] = ".eh_frame";
+	autofree char *text = NULL;
+	const struct section *held;
+	int rc;
+
+	if (names >= n)
+		return 0;
+	held = &sections[names];
+	if (held->type != SHT_STRTAB || held->size > NAMES_MAX ||
+	    held->offset > r->source->size ||
+	    held->size > r->source->size - held->offset)
+		return 0;
+	rc = read_new(r, held->offset, held->size, &text);
+	for (uint32_t i = 0; i < n && !rc; i++) {
+		const struct section *s = &sections[i];
+
+		if (s->type == SHT_NOBITS || !(s->flags & SHF_ALLOC) || !s->size ||
+		    s->name >= held->size || held->size - s->name < sizeof(name) ||
+		    memcmp(text + s->name, name, sizeof(name)) != 0)
+			continue;
+		*out = (struct sites_range){ s->offset, s->vaddr, s->size, NULL };
+		break;
+	}
+	return rc;
+}
+
 static int read_unwind(struct reader *r, const struct segment *segments, uint32_t n,
-		       const struct section *sections, uint32_t nsections)
+		       const struct section *sections, uint32_t nsections,
+		       uint32_t names)
 {
 	struct sites_range found = { 0 };
 	int rc = find_unwind(r, segments, n, &found);
 
+	if (!rc && !found.size)
+		rc = find_unwind_section(r, sections, nsections, names, &found);
 	if (rc || !found.size)
 		return rc;
 	/* a segment goes on behind .eh_frame; the section says where that ends */
@@ -498,12 +537,14 @@ int sites_image_read(struct sites_image *out, const struct sites_source *source,
 	struct reader r = { .source = source, .image = out, .err = err };
 	autofree struct segment *segments = NULL;
 	autofree struct section *sections = NULL;
+	const uint32_t revision = SITES_REVISION;
 	uint32_t nsections = 0;
 	struct head head = { 0 };
 	int rc;
 
 	memset(out, 0, sizeof(*out));
 	sites_hash_init(&r.hash, key);
+	sites_hash_add(&r.hash, &revision, sizeof(revision));
 	rc = read_head(&r, &head);
 	if (!rc)
 		rc = read_segments(&r, &head, &segments);
@@ -514,7 +555,8 @@ int sites_image_read(struct sites_image *out, const struct sites_source *source,
 	if (!rc)
 		rc = note_sections(&r, sections, nsections);
 	if (!rc)
-		rc = read_unwind(&r, segments, head.segments, sections, nsections);
+		rc = read_unwind(&r, segments, head.segments, sections, nsections,
+				 head.names);
 	if (!rc)
 		rc = read_starts(&r, sections, nsections);
 	if (!rc)

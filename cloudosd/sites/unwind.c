@@ -94,6 +94,10 @@ static unsigned cie_encoding(const struct cursor *table, size_t at)
 	augmentation = (const char *) c.bytes + c.at;
 	if (c.bad || !memchr(augmentation, 0, c.end - c.at))
 		return ENC_OMIT;
+	/* Signal frames: C libraries have them begin a byte before the function, where no
+	 * instruction does.  Without an entry, decoding arrives from what is in front. */
+	if (strchr(augmentation, 'S'))
+		return ENC_OMIT;
 	c.at += strlen(augmentation) + 1;
 	skip_leb(&c); /* code alignment */
 	skip_leb(&c); /* data alignment */
@@ -116,7 +120,7 @@ static unsigned cie_encoding(const struct cursor *table, size_t at)
 			(void) fixed(&c, 1, false);
 		else if (*augmentation == 'P')
 			(void) encoded(&c, (unsigned) fixed(&c, 1, false));
-		else if (*augmentation != 'S' && *augmentation != 'B')
+		else if (*augmentation != 'B')
 			return ENC_OMIT;
 	}
 	return c.bad ? ENC_OMIT : ENC_ABSOLUTE;
@@ -156,7 +160,8 @@ static size_t disjoint(struct sites_span *all, size_t n)
 {
 	size_t kept = 0;
 
-	qsort(all, n, sizeof(*all), by_start);
+	if (n)
+		qsort(all, n, sizeof(*all), by_start);
 	for (size_t i = 0; i < n; i++) {
 		if (kept && all[kept - 1].start == all[i].start)
 			continue;

@@ -21,6 +21,7 @@
 #define CO_TRAP_BASE      0x700100000000UL /* the loader's image; pool of window 0 */
 #define CO_TRAP_POOL(i)   (CO_TRAP_BASE + (uint64_t) (i) * CO_TRAP_STRIDE)
 #define CO_TRAP_POOL_SIZE 0x100000000UL
+#define CO_TRAP_OWN_SIZE  0x1200000UL  /* the image and what belongs to it */
 #define CO_TRAP_CODE_SIZE 0x05000000UL /* 80 MiB below each pool */
 #define CO_TRAP_CODE(i)   (CO_TRAP_POOL(i) - CO_TRAP_CODE_SIZE)
 
@@ -53,7 +54,8 @@ enum co_trap_flag {
 	CO_TRAP_SUD = 1U << 1,            /* --trap=sud: syscall user dispatch, no filter */
 	CO_TRAP_GUEST_SECCOMP = 1U << 2,  /* --allow-guest-seccomp */
 	CO_TRAP_SIGSYS_IGNORED = 1U << 3, /* the program that called exec ignored SIGSYS */
-	CO_TRAP_EAGER = 1U << 4           /* patch at the first trap; for tests */
+	CO_TRAP_EAGER = 1U << 4,          /* patch at the first trap; for tests */
+	CO_TRAP_SIGSYS_BLOCKED = 1U << 5  /* the thread that called exec had it blocked */
 };
 
 /* ---- statistics, read with process_vm_readv at CO_TRAP_STATS ---- */

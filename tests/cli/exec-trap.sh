@@ -76,6 +76,10 @@ flags '0;10' env CO_ENGINE=trap CO_TRAP='eager sud' "$x" --trap=seccomp
 trap '' SYS
 flags '0;8' "$x" --engine=trap
 trap - SYS
+expect 7 with python3 -c 'import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGSYS])
+os.execv(sys.argv[1], sys.argv[1:])' "$x" --engine=trap true
+config "cloudos1;0;20$behind"
 
 # ---- what is not possible is a sentence ----
 expect 125 with "$x" --engine=notify --no-patch true

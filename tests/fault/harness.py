@@ -27,7 +27,7 @@ EXEC, CTL = os.path.join(BUILD, 'cloudos-exec'), os.path.join(BUILD, 'cloudosctl
 KEEPER, GUEST = os.path.join(BUILD, 'cloudos-keeper'), os.path.join(BUILD, 'fault-guest')
 SLOW = 4 if os.environ.get('CO_SANITIZERS') not in (None, '', 'no') else 1
 LIMIT = 30 * SLOW  # seconds; tens of times what is needed
-ENGINES = [e for e in ('notify', 'ptrace') if os.environ.get('CO_ENGINE') in (None, '', e)]
+ENGINES = [e for e in ('notify', 'ptrace', 'trap') if os.environ.get('CO_ENGINE') in (None, '', e)]
 NATIVE = {'ENOSYS': -38, 'EIO': -5, 'EINTR': -4}
 
 

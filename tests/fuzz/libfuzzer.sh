@@ -51,4 +51,8 @@ fuzz wire lib/wire.c $base
 # shellcheck disable=SC2086 # a list
 LIBS=${YAML_LIBS:--lyaml} fuzz config cloudosd/config.c lib/log.c $base
 fuzz filter shim/filter.c tests/trap/filter_model.c
+sites="cloudosd/sites/hash.c cloudosd/sites/image.c cloudosd/sites/scan.c cloudosd/sites/unwind.c"
+test "${CO_ZYDIS:-1}" = 1 && decoder=zydis || decoder=none
+# shellcheck disable=SC2086 # a list
+fuzz sites $sites cloudosd/sites/decoder_$decoder.c $base
 echo "check-fuzz: no failures"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Targets run their seeds and some mutations in `make check`; `make check-fuzz` runs each
 # under libFuzzer.
-check_PROGRAMS += fuzz-wire-run fuzz-config-run fuzz-filter-run
+check_PROGRAMS += fuzz-wire-run fuzz-config-run fuzz-filter-run fuzz-sites-run
 TESTS += %D%/run.sh
 dist_noinst_SCRIPTS += %D%/run.sh %D%/libfuzzer.sh
 EXTRA_DIST += %D%/corpus
@@ -21,9 +21,13 @@ fuzz_filter_run_SOURCES = %D%/fuzz_filter.c %D%/driver.c %D%/target.h \
 fuzz_filter_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_filter_run_LDADD = libtrap-filter.a libco.a
 
+fuzz_sites_run_SOURCES = %D%/fuzz_sites.c %D%/driver.c %D%/target.h
+fuzz_sites_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_sites_run_LDADD = libsites.a libco.a
+
 .PHONY: check-fuzz
 check-fuzz:
-	@srcdir='$(srcdir)' YAML_LIBS='$(YAML_LIBS)' $(SHELL) $(srcdir)/%D%/libfuzzer.sh; \
+	@srcdir='$(srcdir)' CO_ZYDIS='$(CO_ZYDIS)' YAML_LIBS='$(YAML_LIBS)' $(SHELL) $(srcdir)/%D%/libfuzzer.sh; \
 	rc=$$?; test $$rc -eq 77 || exit $$rc
 clean-local: clean-fuzz
 clean-fuzz:

@@ -140,9 +140,11 @@ class Suite:
             top = os.path.join(self.work, f"run{self.count}")
         # the same length and look for every run, so that nothing depends on the path
         folder = os.path.join(top, "dir")
-        os.makedirs(folder)
         try:
+            os.makedirs(folder)
             return self.run_in(check, variant, top, folder)
+        except OSError as error:  # the disk was full for a moment, for instance
+            return {"status": f"could not run: {error.strerror}"}, ""
         finally:
             shutil.rmtree(top, ignore_errors=True)
 

@@ -23,6 +23,8 @@ hostile_case registers_survive, jump_to_the_call, jump_into_the_middle, tiny_sta
 	patched_then_no_stack, no_stack, int80_from_64_bits, x32_numbers, io_uring,
 	vsyscall_page, strange_numbers, many_sites, changing_code, strange_segments,
 	code_at_the_edge;
+/* hostile_children.c */
+hostile_case children_are_caught, is_caught, signals_at_birth, children_of_threads;
 /* hostile_files.c */
 hostile_case close_everything, no_descriptors, own_dispatch, own_filter;
 

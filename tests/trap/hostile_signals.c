@@ -111,7 +111,7 @@ void own_sigsys_handler(void)
 	(void) sigqueue(getpid(), SIGSYS, (union sigval){ .sival_int = 7 });
 	say("code: %", code_seen);
 	many_calls();
-	handle(SIGSYS, SA_RESETHAND | SA_NODEFER);
+	handle(SIGSYS, (int) (SA_RESETHAND | SA_NODEFER));
 	(void) raise(SIGSYS);
 	(void) sigaction(SIGSYS, NULL, &old);
 	say("reset: %", old.sa_handler == SIG_DFL);
@@ -132,25 +132,25 @@ static void ignore_sigsys(void)
 	many_calls();
 }
 
-static void wait_for_end(void)
+/* Whether it comes before or after the child waits. */
+static void kill_a_child(bool ready)
 {
-	(void) pause();
-}
-
-static void kill_a_child(void (*run)(void), bool ready)
-{
+	sigset_t all, none;
 	int ends[2], status;
 	pid_t pid;
 	char byte;
 
+	(void) sigfillset(&all);
+	(void) sigemptyset(&none);
 	if (pipe(ends) < 0)
 		cannot("no pipe");
 	pid = fork();
 	if (pid == 0) {
 		if (ready)
 			handle(SIGSYS, SA_RESTART);
+		(void) sigprocmask(SIG_SETMASK, &all, NULL);
 		if (write(ends[1], "x", 1) == 1)
-			run();
+			(void) sigsuspend(&none);
 		_exit(5 + handled);
 	}
 	if (read(ends[0], &byte, 1) == 1)
@@ -163,8 +163,8 @@ void sigsys_from_others(void)
 {
 	in_child("to itself", die_of_sigsys);
 	in_child("to itself, ignored", ignore_sigsys);
-	kill_a_child(wait_for_end, false);
-	kill_a_child(wait_for_end, true);
+	kill_a_child(false);
+	kill_a_child(true);
 }
 
 void sigsys_ignored(void)

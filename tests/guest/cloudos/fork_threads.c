@@ -5,7 +5,9 @@
  */
 #include "guest.h"
 
+#include <dirent.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define THREADS 8
 #define ROUNDS  40
@@ -101,6 +103,87 @@ static void exec_keeps_the_process(void)
 	      "a program started by vfork and exec can call");
 }
 
+static int descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	if (!dir)
+		die("/proc/self/fd");
+	while (readdir(dir))
+		n++;
+	(void) closedir(dir); /* was only read */
+	return n;
+}
+
+/* Children that share the parent's memory and nothing else call, too. */
+static void vfork_children_call(void)
+{
+	service_registration_t r = a_service("who.vfork");
+	int wrong = 0, status = -1, before;
+
+	check_number(RAW(service_register, WORD(&r)), 0, "a process registers");
+	before = descriptors();
+	for (int i = 0; i < 20; i++) {
+		pid_t pid = vfork();
+
+		if (pid == 0)
+			_exit(RAW(service_deregister, WORD("who.vfork")) !=
+				      RAW_CODE(CLOUDOS_ENOENT) ||
+			      RAW(domain) < 0);
+		if (pid < 0 || waitpid(pid, &status, 0) != pid)
+			die("vfork");
+		wrong += status != 0;
+	}
+	check_number(wrong, 0, "children of vfork call, as processes of their own");
+	check_number(RAW(service_deregister, WORD("who.vfork")), 0,
+		     "and nothing of the parent's is theirs");
+	check_number(descriptors(), before, "nor have they left it a descriptor");
+}
+
+static atomic_bool forking;
+
+static void *calls_on(void *arg)
+{
+	int *wrong = arg;
+
+	while (atomic_load(&forking))
+		*wrong += RAW(domain) < 0;
+	return NULL;
+}
+
+static int child_calls(void *arg)
+{
+	int before = descriptors();
+
+	(void) arg;
+	for (int i = 0; i < 3; i++)
+		if (RAW(domain) < 0)
+			return 1;
+	/* none of ours is opened beside those that were inherited */
+	return descriptors() > before ? 2 : 0;
+}
+
+/* What a thread was in the middle of is not the child's. */
+static void children_of_calling_threads_call(void)
+{
+	pthread_t threads[4];
+	int wrong[4] = { 0 }, bad = 0;
+
+	atomic_store(&forking, true);
+	for (int i = 0; i < 4; i++)
+		if (pthread_create(&threads[i], NULL, calls_on, &wrong[i]) != 0)
+			die("no thread");
+	for (int i = 0; i < 50; i++)
+		bad += in_child(child_calls, NULL) != 0;
+	atomic_store(&forking, false);
+	for (int i = 0; i < 4; i++) {
+		(void) pthread_join(threads[i], NULL); /* it was created above */
+		bad += wrong[i];
+	}
+	check_number(bad, 0, "children call while threads of their parent do");
+}
+
 struct worker {
 	pthread_t thread;
 	int number;
@@ -158,6 +241,8 @@ int main(int argc, char **argv)
 	threads_are_one_process();
 	a_child_is_another_process();
 	exec_keeps_the_process();
+	vfork_children_call();
+	children_of_calling_threads_call();
 	many_threads_call_at_once();
 	return done();
 }

@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { THREADS = 8, COPIES = 80, TURNS = 10, MILLION = 1000000 };
+enum { THREADS = 8, COPIES = 40, TURNS = 20, MILLION = 1000000 };
 enum { NR_READ = 0, EXPECT_PARENT = 0, EXPECT_EBADF = 1, EXPECT_JUMPED = 2 };
 
 struct library {

@@ -1,0 +1,986 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * trap-exec FOLDER: calls exec in every way that succeeds or fails and prints what comes of
+ * it; exec.test compares what it prints natively and under the engine.  A GUEST program of
+ * the tests.  FOLDER has the files of elf_files.h, and this program as `show`, which it
+ * starts: named so, it prints what it was given.  Names behind FOLDER choose cases.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/trap/elf_files.h"
+
+#define EXECVE_CHECK 0x10000
+#define KEPT         960
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+extern char **environ;
+extern const char __ehdr_start[];
+
+static char *empty_environment[] = { "ONLY=this", NULL };
+
+/* ---- show: what a program is given ---- */
+
+static void show_signals(void)
+{
+	sigset_t set;
+
+	(void) sigprocmask(SIG_BLOCK, NULL, &set);
+	printf("blocked");
+	for (int i = 1; i < 65; i++)
+		if (sigismember(&set, i) == 1)
+			printf(" %d", i);
+	printf("\nignored");
+	for (int i = 1; i < 65; i++) {
+		struct sigaction a;
+
+		if (sigaction(i, NULL, &a) == 0 && a.sa_handler == SIG_IGN)
+			printf(" %d", i);
+		else if (i < 32 && sigaction(i, NULL, &a) == 0 &&
+			 a.sa_handler != SIG_DFL)
+			printf(" CAUGHT %d", i);
+	}
+	(void) sigpending(&set);
+	printf("\npending");
+	for (int i = 1; i < 65; i++)
+		if (sigismember(&set, i) == 1)
+			printf(" %d", i);
+	printf("\n");
+}
+
+/* Not the one by which the engine finds its loader where there is no /proc. */
+static void show_descriptors(void)
+{
+	char link[64], target[256];
+
+	printf("descriptors");
+	for (int fd = 3; fd < 1100; fd++) {
+		ssize_t n;
+
+		if (fcntl(fd, F_GETFD) < 0 ||
+		    (fd == KEPT && access("/proc/self", F_OK) < 0))
+			continue;
+		(void) snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		n = readlink(link, target, sizeof(target) - 1);
+		target[n > 0 ? n : 0] = '\0';
+		/* pipes and the like have numbers that change */
+		printf(" %d=%s%s", fd, *target == '/' ? target : "?",
+		       fcntl(fd, F_GETFD) & FD_CLOEXEC ? "(cloexec)" : "");
+	}
+	printf("\n");
+}
+
+static void show_file(const char *path)
+{
+	char bytes[4096];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, bytes, sizeof(bytes) - 1);
+
+	printf("%s %zd ", path, n);
+	for (ssize_t i = 0; i < n && i < 200; i++)
+		putchar(bytes[i] ? bytes[i] : '|');
+	printf("\n");
+	(void) close(fd);
+}
+
+static int show(int argc, char **argv)
+{
+	char name[17] = "", exe[4096];
+	stack_t stack;
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	const char *fn = (const char *) getauxval(AT_EXECFN);
+
+	printf("argc %d:", argc);
+	for (int i = 0; i < argc && i < 20; i++)
+		printf(" [%.60s]", argv[i]);
+	printf(argv[argc] ? " NOT TERMINATED\n" : "\n");
+	printf("environment");
+	for (char **e = environ; *e; e++)
+		if (!strncmp(*e, "ONLY=", 5) || environ[1] == NULL)
+			printf(" %s", *e);
+	printf("\nexecfn %.300s\n", fn ? fn : "none");
+	printf("headers %lu of %lu at %ld\n", getauxval(AT_PHNUM), getauxval(AT_PHENT),
+	       (long) (getauxval(AT_PHDR) - (unsigned long) __ehdr_start));
+	printf("page %lu secure %lu base %s clock %lu uid %lu aligned %d\n",
+	       getauxval(AT_PAGESZ), getauxval(AT_SECURE),
+	       getauxval(AT_BASE) ? "yes" : "no", getauxval(AT_CLKTCK),
+	       getauxval(AT_UID), (int) ((uintptr_t) (argv - 1) % 16));
+	printf("vdso %s random %s platform %s\n",
+	       getauxval(AT_SYSINFO_EHDR) ? "yes" : "no",
+	       getauxval(AT_RANDOM) ? "yes" : "no",
+	       getauxval(AT_PLATFORM) ? (char *) getauxval(AT_PLATFORM) : "none");
+	(void) prctl(PR_GET_NAME, name);
+	/* the engine answers for that link also where there is no /proc */
+	if (access("/proc/self", F_OK) < 0)
+		n = -1;
+	printf("comm %s exe %.*s\n", name, n > 0 ? (int) n : 4, n > 0 ? exe : "none");
+	show_file("/proc/self/cmdline");
+	show_signals();
+	show_descriptors();
+	(void) sigaltstack(NULL, &stack);
+	printf("altstack %s dumpable %d pdeathsig ",
+	       stack.ss_flags & SS_DISABLE ? "no" : "yes", prctl(PR_GET_DUMPABLE));
+	int death = 0;
+	(void) prctl(PR_GET_PDEATHSIG, &death);
+	printf("%d tid is pid %d\n", death, gettid() == getpid());
+	return 46;
+}
+
+/* ---- cases ---- */
+
+static const char *folder;
+static char self[4096]; /* this program, in the folder */
+
+static char *in(const char *name)
+{
+	static char paths[8][8192];
+	static unsigned next;
+	char *path = paths[next++ % 8];
+
+	(void) snprintf(path, 8192, "%s/%s", folder, name);
+	return path;
+}
+
+static char *words[] = { "zero", "one", "", "three three", NULL };
+
+static void failed(void)
+{
+	/* the call has returned: that is the result */
+	printf("error %s\n", strerrorname_np(errno));
+	(void) fflush(stdout);
+	_exit(0);
+}
+
+static void to(const char *path)
+{
+	(void) fflush(stdout);
+	(void) execve(path, words, empty_environment);
+	failed();
+}
+
+static void at(int fd, const char *path, int flags)
+{
+	(void) syscall(SYS_execveat, fd, path, words, empty_environment, flags);
+	failed();
+}
+
+static int program(const char *name, int flags)
+{
+	int fd = open(in(name), flags);
+
+	if (fd < 0)
+		perror(name);
+	return fd;
+}
+
+/* arguments */
+static void argv_null(void)
+{
+	(void) syscall(SYS_execve, self, NULL, empty_environment);
+	failed();
+}
+static void argv_empty(void)
+{
+	char *none[] = { NULL };
+	(void) execve(self, none, empty_environment);
+	failed();
+}
+static void envp_null(void)
+{
+	(void) syscall(SYS_execve, self, words, NULL);
+	failed();
+}
+static void argv_bad(void)
+{
+	(void) syscall(SYS_execve, self, 8, empty_environment);
+	failed();
+}
+static void argv_kernel(void)
+{
+	(void) syscall(SYS_execve, self, 0xffffffff80000000, empty_environment);
+	failed();
+}
+static void envp_bad(void)
+{
+	(void) syscall(SYS_execve, self, words, 8);
+	failed();
+}
+static void word_bad(void)
+{
+	char *bad[] = { "zero", (char *) 8, NULL };
+	(void) execve(self, bad, empty_environment);
+	failed();
+}
+static void path_null(void)
+{
+	(void) syscall(SYS_execve, NULL, words, empty_environment);
+	failed();
+}
+static void path_bad(void)
+{
+	(void) syscall(SYS_execve, 8, words, empty_environment);
+	failed();
+}
+static void bad_of_absent(void)
+{
+	(void) syscall(SYS_execve, "/absent", 8, 8);
+	failed();
+}
+static void bad_of_broken(void)
+{
+	(void) syscall(SYS_execve, in("headers-none"), words, 8);
+	failed();
+}
+
+static char *last_page(size_t back)
+{
+	char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void) mprotect(pages + 4096, 4096, PROT_NONE);
+	return pages + 4096 - back;
+}
+
+static void argv_at_end(void)
+{
+	char **v = (char **) last_page(16);
+	v[0] = "end";
+	v[1] = NULL;
+	(void) execve(self, v, empty_environment);
+	failed();
+}
+static void argv_over_end(void)
+{
+	char **v = (char **) last_page(16);
+	v[0] = v[1] = "end";
+	(void) execve(self, v, empty_environment);
+	failed();
+}
+static void argv_misaligned(void)
+{
+	char *v = last_page(19);
+	char *w = "odd";
+	memcpy(v, &w, 8);
+	memset(v + 8, 0, 8);
+	(void) execve(self, (char **) v, empty_environment);
+	failed();
+}
+static void word_over_end(void)
+{
+	char *w = last_page(4);
+	memset(w, 'x', 4);
+	char *v[] = { w, NULL };
+	(void) execve(self, v, empty_environment);
+	failed();
+}
+static void path_at_end(void)
+{
+	char *p = last_page(strlen(self) + 1);
+	memcpy(p, self, strlen(self) + 1);
+	to(p);
+}
+
+static char **many(size_t n, char *word)
+{
+	char **v = calloc(n + 1, sizeof(char *));
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = word;
+	return v;
+}
+
+static char *text(size_t n)
+{
+	char *t = calloc(1, n + 1);
+
+	memset(t, 'a', n);
+	return t;
+}
+
+static void words_many(void)
+{
+	(void) execve(self, many(50000, "w"), empty_environment);
+	failed();
+}
+static void words_too_many(void)
+{
+	(void) execve(self, many(1000000, "w"), empty_environment);
+	failed();
+}
+static void words_endless(void)
+{
+	char **v = many(1 << 20, "x");
+	(void) execve(self, v, v);
+	failed();
+}
+static void word_long(void)
+{
+	char *v[] = { "z", text(100000), NULL };
+	(void) execve(self, v, empty_environment);
+	failed();
+}
+static void word_too_long(void)
+{
+	char *v[] = { "z", text(131072), NULL };
+	(void) execve(self, v, empty_environment);
+	failed();
+}
+static void words_over_limit(void)
+{
+	struct rlimit l = { 1 << 20, 1 << 20 };
+	(void) setrlimit(RLIMIT_STACK, &l);
+	(void) execve(self, many(300, text(1000)), empty_environment);
+	failed();
+}
+static void envp_too_long(void)
+{
+	char *v[] = { text(200000), NULL };
+	(void) execve(self, words, v);
+	failed();
+}
+
+/* paths */
+static void plain(void)
+{
+	to(self);
+}
+static void path_too_long(void)
+{
+	to(text(4096));
+}
+static void path_long(void)
+{
+	char *p = text(4095);
+	memset(p, '/', 4095);
+	memcpy(p + 4095 - strlen(self), self, strlen(self));
+	to(p);
+}
+static void name_too_long(void)
+{
+	to(text(256));
+}
+static void path_relative(void)
+{
+	(void) chdir(folder);
+	to("show");
+}
+static void path_no_search(void)
+{
+	(void) chmod(in("closed"), 0);
+	(void) setresuid(65534, 65534, 65534);
+	to(in("closed/x"));
+}
+static void path_others(void)
+{
+	(void) setresuid(65534, 65534, 65534);
+	to(in("private"));
+}
+static void path_busy(void)
+{
+	(void) program("copy", O_WRONLY);
+	to(in("copy"));
+}
+static void path_noexec(void)
+{
+	if (unshare(CLONE_NEWNS) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", in("mount"), "tmpfs", MS_NOEXEC, NULL)) {
+		printf("no mount\n");
+		(void) fflush(stdout);
+		_exit(0);
+	}
+	int from = program("good", O_RDONLY),
+	    fd = open(in("mount/good"), O_CREAT | O_WRONLY, 0755);
+	char bytes[8192];
+	ssize_t n = read(from, bytes, sizeof(bytes));
+
+	(void) !write(fd, bytes, (size_t) n);
+	(void) close(fd);
+	(void) close(from);
+	to(in("mount/good"));
+}
+
+/* scripts */
+static void script_nothing(void)
+{
+	char *none[] = { NULL };
+	(void) execve(in("script-argument"), none, empty_environment);
+	failed();
+}
+static void script_many(void)
+{
+	(void) execve(in("script-argument"), many(20000, "words and words"),
+		      empty_environment);
+	failed();
+}
+static void script_long(void)
+{
+	char *v[] = { "dropped", text(120000), "last", NULL };
+	(void) execve(in("script-argument"), v, empty_environment);
+	failed();
+}
+static void script_relative(void)
+{
+	(void) chdir(folder);
+	to("script-relative");
+}
+
+/* execveat */
+static void at_cwd(void)
+{
+	(void) chdir(folder);
+	at(AT_FDCWD, "show", 0);
+}
+static void at_pipe(void)
+{
+	int p[2];
+	(void) !pipe(p);
+	at(p[0], "", AT_EMPTY_PATH);
+}
+static void at_check(void)
+{
+	long r = syscall(SYS_execveat, AT_FDCWD, self, words, environ, EXECVE_CHECK);
+	printf("asked: %ld %d\n", r, r ? errno : 0);
+	at(AT_FDCWD, in("plain"), EXECVE_CHECK);
+}
+static void at_deleted(void)
+{
+	(void) link(in("copy"), in("gone"));
+	int fd = program("gone", O_RDONLY | O_CLOEXEC);
+	(void) unlink(in("gone"));
+	at(fd, "", AT_EMPTY_PATH);
+}
+static void at_memory(void)
+{
+	int from = program("show", O_RDONLY | O_CLOEXEC);
+	int fd = (int) syscall(SYS_memfd_create, "program", 3U);
+	static char bytes[1 << 20];
+	ssize_t n = read(from, bytes, sizeof(bytes));
+
+	(void) !write(fd, bytes, (size_t) n);
+	(void) fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW);
+	at(fd, "", AT_EMPTY_PATH);
+}
+
+/* /proc/self/exe */
+static void own_pid(void)
+{
+	char p[64];
+	(void) snprintf(p, sizeof(p), "/proc/%d/exe", getpid());
+	(void) execve(p, words, empty_environment);
+	failed();
+}
+
+/* signals */
+static void signals_kept(void)
+{
+	sigset_t set;
+
+	(void) sigemptyset(&set);
+	(void) sigaddset(&set, SIGUSR1);
+	(void) sigaddset(&set, SIGSYS);
+	(void) sigaddset(&set, 40);
+	(void) sigprocmask(SIG_BLOCK, &set, NULL);
+	(void) signal(SIGINT, SIG_IGN);
+	(void) signal(SIGSYS, SIG_IGN);
+	(void) signal(SIGTERM, (void (*)(int)) failed);
+	(void) raise(SIGUSR1);
+	(void) raise(40);
+	(void) prctl(PR_SET_PDEATHSIG, SIGWINCH);
+	to(self);
+}
+
+static void stack_given_up(void)
+{
+	stack_t s = { .ss_sp = malloc(65536), .ss_size = 65536 };
+
+	(void) sigaltstack(&s, NULL);
+	to(self);
+}
+
+/* other ways to it */
+static void *in_thread(void *unused)
+{
+	(void) unused;
+	to(self);
+	return NULL;
+}
+
+static void thread(void)
+{
+	pthread_t t;
+
+	(void) pthread_create(&t, NULL, in_thread, NULL);
+	for (;;)
+		(void) pause();
+}
+
+static int after_vfork(const char *path)
+{
+	int status = 0;
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		(void) execve(path, words, empty_environment);
+		_exit(errno);
+	}
+	(void) waitpid(pid, &status, 0);
+	return WEXITSTATUS(status);
+}
+
+static void vforked(void)
+{
+	for (int i = 0; i < 300; i++)
+		if (after_vfork(i % 3 ? in("good") : "/absent") !=
+		    (i % 3 ? ELF_STATUS : ENOENT))
+			printf("another status after vfork\n");
+	to(self);
+}
+
+static void vforked_own(void)
+{
+	pid_t pid = vfork();
+	int status;
+
+	if (pid == 0) {
+		char p[64];
+
+		(void) snprintf(p, sizeof(p), "/proc/%d/exe", getpid());
+		(void) execve(p, words, empty_environment);
+		_exit(1);
+	}
+	(void) waitpid(pid, &status, 0);
+	printf("status %x\n", status);
+	(void) fflush(stdout);
+	_exit(0);
+}
+
+static void spawned(void)
+{
+	pid_t pid;
+	int status;
+	int r = posix_spawn(&pid, "/absent", NULL, NULL, words, environ);
+
+	printf("spawn of nothing: %s\n", strerrorname_np(r));
+	r = posix_spawn(&pid, in("headers-none"), NULL, NULL, words, environ);
+	printf("spawn of a broken one: %s\n", strerrorname_np(r));
+	r = posix_spawn(&pid, in("good"), NULL, NULL, words, environ);
+	(void) waitpid(pid, &status, 0);
+	printf("spawn: %d %x\n", r, status);
+	(void) fflush(stdout);
+	_exit(0);
+}
+
+/* After a failed one everything is as before. */
+static void failed_leaves_nothing(void)
+{
+	int first = dup(0), second;
+
+	(void) close(first);
+	for (int i = 0; i < 200; i++) {
+		(void) execve(in("headers-none"), words, environ);
+		(void) execve(in("script-absent"), many(2000, "w"), environ);
+		(void) syscall(SYS_execveat, AT_FDCWD, in("interp-missing"), words,
+			       environ, 0);
+	}
+	second = dup(0);
+	printf("descriptor %d\n", second - first);
+	(void) close(second);
+	to(self);
+}
+
+static void deep(void)
+{
+	char *v[] = { "deep", "100", NULL };
+	(void) execve(self, v, environ);
+	failed();
+}
+static void rooted(void)
+{
+	char *v[] = { "deep", "5", NULL };
+
+	if (chroot(folder) || chdir("/")) {
+		printf("no chroot\n");
+		(void) fflush(stdout);
+		_exit(0);
+	}
+	(void) execve("/show-static", v, empty_environment);
+	failed();
+}
+static void rooted_script(void)
+{
+	if (chroot(folder) || chdir("/")) {
+		printf("no chroot\n");
+		(void) fflush(stdout);
+		_exit(0);
+	}
+	to("/script-rooted");
+}
+
+/* The simple ones.  `@` is the folder. */
+/* clang-format off: tables */
+static const struct {
+	const char *name, *path;
+} paths[] = {
+	{ "path_empty", "" },
+	{ "path_absent", "/absent/program" },
+	{ "path_slash", "@good/" },
+	{ "path_through_file", "@good/x" },
+	{ "path_folder", "@" },
+	{ "path_device", "/dev/null" },
+	{ "path_fifo", "@fifo" },
+	{ "path_circle", "@circle" },
+	{ "path_link", "@link" },
+	{ "path_dots", "@../../../../../../../proc/self/cwd/." },
+	{ "path_not_executable", "@plain" },
+	{ "path_proc_file", "/proc/version" },
+	{ "path_text", "@text" },
+	{ "script", "@script-show" },
+	{ "script_argument", "@script-argument" },
+	{ "script_5", "@script-5" },
+	{ "script_6", "@script-6" },
+	{ "script_loop", "@script-loop" },
+	{ "script_absent", "@script-absent" },
+	{ "script_plain", "@script-plain" },
+	{ "script_folder", "@script-folder" },
+	{ "script_text", "@script-text" },
+	{ "script_return", "@script-return" },
+	{ "own", "/proc/self/exe" },
+	{ "own_thread", "/proc/thread-self/exe" },
+	{ "own_link", "@own" },
+};
+
+static const struct {
+	const char *name, *opened; /* NULL: how is a number already */
+	int how;
+	const char *path;
+	int flags;
+} ats[] = {
+	{ "at_descriptor", "@show", O_RDONLY, "", AT_EMPTY_PATH },
+	{ "at_cloexec", "@show", O_RDONLY | O_CLOEXEC, "", AT_EMPTY_PATH },
+	{ "at_path", "@show", O_PATH | O_CLOEXEC, "", AT_EMPTY_PATH },
+	{ "at_script", "@script-show", O_RDONLY, "", AT_EMPTY_PATH },
+	{ "at_script_cloexec", "@script-show", O_RDONLY | O_CLOEXEC, "",
+	  AT_EMPTY_PATH },
+	{ "at_folder", "@", O_RDONLY, "show", 0 },
+	{ "at_folder_cloexec", "@", O_RDONLY | O_CLOEXEC, "show", 0 },
+	{ "at_folder_path", "@", O_PATH | O_CLOEXEC, "./show", 0 },
+	{ "at_folder_script", "@", O_RDONLY, "script-show", 0 },
+	{ "at_folder_script_cloexec", "@", O_RDONLY | O_CLOEXEC, "script-show", 0 },
+	{ "at_absolute", NULL, -5, "@show", 0 },
+	{ "at_cwd_empty", NULL, AT_FDCWD, "", AT_EMPTY_PATH },
+	{ "at_bad", NULL, -5, "show", 0 },
+	{ "at_bad_empty", NULL, 555, "", AT_EMPTY_PATH },
+	{ "at_not_folder", "@show", O_RDONLY, "show", 0 },
+	{ "at_no_follow", NULL, AT_FDCWD, "@link", AT_SYMLINK_NOFOLLOW },
+	{ "at_no_follow_file", NULL, AT_FDCWD, "@show", AT_SYMLINK_NOFOLLOW },
+	{ "at_flags", NULL, AT_FDCWD, "@show", 0x4000000 },
+	{ "at_flags_absent", NULL, AT_FDCWD, "/absent", 0x4000000 },
+	{ "at_empty", "@show", O_RDONLY, "", 0 },
+	{ "at_null", "@show", O_RDONLY, NULL, AT_EMPTY_PATH },
+	{ "at_empty_folder", "@", O_RDONLY, "", AT_EMPTY_PATH },
+	{ "at_write_only", "@copy", O_WRONLY, "", AT_EMPTY_PATH },
+	{ "at_read_write", "@copy", O_RDWR, "", AT_EMPTY_PATH },
+	{ "at_plain_file", "@plain", O_RDONLY, "", AT_EMPTY_PATH },
+	{ "at_broken", "@headers-none", O_RDONLY | O_CLOEXEC, "", AT_EMPTY_PATH },
+	{ "own_at", "/proc/self", O_PATH | O_CLOEXEC, "exe", 0 },
+	{ "own_no_follow", NULL, AT_FDCWD, "/proc/self/exe", AT_SYMLINK_NOFOLLOW },
+	{ "own_descriptor", "/proc/self/exe", O_RDONLY | O_CLOEXEC, "", AT_EMPTY_PATH },
+	{ "own_opened_path", "/proc/self/exe", O_PATH | O_CLOEXEC, "", AT_EMPTY_PATH },
+};
+/* clang-format on */
+
+static const char *placed(const char *path)
+{
+	return path && *path == '@' ? in(path + 1) : path;
+}
+
+static void run_path(size_t i)
+{
+	to(placed(paths[i].path));
+}
+
+static void run_at(size_t i)
+{
+	int fd = ats[i].opened ? open(placed(ats[i].opened), ats[i].how) : ats[i].how;
+
+	at(fd, placed(ats[i].path), ats[i].flags);
+}
+
+#define CASE(f)                                                                        \
+	{                                                                              \
+#f, f                                                                  \
+	}
+static const struct {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+	CASE(plain),
+	CASE(argv_null),
+	CASE(argv_empty),
+	CASE(envp_null),
+	CASE(argv_bad),
+	CASE(argv_kernel),
+	CASE(envp_bad),
+	CASE(word_bad),
+	CASE(path_null),
+	CASE(path_bad),
+	CASE(bad_of_absent),
+	CASE(bad_of_broken),
+	CASE(argv_at_end),
+	CASE(argv_over_end),
+	CASE(argv_misaligned),
+	CASE(word_over_end),
+	CASE(path_at_end),
+	CASE(words_many),
+	CASE(words_too_many),
+	CASE(words_endless),
+	CASE(word_long),
+	CASE(word_too_long),
+	CASE(words_over_limit),
+	CASE(envp_too_long),
+	CASE(path_too_long),
+	CASE(path_long),
+	CASE(name_too_long),
+	CASE(path_relative),
+	CASE(path_no_search),
+	CASE(path_others),
+	CASE(path_busy),
+	CASE(path_noexec),
+	CASE(script_nothing),
+	CASE(script_many),
+	CASE(script_long),
+	CASE(script_relative),
+	CASE(at_cwd),
+	CASE(at_pipe),
+	CASE(at_check),
+	CASE(at_deleted),
+	CASE(at_memory),
+	CASE(own_pid),
+	CASE(signals_kept),
+	CASE(stack_given_up),
+	CASE(thread),
+	CASE(vforked),
+	CASE(vforked_own),
+	CASE(spawned),
+	CASE(failed_leaves_nothing),
+	CASE(deep),
+	CASE(rooted),
+	CASE(rooted_script),
+};
+
+/* ---- files ---- */
+
+static void write_text(const char *name, const char *content, mode_t mode)
+{
+	int fd = open(in(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+
+	if (fd < 0 || write(fd, content, strlen(content)) != (ssize_t) strlen(content))
+		perror(name);
+	(void) fchmod(fd, mode);
+	(void) close(fd);
+}
+
+static void write_script(const char *name, const char *to_name, const char *rest)
+{
+	char line[4096];
+
+	(void) snprintf(line, sizeof(line), "#!%s%s\n",
+			*to_name == '/' || *to_name == '.' ? to_name : in(to_name),
+			rest);
+	write_text(name, line, 0755);
+}
+
+static void write_files(void)
+{
+	char name[32], before[32];
+
+	write_script("script-show", "show", "");
+	write_script("script-argument", "show", " \tan argument ");
+	write_script("script-1", "show", " -1");
+	for (int i = 2; i <= 6; i++) {
+		(void) snprintf(name, sizeof(name), "script-%d", i);
+		(void) snprintf(before, sizeof(before), "script-%d", i - 1);
+		write_script(name, before, " -x");
+	}
+	write_script("script-loop", "script-loop", "");
+	write_script("script-absent", "/absent/interpreter", "");
+	write_script("script-plain", "plain", "");
+	write_script("script-folder", "/", "");
+	write_script("script-text", "text", "");
+	write_script("script-return", "show", "\r");
+	write_script("script-relative", "./show", "");
+	write_script("script-rooted", "/show-static", " -r");
+	write_text("text", "neither one nor the other\n", 0755);
+	write_text("private", "#!/bin/sh\n", 0700);
+	(void) mkdir(in("mount"), 0755);
+	(void) mkdir(in("closed"), 0755);
+	(void) mkfifo(in("fifo"), 0755);
+	(void) symlink("show", in("link"));
+	(void) symlink("circle", in("circle"));
+	(void) symlink("/proc/self/exe", in("own"));
+}
+
+/* ---- running ---- */
+
+/* How a child ended: natively a bad program dies of SIGSEGV, under the engine with 125. */
+static void print_end(int status)
+{
+	if ((WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV) ||
+	    (WIFEXITED(status) && WEXITSTATUS(status) == 125))
+		printf("does not start\n");
+	else if (WIFSIGNALED(status))
+		printf("signal %d\n", WTERMSIG(status));
+	else
+		printf("status %d\n", WEXITSTATUS(status));
+	(void) fflush(stdout);
+}
+
+static bool wanted(const char *name, char **names)
+{
+	if (!*names)
+		return true;
+	while (*names && strcmp(*names, name) != 0)
+		names++;
+	return *names;
+}
+
+/* In a child: the case `which` of a table. */
+static void run(const char *name, void (*of_table)(size_t), size_t which)
+{
+	int status = 0;
+	pid_t pid;
+
+	printf("== %s\n", name);
+	(void) fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		(void) alarm(60);
+		of_table(which);
+	}
+	(void) waitpid(pid, &status, 0);
+	print_end(status);
+}
+
+static void run_case(size_t i)
+{
+	cases[i].run();
+}
+
+static void run_file(size_t i)
+{
+	to(in(elf_files[i].name));
+}
+
+static void run_all(char **names)
+{
+	for (size_t i = 0; i < COUNT(cases); i++)
+		if (wanted(cases[i].name, names))
+			run(cases[i].name, run_case, i);
+	for (size_t i = 0; i < COUNT(paths); i++)
+		if (wanted(paths[i].name, names))
+			run(paths[i].name, run_path, i);
+	for (size_t i = 0; i < COUNT(ats); i++)
+		if (wanted(ats[i].name, names))
+			run(ats[i].name, run_at, i);
+	for (size_t i = 0; i < elf_files_count; i++)
+		/* not those that only the engine refuses */
+		if (!elf_files[i].why && wanted(elf_files[i].name, names))
+			run(elf_files[i].name, run_file, i);
+}
+
+static long filters(void)
+{
+	char line[256];
+	long n = 0;
+	FILE *f = fopen("/proc/self/status", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "Seccomp_filters:", 16))
+			n = strtol(line + 16, NULL, 10);
+	if (f)
+		(void) fclose(f);
+	return n;
+}
+
+/* One exec after another; filters are counted at both ends. */
+static int go_deeper(char **argv)
+{
+	long left = strtol(argv[1], NULL, 10);
+	char number[32], count[32];
+	char *v[] = { "deep", number, argv[2] ? argv[2] : count, NULL };
+
+	(void) snprintf(count, sizeof(count), "%ld", filters());
+	if (left == 0) {
+		printf("filters %s\n",
+		       argv[2] && !strcmp(argv[2], count) ? "as before" : "STACKED");
+		return 47;
+	}
+	(void) snprintf(number, sizeof(number), "%ld", left - 1);
+	(void) execve((const char *) getauxval(AT_EXECFN), v, environ);
+	failed();
+	return 1;
+}
+
+/* A kernel before 6.14, for all that follows: it cannot be asked whether it would exec. */
+static int as_before_6_14(char **argv)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execveat, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, args[4])),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, EXECVE_CHECK, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { COUNT(code), code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter)) {
+		perror("seccomp");
+		return 1;
+	}
+	(void) execvp(argv[0], argv);
+	perror(argv[0]);
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 2 && !strcmp(argv[1], "--as-before-6.14"))
+		return as_before_6_14(argv + 2);
+	if (argc > 1 && !strcmp(argv[0], "deep"))
+		return go_deeper(argv);
+	if (!strstr((const char *) getauxval(AT_EXECFN), "trap-exec"))
+		return show(argc, argv);
+	if (argc < 2)
+		return 2;
+	folder = argv[1];
+	(void) snprintf(self, sizeof(self), "%s", in("show"));
+	write_files();
+	run_all(argv + 2);
+	return 0;
+}
