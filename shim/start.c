@@ -287,6 +287,15 @@ static void arm(void)
 		install_filter();
 }
 
+static void mark_session(void)
+{
+	(void) shim_syscall(
+		__NR_mmap,
+		(long) co_trap_mark(shim.config.folder, shim.config.session), PAGE,
+		PROT_NONE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+}
+
 static void publish(void)
 {
 	stats.version = 1;
@@ -435,6 +444,7 @@ _Noreturn void shim_start(uint64_t *sp)
 	if (frame) /* a handler's frame, and ours when the handler makes a call */
 		*frame = 2 * *frame + 512;
 	publish();
+	mark_session();
 	arm();
 	if (shim.config.flags & CO_TRAP_SIGSYS_BLOCKED)
 		shim_sigsys_block(true);
