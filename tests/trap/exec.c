@@ -565,6 +565,24 @@ static void rooted(void)
 	(void) execve("/show-static", v, empty_environment);
 	failed();
 }
+/* As containers do: another root, and the old one is gone, /proc with it. */
+static void pivoted(void)
+{
+	char *v[] = { "deep", "3", NULL };
+
+	if (unshare(CLONE_NEWNS) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount(exec_folder, exec_folder, NULL, MS_BIND, NULL) ||
+	    syscall(SYS_pivot_root, exec_folder, exec_in("mount")) || chdir("/") ||
+	    umount2("/mount", MNT_DETACH)) {
+		printf("no other root\n");
+		(void) fflush(stdout);
+		_exit(0);
+	}
+	(void) execve("/show-static", v, empty_environment);
+	failed();
+}
+
 static void rooted_script(void)
 {
 	if (chroot(exec_folder) || chdir("/")) {
@@ -728,6 +746,7 @@ static const struct {
 	CASE(deep),
 	CASE(rooted),
 	CASE(rooted_script),
+	CASE(pivoted),
 };
 
 /* ---- running ---- */
