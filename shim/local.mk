@@ -46,7 +46,7 @@ cloudos_loader_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z
 guest-flags: Makefile
 	$(AM_V_GEN){ \
 	echo "GUEST_FLAGS='$(CO_GUEST_FLAGS) $(CO_GUEST_OPTIMISE)'"; \
-	echo "GUEST_SOURCES='$(filter %.c,$(libshim_a_SOURCES))'"; \
+	echo "GUEST_SOURCES='$(filter %.c %.S,$(libshim_a_SOURCES))'"; \
 	echo "SANITIZERS='$(SANITIZERS)'"; } >$@
 noinst_DATA += guest-flags
 CLEANFILES += guest-flags
