@@ -10,6 +10,7 @@
 #include <shim/filter.h>
 #include <shim/gate.h>
 #include <shim/guest.h>
+#include <shim/i386.h>
 #include <shim/program.h>
 #include <shim/rt/fmt.h>
 #include <shim/rt/kernel.h>
@@ -99,9 +100,10 @@ static void map_file(int fd, struct shim_elf *elf)
 	/* room also for its way to where it is aligned */
 	uint64_t size = elf->end - elf->start + elf->alignment - PAGE;
 	uint64_t hint = elf->flags & SHIM_ELF_FIXED ? 0 : shim_place(size);
-	int r = shim_elf_map(fd, elf, hint);
+	int r = elf->flags & SHIM_ELF_I386 ? shim_i386_map(fd, elf)
+					   : shim_elf_map(fd, elf, hint);
 
-	if (hint != 0 && (r == -EEXIST || r == SHIM_ELF_POOL))
+	if (!(elf->flags & SHIM_ELF_I386) && hint != 0 && (r == -EEXIST || r == SHIM_ELF_POOL))
 		r = shim_elf_map(fd, elf, 0);
 	if (r)
 		shim_die(shim_elf_sentence(r), (uint64_t) (r < 0 ? -r : r));
@@ -421,7 +423,8 @@ _Noreturn void shim_start(uint64_t *sp)
 		r = shim_elf_read(program.fd, &elf);
 	if (r)
 		shim_refuse(name, r);
-	shim.low = elf.flags & SHIM_ELF_LOW;
+	shim.i386 = elf.flags & SHIM_ELF_I386;
+	shim.low = shim.i386 || elf.flags & SHIM_ELF_LOW;
 	shim.onstack = elf.flags & SHIM_ELF_GO;
 	remember_path(program.fd, program.path);
 	map_file(program.fd, &elf);
@@ -450,5 +453,7 @@ _Noreturn void shim_start(uint64_t *sp)
 		shim_sigsys_block(true);
 	name_process(name);
 	describe_process(&in, &elf, arg_start);
+	if (shim.i386)
+		shim_i386_start(&elf, random ? *random : 0, entry, in.sp);
 	shim_enter(entry, (uint64_t) in.sp);
 }
