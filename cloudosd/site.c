@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -39,6 +40,7 @@ _Static_assert(sizeof(struct co_sites_wanted) == sizeof(struct wire_site_wanted_
 
 enum {
 	NICE = 10,
+	SETTLE_MS = 20,   /* two ticks of the slowest kernel */
 	STUCK_MS = 5000,  /* a thread that takes longer does not hold up the others */
 	THREADS_MAX = 16, /* with those */
 	STACK = 512 * 1024
@@ -109,6 +111,22 @@ static int read_file(void *ctx, uint64_t offset, void *to, size_t n)
 }
 
 /*
+ * The kernel's time of change goes by ticks: a file that changes twice within one looks
+ * the same.  So what has just changed is looked at when that tick is over.
+ */
+static void let_settle(const struct stat *st)
+{
+	struct timespec now, tick = { .tv_nsec = SETTLE_MS * 1000000L };
+	int64_t age;
+
+	(void) clock_gettime(CLOCK_REALTIME, &now); /* always there */
+	age = (now.tv_sec - st->st_ctim.tv_sec) * 1000 +
+	      (now.tv_nsec - st->st_ctim.tv_nsec) / 1000000;
+	if (age >= 0 && age < SETTLE_MS)
+		(void) nanosleep(&tick, NULL); /* a signal would only make it shorter */
+}
+
+/*
  * A file system in a user's process can answer fstat with any other file's identity, and
  * so put its own table in the place of that file's.
  */
@@ -116,6 +134,8 @@ static int look(struct job *j)
 {
 	struct statfs fs;
 
+	if (fstat(j->fd, &j->st) == 0)
+		let_settle(&j->st);
 	if (fstat(j->fd, &j->st) < 0 || fstatfs(j->fd, &fs) < 0)
 		return co_fail_errno(&j->err, errno, "cannot look at the file");
 	if (!S_ISREG(j->st.st_mode) || j->st.st_size <= 0)

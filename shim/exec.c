@@ -210,22 +210,19 @@ static void name_program(struct request *r)
 /* Opened for reading, whatever the guest's own descriptor is good for. */
 static int open_program(const struct request *r)
 {
-	long fd, flags;
+	long flags;
 	char link[48];
 	struct shim_fmt out = shim_fmt_init(link, sizeof(link));
 
 	if (r->path[0] != '\0')
-		return (int) shim_syscall(__NR_openat, r->folder, (long) r->path,
-					  O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-					  0, 0, 0);
+		return shim_open_program(r->folder, r->path);
 	flags = shim_syscall(__NR_fcntl, r->folder, F_GETFL, 0, 0, 0, 0);
 	if (flags >= 0 && (flags & O_PATH) == 0)
 		return (int) shim_syscall(__NR_fcntl, r->folder, F_DUPFD_CLOEXEC, 3, 0,
 					  0, 0);
 	shim_fmt_text(&out, "/proc/self/fd/");
 	shim_fmt_dec(&out, r->folder);
-	fd = shim_syscall(__NR_open, (long) link, O_RDONLY | O_CLOEXEC, 0, 0, 0, 0);
-	return (int) fd;
+	return shim_open_program(AT_FDCWD, link);
 }
 
 static bool is_link(const struct request *r)
@@ -287,7 +284,8 @@ static int judge(struct request *r)
 	check.inaccessible = by_descriptor(r) &&
 			     (shim_syscall(__NR_fcntl, r->folder, F_GETFD, 0, 0, 0, 0) &
 			      FD_CLOEXEC) != 0;
-	if (by_descriptor(r)) /* a script's own is closed on the way to its interpreter */
+	if (by_descriptor(
+		    r)) /* a script's own is closed on the way to its interpreter */
 		spare = (int) shim_syscall(__NR_fcntl, fd, F_DUPFD_CLOEXEC, 3, 0, 0, 0);
 	err = shim_program_judge(r->name, fd, &check, &r->program);
 	if (err) {

@@ -49,6 +49,9 @@ struct shim_program_check {
 int shim_program_judge(const char *path, int fd, const struct shim_program_check *check,
 		       struct shim_program *out);
 
+/* Opens a file to read what it is; close-on-exec.  A negative result is the error. */
+int shim_open_program(int folder, const char *path);
+
 /* Would execveat go as far as to read the file?  0 or its error. */
 int shim_may_execute(int folder, const char *path, int flags);
 

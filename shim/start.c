@@ -112,14 +112,13 @@ static void map_file(int fd, struct shim_elf *elf)
 static uint64_t map_interpreter(const struct shim_elf *program, uint64_t *base)
 {
 	static struct shim_elf elf;
-	long fd = shim_syscall(__NR_open, (long) program->interp, O_RDONLY | O_CLOEXEC, 0,
-			       0, 0, 0);
-	int r = fd < 0 ? (int) fd : shim_elf_read_interp((int) fd, program, &elf);
+	int fd = shim_open_program(AT_FDCWD, program->interp);
+	int r = fd < 0 ? fd : shim_elf_read_interp(fd, program, &elf);
 
 	if (r)
 		shim_refuse(program->interp, r);
-	map_file((int) fd, &elf);
-	shim_interp_known((int) fd);
+	map_file(fd, &elf);
+	shim_interp_known(fd);
 	shim.interp_start = elf.start;
 	shim.interp_end = elf.end;
 	(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0);
@@ -290,6 +289,15 @@ static void arm(void)
 		install_filter();
 }
 
+static void mark_session(void)
+{
+	(void) shim_syscall(
+		__NR_mmap,
+		(long) co_trap_mark(shim.config.folder, shim.config.session), PAGE,
+		PROT_NONE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+}
+
 static void publish(void)
 {
 	stats.version = 1;
@@ -438,6 +446,7 @@ _Noreturn void shim_start(uint64_t *sp)
 	if (frame) /* a handler's frame, and ours when the handler makes a call */
 		*frame = 2 * *frame + 512;
 	publish();
+	mark_session();
 	arm();
 	if (shim.config.flags & CO_TRAP_SIGSYS_BLOCKED)
 		shim_sigsys_block(true);

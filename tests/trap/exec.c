@@ -28,6 +28,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/trap/elf_files.h"
@@ -611,6 +612,59 @@ static void failed_leaves_nothing(void)
 	to(self);
 }
 
+static void fire(int number)
+{
+	(void) number;
+}
+
+/* A signal every 50 us: no call may end with EINTR, no mask be left behind. */
+static void under_fire(void)
+{
+	struct sigaction action = { .sa_handler = fire, .sa_flags = SA_RESTART };
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL,
+				  .sigev_signo = SIGWINCH };
+	struct itimerspec often = { { 0, 50000 }, { 0, 50000 } };
+	timer_t timer;
+
+	(void) sigaction(SIGWINCH, &action, NULL);
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) ||
+	    timer_settime(timer, 0, &often, NULL))
+		printf("no timer\n");
+	for (int i = 0; i < 1000; i++) {
+		(void) execve(in("headers-none"), words, empty_environment);
+		if (errno != ENOEXEC)
+			printf("%s\n", strerrorname_np(errno));
+		(void) execve(in("script-absent"), words, empty_environment);
+		if (errno != ENOENT)
+			printf("%s\n", strerrorname_np(errno));
+	}
+	for (int i = 0; i < 100; i++)
+		if (after_vfork(in("good")) != ELF_STATUS)
+			printf("another status under fire\n");
+	to(self);
+}
+
+/* The soft limit is reached: exec itself takes no descriptor. */
+static void no_descriptor_left(void)
+{
+	struct rlimit limit = { 64, 128 };
+
+	(void) setrlimit(RLIMIT_NOFILE, &limit);
+	while (open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0)
+		;
+	to(in("script-show"));
+}
+
+static void no_descriptor_left_even_then(void)
+{
+	struct rlimit limit = { 64, 128 };
+
+	(void) setrlimit(RLIMIT_NOFILE, &limit);
+	while (dup(0) >= 0)
+		;
+	to(in("good-interp"));
+}
+
 static void deep(void)
 {
 	char *v[] = { "deep", "100", NULL };
@@ -786,6 +840,9 @@ static const struct {
 	CASE(vforked_own),
 	CASE(spawned),
 	CASE(failed_leaves_nothing),
+	CASE(under_fire),
+	CASE(no_descriptor_left),
+	CASE(no_descriptor_left_even_then),
 	CASE(deep),
 	CASE(rooted),
 	CASE(rooted_script),
