@@ -91,6 +91,7 @@ struct shim_state {
 	char path[4096];      /* the program's, absolute: what /proc/self/exe answers */
 	uint64_t device, inode; /* of the loader */
 	uint64_t random;
+	uint64_t interp_start, interp_end; /* of the ELF interpreter; 0: none */
 	bool threads;         /* more than one thread may share this memory */
 	bool onstack;         /* the program runs on stacks too small for a signal frame */
 	bool low;             /* the program lies below 4 GiB: low pools are in use */

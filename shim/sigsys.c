@@ -82,6 +82,8 @@ static void caught(struct ucontext *uc)
 		m->rip = shim_sigreturn(uc);
 		return;
 	}
+	if (site->traps == 1 && m->rip >= shim.interp_start && m->rip < shim.interp_end)
+		shim_patch_page(site->address);
 	if (site->state == CO_SITE_TRAPPING && shim_worth_patching(site))
 		shim_patch(site, (uint32_t) index, number);
 	m->rip = number < 65536 && shim_plain[number] ? shim_site_pass((uint32_t) index)
