@@ -40,6 +40,9 @@ struct shim_call {
 	uint32_t reserved;
 	uint64_t fd_inode;
 	uint64_t scratch, scratch_size; /* a mapping that this slot keeps (exec.c) */
+	uint64_t held_stub, held_info[16]; /* the signal that waits (deliver.c) */
+	uint32_t held_signal;              /* 0: none */
+	uint32_t reserved2;
 };
 
 enum shim_verdict {

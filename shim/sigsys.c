@@ -29,10 +29,11 @@ enum {
 bool shim_inherited; /* the probe was caught */
 
 /* Signals were held while C code ran: they are let in where the guest goes on. */
-static void flush(struct ucontext *uc)
+static uint64_t flush(struct ucontext *uc)
 {
 	struct sigcontext *m = &uc->uc_mcontext;
 	struct shim_call *call = shim_slot_of(m->rax);
+	uint64_t handler;
 
 	if (!call)
 		shim_die("the program has destroyed what cloudos keeps in it (%)",
@@ -43,9 +44,11 @@ static void flush(struct ucontext *uc)
 		m->rcx = call->target;
 	}
 	memcpy(&uc->uc_sigmask, &call->mask, sizeof(call->mask));
+	shim_sigsys_flushed(m);
+	handler = shim_signal_flushed(call, uc);
 	call->deferred = 0;
 	__atomic_store_n(&call->busy, 0, __ATOMIC_RELEASE);
-	shim_signal_flushed(m);
+	return handler;
 }
 
 /*
@@ -120,8 +123,8 @@ uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc)
 	if (!is_call(info, m->rip))
 		return shim_sigsys_sent(info, uc);
 	if (m->rip == (uint64_t) shim_outside_flush)
-		flush(uc);
-	else if (m->rip == (uint64_t) shim_outside_probe) {
+		return flush(uc);
+	if (m->rip == (uint64_t) shim_outside_probe) {
 		shim_inherited = true;
 		uc->uc_mcontext.rax = 1;
 	} else if (info->_sifields._sigsys._arch == AUDIT_ARCH_I386)
