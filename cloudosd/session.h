@@ -4,8 +4,8 @@
  *
  * A session owns the notify listener and the channel to its launcher (link.h).  It ends
  * when the kernel says that nobody uses the filter any more (notify), the launcher is
- * gone (ptrace), or the launcher and the last connection are (trap); a guest under trap
- * that comes later finds it again by its number.  Its row in the shared table and the
+ * gone (ptrace), or the launcher and the last process are (trap, left.h); a guest under
+ * trap that comes later finds it again by its number.  Its row in the shared table and the
  * keeper's copies of the descriptors let the next daemon continue it.
  *
  * Locking: the list and everything not marked otherwise is under the core lock; flow of
@@ -57,6 +57,8 @@ struct session {
 	atomic_bool launcher_copies; /* the daemon itself may not read the guest */
 	bool launcher_gone;          /* trap */
 	unsigned guests;             /* trap: connections of the program's processes */
+	unsigned empty,
+		doubts; /* trap: looks that found nobody, or who knows (left.c) */
 	atomic_uint tracers;
 	atomic_ullong calls, failed;
 	struct session_flow flow;

@@ -292,6 +292,8 @@ static void publish(void)
 	stats.version = 1;
 	stats.personality = shim.config.personality;
 	stats.flags = shim.config.flags;
+	stats.session = shim.config.session;
+	stats.folder = (uint64_t) shim.config.folder;
 	stats.sites = (uint64_t) shim_sites;
 	stats.sites_max = SHIM_SITES;
 	stats.mark = CO_TRAP_STATS_MARK;

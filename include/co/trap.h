@@ -96,6 +96,8 @@ struct co_trap_stats {
 	uint64_t sites;       /* address of struct co_trap_site[] */
 	uint32_t sites_used, sites_max;
 	uint64_t traps, patched, patch_failed, deferred, sent; /* counts since exec */
+	uint64_t session;
+	uint64_t folder; /* address of the domain's folder, with a NUL behind it */
 };
 
 #endif
