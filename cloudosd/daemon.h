@@ -15,7 +15,6 @@
 #include "store/store.h"
 
 struct control;
-struct left;
 struct members;
 struct notify;
 struct keeper_link;
@@ -37,7 +36,6 @@ struct daemon {
 	struct notify *notify;
 	struct pending *pending;
 	struct members *members;
-	struct left *left;
 	struct sites *sites;
 	struct session *sessions; /* by id */
 	uint64_t started_ms;

@@ -23,7 +23,6 @@
 #include "cloudosd/daemon.h"
 #include "cloudosd/keeper/keeper.h"
 #include "cloudosd/keeper_link.h"
-#include "cloudosd/left.h"
 #include "cloudosd/member.h"
 #include "cloudosd/notify.h"
 #include "cloudosd/pending.h"
@@ -319,8 +318,6 @@ static int start(struct daemon *d, struct co_err *err)
 	r = pending_new(&d->pending, d, err);
 	if (!r)
 		r = members_new(&d->members, d, err);
-	if (!r)
-		r = left_new(&d->left, d, err);
 	if (!r)
 		r = sites_new(&d->sites, d, err);
 	if (!d->services.errors || !d->services.registry || !d->idle)

@@ -14,7 +14,7 @@
 #include "cloudosd/call.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
-#include "cloudosd/left.h"
+#include "cloudosd/leftover.h"
 #include "cloudosd/link.h"
 #include "cloudosd/notify.h"
 #include "cloudosd/pending.h"
@@ -149,22 +149,19 @@ static void sweep(void *arg)
 		sweep_later(all);
 }
 
-bool members_none(const struct session *s)
+void members_check(struct session *s)
 {
 	const struct co_call *call;
 
 	if (s->engine != CO_ENGINE_TRAP || s->guests || !s->launcher_gone)
-		return false;
+		return;
 	DL_FOREACH2(s->daemon->members->calls, call, member_next)
-	if (call->session == s)
-		return false;
-	return !kept_for(s);
-}
-
-void members_check(struct session *s)
-{
-	if (s->engine == CO_ENGINE_TRAP && s->launcher_gone && !s->guests)
-		left_look(s->daemon->left);
+	if (call->session == s) {
+		sweep_later(s->daemon->members); /* look again */
+		return;
+	}
+	if (!kept_for(s))
+		leftover_look(s);
 }
 
 void members_restore(struct daemon *d)

@@ -47,10 +47,7 @@ bool member_is_sender(const struct member *m, const struct co_msg *in);
 int member_received(struct member *m, const struct co_msg *in, struct co_err *err);
 void member_end(struct member *m, const char *why);
 
-/* Has a session of this engine neither launcher nor connection, and is it owed nothing? */
-bool members_none(const struct session *s);
-
-/* Ends it if nobody of it is left. */
+/* Ends a session of this engine if nobody of it is left. */
 void members_check(struct session *s);
 
 /* After a restart: sessions whose launchers were gone before are continued.  And then, when

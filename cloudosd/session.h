@@ -4,7 +4,7 @@
  *
  * A session owns the notify listener and the channel to its launcher (link.h).  It ends
  * when the kernel says that nobody uses the filter any more (notify), the launcher is
- * gone (ptrace), or the launcher and the last process are (trap, left.h); a guest under
+ * gone (ptrace), or the launcher and the last process are (trap, leftover.h); a guest under
  * trap that comes later finds it again by its number.  Its row in the shared table and the
  * keeper's copies of the descriptors let the next daemon continue it.
  *
@@ -56,6 +56,9 @@ struct session {
 	enum session_resend resend;  /* loop thread */
 	atomic_bool launcher_copies; /* the daemon itself may not read the guest */
 	bool launcher_gone;          /* trap */
+	bool looking;                /* trap: for processes left behind (leftover.h) */
+	struct co_watch *leftover;   /* of one that was found */
+	int leftover_fd;             /* its pidfd, -1 */
 	unsigned guests;             /* trap: connections of the program's processes */
 	unsigned empty,
 		doubts; /* trap: looks that found nobody, or who knows (left.c) */

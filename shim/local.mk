@@ -13,6 +13,9 @@ libshim_a_SOURCES = \
 	%D%/rt/atomic.h %D%/rt/fmt.c %D%/rt/fmt.h %D%/rt/kernel.h %D%/rt/mem.c \
 	%D%/rt/mem.h %D%/rt/syscall_x86_64.h \
 	personality/cloudos/guest.c
+libshim_a_SOURCES += \
+	%D%/i386.h %D%/i386.c %D%/i386_call.c %D%/i386_gate.S %D%/i386_signal.c \
+	%D%/i386_start.c
 EXTRA_DIST += %D%/README.md
 
 # No libc headers (-nostdinc; uapi/ holds links to the kernel's), no vector registers
@@ -46,7 +49,7 @@ cloudos_loader_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z
 guest-flags: Makefile
 	$(AM_V_GEN){ \
 	echo "GUEST_FLAGS='$(CO_GUEST_FLAGS) $(CO_GUEST_OPTIMISE)'"; \
-	echo "GUEST_SOURCES='$(filter %.c,$(libshim_a_SOURCES))'"; \
+	echo "GUEST_SOURCES='$(filter %.c %.S,$(libshim_a_SOURCES))'"; \
 	echo "SANITIZERS='$(SANITIZERS)'"; } >$@
 noinst_DATA += guest-flags
 CLEANFILES += guest-flags

@@ -12,6 +12,7 @@
  * one of two patterns that cannot be anything else, seen together with rax.
  */
 #include <co/sites.h>
+#include <shim/i386.h>
 #include <shim/rt/fmt.h>
 #include <shim/rt/kernel.h>
 #include <shim/rt/mem.h>
@@ -254,6 +255,10 @@ static int patch(const struct co_trap_site *site, uint32_t index, uint64_t numbe
 		*length = pattern(at, site->address - text->start, number);
 	if (*length == 0)
 		return SHIM_WHY_NO_TABLE;
+	if (site->kind)
+		return shim_i386_jump(site->address, *length,
+				      shim_i386_target(index, number,
+						       sets_number(at - *length, *length)));
 	if (at[0] != 0x0f || at[1] != 0x05)
 		return SHIM_WHY_NO_TEXT;
 	target = sets_number(at - *length, *length) && shim_plain[(uint16_t) number]

@@ -8,6 +8,7 @@
  * or enters the gate.  That is what makes waiting, restarts, vfork and clone exact.
  */
 #include <shim/gate.h>
+#include <shim/i386.h>
 #include <shim/rt/kernel.h>
 #include <shim/rt/mem.h>
 #include <shim/rt/syscall_x86_64.h>
@@ -36,9 +37,11 @@ static void flush(struct ucontext *uc)
 	if (!call)
 		shim_die("the program has destroyed what cloudos keeps in it (%)",
 			 m->rax);
-	m->rip = call->target;
-	m->rax = call->result;
-	m->rcx = call->target;
+	if (!shim_i386_flush(uc, call)) {
+		m->rip = call->target;
+		m->rax = call->result;
+		m->rcx = call->target;
+	}
 	memcpy(&uc->uc_sigmask, &call->mask, sizeof(call->mask));
 	call->deferred = 0;
 	__atomic_store_n(&call->busy, 0, __ATOMIC_RELEASE);
@@ -49,7 +52,7 @@ static void flush(struct ucontext *uc)
  * A patch costs as much as several traps.  A program that has made few calls in all will
  * hardly make enough more of them to get that back.
  */
-static bool worth_patching(struct co_trap_site *site)
+bool shim_worth_patching(const struct co_trap_site *site)
 {
 	if (shim.config.flags & CO_TRAP_EAGER)
 		return true;
@@ -58,11 +61,11 @@ static bool worth_patching(struct co_trap_site *site)
 	return site->why == SHIM_WHY_NONE || site->traps % RETRY_EVERY == 0;
 }
 
-static void caught(struct ucontext *uc, bool int80)
+static void caught(struct ucontext *uc)
 {
 	struct sigcontext *m = &uc->uc_mcontext;
 	uint64_t number = (uint32_t) m->rax;
-	int index = shim_site_index(m->rip - 2, int80);
+	int index = shim_site_index(m->rip - 2, false);
 	struct co_trap_site *site;
 
 	if (index < 0)
@@ -79,7 +82,7 @@ static void caught(struct ucontext *uc, bool int80)
 		m->rip = shim_sigreturn(uc);
 		return;
 	}
-	if (site->state == CO_SITE_TRAPPING && worth_patching(site))
+	if (site->state == CO_SITE_TRAPPING && shim_worth_patching(site))
 		shim_patch(site, (uint32_t) index, number);
 	m->rip = number < 65536 && shim_plain[number] ? shim_site_pass((uint32_t) index)
 						       : shim_site_enter((uint32_t) index);
@@ -119,7 +122,9 @@ uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc)
 	else if (m->rip == (uint64_t) shim_outside_probe) {
 		shim_inherited = true;
 		uc->uc_mcontext.rax = 1;
-	} else
-		caught(uc, false);
+	} else if (info->_sifields._sigsys._arch == AUDIT_ARCH_I386)
+		shim_i386_sigsys(info, uc);
+	else
+		caught(uc);
 	return 0;
 }

@@ -48,6 +48,9 @@ struct shim_image {
 
 const struct co_sites_header *shim_table_of(struct shim_image *image, uint64_t address);
 
+/* Has it trapped often enough? */
+bool shim_worth_patching(const struct co_trap_site *site);
+
 /* Makes the site jump, if that is possible; all signals blocked, on a slot. */
 void shim_patch(struct co_trap_site *site, uint32_t index, uint64_t number);
 
