@@ -110,16 +110,20 @@ uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc);
 
 uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc)
 {
+	struct shim_call *slot = shim_slot_of((uint64_t) __builtin_frame_address(0));
 	const struct sigcontext *m = &uc->uc_mcontext;
+	uint64_t handler = 0;
 
+	shim_share_enter(slot);
 	if (!is_call(info, m->rip))
-		return shim_sigsys_sent(info, uc);
-	if (m->rip == (uint64_t) shim_outside_flush)
+		handler = shim_sigsys_sent(info, uc);
+	else if (m->rip == (uint64_t) shim_outside_flush)
 		flush(uc);
 	else if (m->rip == (uint64_t) shim_outside_probe) {
 		shim_inherited = true;
 		uc->uc_mcontext.rax = 1;
 	} else
 		caught(uc, false);
-	return 0;
+	shim_share_leave(slot);
+	return handler;
 }
