@@ -106,9 +106,9 @@ static void gone(struct link *l)
 
 	link_close(l);
 	/* under notify the filter's users may live on without their launcher */
-	if (s->engine == CO_ENGINE_PTRACE)
-		session_end(s, "its launcher is gone");
-	if (s->engine == CO_ENGINE_TRAP) {
+	if (s->engine == CO_ENGINE_PTRACE) {
+		session_end(s, "its launcher is gone"); /* nobody else may have it */
+	} else if (s->engine == CO_ENGINE_TRAP) {
 		s->launcher_gone = true;
 		members_check(s);
 	}

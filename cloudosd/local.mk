@@ -12,6 +12,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/control.h %D%/control.c \
 	%D%/core.h %D%/core.c \
 	%D%/keeper_link.h %D%/keeper_link.c \
+	%D%/leftover.h %D%/leftover.c \
 	%D%/link.h %D%/link.c \
 	%D%/loop.h %D%/loop.c \
 	%D%/marshal.h %D%/marshal.c \

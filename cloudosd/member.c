@@ -14,6 +14,7 @@
 #include "cloudosd/call.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
+#include "cloudosd/leftover.h"
 #include "cloudosd/link.h"
 #include "cloudosd/notify.h"
 #include "cloudosd/pending.h"
@@ -160,7 +161,7 @@ void members_check(struct session *s)
 		return;
 	}
 	if (!kept_for(s))
-		session_end(s, "its launcher and its last process are gone");
+		leftover_look(s);
 }
 
 void members_restore(struct daemon *d)

@@ -14,6 +14,7 @@
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
 #include "cloudosd/keeper_link.h"
+#include "cloudosd/leftover.h"
 #include "cloudosd/link.h"
 #include "cloudosd/memory.h"
 #include "cloudosd/notify.h"
@@ -94,6 +95,7 @@ static struct session *session_new(struct daemon *d, uint32_t index, int link_fd
 	s->listener = listener;
 	s->traced = row->trace != 0;
 	s->launcher_gone = link_fd < 0;
+	s->leftover_fd = -1;
 	s->pidfd = (int) syscall(SYS_pidfd_open, row->pid, 0);
 	(void) pthread_mutex_init(&s->flow.mutex, NULL);
 	if (link_fd >= 0 && link_new(&s->link, s, link_fd, err)) {
@@ -267,6 +269,7 @@ void session_end(struct session *s, const char *why)
 		       (unsigned long long) atomic_load(&s->calls), why);
 	HASH_DEL(d->sessions, s);
 	notify_remove(s);
+	leftover_forget(s);
 	if (s->link) {
 		link_say_ended(s->link);
 		link_close(s->link);

@@ -56,6 +56,9 @@ struct session {
 	enum session_resend resend;  /* loop thread */
 	atomic_bool launcher_copies; /* the daemon itself may not read the guest */
 	bool launcher_gone;          /* trap */
+	bool looking;                /* trap: for processes left behind (leftover.h) */
+	struct co_watch *leftover;   /* of one that was found */
+	int leftover_fd;             /* its pidfd, -1 */
 	unsigned guests;             /* trap: connections of the program's processes */
 	atomic_uint tracers;
 	atomic_ullong calls, failed;

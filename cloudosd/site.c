@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -39,6 +40,7 @@ _Static_assert(sizeof(struct co_sites_wanted) == sizeof(struct wire_site_wanted_
 
 enum {
 	NICE = 10,
+	SETTLE_MS = 20,   /* two ticks of the slowest kernel */
 	STUCK_MS = 5000,  /* a thread that takes longer does not hold up the others */
 	THREADS_MAX = 16, /* with those */
 	STACK = 512 * 1024
@@ -46,6 +48,7 @@ enum {
 
 enum outcome {
 	OUTCOME_FAILED,  /* err says why; it may be asked for again */
+	OUTCOME_BLIND,   /* there is no decoder, and there will be none */
 	OUTCOME_HAVE,    /* exported before */
 	OUTCOME_STORED,  /* exported from the store */
 	OUTCOME_SCANNED, /* scanned and exported */
@@ -82,6 +85,7 @@ struct sites {
 	struct job
 		*jobs; /* in the order of asking; those that run and those that wait */
 	unsigned count, threads;
+	bool blind; /* no decoder: nobody needs to ask */
 	struct co_timer *again;
 
 	pthread_mutex_t lock; /* between threads: the store and the folder */
@@ -109,6 +113,22 @@ static int read_file(void *ctx, uint64_t offset, void *to, size_t n)
 }
 
 /*
+ * The kernel's time of change goes by ticks: a file that changes twice within one looks
+ * the same.  So what has just changed is looked at when that tick is over.
+ */
+static void let_settle(const struct stat *st)
+{
+	struct timespec now, tick = { .tv_nsec = SETTLE_MS * 1000000L };
+	int64_t age;
+
+	(void) clock_gettime(CLOCK_REALTIME, &now); /* always there */
+	age = (now.tv_sec - st->st_ctim.tv_sec) * 1000 +
+	      (now.tv_nsec - st->st_ctim.tv_nsec) / 1000000;
+	if (age >= 0 && age < SETTLE_MS)
+		(void) nanosleep(&tick, NULL); /* a signal would only make it shorter */
+}
+
+/*
  * A file system in a user's process can answer fstat with any other file's identity, and
  * so put its own table in the place of that file's.
  */
@@ -116,6 +136,8 @@ static int look(struct job *j)
 {
 	struct statfs fs;
 
+	if (fstat(j->fd, &j->st) == 0)
+		let_settle(&j->st);
 	if (fstat(j->fd, &j->st) < 0 || fstatfs(j->fd, &fs) < 0)
 		return co_fail_errno(&j->err, errno, "cannot look at the file");
 	if (!S_ISREG(j->st.st_mode) || j->st.st_size <= 0)
@@ -123,7 +145,7 @@ static int look(struct job *j)
 	if (fs.f_type == FUSE_SUPER_MAGIC)
 		return co_fail(&j->err, CO_UNSUPPORTED,
 			       "it lies in a file system of user space");
-	return decoder_available(&j->err);
+	return 0;
 }
 
 static bool unchanged(struct job *j)
@@ -285,6 +307,8 @@ static enum outcome run(struct job *j)
 
 	if (look(j))
 		return OUTCOME_FAILED;
+	if (decoder_available(&j->err))
+		return OUTCOME_BLIND;
 	if (exported(j))
 		return OUTCOME_HAVE;
 	outcome = make(j, &image);
@@ -349,8 +373,14 @@ static void tell(const struct job *j)
 	case OUTCOME_REFUSED:
 		co_log(site, DEBUG, "%s has no sites: %s", name, j->err.message);
 		break;
+	case OUTCOME_BLIND:
+		if (!j->sites->blind)
+			co_log(site, WARN, "there will be no site tables: %s",
+			       j->err.message);
+		j->sites->blind = true;
+		break;
 	case OUTCOME_FAILED:
-		co_log(site, INFO, "no site table for a file (%s): %s", name,
+		co_log(site, DEBUG, "no site table for a file (%s): %s", name,
 		       j->err.message);
 		break;
 	}
@@ -423,9 +453,10 @@ void sites_wanted(struct sites *s, int fd)
 	core_assert_locked();
 	if (fd < 0)
 		return;
-	if (s->folder.fd < 0 || s->count >= CO_LIMIT_SITES_QUEUE ||
+	if (s->blind || s->folder.fd < 0 || s->count >= CO_LIMIT_SITES_QUEUE ||
 	    !(j = calloc(1, sizeof(*j)))) {
-		co_log(site, DEBUG, "a file is not looked at: too many wait");
+		co_log(site, DEBUG, "a file is not looked at: %s",
+		       s->blind ? "there is no decoder" : "too many wait");
 		(void) close(fd);
 		return;
 	}

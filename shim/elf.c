@@ -436,30 +436,6 @@ static int probe(uint64_t start, uint64_t size, long flags, uint64_t *out)
 	return flags == 0 || at == start ? 0 : -EEXIST;
 }
 
-/* A program linked to a place: its segments, not what lies between, have to be free. */
-static int probe_segments(const struct reader *file, const struct shim_elf *elf)
-{
-	struct headers headers = { .file = file, .elf = elf };
-	const Elf64_Phdr *load;
-	uint64_t at;
-	int got;
-
-	if (probe(elf->start, elf->end - elf->start, MAP_FIXED_NOREPLACE, &at) == 0)
-		return 0;
-	while ((got = next_header(&headers, &load)) > 0) {
-		int err;
-
-		if (load->p_type != PT_LOAD || segment_fault(elf, load) != 0)
-			continue; /* mapping says so */
-		at = PAGE_DOWN(load->p_vaddr);
-		err = probe(at, PAGE_UP(load->p_vaddr + load->p_memsz) - at,
-			    MAP_FIXED_NOREPLACE, &at);
-		if (err)
-			return err == -EEXIST ? SHIM_ELF_OCCUPIED : err;
-	}
-	return got;
-}
-
 /* Finds the bias: a multiple of the alignment, as the program was linked for. */
 static int choose_place(struct shim_elf *elf, uint64_t hint)
 {
@@ -507,7 +483,8 @@ static int map_zeroes(const Elf64_Phdr *load, uint64_t bias)
 	return failed(at) ? (int) at : 0;
 }
 
-static int map_segment(int fd, const struct shim_elf *elf, const Elf64_Phdr *load)
+static int map_segment(int fd, const struct shim_elf *elf, bool sparse,
+		       const Elf64_Phdr *load)
 {
 	uint64_t start = PAGE_DOWN(load->p_vaddr);
 	uint64_t size = PAGE_UP(load->p_filesz + PAGE_OFFSET(load->p_vaddr));
@@ -518,6 +495,13 @@ static int map_segment(int fd, const struct shim_elf *elf, const Elf64_Phdr *loa
 		return SHIM_ELF_CHANGED;
 	if (place_fault(load, elf->bias) != 0)
 		return place_fault(load, elf->bias);
+	if (sparse) {
+		int err = probe(start, PAGE_UP(load->p_vaddr + load->p_memsz) - start,
+				MAP_FIXED_NOREPLACE, &at);
+
+		if (err)
+			return err == -EEXIST ? SHIM_ELF_OCCUPIED : err;
+	}
 	if (load->p_filesz != 0) {
 		at = map(start + elf->bias, size, protection(load), MAP_FIXED, fd,
 			 load->p_offset - PAGE_OFFSET(load->p_vaddr));
@@ -551,18 +535,23 @@ int shim_elf_map(int fd, struct shim_elf *elf, uint64_t hint)
 	struct reader file = { .fd = fd }; /* nothing at hand: it is read again */
 	struct headers headers = { .file = &file, .elf = elf };
 	const Elf64_Phdr *header;
+	bool sparse = false;
+	uint64_t at;
 	int got = elf->fault;
 
-	if (got == 0)
-		got = (elf->flags & SHIM_ELF_FIXED) != 0 ? probe_segments(&file, elf)
-							 : choose_place(elf, hint);
+	/* A program linked to a place may have something in a hole between its segments. */
+	if (got == 0 && (elf->flags & SHIM_ELF_FIXED) != 0)
+		sparse = probe(elf->start, elf->end - elf->start, MAP_FIXED_NOREPLACE,
+			       &at) != 0;
+	else if (got == 0)
+		got = choose_place(elf, hint);
 	if (got != 0)
-		return got == -ENOEXEC ? SHIM_ELF_CHANGED : got;
+		return got;
 	while ((got = next_header(&headers, &header)) > 0) {
 		int err = 0;
 
 		if (header->p_type == PT_LOAD)
-			err = map_segment(fd, elf, header);
+			err = map_segment(fd, elf, sparse, header);
 		if (err)
 			return err;
 	}

@@ -23,6 +23,11 @@ struct shim_personality {
 	/* Answers what is not the kernel's.  NULL where everything is. */
 	shim_handler *dispatch;
 
+	/* The same for a number of a 32-bit program's int 0x80: its dispatch then finds ebx,
+	 * ecx, edx, esi, edi, ebp in args.  NULL: numbers are Linux's for i386, and above
+	 * those what `plane` says. */
+	enum co_plane (*plane_i386)(uint32_t number);
+
 	/* What the guest gets in rax for that co_status, where the daemon cannot say it
 	 * itself.  NULL where nothing comes from the daemon. */
 	long (*raw_error)(int status);

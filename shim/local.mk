@@ -5,7 +5,8 @@ noinst_LIBRARIES += libshim.a
 libshim_a_SOURCES = \
 	%D%/config.h %D%/config.c %D%/daemon.c %D%/deliver.c %D%/dispatch.c %D%/elf.h \
 	%D%/elf.c %D%/entry.S %D%/exe.c %D%/exec.h %D%/exec.c %D%/filter.h %D%/filter.c \
-	%D%/fork.S %D%/gate.h %D%/gate.S %D%/guest.h %D%/hidden.h %D%/mask.c \
+	%D%/fork.S %D%/gate.h %D%/gate.S %D%/guest.h %D%/hidden.h %D%/i386.h %D%/i386.c \
+	%D%/i386_call.c %D%/i386_gate.S %D%/i386_signal.c %D%/i386_start.c %D%/mask.c \
 	%D%/memory.c %D%/patch.c %D%/personality.c %D%/place.c %D%/pool.c %D%/process.c \
 	%D%/program.h %D%/program.c %D%/report.c %D%/share.c %D%/shim.h %D%/signal.h \
 	%D%/signal.c %D%/sigsys.c %D%/site.h %D%/site.c %D%/start.h %D%/start.c \
@@ -46,7 +47,7 @@ cloudos_loader_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z
 guest-flags: Makefile
 	$(AM_V_GEN){ \
 	echo "GUEST_FLAGS='$(CO_GUEST_FLAGS) $(CO_GUEST_OPTIMISE)'"; \
-	echo "GUEST_SOURCES='$(filter %.c,$(libshim_a_SOURCES))'"; \
+	echo "GUEST_SOURCES='$(filter %.c %.S,$(libshim_a_SOURCES))'"; \
 	echo "SANITIZERS='$(SANITIZERS)'"; } >$@
 noinst_DATA += guest-flags
 CLEANFILES += guest-flags

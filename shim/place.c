@@ -4,6 +4,7 @@
  * so that short jumps reach it; nothing of the guest inside pools, where its system calls
  * would go through unseen.  Called by dispatch.c and start.c.
  */
+#include <shim/i386.h>
 #include <shim/rt/kernel.h>
 #include <shim/rt/mem.h>
 #include <shim/rt/syscall_x86_64.h>
@@ -75,6 +76,7 @@ static bool touches_engine(uint64_t start, uint64_t size)
 	/* the loader with the page below it, statistics, records */
 	return overlap(start, end, CO_TRAP_BASE - PAGE, CO_TRAP_BASE + CO_TRAP_OWN_SIZE) ||
 	       overlap(start, end, shim_slots, shim_slots_end + PAGE) ||
+	       (shim.i386 && overlap(start, end, I386_VDSO, I386_END)) ||
 	       shim_pool_touches(start, end);
 }
 

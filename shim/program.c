@@ -24,12 +24,32 @@ static void close(long fd)
 		(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0); /* only read from */
 }
 
-static int open_to_read(const char *path)
+/*
+ * exec needs no descriptor, but this does: where the soft limit is reached it is raised for
+ * a moment.  What was opened meanwhile stays open.
+ */
+static int open_at(int folder, const char *path, long flags)
+{
+	struct rlimit64 limit, more;
+	long fd = shim_syscall(__NR_openat, folder, (long) path, flags, 0, 0, 0);
+
+	if (fd != -EMFILE ||
+	    shim_syscall(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, (long) &limit, 0, 0))
+		return (int) fd;
+	more = limit;
+	more.rlim_cur = limit.rlim_max;
+	(void) shim_syscall(__NR_prlimit64, 0, RLIMIT_NOFILE, (long) &more, 0, 0,
+			    0); /* openat tells */
+	fd = shim_syscall(__NR_openat, folder, (long) path, flags, 0, 0, 0);
+	(void) shim_syscall(__NR_prlimit64, 0, RLIMIT_NOFILE, (long) &limit, 0, 0,
+			    0); /* downwards it cannot fail */
+	return (int) fd;
+}
+
+int shim_open_program(int folder, const char *path)
 {
 	/* a program is a regular file, so this never waits; what is not has been refused */
-	return (int) shim_syscall(__NR_open, (long) path,
-				  O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0, 0, 0,
-				  0);
+	return open_at(folder, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
 /* ---- may a file be executed? ---- */
@@ -86,27 +106,26 @@ static int judge_file(int fd, int folder, const char *path)
 /* Before Linux 6.14, which can be asked. */
 static int judge_by_hand(int folder, const char *path, int flags)
 {
-	long fd;
-	int r;
+	int fd, r;
 
 	if ((flags & AT_EMPTY_PATH) != 0 && *path == '\0')
 		return folder == AT_FDCWD ? -EACCES : judge_file(folder, folder, path);
-	fd = shim_syscall(__NR_openat, folder, (long) path,
-			  O_PATH | O_CLOEXEC |
-				  ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? O_NOFOLLOW : 0),
-			  0, 0, 0);
+	fd = open_at(folder, path,
+		     O_PATH | O_CLOEXEC |
+			     ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? O_NOFOLLOW : 0));
 	if (fd < 0)
-		return (int) fd;
-	r = judge_file((int) fd, folder, path);
+		return fd;
+	r = judge_file(fd, folder, path);
 	close(fd);
 	return r;
 }
 
-int shim_may_execute(int folder, const char *path, int flags, uint64_t argv,
-		     uint64_t envp)
+int shim_may_execute(int folder, const char *path, int flags)
 {
-	long r = shim_syscall(__NR_execveat, folder, (long) path, (long) argv,
-			      (long) envp, flags | AT_EXECVE_CHECK, 0);
+	/* without any word the kernel would write to its log */
+	static const char *const words[] = { "", NULL };
+	long r = shim_syscall(__NR_execveat, folder, (long) path, (long) words, 0,
+			      flags | AT_EXECVE_CHECK, 0);
 
 	return r == -EINVAL || r == -ENOSYS ? judge_by_hand(folder, path, flags)
 					    : (int) r;
@@ -116,7 +135,7 @@ int shim_may_execute(int folder, const char *path, int flags, uint64_t argv,
 static int judge_named(const char *path)
 {
 	/* no name at all is the current folder to the kernel */
-	return *path == '\0' ? -EACCES : shim_may_execute(AT_FDCWD, path, 0, 0, 0);
+	return *path == '\0' ? -EACCES : shim_may_execute(AT_FDCWD, path, 0);
 }
 
 /* ---- scripts ---- */
@@ -223,12 +242,42 @@ static int follow(struct shim_program *out, uint32_t depth,
 	if (depth == SHIM_SCRIPT_DEPTH)
 		return -ELOOP;
 	close(out->fd);
-	out->fd = open_to_read(name);
+	out->fd = shim_open_program(AT_FDCWD, name);
 	if (out->fd < 0)
 		return out->fd;
 	add_words(out, out->path, name, argument);
 	out->path = name;
 	return 0;
+}
+
+/* ---- the ELF interpreter ---- */
+
+static struct {
+	uint64_t device, inode, changed, changed_ns;
+} known;
+
+void shim_interp_known(int fd)
+{
+	struct stat st;
+
+	if (shim_syscall(__NR_fstat, fd, (long) &st, 0, 0, 0, 0) != 0)
+		return;
+	known.device = st.st_dev;
+	known.inode = st.st_ino;
+	known.changed = st.st_ctime;
+	known.changed_ns = st.st_ctime_nsec;
+}
+
+/* For everybody, as root and others become one another. */
+static bool is_known(const char *path)
+{
+	struct stat st;
+
+	return known.inode != 0 &&
+	       shim_syscall(__NR_stat, (long) path, (long) &st, 0, 0, 0, 0) == 0 &&
+	       st.st_dev == known.device && st.st_ino == known.inode &&
+	       st.st_ctime == known.changed && st.st_ctime_nsec == known.changed_ns &&
+	       (st.st_mode & 0555) == 0555;
 }
 
 static int judge_elf(const struct shim_program *program,
@@ -237,12 +286,13 @@ static int judge_elf(const struct shim_program *program,
 	int r = shim_elf_read(program->fd, check->elf);
 	int fd;
 
-	if (r || (check->elf->flags & SHIM_ELF_INTERP) == 0)
+	if (r || (check->elf->flags & SHIM_ELF_INTERP) == 0 ||
+	    is_known(check->elf->interp))
 		return r;
 	r = judge_named(check->elf->interp);
 	if (r)
 		return r;
-	fd = open_to_read(check->elf->interp);
+	fd = shim_open_program(AT_FDCWD, check->elf->interp);
 	if (fd < 0)
 		return fd;
 	r = shim_elf_read_interp(fd, check->elf, check->interp);
@@ -257,7 +307,7 @@ int shim_program_judge(const char *path, int fd, const struct shim_program_check
 
 	out->nwords = 0;
 	out->path = path;
-	out->fd = fd < 0 ? open_to_read(path) : fd;
+	out->fd = fd < 0 ? shim_open_program(AT_FDCWD, path) : fd;
 	if (out->fd < 0)
 		return out->fd;
 	for (uint32_t depth = 0; r == 0; depth++)

@@ -49,11 +49,16 @@ struct shim_program_check {
 int shim_program_judge(const char *path, int fd, const struct shim_program_check *check,
 		       struct shim_program *out);
 
+/* Opens a file to read what it is; close-on-exec.  A negative result is the error. */
+int shim_open_program(int folder, const char *path);
+
+/* Would execveat go as far as to read the file?  0 or its error. */
+int shim_may_execute(int folder, const char *path, int flags);
+
 /*
- * Would execveat go as far as to read the file?  0 or its error.  argv and envp are the
- * guest's, or 0.
+ * The ELF interpreter of this process, or of the one it was forked from: judged once, and
+ * the same file needs not be judged again.
  */
-int shim_may_execute(int folder, const char *path, int flags, uint64_t argv,
-		     uint64_t envp);
+void shim_interp_known(int fd);
 
 #endif

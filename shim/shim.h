@@ -40,6 +40,9 @@ struct shim_call {
 	uint32_t reserved;
 	uint64_t fd_inode;
 	uint64_t scratch, scratch_size; /* a mapping that this slot keeps (exec.c) */
+	uint64_t held_stub, held_info[16]; /* the signal that waits (deliver.c) */
+	uint32_t held_signal;              /* 0: none */
+	uint32_t reserved2;
 };
 
 enum shim_verdict {
@@ -91,6 +94,7 @@ struct shim_state {
 	char path[4096];      /* the program's, absolute: what /proc/self/exe answers */
 	uint64_t device, inode; /* of the loader */
 	uint64_t random;
+	uint64_t interp_start, interp_end; /* of the ELF interpreter; 0: none */
 	bool threads;         /* more than one thread may share this memory */
 	bool onstack;         /* the program runs on stacks too small for a signal frame */
 	bool low;             /* the program lies below 4 GiB: low pools are in use */

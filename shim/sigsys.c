@@ -8,6 +8,7 @@
  * or enters the gate.  That is what makes waiting, restarts, vfork and clone exact.
  */
 #include <shim/gate.h>
+#include <shim/i386.h>
 #include <shim/rt/kernel.h>
 #include <shim/rt/mem.h>
 #include <shim/rt/syscall_x86_64.h>
@@ -28,28 +29,33 @@ enum {
 bool shim_inherited; /* the probe was caught */
 
 /* Signals were held while C code ran: they are let in where the guest goes on. */
-static void flush(struct ucontext *uc)
+static uint64_t flush(struct ucontext *uc)
 {
 	struct sigcontext *m = &uc->uc_mcontext;
 	struct shim_call *call = shim_slot_of(m->rax);
+	uint64_t handler;
 
 	if (!call)
 		shim_die("the program has destroyed what cloudos keeps in it (%)",
 			 m->rax);
-	m->rip = call->target;
-	m->rax = call->result;
-	m->rcx = call->target;
+	if (!shim_i386_flush(uc, call)) {
+		m->rip = call->target;
+		m->rax = call->result;
+		m->rcx = call->target;
+	}
 	memcpy(&uc->uc_sigmask, &call->mask, sizeof(call->mask));
+	shim_sigsys_flushed(m);
+	handler = shim_signal_flushed(call, uc);
 	call->deferred = 0;
 	__atomic_store_n(&call->busy, 0, __ATOMIC_RELEASE);
-	shim_signal_flushed(m);
+	return handler;
 }
 
 /*
  * A patch costs as much as several traps.  A program that has made few calls in all will
  * hardly make enough more of them to get that back.
  */
-static bool worth_patching(struct co_trap_site *site)
+bool shim_worth_patching(const struct co_trap_site *site)
 {
 	if (shim.config.flags & CO_TRAP_EAGER)
 		return true;
@@ -58,11 +64,11 @@ static bool worth_patching(struct co_trap_site *site)
 	return site->why == SHIM_WHY_NONE || site->traps % RETRY_EVERY == 0;
 }
 
-static void caught(struct ucontext *uc, bool int80)
+static void caught(struct ucontext *uc)
 {
 	struct sigcontext *m = &uc->uc_mcontext;
 	uint64_t number = (uint32_t) m->rax;
-	int index = shim_site_index(m->rip - 2, int80);
+	int index = shim_site_index(m->rip - 2, false);
 	struct co_trap_site *site;
 
 	if (index < 0)
@@ -79,7 +85,9 @@ static void caught(struct ucontext *uc, bool int80)
 		m->rip = shim_sigreturn(uc);
 		return;
 	}
-	if (site->state == CO_SITE_TRAPPING && worth_patching(site))
+	if (site->traps == 1 && m->rip >= shim.interp_start && m->rip < shim.interp_end)
+		shim_patch_page(site->address);
+	if (site->state == CO_SITE_TRAPPING && shim_worth_patching(site))
 		shim_patch(site, (uint32_t) index, number);
 	m->rip = number < 65536 && shim_plain[number] ? shim_site_pass((uint32_t) index)
 						       : shim_site_enter((uint32_t) index);
@@ -106,24 +114,33 @@ static bool is_call(const struct siginfo *info, uint64_t rip)
 	       shim.config.flags & CO_TRAP_SUD;
 }
 
+static uint64_t handle(const struct siginfo *info, struct ucontext *uc)
+{
+	const struct sigcontext *m = &uc->uc_mcontext;
+
+	if (!is_call(info, m->rip))
+		return shim_sigsys_sent(info, uc);
+	if (m->rip == (uint64_t) shim_outside_flush)
+		return flush(uc);
+	if (m->rip == (uint64_t) shim_outside_probe) {
+		shim_inherited = true;
+		uc->uc_mcontext.rax = 1;
+	} else if (info->_sifields._sigsys._arch == AUDIT_ARCH_I386)
+		shim_i386_sigsys(info, uc);
+	else
+		caught(uc);
+	return 0;
+}
+
 uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc);
 
 uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc)
 {
 	struct shim_call *slot = shim_slot_of((uint64_t) __builtin_frame_address(0));
-	const struct sigcontext *m = &uc->uc_mcontext;
-	uint64_t handler = 0;
+	uint64_t handler;
 
 	shim_share_enter(slot);
-	if (!is_call(info, m->rip))
-		handler = shim_sigsys_sent(info, uc);
-	else if (m->rip == (uint64_t) shim_outside_flush)
-		flush(uc);
-	else if (m->rip == (uint64_t) shim_outside_probe) {
-		shim_inherited = true;
-		uc->uc_mcontext.rax = 1;
-	} else
-		caught(uc, false);
+	handler = handle(info, uc);
 	shim_share_leave(slot);
 	return handler;
 }

@@ -135,7 +135,7 @@ static bool make_records(uint32_t page)
 			    0) == 0;
 }
 
-static int add(uint64_t address, bool int80)
+int shim_site_add(uint64_t address, bool int80)
 {
 	uint32_t used = shim_stats->sites_used;
 	struct place place;
@@ -162,7 +162,7 @@ int shim_site_index(uint64_t address, bool int80)
 	if (index >= 0)
 		return index;
 	shim_lock();
-	index = add(address, int80);
+	index = shim_site_add(address, int80);
 	shim_unlock();
 	return index;
 }

@@ -10,6 +10,7 @@
 #include <shim/filter.h>
 #include <shim/gate.h>
 #include <shim/guest.h>
+#include <shim/i386.h>
 #include <shim/program.h>
 #include <shim/rt/fmt.h>
 #include <shim/rt/kernel.h>
@@ -99,9 +100,10 @@ static void map_file(int fd, struct shim_elf *elf)
 	/* room also for its way to where it is aligned */
 	uint64_t size = elf->end - elf->start + elf->alignment - PAGE;
 	uint64_t hint = elf->flags & SHIM_ELF_FIXED ? 0 : shim_place(size);
-	int r = shim_elf_map(fd, elf, hint);
+	int r = elf->flags & SHIM_ELF_I386 ? shim_i386_map(fd, elf)
+					   : shim_elf_map(fd, elf, hint);
 
-	if (hint != 0 && (r == -EEXIST || r == SHIM_ELF_POOL))
+	if (!(elf->flags & SHIM_ELF_I386) && hint != 0 && (r == -EEXIST || r == SHIM_ELF_POOL))
 		r = shim_elf_map(fd, elf, 0);
 	if (r)
 		shim_die(shim_elf_sentence(r), (uint64_t) (r < 0 ? -r : r));
@@ -112,13 +114,15 @@ static void map_file(int fd, struct shim_elf *elf)
 static uint64_t map_interpreter(const struct shim_elf *program, uint64_t *base)
 {
 	static struct shim_elf elf;
-	long fd = shim_syscall(__NR_open, (long) program->interp, O_RDONLY | O_CLOEXEC, 0,
-			       0, 0, 0);
-	int r = fd < 0 ? (int) fd : shim_elf_read_interp((int) fd, program, &elf);
+	int fd = shim_open_program(AT_FDCWD, program->interp);
+	int r = fd < 0 ? fd : shim_elf_read_interp(fd, program, &elf);
 
 	if (r)
 		shim_refuse(program->interp, r);
-	map_file((int) fd, &elf);
+	map_file(fd, &elf);
+	shim_interp_known(fd);
+	shim.interp_start = elf.start;
+	shim.interp_end = elf.end;
 	(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0);
 	*base = elf.bias;
 	return elf.entry;
@@ -287,6 +291,15 @@ static void arm(void)
 		install_filter();
 }
 
+static void mark_session(void)
+{
+	(void) shim_syscall(
+		__NR_mmap,
+		(long) co_trap_mark(shim.config.folder, shim.config.session), PAGE,
+		PROT_NONE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+}
+
 static void publish(void)
 {
 	stats.version = 1;
@@ -412,7 +425,8 @@ _Noreturn void shim_start(uint64_t *sp)
 		r = shim_elf_read(program.fd, &elf);
 	if (r)
 		shim_refuse(name, r);
-	shim.low = elf.flags & SHIM_ELF_LOW;
+	shim.i386 = elf.flags & SHIM_ELF_I386;
+	shim.low = shim.i386 || elf.flags & SHIM_ELF_LOW;
 	shim.onstack = elf.flags & SHIM_ELF_GO;
 	remember_path(program.fd, program.path);
 	map_file(program.fd, &elf);
@@ -435,10 +449,13 @@ _Noreturn void shim_start(uint64_t *sp)
 	if (frame) /* a handler's frame, and ours when the handler makes a call */
 		*frame = 2 * *frame + 512;
 	publish();
+	mark_session();
 	arm();
 	if (shim.config.flags & CO_TRAP_SIGSYS_BLOCKED)
 		shim_sigsys_block(true);
 	name_process(name);
 	describe_process(&in, &elf, arg_start);
+	if (shim.i386)
+		shim_i386_start(&elf, random ? *random : 0, entry, in.sp);
 	shim_enter(entry, (uint64_t) in.sp);
 }

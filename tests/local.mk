@@ -32,6 +32,7 @@ include tests/transparency/local.mk
 include tests/trap/elf.mk
 include tests/trap/behaviour.mk
 include tests/trap/filter.mk
+include tests/trap/i386.mk
 include tests/trap/hostile.mk
 include tests/trap/signals.mk
 include tests/unit/base.mk

@@ -14,4 +14,5 @@ else
 libsites_a_SOURCES += %D%/decoder_none.c
 EXTRA_DIST += %D%/decoder_zydis.c
 endif
+EXTRA_DIST += %D%/README.md
 libsites_a_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)

@@ -20,7 +20,8 @@
  * the ELF file, open for reading.  No hello is needed, nothing is answered, and the socket
  * may be closed at once; on a connection that has said hello the same datagram does the
  * same.  Any failure, EAGAIN too, is to be ignored: the site goes on trapping.  A table
- * without rows says that there is nothing to find, so that nobody asks again.
+ * without rows says that there is nothing to find, so that nobody asks again.  Files of a
+ * file system of user space (FUSE) have no table: it could claim to be any other file.
  */
 #ifndef CO_SITES_H
 #define CO_SITES_H
@@ -55,7 +56,7 @@ enum co_sites_kind {
  * leads into its middle.  What promises less has no row.  `bytes` are to be compared with
  * memory, and the two bytes of the site as well, before anything is written.
  *
- *	NUMBER  the instruction sets eax to `number` and does nothing else
+ *	NUMBER  the instruction sets eax to `number` and, but for flags, does nothing else
  *	RIP     bytes[field] to bytes[field + 3] are a displacement from rip: a copy needs
  *	        another one
  *	TARGET  a known jump leads to the site itself: harmless, its bytes stay

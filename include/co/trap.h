@@ -63,6 +63,24 @@ enum co_trap_flag {
 #define CO_TRAP_STATS      0x700100ff0000UL /* struct co_trap_stats, one page */
 #define CO_TRAP_STATS_MARK 0x7470617274736f63UL
 
+/*
+ * A page that nobody touches.  Its address says whose session a process belongs to, for the
+ * daemon, which reads /proc/PID/maps when the launcher is gone.  Above what short jumps of
+ * the last window reach.
+ */
+#define CO_TRAP_MARKS     (CO_TRAP_POOL(CO_TRAP_WINDOWS - 1) + 0x80000000UL)
+#define CO_TRAP_MARKS_END (CO_TRAP_MARKS + 0x40000000UL)
+
+static inline uint64_t co_trap_mark(const char *folder, uint64_t session)
+{
+	uint64_t hash = 0xcbf29ce484222325UL ^ session;
+
+	for (; *folder; folder++)
+		hash = (hash ^ (unsigned char) *folder) * 0x100000001b3UL;
+	hash ^= hash >> 32;
+	return CO_TRAP_MARKS + (hash & 0x3ffffUL) * 4096;
+}
+
 enum co_trap_site_state {
 	CO_SITE_TRAPPING,  /* each call traps; may be patched later */
 	CO_SITE_PATCHED,   /* jumps */

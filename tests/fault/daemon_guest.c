@@ -374,7 +374,13 @@ static void command(char *line)
 		end_in_a_call(name);
 	else if (!strcmp(word, "closeall"))
 		close_all();
-	else if (!strcmp(word, "pid"))
+	else if (!strcmp(word, "root"))
+		printf("root %d\n", chroot(name) || chdir("/") ? -errno : 0);
+	else if (!strcmp(word, "user")) {
+		uid_t user = (uid_t) atoi(name);
+
+		printf("user %d\n", setresuid(user, user, user) ? -errno : 0);
+	} else if (!strcmp(word, "pid"))
 		printf("pid %d\n", (int) getpid());
 	else
 		printf("what %s\n", word);

@@ -9,6 +9,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -344,6 +345,57 @@ def a_guest_with_pids_of_its_own_is_answered():
         if 'unshare failed' in r.stderr:
             raise Skip('no pid name spaces: ' + r.stderr.strip())
         equal(r.stdout, 'register 0\npid 1\ndiscover 0 1\nspawn 0\n', r.stderr)
+
+
+def cut_off(session, command, error):
+    """A guest that changes so before its first call, and one that does behind it."""
+    guest = session.domain.guest('trap')
+    answer = guest.ask(command)
+    if answer.endswith(' -1'):
+        raise Skip('this user may not: ' + command)
+    check(answer.endswith(' 0'), answer)
+    for _ in range(2):
+        equal(guest.result('version 1'), error, 'a call behind "%s"' % command)
+    code, said = guest.finish()
+    equal(code, 0, 'exit status')
+    check(said.startswith('cloudos: ') and said.count('\n') == 1,
+          'it is not said in one sentence: %r' % said)
+    guest = session.domain.guest('trap')
+    for line in ('version 1', command, 'version 1'):
+        check(guest.result(line) in (0, 65536), line)
+    code, said = guest.finish()
+    equal((code, said), (0, ''), 'exit status and what was said')
+
+
+@test
+def another_root_folder_cuts_off_from_the_daemon():
+    with Session() as s:
+        os.mkdir(s.domain.dir + '/root')
+        cut_off(s, 'root %s/root' % s.domain.dir, -2004)
+
+
+@test
+def another_user_is_not_let_in():
+    with Session() as s:
+        cut_off(s, 'user 65534', -2005)
+
+
+@test
+def a_long_path_leads_to_the_daemon():
+    with tempfile.TemporaryDirectory() as folder:
+        before = os.environ.get('TMPDIR')
+        os.environ['TMPDIR'] = os.path.join(folder, 'x' * 120)
+        os.mkdir(os.environ['TMPDIR'])
+        try:
+            with Session() as s:
+                check(len(s.domain.dir) > 120, s.domain.dir)
+                equal(s.guest.result('version 1'), 65536, 'interface_version')
+                s.daemon = s.domain.kill_daemon() and s.domain.status()['pid']
+                equal(s.guest.result('version 1'), 65536, 'after a restart')
+        finally:
+            os.environ.pop('TMPDIR')
+            if before:
+                os.environ['TMPDIR'] = before
 
 
 @test

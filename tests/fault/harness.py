@@ -142,7 +142,12 @@ class Client:
 
     def __init__(self, domain, hello=True):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.connect(os.path.join(domain.dir, 'run/control.sock'))
+        # not by its path, which may be too long for an address
+        folder = os.open(os.path.join(domain.dir, 'run'), os.O_PATH | os.O_DIRECTORY)
+        try:
+            self.socket.connect('/proc/self/fd/%d/control.sock' % folder)
+        finally:
+            os.close(folder)
         self.socket.settimeout(LIMIT)
         self.tag = 0
         if hello:

@@ -55,4 +55,16 @@ sites="cloudosd/sites/hash.c cloudosd/sites/image.c cloudosd/sites/scan.c cloudo
 test "${CO_ZYDIS:-1}" = 1 && decoder=zydis || decoder=none
 # shellcheck disable=SC2086 # a list
 fuzz sites $sites cloudosd/sites/decoder_$decoder.c $base
+# guest code: its own headers
+guest=
+for source in elf config program rt/fmt; do
+	object=$work/guest-$(basename $source).o
+	$clang -std=gnu17 -ffreestanding -g -O1 -nostdinc \
+		-isystem "$($clang -print-file-name=include)" -isystem uapi \
+		-I"$srcdir/include" -I"$srcdir" -fno-sanitize-recover=all \
+		-fsanitize=fuzzer-no-link,address,undefined \
+		-c "$srcdir/shim/$source.c" -o "$object"
+	guest="$guest $object"
+done
+LIBS=$guest fuzz elf
 echo "check-fuzz: no failures"

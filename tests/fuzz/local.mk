@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Targets run their seeds and some mutations in `make check`; `make check-fuzz` runs each
 # under libFuzzer.
-check_PROGRAMS += fuzz-wire-run fuzz-config-run fuzz-filter-run fuzz-sites-run
+check_PROGRAMS += fuzz-wire-run fuzz-config-run fuzz-filter-run fuzz-sites-run \
+	fuzz-elf-run
 TESTS += %D%/run.sh
 dist_noinst_SCRIPTS += %D%/run.sh %D%/libfuzzer.sh
 EXTRA_DIST += %D%/corpus
@@ -24,6 +25,10 @@ fuzz_filter_run_LDADD = libtrap-filter.a libco.a
 fuzz_sites_run_SOURCES = %D%/fuzz_sites.c %D%/driver.c %D%/target.h
 fuzz_sites_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_sites_run_LDADD = libsites.a libco.a
+
+fuzz_elf_run_SOURCES = %D%/fuzz_elf.c %D%/driver.c %D%/target.h
+fuzz_elf_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_elf_run_LDADD = libtrapelf.a libco.a
 
 .PHONY: check-fuzz
 check-fuzz:

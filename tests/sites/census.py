@@ -218,5 +218,19 @@ def what_must_not_be_moved_has_no_row():
                (3, 7, NUMBER), (2, 9, NUMBER)], 'kind, number and flags of the rows')
 
 
+DATA = r"""
+__asm__(".globl _start\n_start: mov $1,%eax\n syscall\n ret\n .byte 0x06,0x06,0x06\n"
+        " mov $2,%eax\n syscall\n .fill 40,1,0x90\n mov $3,%eax\n syscall\n");
+"""
+
+
+@test
+def behind_what_is_no_instruction_nothing_counts_for_a_while():
+    with tempfile.TemporaryDirectory() as folder:
+        rows = census(compiled(folder, DATA, 'gcc', '-nostdlib', '-static',
+                               '-fno-asynchronous-unwind-tables'))
+        equal([r.number for r in rows], [1, 3], 'numbers of the rows')
+
+
 if __name__ == '__main__':
     run()

@@ -108,7 +108,7 @@ static void start_as_loader(const char *path, int fd)
 	uint64_t entry;
 	int err, file;
 
-	err = shim_may_execute(AT_FDCWD, path, 0, 0, 0);
+	err = shim_may_execute(AT_FDCWD, path, 0);
 	if (!err)
 		err = shim_program_judge(path, -1, &check, &program);
 	if (err)
@@ -689,7 +689,7 @@ START_TEST(permission_is_the_kernels)
 	    mkfifo(in_folder("fifo"), 0700))
 		ck_assert_int_eq(errno, EEXIST); /* from the case before */
 	ck_assert_int_ge(busy, 0);
-	got = shim_may_execute(dir, cases[_i].path, cases[_i].flags, 0, 0);
+	got = shim_may_execute(dir, cases[_i].path, cases[_i].flags);
 	ck_assert_msg(got == -cases[_i].error, "%s: %d", cases[_i].path, got);
 }
 END_TEST

@@ -15,7 +15,9 @@ trap_elf_CFLAGS = $(CO_TEST_CFLAGS)
 trap_elf_LDADD = libtrapelf.a $(CO_TEST_LIBS)
 
 check_PROGRAMS += trap-exec trap-exec-static
-trap_exec_SOURCES = %D%/exec.c %D%/elf_files.h %D%/elf_files.c
+trap_exec_SOURCES = %D%/exec.c %D%/exec_show.h %D%/exec_show.c \
+	%D%/exec_files.h %D%/exec_files.c \
+	%D%/elf_files.h %D%/elf_files.c
 trap_exec_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
 trap_exec_CFLAGS = $(GUEST_TEST_COMPILE)
 trap_exec_LDFLAGS = -pthread

@@ -70,7 +70,6 @@ const struct elf_file elf_files[] = {
 	{ "wrap-pie", .dynamic = true, .fault = SHIM_ELF_WRAPS, .segment = { TEXT(0), DATA(0xffffffffffff0000, 0x800, 0x800) } },
 	{ "huge-all", .fault = SHIM_ELF_POOL, .segment = { TEXT(BASE), DATA(BASE + PAGE, 0x800, 0x7f0000000000) } },
 	{ "huge-pie", .dynamic = true, .fault = -ENOMEM, .segment = { TEXT(0), { PT_LOAD, PF_R, 0, 0x7ffffffe0000, PAGE, PAGE, PAGE } } },
-	{ "strange-large-alignment", .dynamic = true, .segment = { { PT_LOAD, RX, 0, 0, PAGE, PAGE, 1UL << 62 } } },
 	{ "huge-386", .i386 = true, .fault = SHIM_ELF_WRAPS, .segment = { TEXT(BASE), DATA(0xfffff000, 0x800, 0x2000) } },
 
 	/* truncated */

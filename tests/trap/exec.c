@@ -28,140 +28,23 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/trap/elf_files.h"
+#include "tests/trap/exec_files.h"
+#include "tests/trap/exec_show.h"
 
 #define EXECVE_CHECK 0x10000
-#define KEPT         960
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 extern char **environ;
-extern const char __ehdr_start[];
 
 static char *empty_environment[] = { "ONLY=this", NULL };
 
-/* ---- show: what a program is given ---- */
-
-static void show_signals(void)
-{
-	sigset_t set;
-
-	(void) sigprocmask(SIG_BLOCK, NULL, &set);
-	printf("blocked");
-	for (int i = 1; i < 65; i++)
-		if (sigismember(&set, i) == 1)
-			printf(" %d", i);
-	printf("\nignored");
-	for (int i = 1; i < 65; i++) {
-		struct sigaction a;
-
-		if (sigaction(i, NULL, &a) == 0 && a.sa_handler == SIG_IGN)
-			printf(" %d", i);
-		else if (i < 32 && sigaction(i, NULL, &a) == 0 &&
-			 a.sa_handler != SIG_DFL)
-			printf(" CAUGHT %d", i);
-	}
-	(void) sigpending(&set);
-	printf("\npending");
-	for (int i = 1; i < 65; i++)
-		if (sigismember(&set, i) == 1)
-			printf(" %d", i);
-	printf("\n");
-}
-
-/* Not the one by which the engine finds its loader where there is no /proc. */
-static void show_descriptors(void)
-{
-	char link[64], target[256];
-
-	printf("descriptors");
-	for (int fd = 3; fd < 1100; fd++) {
-		ssize_t n;
-
-		if (fcntl(fd, F_GETFD) < 0 ||
-		    (fd == KEPT && access("/proc/self", F_OK) < 0))
-			continue;
-		(void) snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-		n = readlink(link, target, sizeof(target) - 1);
-		target[n > 0 ? n : 0] = '\0';
-		/* pipes and the like have numbers that change */
-		printf(" %d=%s%s", fd, *target == '/' ? target : "?",
-		       fcntl(fd, F_GETFD) & FD_CLOEXEC ? "(cloexec)" : "");
-	}
-	printf("\n");
-}
-
-static void show_file(const char *path)
-{
-	char bytes[4096];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, bytes, sizeof(bytes) - 1);
-
-	printf("%s %zd ", path, n);
-	for (ssize_t i = 0; i < n && i < 200; i++)
-		putchar(bytes[i] ? bytes[i] : '|');
-	printf("\n");
-	(void) close(fd);
-}
-
-static int show(int argc, char **argv)
-{
-	char name[17] = "", exe[4096];
-	stack_t stack;
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	const char *fn = (const char *) getauxval(AT_EXECFN);
-
-	printf("argc %d:", argc);
-	for (int i = 0; i < argc && i < 20; i++)
-		printf(" [%.60s]", argv[i]);
-	printf(argv[argc] ? " NOT TERMINATED\n" : "\n");
-	printf("environment");
-	for (char **e = environ; *e; e++)
-		if (!strncmp(*e, "ONLY=", 5) || environ[1] == NULL)
-			printf(" %s", *e);
-	printf("\nexecfn %.300s\n", fn ? fn : "none");
-	printf("headers %lu of %lu at %ld\n", getauxval(AT_PHNUM), getauxval(AT_PHENT),
-	       (long) (getauxval(AT_PHDR) - (unsigned long) __ehdr_start));
-	printf("page %lu secure %lu base %s clock %lu uid %lu aligned %d\n",
-	       getauxval(AT_PAGESZ), getauxval(AT_SECURE),
-	       getauxval(AT_BASE) ? "yes" : "no", getauxval(AT_CLKTCK),
-	       getauxval(AT_UID), (int) ((uintptr_t) (argv - 1) % 16));
-	printf("vdso %s random %s platform %s\n",
-	       getauxval(AT_SYSINFO_EHDR) ? "yes" : "no",
-	       getauxval(AT_RANDOM) ? "yes" : "no",
-	       getauxval(AT_PLATFORM) ? (char *) getauxval(AT_PLATFORM) : "none");
-	(void) prctl(PR_GET_NAME, name);
-	/* the engine answers for that link also where there is no /proc */
-	if (access("/proc/self", F_OK) < 0)
-		n = -1;
-	printf("comm %s exe %.*s\n", name, n > 0 ? (int) n : 4, n > 0 ? exe : "none");
-	show_file("/proc/self/cmdline");
-	show_signals();
-	show_descriptors();
-	(void) sigaltstack(NULL, &stack);
-	printf("altstack %s dumpable %d pdeathsig ",
-	       stack.ss_flags & SS_DISABLE ? "no" : "yes", prctl(PR_GET_DUMPABLE));
-	int death = 0;
-	(void) prctl(PR_GET_PDEATHSIG, &death);
-	printf("%d tid is pid %d\n", death, gettid() == getpid());
-	return 46;
-}
-
 /* ---- cases ---- */
 
-static const char *folder;
 static char self[4096]; /* this program, in the folder */
-
-static char *in(const char *name)
-{
-	static char paths[8][8192];
-	static unsigned next;
-	char *path = paths[next++ % 8];
-
-	(void) snprintf(path, 8192, "%s/%s", folder, name);
-	return path;
-}
 
 static char *words[] = { "zero", "one", "", "three three", NULL };
 
@@ -188,7 +71,7 @@ static void at(int fd, const char *path, int flags)
 
 static int program(const char *name, int flags)
 {
-	int fd = open(in(name), flags);
+	int fd = open(exec_in(name), flags);
 
 	if (fd < 0)
 		perror(name);
@@ -250,7 +133,7 @@ static void bad_of_absent(void)
 }
 static void bad_of_broken(void)
 {
-	(void) syscall(SYS_execve, in("headers-none"), words, 8);
+	(void) syscall(SYS_execve, exec_in("headers-none"), words, 8);
 	failed();
 }
 
@@ -383,74 +266,74 @@ static void name_too_long(void)
 }
 static void path_relative(void)
 {
-	(void) chdir(folder);
+	(void) chdir(exec_folder);
 	to("show");
 }
 static void path_no_search(void)
 {
-	(void) chmod(in("closed"), 0);
+	(void) chmod(exec_in("closed"), 0);
 	(void) setresuid(65534, 65534, 65534);
-	to(in("closed/x"));
+	to(exec_in("closed/x"));
 }
 static void path_others(void)
 {
 	(void) setresuid(65534, 65534, 65534);
-	to(in("private"));
+	to(exec_in("private"));
 }
 static void path_busy(void)
 {
 	(void) program("copy", O_WRONLY);
-	to(in("copy"));
+	to(exec_in("copy"));
 }
 static void path_noexec(void)
 {
 	if (unshare(CLONE_NEWNS) ||
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("none", in("mount"), "tmpfs", MS_NOEXEC, NULL)) {
+	    mount("none", exec_in("mount"), "tmpfs", MS_NOEXEC, NULL)) {
 		printf("no mount\n");
 		(void) fflush(stdout);
 		_exit(0);
 	}
 	int from = program("good", O_RDONLY),
-	    fd = open(in("mount/good"), O_CREAT | O_WRONLY, 0755);
+	    fd = open(exec_in("mount/good"), O_CREAT | O_WRONLY, 0755);
 	char bytes[8192];
 	ssize_t n = read(from, bytes, sizeof(bytes));
 
 	(void) !write(fd, bytes, (size_t) n);
 	(void) close(fd);
 	(void) close(from);
-	to(in("mount/good"));
+	to(exec_in("mount/good"));
 }
 
 /* scripts */
 static void script_nothing(void)
 {
 	char *none[] = { NULL };
-	(void) execve(in("script-argument"), none, empty_environment);
+	(void) execve(exec_in("script-argument"), none, empty_environment);
 	failed();
 }
 static void script_many(void)
 {
-	(void) execve(in("script-argument"), many(20000, "words and words"),
+	(void) execve(exec_in("script-argument"), many(20000, "words and words"),
 		      empty_environment);
 	failed();
 }
 static void script_long(void)
 {
 	char *v[] = { "dropped", text(120000), "last", NULL };
-	(void) execve(in("script-argument"), v, empty_environment);
+	(void) execve(exec_in("script-argument"), v, empty_environment);
 	failed();
 }
 static void script_relative(void)
 {
-	(void) chdir(folder);
+	(void) chdir(exec_folder);
 	to("script-relative");
 }
 
 /* execveat */
 static void at_cwd(void)
 {
-	(void) chdir(folder);
+	(void) chdir(exec_folder);
 	at(AT_FDCWD, "show", 0);
 }
 static void at_pipe(void)
@@ -463,13 +346,13 @@ static void at_check(void)
 {
 	long r = syscall(SYS_execveat, AT_FDCWD, self, words, environ, EXECVE_CHECK);
 	printf("asked: %ld %d\n", r, r ? errno : 0);
-	at(AT_FDCWD, in("plain"), EXECVE_CHECK);
+	at(AT_FDCWD, exec_in("plain"), EXECVE_CHECK);
 }
 static void at_deleted(void)
 {
-	(void) link(in("copy"), in("gone"));
+	(void) link(exec_in("copy"), exec_in("gone"));
 	int fd = program("gone", O_RDONLY | O_CLOEXEC);
-	(void) unlink(in("gone"));
+	(void) unlink(exec_in("gone"));
 	at(fd, "", AT_EMPTY_PATH);
 }
 static void at_memory(void)
@@ -553,7 +436,7 @@ static int after_vfork(const char *path)
 static void vforked(void)
 {
 	for (int i = 0; i < 300; i++)
-		if (after_vfork(i % 3 ? in("good") : "/absent") !=
+		if (after_vfork(i % 3 ? exec_in("good") : "/absent") !=
 		    (i % 3 ? ELF_STATUS : ENOENT))
 			printf("another status after vfork\n");
 	to(self);
@@ -584,9 +467,9 @@ static void spawned(void)
 	int r = posix_spawn(&pid, "/absent", NULL, NULL, words, environ);
 
 	printf("spawn of nothing: %s\n", strerrorname_np(r));
-	r = posix_spawn(&pid, in("headers-none"), NULL, NULL, words, environ);
+	r = posix_spawn(&pid, exec_in("headers-none"), NULL, NULL, words, environ);
 	printf("spawn of a broken one: %s\n", strerrorname_np(r));
-	r = posix_spawn(&pid, in("good"), NULL, NULL, words, environ);
+	r = posix_spawn(&pid, exec_in("good"), NULL, NULL, words, environ);
 	(void) waitpid(pid, &status, 0);
 	printf("spawn: %d %x\n", r, status);
 	(void) fflush(stdout);
@@ -600,15 +483,68 @@ static void failed_leaves_nothing(void)
 
 	(void) close(first);
 	for (int i = 0; i < 200; i++) {
-		(void) execve(in("headers-none"), words, environ);
-		(void) execve(in("script-absent"), many(2000, "w"), environ);
-		(void) syscall(SYS_execveat, AT_FDCWD, in("interp-missing"), words,
+		(void) execve(exec_in("headers-none"), words, environ);
+		(void) execve(exec_in("script-absent"), many(2000, "w"), environ);
+		(void) syscall(SYS_execveat, AT_FDCWD, exec_in("interp-missing"), words,
 			       environ, 0);
 	}
 	second = dup(0);
 	printf("descriptor %d\n", second - first);
 	(void) close(second);
 	to(self);
+}
+
+static void fire(int number)
+{
+	(void) number;
+}
+
+/* A signal every 50 us: no call may end with EINTR, no mask be left behind. */
+static void under_fire(void)
+{
+	struct sigaction action = { .sa_handler = fire, .sa_flags = SA_RESTART };
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL,
+				  .sigev_signo = SIGWINCH };
+	struct itimerspec often = { { 0, 50000 }, { 0, 50000 } };
+	timer_t timer;
+
+	(void) sigaction(SIGWINCH, &action, NULL);
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) ||
+	    timer_settime(timer, 0, &often, NULL))
+		printf("no timer\n");
+	for (int i = 0; i < 1000; i++) {
+		(void) execve(exec_in("headers-none"), words, empty_environment);
+		if (errno != ENOEXEC)
+			printf("%s\n", strerrorname_np(errno));
+		(void) execve(exec_in("script-absent"), words, empty_environment);
+		if (errno != ENOENT)
+			printf("%s\n", strerrorname_np(errno));
+	}
+	for (int i = 0; i < 100; i++)
+		if (after_vfork(exec_in("good")) != ELF_STATUS)
+			printf("another status under fire\n");
+	to(self);
+}
+
+/* The soft limit is reached: exec itself takes no descriptor. */
+static void no_descriptor_left(void)
+{
+	struct rlimit limit = { 64, 128 };
+
+	(void) setrlimit(RLIMIT_NOFILE, &limit);
+	while (open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0)
+		;
+	to(exec_in("script-show"));
+}
+
+static void no_descriptor_left_even_then(void)
+{
+	struct rlimit limit = { 64, 128 };
+
+	(void) setrlimit(RLIMIT_NOFILE, &limit);
+	while (dup(0) >= 0)
+		;
+	to(exec_in("good-interp"));
 }
 
 static void deep(void)
@@ -621,7 +557,7 @@ static void rooted(void)
 {
 	char *v[] = { "deep", "5", NULL };
 
-	if (chroot(folder) || chdir("/")) {
+	if (chroot(exec_folder) || chdir("/")) {
 		printf("no chroot\n");
 		(void) fflush(stdout);
 		_exit(0);
@@ -629,9 +565,27 @@ static void rooted(void)
 	(void) execve("/show-static", v, empty_environment);
 	failed();
 }
+/* As containers do: another root, and the old one is gone, /proc with it. */
+static void pivoted(void)
+{
+	char *v[] = { "deep", "3", NULL };
+
+	if (unshare(CLONE_NEWNS) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount(exec_folder, exec_folder, NULL, MS_BIND, NULL) ||
+	    syscall(SYS_pivot_root, exec_folder, exec_in("mount")) || chdir("/") ||
+	    umount2("/mount", MNT_DETACH)) {
+		printf("no other root\n");
+		(void) fflush(stdout);
+		_exit(0);
+	}
+	(void) execve("/show-static", v, empty_environment);
+	failed();
+}
+
 static void rooted_script(void)
 {
-	if (chroot(folder) || chdir("/")) {
+	if (chroot(exec_folder) || chdir("/")) {
 		printf("no chroot\n");
 		(void) fflush(stdout);
 		_exit(0);
@@ -714,7 +668,7 @@ static const struct {
 
 static const char *placed(const char *path)
 {
-	return path && *path == '@' ? in(path + 1) : path;
+	return path && *path == '@' ? exec_in(path + 1) : path;
 }
 
 static void run_path(size_t i)
@@ -786,62 +740,14 @@ static const struct {
 	CASE(vforked_own),
 	CASE(spawned),
 	CASE(failed_leaves_nothing),
+	CASE(under_fire),
+	CASE(no_descriptor_left),
+	CASE(no_descriptor_left_even_then),
 	CASE(deep),
 	CASE(rooted),
 	CASE(rooted_script),
+	CASE(pivoted),
 };
-
-/* ---- files ---- */
-
-static void write_text(const char *name, const char *content, mode_t mode)
-{
-	int fd = open(in(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-
-	if (fd < 0 || write(fd, content, strlen(content)) != (ssize_t) strlen(content))
-		perror(name);
-	(void) fchmod(fd, mode);
-	(void) close(fd);
-}
-
-static void write_script(const char *name, const char *to_name, const char *rest)
-{
-	char line[4096];
-
-	(void) snprintf(line, sizeof(line), "#!%s%s\n",
-			*to_name == '/' || *to_name == '.' ? to_name : in(to_name),
-			rest);
-	write_text(name, line, 0755);
-}
-
-static void write_files(void)
-{
-	char name[32], before[32];
-
-	write_script("script-show", "show", "");
-	write_script("script-argument", "show", " \tan argument ");
-	write_script("script-1", "show", " -1");
-	for (int i = 2; i <= 6; i++) {
-		(void) snprintf(name, sizeof(name), "script-%d", i);
-		(void) snprintf(before, sizeof(before), "script-%d", i - 1);
-		write_script(name, before, " -x");
-	}
-	write_script("script-loop", "script-loop", "");
-	write_script("script-absent", "/absent/interpreter", "");
-	write_script("script-plain", "plain", "");
-	write_script("script-folder", "/", "");
-	write_script("script-text", "text", "");
-	write_script("script-return", "show", "\r");
-	write_script("script-relative", "./show", "");
-	write_script("script-rooted", "/show-static", " -r");
-	write_text("text", "neither one nor the other\n", 0755);
-	write_text("private", "#!/bin/sh\n", 0700);
-	(void) mkdir(in("mount"), 0755);
-	(void) mkdir(in("closed"), 0755);
-	(void) mkfifo(in("fifo"), 0755);
-	(void) symlink("show", in("link"));
-	(void) symlink("circle", in("circle"));
-	(void) symlink("/proc/self/exe", in("own"));
-}
 
 /* ---- running ---- */
 
@@ -891,7 +797,7 @@ static void run_case(size_t i)
 
 static void run_file(size_t i)
 {
-	to(in(elf_files[i].name));
+	to(exec_in(elf_files[i].name));
 }
 
 static void run_all(char **names)
@@ -975,12 +881,12 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strcmp(argv[0], "deep"))
 		return go_deeper(argv);
 	if (!strstr((const char *) getauxval(AT_EXECFN), "trap-exec"))
-		return show(argc, argv);
+		return exec_show(argc, argv);
 	if (argc < 2)
 		return 2;
-	folder = argv[1];
-	(void) snprintf(self, sizeof(self), "%s", in("show"));
-	write_files();
+	exec_folder = argv[1];
+	(void) snprintf(self, sizeof(self), "%s", exec_in("show"));
+	exec_write_files();
 	run_all(argv + 2);
 	return 0;
 }

@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,24 +22,13 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "tests/trap/registers.h"
+
 #define BIT(number) (1UL << ((number) -1))
 
 enum { THREADS = 8, SITES = 1500, PERIOD = 50 /* microseconds: 20 kHz */ };
 
 static long calls;
-
-static _Noreturn void wrong(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	printf("wrong: ");
-	vprintf(format, args);
-	printf("\n");
-	fflush(stdout);
-	va_end(args);
-	_exit(1);
-}
 
 static void done(const char *what)
 {
@@ -65,71 +53,16 @@ static void timer(int usec)
 
 /* ---- registers ---- */
 
-struct registers {
-	uint64_t rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15, flags;
-};
-
-/* Makes the call with all these registers; what they are behind it. */
-void call_with(const struct registers *in, struct registers *out);
-__asm__(".text\n"
-	".globl call_with\n"
-	"call_with:\n"
-	"	push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
-	"	push %rsi\n"
-	"	mov %rdi, %rcx\n"
-	"	mov 8(%rcx), %rbx; mov 16(%rcx), %rdx; mov 24(%rcx), %rsi\n"
-	"	mov 32(%rcx), %rdi; mov 40(%rcx), %rbp; mov 48(%rcx), %r8\n"
-	"	mov 56(%rcx), %r9; mov 64(%rcx), %r10; mov 72(%rcx), %r12\n"
-	"	mov 80(%rcx), %r13; mov 88(%rcx), %r14; mov 96(%rcx), %r15\n"
-	"	push 104(%rcx); popfq\n"
-	"	mov 0(%rcx), %rax\n"
-	"	movq $0x1234567, -64(%rsp)\n" /* in the red zone */
-	"	syscall\n"
-	"	mov %rax, %r11\n"
-	"	mov -64(%rsp), %rcx\n"
-	"	pushfq\n"
-	"	cld\n"
-	"	pop %rax\n"
-	"	xchg %rcx, (%rsp)\n" /* rcx: out; the red zone's word on the stack */
-	"	mov %r11, 0(%rcx)\n"
-	"	mov %rbx, 8(%rcx); mov %rdx, 16(%rcx); mov %rsi, 24(%rcx)\n"
-	"	mov %rdi, 32(%rcx); mov %rbp, 40(%rcx); mov %r8, 48(%rcx)\n"
-	"	mov %r9, 56(%rcx); mov %r10, 64(%rcx); mov %r12, 72(%rcx)\n"
-	"	mov %r13, 80(%rcx); mov %r14, 88(%rcx); mov %r15, 96(%rcx)\n"
-	"	mov %rax, 104(%rcx)\n"
-	"	pop %rax\n"
-	"	cmp $0x1234567, %rax\n"
-	"	je 1f\n"
-	"	ud2\n"
-	"1:	pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
-	"	ret\n");
-
-static uint64_t seed = 88172645463325252;
-
-static uint64_t some(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	return seed ^= seed << 17;
-}
-
 static void check_registers(struct registers in, uint64_t result)
 {
 	struct registers out;
 
-	in.rbx = some(), in.rbp = some(), in.r12 = some(), in.r13 = some();
-	in.r14 = some(), in.r15 = some();
-	/* carry, parity, adjust, zero, sign, overflow; now and then direction */
-	in.flags = 0x202 | (some() & 0x8d5) | (some() % 4 == 0 ? 0x400 : 0);
+	registers_fill(&in);
 	memset(&out, 0, sizeof(out));
 	call_with(&in, &out);
 	if (out.rax != result)
 		wrong("call %ld gives %lx, not %lx", (long) in.rax, out.rax, result);
-	out.rax = in.rax;
-	for (size_t i = 0; i < sizeof(in) / 8; i++)
-		if (((uint64_t *) &in)[i] != ((uint64_t *) &out)[i])
-			wrong("call %ld: register %zu was %lx, is %lx", (long) in.rax,
-			      i, ((uint64_t *) &in)[i], ((uint64_t *) &out)[i]);
+	registers_compare("a call", &in, &out);
 }
 
 static void registers_survive(void)
@@ -140,25 +73,25 @@ static void registers_survive(void)
 
 	/* goes through; looked at and goes through; answered; on with another register */
 	check_registers((struct registers){ .rax = SYS_getpid,
-					    .rdi = some(),
-					    .rsi = some(),
-					    .rdx = some(),
-					    .r10 = some(),
-					    .r8 = some(),
-					    .r9 = some() },
+					    .rdi = registers_random(),
+					    .rsi = registers_random(),
+					    .rdx = registers_random(),
+					    .r10 = registers_random(),
+					    .r8 = registers_random(),
+					    .r9 = registers_random() },
 			pid);
 	check_registers((struct registers){ .rax = SYS_rt_sigprocmask,
-					    .rdi = some(),
+					    .rdi = registers_random(),
 					    .rdx = old,
 					    .r10 = 8,
-					    .r8 = some(),
-					    .r9 = some() },
+					    .r8 = registers_random(),
+					    .r9 = registers_random() },
 			0);
 	check_registers((struct registers){ .rax = SYS_rt_sigaction,
 					    .rdi = SIGUSR2,
 					    .r10 = 8,
-					    .r8 = some(),
-					    .r9 = some() },
+					    .r8 = registers_random(),
+					    .r9 = registers_random() },
 			0);
 	set = BIT(SIGSYS) | BIT(SIGUSR2);
 	check_registers((struct registers){ .rax = SYS_rt_sigprocmask,
@@ -166,8 +99,8 @@ static void registers_survive(void)
 					    .rsi = ours,
 					    .rdx = old,
 					    .r10 = 8,
-					    .r8 = some(),
-					    .r9 = some() },
+					    .r8 = registers_random(),
+					    .r9 = registers_random() },
 			0);
 	if (mask != 0)
 		wrong("mask before: %lx", mask);
@@ -176,8 +109,8 @@ static void registers_survive(void)
 					    .rsi = ours,
 					    .rdx = old,
 					    .r10 = 8,
-					    .r8 = some(),
-					    .r9 = some() },
+					    .r8 = registers_random(),
+					    .r9 = registers_random() },
 			0);
 	if (mask != set)
 		wrong("mask between: %lx", mask);
@@ -249,50 +182,107 @@ static void under_a_timer(void (*part)(void), const char *what, long n)
 
 enum { VALUES = 5000 };
 static volatile int next[3];
+static char stack[65536] __attribute__((aligned(16)));
 
 static void in_order(int number, siginfo_t *info, void *context)
 {
-	int i = number - SIGRTMIN;
+	int i = number - SIGRTMIN; /* the second's handler is on the alternate stack */
 
 	look(number, info, context);
+	if (i == 1 && (&i < (int *) stack || &i >= (int *) (stack + sizeof(stack))))
+		wrong("signal %d is handled on the wrong stack", number);
 	if (info->si_code != SI_QUEUE || info->si_value.sival_int != next[i])
 		wrong("signal %d brings %d with code %d, expected was %d", number,
 		      info->si_value.sival_int, info->si_code, next[i]);
 	next[i]++;
 }
 
+/* To the process, or to its first thread, which is another queue. */
+static int send_value(pid_t to, int number, int value, bool to_thread)
+{
+	siginfo_t info = { .si_signo = number, .si_code = SI_QUEUE };
+
+	info.si_pid = getpid();
+	info.si_uid = getuid();
+	info.si_value.sival_int = value;
+	return (int) (to_thread ? syscall(SYS_rt_tgsigqueueinfo, to, to, number, &info)
+				: syscall(SYS_rt_sigqueueinfo, to, number, &info));
+}
+
 /* Each value of each of three signals comes once, in order, whatever it interrupts. */
-static void sender(pid_t to)
+static _Noreturn void sender(pid_t to)
 {
 	for (int value = 0; value < VALUES; value++)
 		for (int i = 0; i < 3; i++)
-			while (sigqueue(to, SIGRTMIN + i,
-					(union sigval){ .sival_int = value }))
+			while (send_value(to, SIGRTMIN + i, value, i == 2))
 				if (errno != EAGAIN)
 					_exit(1);
 	_exit(0);
 }
 
+static void some_calls(void)
+{
+	registers_survive();
+	if (getppid() <= 0 || lseek(null, 0, SEEK_CUR) != 0)
+		wrong("lseek: %m");
+}
+
 static void from_another_process(void)
 {
+	stack_t alternate = { .ss_sp = stack, .ss_size = sizeof(stack) };
 	pid_t to = getpid(), child;
 	int status;
 
+	if (sigaltstack(&alternate, NULL))
+		wrong("sigaltstack: %m");
 	for (int i = 0; i < 3; i++)
-		handle(SIGRTMIN + i, in_order, i == 1 ? 0 : SA_RESTART);
+		handle(SIGRTMIN + i, in_order, i == 1 ? SA_ONSTACK : SA_RESTART);
 	child = fork();
 	if (child == 0)
 		sender(to);
-	while (next[0] < VALUES || next[1] < VALUES || next[2] < VALUES) {
-		registers_survive();
-		if (getppid() <= 0 || lseek(null, 0, SEEK_CUR) != 0)
-			wrong("lseek: %m");
-	}
+	while (next[0] < VALUES || next[1] < VALUES || next[2] < VALUES)
+		some_calls();
 	while (waitpid(child, &status, 0) == -1)
 		;
 	if (status)
 		wrong("the sender ended with %x", status);
 	done("each signal of another process came once, in order, with its value");
+}
+
+/* ---- handlers that are used once ---- */
+
+static volatile int *used;
+
+static void used_once(int number, siginfo_t *info, void *context)
+{
+	look(number, info, context);
+	handle(number, used_once, SA_RESTART | (int) SA_RESETHAND);
+	++*used; /* the next may come */
+}
+
+/* The second signal to find no handler would kill us. */
+static void handlers_used_once(void)
+{
+	pid_t to = getpid(), child;
+	int status;
+
+	used = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		    0);
+	handle(SIGUSR1, used_once, SA_RESTART | (int) SA_RESETHAND);
+	child = fork();
+	if (child == 0) {
+		for (int sent = 0; sent < VALUES; sent++) {
+			kill(to, SIGUSR1);
+			while (*used == sent && getppid() == to)
+				sched_yield();
+		}
+		_exit(0);
+	}
+	while (*used < VALUES)
+		some_calls();
+	while (waitpid(child, &status, 0) == -1)
+		;
+	done("handlers that are used once");
 }
 
 /* ---- jumps ---- */
@@ -460,6 +450,7 @@ int main(int argc, char **argv)
 	under_a_timer(registers_survive, "registers, under a timer", calls);
 	under_a_timer(results_are_right, "results, under a timer", calls);
 	from_another_process();
+	handlers_used_once();
 	jumps_out_of_calls();
 	threads_while_patching();
 	masks_of_threads();
