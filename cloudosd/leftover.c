@@ -18,7 +18,7 @@
 
 #define LOADER "cloudos-loader"
 
-enum { PATIENCE_US = 20000, ATTEMPTS = 5 };
+enum { PATIENCE_US = 5000, ATTEMPTS = 2 };
 
 struct look { /* on a worker thread, without the core lock */
 	struct session *session;
@@ -144,6 +144,12 @@ void leftover_look(struct session *s)
 		free(l);
 	}
 	session_end(s, "its launcher is gone"); /* revived by whoever calls again */
+}
+
+bool leftover_doubtful(const struct session *s)
+{
+	return s->engine == CO_ENGINE_TRAP && s->launcher_gone && !s->guests &&
+	       !s->leftover;
 }
 
 void leftover_forget(struct session *s)

@@ -9,6 +9,8 @@
 #ifndef CO_DAEMON_LEFTOVER_H
 #define CO_DAEMON_LEFTOVER_H
 
+#include <stdbool.h>
+
 struct session;
 
 /*
@@ -16,6 +18,9 @@ struct session;
  * session lives; when there is none it ends.  Core lock.
  */
 void leftover_look(struct session *s);
+
+/* Its launcher is gone, and it is not known yet whether a process is left. */
+bool leftover_doubtful(const struct session *s);
 
 /* The session has ended otherwise.  Core lock. */
 void leftover_forget(struct session *s);

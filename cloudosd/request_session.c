@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cloudosd/leftover.h"
 #include "cloudosd/member.h"
 #include "cloudosd/request.h"
 #include "lib/log.h"
@@ -99,7 +100,8 @@ void request_session_list(struct client *client)
 	struct session *s, *next;
 
 	HASH_ITER (hh, client->daemon->sessions, s, next)
-		session_row_send(client, tag, s);
+		if (!leftover_doubtful(s))
+			session_row_send(client, tag, s);
 	client_reply(client, WIRE_session_list_rep, tag, 0, NULL);
 }
 

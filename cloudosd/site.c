@@ -48,6 +48,7 @@ enum {
 
 enum outcome {
 	OUTCOME_FAILED,  /* err says why; it may be asked for again */
+	OUTCOME_BLIND,   /* there is no decoder, and there will be none */
 	OUTCOME_HAVE,    /* exported before */
 	OUTCOME_STORED,  /* exported from the store */
 	OUTCOME_SCANNED, /* scanned and exported */
@@ -84,6 +85,7 @@ struct sites {
 	struct job
 		*jobs; /* in the order of asking; those that run and those that wait */
 	unsigned count, threads;
+	bool blind; /* no decoder: nobody needs to ask */
 	struct co_timer *again;
 
 	pthread_mutex_t lock; /* between threads: the store and the folder */
@@ -143,7 +145,7 @@ static int look(struct job *j)
 	if (fs.f_type == FUSE_SUPER_MAGIC)
 		return co_fail(&j->err, CO_UNSUPPORTED,
 			       "it lies in a file system of user space");
-	return decoder_available(&j->err);
+	return 0;
 }
 
 static bool unchanged(struct job *j)
@@ -305,6 +307,8 @@ static enum outcome run(struct job *j)
 
 	if (look(j))
 		return OUTCOME_FAILED;
+	if (decoder_available(&j->err))
+		return OUTCOME_BLIND;
 	if (exported(j))
 		return OUTCOME_HAVE;
 	outcome = make(j, &image);
@@ -369,8 +373,14 @@ static void tell(const struct job *j)
 	case OUTCOME_REFUSED:
 		co_log(site, DEBUG, "%s has no sites: %s", name, j->err.message);
 		break;
+	case OUTCOME_BLIND:
+		if (!j->sites->blind)
+			co_log(site, WARN, "there will be no site tables: %s",
+			       j->err.message);
+		j->sites->blind = true;
+		break;
 	case OUTCOME_FAILED:
-		co_log(site, INFO, "no site table for a file (%s): %s", name,
+		co_log(site, DEBUG, "no site table for a file (%s): %s", name,
 		       j->err.message);
 		break;
 	}
@@ -443,9 +453,10 @@ void sites_wanted(struct sites *s, int fd)
 	core_assert_locked();
 	if (fd < 0)
 		return;
-	if (s->folder.fd < 0 || s->count >= CO_LIMIT_SITES_QUEUE ||
+	if (s->blind || s->folder.fd < 0 || s->count >= CO_LIMIT_SITES_QUEUE ||
 	    !(j = calloc(1, sizeof(*j)))) {
-		co_log(site, DEBUG, "a file is not looked at: too many wait");
+		co_log(site, DEBUG, "a file is not looked at: %s",
+		       s->blind ? "there is no decoder" : "too many wait");
 		(void) close(fd);
 		return;
 	}

@@ -6,17 +6,16 @@
  * A guest interrupted in its own code: its handler runs.  In a pool, but not yet or no more
  * in C code: it is first put back to its own code, so that neither the handler, nor an
  * unwinder, nor a thread's cancellation see that we exist.  In C code, on a slot: the signal
- * is sent again, with all that came with it, and all signals stay blocked until the guest
- * goes on (the flush of gate.S).
+ * is held with all that came with it, and all others stay blocked, until the guest goes on
+ * (the flush of gate.S).
  */
 #include <shim/gate.h>
+#include <shim/rt/mem.h>
 #include <shim/rt/syscall_x86_64.h>
 #include <shim/shim.h>
 #include <shim/signal.h>
 #include <shim/site.h>
 #include <shim/sud.h>
-
-enum { REAL_TIME = 32, DRAIN_MAX = 32 };
 
 #define FAULTS                                                                         \
 	(SHIM_SIGSET_BIT(SIGSEGV) | SHIM_SIGSET_BIT(SIGBUS) |                          \
@@ -197,49 +196,6 @@ static void block_all(struct shim_call *call, struct ucontext *uc)
 	shim_stats->deferred++;
 }
 
-static void send_self(int number, const struct siginfo *info)
-{
-	if (shim_syscall(__NR_rt_tgsigqueueinfo, ask(__NR_getpid), ask(__NR_gettid),
-			 number, (long) info, 0, 0) < 0)
-		shim_say("signal % was lost: the limit of pending signals is reached",
-			 (uint64_t) number);
-}
-
-/*
- * Real-time signals stay in order: what is pending of that signal goes behind this one.
- * It is kept where the slot's stack ends.
- */
-static void send_in_order(struct shim_call *call, int number,
-			  const struct siginfo *info)
-{
-	struct siginfo *next =
-		(struct siginfo *) ((uint64_t) call & ~(SHIM_SLOT_SIZE - 1));
-	uint64_t set = SHIM_SIGSET_BIT(number), nothing[2] = { 0, 0 };
-	int n = 0;
-
-	while (n < DRAIN_MAX &&
-	       shim_syscall(__NR_rt_sigtimedwait, (long) &set, (long) &next[n],
-			    (long) nothing, sizeof(set), 0, 0) == number)
-		n++;
-	send_self(number, info);
-	for (int i = 0; i < n; i++)
-		send_self(number, &next[i]);
-}
-
-/* A handler that was to run once is gone from the kernel, but has not run. */
-static void restore_once(int number, uint32_t index)
-{
-	struct sigaction action;
-
-	(void) shim_syscall(__NR_rt_sigaction, number, 0, (long) &action,
-			    sizeof(sigset_t), 0, 0);
-	if (action.sa_handler != SIG_DFL || !(action.sa_flags & SA_RESETHAND))
-		return;
-	action.sa_handler = (__sighandler_t) (shim_stubs + index * SHIM_STUB_SIZE);
-	(void) shim_syscall(__NR_rt_sigaction, number, (long) &action, 0,
-			    sizeof(sigset_t), 0, 0);
-}
-
 static void hold(int number, const struct siginfo *info, struct ucontext *uc,
 		 uint32_t index)
 {
@@ -254,12 +210,67 @@ static void hold(int number, const struct siginfo *info, struct ucontext *uc,
 	/* a wait ends, whether the kernel has ended it already or means to restart it */
 	if (between(rip, shim_wait_begin, shim_wait_end))
 		uc->uc_mcontext.rip = (uint64_t) shim_wait_abort;
-	restore_once(number, index);
-	if (number >= REAL_TIME)
-		send_in_order(call, number, info);
-	else
-		send_self(number, info);
+	/* it is the only one: from here on none comes */
+	call->held_signal = (uint32_t) number;
+	call->held_stub = (uint64_t) shim_stubs + (uint64_t) index * SHIM_STUB_SIZE;
+	memcpy(call->held_info, info, sizeof(*info));
 	block_all(call, uc);
+}
+
+/* What the kernel puts on the stack; behind it lie the vector registers. */
+struct frame {
+	uint64_t restorer;
+	struct ucontext uc;
+	struct siginfo info;
+};
+
+_Static_assert(sizeof(struct siginfo) == sizeof(((struct shim_call *) 0)->held_info),
+	       "");
+
+/* The alternate stack, if there is one and the frame is not on it.  The vector registers
+ * stay where they are: the frame points to them. */
+static struct frame *to_alternate(struct frame *frame)
+{
+	stack_t stack, off = { .ss_flags = SS_DISABLE };
+	uint64_t from = (uint64_t) frame, first, to;
+
+	(void) shim_syscall(__NR_sigaltstack, 0, (long) &stack, 0, 0, 0, 0);
+	first = (uint64_t) stack.ss_sp;
+	to = ((first + stack.ss_size - sizeof(*frame)) & ~15UL) - sizeof(to);
+	if (stack.ss_flags & SS_DISABLE || from - first < stack.ss_size || to < first ||
+	    shim_write(to, frame, sizeof(*frame)))
+		return frame;
+	if ((uint32_t) stack.ss_flags & SS_AUTODISARM)
+		(void) shim_syscall(__NR_sigaltstack, (long) &off, 0, 0, 0, 0, 0);
+	return (struct frame *) to;
+}
+
+/*
+ * A held signal is delivered as if it had come where the guest goes on: the frame of our own
+ * handler becomes that of the guest's.  Sent again, it would come behind others.
+ */
+uint64_t shim_signal_flushed(struct shim_call *call, struct ucontext *uc)
+{
+	struct shim_call *own = shim_slot_of((uint64_t) __builtin_frame_address(0));
+	struct frame *frame =
+		(struct frame *) ((uint64_t) uc - offsetof(struct frame, uc));
+	struct sigaction action = { .sa_flags = 0 };
+
+	if (!call->held_signal)
+		return 0;
+	(void) shim_syscall(__NR_rt_sigaction, call->held_signal, 0, (long) &action,
+			    sizeof(sigset_t), 0, 0);
+	if (action.sa_flags & SA_RESTORER)
+		frame->restorer = (uint64_t) action.sa_restorer;
+	memcpy(&frame->info, call->held_info, sizeof(frame->info));
+	if (action.sa_flags & SA_ONSTACK)
+		frame = to_alternate(frame);
+	own->rsp = (uint64_t) frame;
+	own->args[0] = call->held_signal;
+	own->args[1] = (uint64_t) &frame->info;
+	own->args[2] = (uint64_t) &frame->uc;
+	call->held_signal = 0;
+	return call->held_stub;
 }
 
 /* ---- delivery ---- */
@@ -305,7 +316,7 @@ uint64_t shim_sigreturn(struct ucontext *uc)
 	bool blocked;
 
 	m->rcx = m->rip - 2; /* for who is interrupted in the stub */
-	if (shim_read(&mask, at, sizeof(mask)))
+	if (shim_peek(&mask, at, sizeof(mask)))
 		return (uint64_t)
 			shim_sigreturn_stub; /* and faults as it always would */
 	blocked = mask & SHIM_SIGSYS;
@@ -328,7 +339,8 @@ static _Noreturn void die_of(const struct siginfo *info)
 
 	(void) shim_syscall(__NR_rt_sigaction, SIGSYS, (long) &action, 0,
 			    sizeof(sigset_t), 0, 0);
-	send_self(SIGSYS, info);
+	(void) shim_syscall(__NR_rt_tgsigqueueinfo, ask(__NR_getpid), ask(__NR_gettid),
+			    SIGSYS, (long) info, 0, 0);
 	(void) shim_syscall(__NR_rt_sigprocmask, SIG_UNBLOCK, (long) &set, 0,
 			    sizeof(set), 0, 0);
 	shim_die("a signal (%) that ends programs did not end this one", SIGSYS);

@@ -109,18 +109,17 @@ static void change_vdso(uint64_t vdso)
 {
 	uint64_t end = vdso_end(vdso);
 
-	for (uint64_t n = 0; n <= VVAR_MAX; n++) {
+	long r = -EEXIST;
+
+	for (uint64_t n = 0; n <= VVAR_MAX && r == -EEXIST; n++) {
 		uint64_t start = vdso - n * PAGE;
 
-		if (shim_syscall(__NR_munmap, (long) start, (long) (end - start), 0, 0,
-				 0, 0))
+		if (shim_syscall(__NR_munmap, (long) start, (long) (end - start), 0, 0, 0,
+				 0))
 			continue;
-		if (shim_syscall(__NR_arch_prctl, MAP_VDSO_32, I386_VDSO, 0, 0, 0, 0) <=
-		    0)
-			continue;
-		if (is_elf(I386_VDSO + n * PAGE))
+		r = shim_syscall(__NR_arch_prctl, MAP_VDSO_32, I386_VDSO, 0, 0, 0, 0);
+		if (r > 0 && is_elf(I386_VDSO + n * PAGE))
 			shim_i386_vdso = I386_VDSO + n * PAGE;
-		return;
 	}
 }
 

@@ -161,7 +161,7 @@ void shim_sigsys_release(void)
 				    ask(__NR_gettid), SIGSYS, (long) &info, 0, 0);
 }
 
-void shim_signal_flushed(struct sigcontext *m)
+void shim_sigsys_flushed(struct sigcontext *m)
 {
 	if (!shim_sigsys_held())
 		return;

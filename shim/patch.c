@@ -20,7 +20,14 @@
 #include <shim/site.h>
 #include <shim/start.h>
 
-enum { TEXTS_MAX = 256, IMAGES_MAX = 128, STATUS_SIZE = 1024, ASK_EVERY = 32, REACH = 0x7ff00000 };
+enum {
+	PAGE = 4096,
+	TEXTS_MAX = 256,
+	IMAGES_MAX = 128,
+	STATUS_SIZE = 1024,
+	ASK_EVERY = 32,
+	REACH = 0x7ff00000
+};
 
 struct text {
 	uint64_t start, end, file_offset;
@@ -65,7 +72,8 @@ int shim_image_add(uint64_t start, uint64_t end, long fd)
 		images[at].device = file.st_dev;
 		images[at].inode = file.st_ino;
 		images[at].size = (uint64_t) file.st_size;
-		images[at].changed_ns = file.st_ctime * 1000000000UL + file.st_ctime_nsec;
+		images[at].changed_ns =
+			file.st_ctime * 1000000000UL + file.st_ctime_nsec;
 	}
 	nimages += at == nimages;
 	return (int) at;
@@ -120,21 +128,32 @@ static bool traced(void)
 
 /* ---- the predecessor ---- */
 
-/* Its length if the table names it, it may be moved, and memory holds its bytes; or 0. */
+/* Its length if it may be moved, and memory holds its bytes; or 0. */
+static uint32_t from_row(const struct text *text, const struct co_sites_row *row,
+			 uint64_t address)
+{
+	if (row->flags & (CO_SITES_KEEP | CO_SITES_RIP) ||
+	    row->length > SHIM_TRAMPOLINE - 14 || row->length < 2 ||
+	    row->length > address - text->start ||
+	    memcmp((const void *) (address - row->length), row->bytes, row->length) !=
+		    0)
+		return 0;
+	return row->length;
+}
+
+static const struct co_sites_header *table_of(const struct text *text, uint64_t address)
+{
+	return text->image < 0 ? NULL : shim_table_of(&images[text->image], address);
+}
+
 static uint32_t from_table(const struct text *text, uint64_t address)
 {
-	const struct co_sites_header *table =
-		text->image < 0 ? NULL : shim_table_of(&images[text->image], address);
+	const struct co_sites_header *table = table_of(text, address);
 	const struct co_sites_row *row =
 		table ? co_sites_find(table, address - text->start + text->file_offset)
 		      : NULL;
 
-	if (!row || row->flags & (CO_SITES_KEEP | CO_SITES_RIP) ||
-	    row->length > SHIM_TRAMPOLINE - 14 || row->length < 2 ||
-	    row->length > address - text->start ||
-	    memcmp((const void *) (address - row->length), row->bytes, row->length) != 0)
-		return 0;
-	return row->length;
+	return row ? from_row(text, row, address) : 0;
 }
 
 /* 5 or 2 for the two patterns; 0: it is neither. */
@@ -148,8 +167,8 @@ static uint32_t pattern(const uint8_t *site, uint64_t room, uint64_t number)
 		if (immediate == (uint32_t) number && (site[-6] & 0xf0) != 0x40)
 			return 5;
 	}
-	if (room >= 3 && site[-2] == 0x31 && site[-1] == 0xc0 && (uint32_t) number == 0 &&
-	    (site[-3] & 0xf0) != 0x40)
+	if (room >= 3 && site[-2] == 0x31 && site[-1] == 0xc0 &&
+	    (uint32_t) number == 0 && (site[-3] & 0xf0) != 0x40)
 		return 2;
 	return 0;
 }
@@ -207,8 +226,8 @@ static uint64_t room_anywhere(uint64_t first, uint64_t last)
 		return at;
 	}
 #define TRY(begin, end)                                                                \
-	for (uint64_t page = (begin); !at && page < (end) && page < (begin) + 0x40000;  \
-	     page += 0x1000)                                                            \
+	for (uint64_t page = (begin); !at && page < (end) && page < (begin) + 0x40000; \
+	     page += 0x1000)                                                           \
 		if (page >= first && page + 0xfff <= last)                             \
 			at = shim_pool_find(page, page + 0xfff);
 	CO_TRAP_LOW_POOLS(TRY)
@@ -216,13 +235,18 @@ static uint64_t room_anywhere(uint64_t first, uint64_t last)
 	return at;
 }
 
-static int write_jump(uint64_t site, uint32_t length, uint64_t target)
+/* The trampoline of that site, and in *out what makes the site jump there. */
+static int make_jump(uint64_t site, uint32_t length, uint64_t target,
+		     struct shim_edit *out)
 {
-	uint8_t trampoline[SHIM_TRAMPOLINE], jump[5];
+	uint8_t trampoline[SHIM_TRAMPOLINE];
 	uint32_t bytes = free_bytes(length);
 	uint64_t at = site - length, first, last, room;
 	int32_t displacement;
 
+	/* over a page's end: a thread could see the one half without the other */
+	if ((at & (PAGE - 1)) + bytes > PAGE)
+		return SHIM_WHY_REACH;
 	reach(at, bytes, &first, &last);
 	room = bytes == 5 ? room_anywhere(first, last) : shim_pool_find(first, last);
 	if (!room)
@@ -234,11 +258,114 @@ static int write_jump(uint64_t site, uint32_t length, uint64_t target)
 	if (shim_pool_put(room, trampoline))
 		return SHIM_WHY_MEMORY;
 	displacement = (int32_t) (room - (at + 5));
-	jump[0] = 0xe9;
-	memcpy(jump + 1, &displacement, sizeof(displacement));
-	if ((at & 4095) + bytes > 4096)
-		return SHIM_WHY_REACH;
-	return shim_code_write(at, jump, bytes) ? SHIM_WHY_MEMORY : SHIM_WHY_NONE;
+	*out = (struct shim_edit){ .at = at,
+				   .size = (uint8_t) bytes,
+				   .bytes = { 0xe9 } };
+	memcpy(out->bytes + 1, &displacement, sizeof(displacement));
+	return SHIM_WHY_NONE;
+}
+
+static int write_jump(uint64_t site, uint32_t length, uint64_t target)
+{
+	struct shim_edit edit;
+	int why = make_jump(site, length, target, &edit);
+
+	if (shim_pool_done() && why == SHIM_WHY_NONE)
+		why = SHIM_WHY_MEMORY;
+	if (why != SHIM_WHY_NONE)
+		return why;
+	return shim_code_edit(edit.at & ~(uint64_t) (PAGE - 1), &edit, 1)
+		       ? SHIM_WHY_MEMORY
+		       : SHIM_WHY_NONE;
+}
+
+/* ---- many at once ---- */
+
+enum { MANY = 8, MOST = 64 };
+
+static struct { /* under the lock */
+	struct shim_edit edits[MOST];
+	struct co_trap_site *sites[MOST];
+	uint32_t n;
+} many;
+
+/* A site whose number the table knows, like those that trap first: numbers are all that
+ * tells a plain call. */
+static void take(const struct text *text, const struct co_sites_row *row,
+		 uint64_t address)
+{
+	const uint8_t *at = (const uint8_t *) address;
+	uint32_t length = from_row(text, row, address);
+	uint32_t number = row->number;
+	struct co_trap_site *site;
+	int index;
+
+	if (length != 5 || row->kind != CO_SITES_SYSCALL || many.n == MOST ||
+	    at[0] != 0x0f || at[1] != 0x05 || !sets_number(at - length, length))
+		return;
+	index = shim_site_add(address, false);
+	site = &shim_sites[index < 0 ? 0 : index];
+	if (index < 0 || site->state != CO_SITE_TRAPPING)
+		return;
+	if (make_jump(address, length,
+		      number < 65536 && shim_plain[number]
+			      ? shim_site_pass((uint32_t) index)
+			      : shim_site_enter((uint32_t) index),
+		      &many.edits[many.n]) == SHIM_WHY_NONE)
+		many.sites[many.n++] = site;
+}
+
+/* Rows of the table that lie on that page, from *first on. */
+static uint32_t rows_of(const struct co_sites_header *table, uint64_t offset,
+			const struct co_sites_row **first)
+{
+	const struct co_sites_row *rows = (const struct co_sites_row *) (table + 1);
+	uint32_t n = 0, i = 0;
+
+	while (i < table->count && rows[i].offset < offset)
+		i++;
+	*first = rows + i;
+	while (i + n < table->count && rows[i + n].offset < offset + PAGE)
+		n++;
+	return n;
+}
+
+static void patch_page(uint64_t page, const struct text *text)
+{
+	const struct co_sites_header *table = table_of(text, page);
+	uint64_t offset = page - text->start + text->file_offset;
+	const struct co_sites_row *rows;
+	uint32_t n = table && page >= text->start ? rows_of(table, offset, &rows) : 0;
+
+	if (n < MANY)
+		return;
+	many.n = 0;
+	for (uint32_t i = 0; i < n; i++)
+		take(text, &rows[i], page + (rows[i].offset - offset));
+	if (shim_pool_done() || shim_code_edit(page, many.edits, many.n))
+		return;
+	for (uint32_t i = 0; i < many.n; i++) {
+		many.sites[i]->state = CO_SITE_PATCHED;
+		many.sites[i]->length = 5;
+	}
+	shim_stats->patched += many.n;
+}
+
+/*
+ * What begins a program, its ELF interpreter, makes many calls from one page and each of
+ * them seldom: to wait for a site to trap often would mean that nearly all of them trap.
+ */
+void shim_patch_page(uint64_t address)
+{
+	const struct text *text;
+
+	if (shim.config.flags & CO_TRAP_NO_PATCH || traced())
+		return;
+	shim_lock();
+	text = text_of(address);
+	if (text)
+		patch_page(address & ~(uint64_t) (PAGE - 1), text);
+	shim_unlock();
 }
 
 static int patch(const struct co_trap_site *site, uint32_t index, uint64_t number,

@@ -40,45 +40,48 @@ static bool failed(long result)
 	return result < 0 && result > -4096;
 }
 
-static int replace_page(uint64_t page, uint64_t at, const void *bytes, size_t size)
+/* Where to write what is to stand on that page, which is readable and executable. */
+static int open_page(uint64_t page, uint64_t *work)
 {
-	long copy = map(0, PROT_READ | PROT_WRITE, 0);
+	long copy;
 
+	if (!shim.threads) {
+		*work = page;
+		return protect(page, PROT_READ | PROT_WRITE) ? -ENOMEM : 0;
+	}
+	copy = map(0, PROT_READ | PROT_WRITE, 0);
 	if (failed(copy))
 		return -ENOMEM;
 	memcpy((void *) copy, (const void *) page, PAGE);
-	memcpy((void *) (copy + (long) (at - page)), bytes, size);
-	if (protect((uint64_t) copy, PROT_READ | PROT_EXEC) == 0 &&
-	    shim_syscall(__NR_mremap, copy, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
-			 (long) page, 0) == (long) page)
+	*work = (uint64_t) copy;
+	return 0;
+}
+
+static int close_page(uint64_t page, uint64_t work)
+{
+	if (protect(work, PROT_READ | PROT_EXEC) == 0 &&
+	    (work == page || shim_syscall(__NR_mremap, (long) work, PAGE, PAGE,
+					  MREMAP_MAYMOVE | MREMAP_FIXED, (long) page,
+					  0) == (long) page))
 		return 0;
-	(void) shim_syscall(__NR_munmap, copy, PAGE, 0, 0, 0, 0);
+	if (work == page)
+		shim_die("a page of code at % could not be made executable again; the "
+			 "system is out of memory",
+			 page);
+	(void) shim_syscall(__NR_munmap, (long) work, PAGE, 0, 0, 0, 0);
 	return -ENOMEM;
 }
 
-/* Within one page, which is readable and executable. */
-static int write_page(uint64_t at, const void *bytes, size_t size)
+int shim_code_edit(uint64_t page, const struct shim_edit *edits, uint32_t n)
 {
-	uint64_t page = at & ~(uint64_t) (PAGE - 1);
+	uint64_t work;
 
-	if (shim.threads)
-		return replace_page(page, at, bytes, size);
-	if (protect(page, PROT_READ | PROT_WRITE))
+	if (open_page(page, &work))
 		return -ENOMEM;
-	memcpy((void *) at, bytes, size);
-	if (protect(page, PROT_READ | PROT_EXEC) == 0)
-		return 0;
-	shim_die("a page of code at % could not be made executable again; the system is "
-		 "out of memory",
-		 page);
-}
-
-int shim_code_write(uint64_t at, const void *bytes, size_t size)
-{
-	/* over a page's end: a thread could see the one half without the other */
-	if ((at & (PAGE - 1)) + size > PAGE)
-		return -EFAULT;
-	return write_page(at, bytes, size);
+	for (uint32_t i = 0; i < n; i++)
+		memcpy((void *) (work + (edits[i].at & (PAGE - 1))), edits[i].bytes,
+		       edits[i].size);
+	return close_page(page, work);
 }
 
 static struct page *page_at(uint64_t address)
@@ -132,9 +135,10 @@ static uint64_t new_page(uint64_t first, uint64_t last)
 uint64_t shim_pool_find(uint64_t first, uint64_t last)
 {
 	for (uint32_t i = 0; i < npages; i++) {
-		uint64_t at = pages[i].address + PAGE > first && pages[i].address <= last
-				      ? free_in(&pages[i], first, last)
-				      : 0;
+		uint64_t at =
+			pages[i].address + PAGE > first && pages[i].address <= last
+				? free_in(&pages[i], first, last)
+				: 0;
 
 		if (at)
 			return at;
@@ -142,20 +146,41 @@ uint64_t shim_pool_find(uint64_t first, uint64_t last)
 	return new_page(first, last);
 }
 
+/* The page of trampolines that is being written. */
+static struct {
+	struct page *page; /* NULL: none */
+	uint64_t work;
+} writing;
+
+int shim_pool_done(void)
+{
+	struct page *p = writing.page;
+
+	writing.page = NULL;
+	if (!p)
+		return 0;
+	if (p->mapped)
+		return close_page(p->address, writing.work);
+	if (protect(p->address, PROT_READ | PROT_EXEC))
+		return -ENOMEM;
+	p->mapped = true;
+	return 0;
+}
+
 int shim_pool_put(uint64_t at, const uint8_t *code)
 {
 	struct page *p = page_at(at & ~(uint64_t) (PAGE - 1));
 	uint32_t unit = (uint32_t) (at - p->address) / SHIM_TRAMPOLINE;
 
-	if (p->mapped) {
-		if (write_page(at, code, SHIM_TRAMPOLINE))
+	if (writing.page != p) {
+		if (shim_pool_done())
 			return -ENOMEM;
-	} else {
-		memcpy((void *) at, code, SHIM_TRAMPOLINE);
-		if (protect(p->address, PROT_READ | PROT_EXEC))
+		writing.work = p->address;
+		if (p->mapped && open_page(p->address, &writing.work))
 			return -ENOMEM;
-		p->mapped = true;
+		writing.page = p;
 	}
+	memcpy((void *) (writing.work + (at - p->address)), code, SHIM_TRAMPOLINE);
 	p->used[unit / 64] |= 1UL << (unit % 64);
 	return 0;
 }

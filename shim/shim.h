@@ -35,11 +35,14 @@ struct shim_call {
 	uint64_t id;       /* offset of the site's record from shim_records */
 	uint64_t mask;     /* see deferred */
 	uint64_t direction; /* how the guest's direction flag was; gate.S */
-	int32_t tid;       /* of who has claimed it, filled in when needed */
+	int32_t tid;       /* of who works on it in C, 0: not noted (share.c) */
 	int32_t fd, fd_pid; /* this slot's connection to the daemon (daemon.c); fd_pid 0: none */
 	uint32_t reserved;
 	uint64_t fd_inode;
 	uint64_t scratch, scratch_size; /* a mapping that this slot keeps (exec.c) */
+	uint64_t held_stub, held_info[16]; /* the signal that waits (deliver.c) */
+	uint32_t held_signal;              /* 0: none */
+	uint32_t reserved2;
 };
 
 enum shim_verdict {
@@ -91,6 +94,7 @@ struct shim_state {
 	char path[4096];      /* the program's, absolute: what /proc/self/exe answers */
 	uint64_t device, inode; /* of the loader */
 	uint64_t random;
+	uint64_t interp_start, interp_end; /* of the ELF interpreter; 0: none */
 	bool threads;         /* more than one thread may share this memory */
 	bool onstack;         /* the program runs on stacks too small for a signal frame */
 	bool low;             /* the program lies below 4 GiB: low pools are in use */
@@ -105,6 +109,29 @@ bool shim_has_handler(uint32_t number);
 
 /* exe.c: does that absolute path name the guest's own program in /proc? */
 bool shim_is_own_exe(const char *path);
+
+/* ---- children that share this memory (share.c) ---- */
+
+extern uint32_t shim_sharing; /* 0: there are none */
+
+/* Such a child is about to be made; `waits`: its parent sleeps until it is gone. */
+void shim_share_begin(bool waits);
+
+/* Whose slot it is, while there may be such children. */
+void shim_share_note(struct shim_call *call);
+bool shim_share_dead(uint32_t thread);
+
+static inline void shim_share_enter(struct shim_call *call)
+{
+	if (__atomic_load_n(&shim_sharing, __ATOMIC_ACQUIRE))
+		shim_share_note(call);
+}
+
+static inline void shim_share_leave(struct shim_call *call)
+{
+	if (call->tid)
+		__atomic_store_n(&call->tid, 0, __ATOMIC_RELEASE);
+}
 
 /* ---- memory of the guest (memory.c): never a crash ---- */
 

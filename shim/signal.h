@@ -6,8 +6,8 @@
 #ifndef SHIM_SIGNAL_H
 #define SHIM_SIGNAL_H
 
-#define SHIM_STUBS     192 /* handlers that are wrapped for good */
-#define SHIM_STUBS_ALL 256 /* and one for each signal, for whoever has more */
+#define SHIM_STUBS     96  /* handlers that are wrapped for good */
+#define SHIM_STUBS_ALL 160 /* and one for each signal, for whoever has more */
 #define SHIM_STUB_SIZE 10
 
 /* struct shim_tail */
@@ -23,6 +23,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct shim_call;
+
 #define SHIM_SIGSYS     SHIM_SIGSET_BIT(SIGSYS)
 #define SHIM_BUT_SIGSYS (~SHIM_SIGSYS)
 
@@ -34,9 +36,12 @@ uint64_t shim_sigreturn(struct ucontext *uc);
 /* A SIGSYS that somebody sent: 0, or where the handler has to go on instead of returning. */
 uint64_t shim_sigsys_sent(const struct siginfo *info, struct ucontext *uc);
 
-/* Signals that were held have just been let in: lets a SIGSYS in that was held as well, if
- * where the guest goes on it is not blocked. */
-void shim_signal_flushed(struct sigcontext *m);
+/*
+ * The guest goes on from a call during which signals were held: 0, or where the SIGSYS
+ * handler has to go on instead of returning.  And for SIGSYS, if it is not blocked there.
+ */
+uint64_t shim_signal_flushed(struct shim_call *call, struct ucontext *uc);
+void shim_sigsys_flushed(struct sigcontext *m);
 
 /* Does the guest ignore SIGSYS (which an exec inherits)? */
 bool shim_sigsys_ignored(void);

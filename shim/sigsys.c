@@ -29,10 +29,11 @@ enum {
 bool shim_inherited; /* the probe was caught */
 
 /* Signals were held while C code ran: they are let in where the guest goes on. */
-static void flush(struct ucontext *uc)
+static uint64_t flush(struct ucontext *uc)
 {
 	struct sigcontext *m = &uc->uc_mcontext;
 	struct shim_call *call = shim_slot_of(m->rax);
+	uint64_t handler;
 
 	if (!call)
 		shim_die("the program has destroyed what cloudos keeps in it (%)",
@@ -43,9 +44,11 @@ static void flush(struct ucontext *uc)
 		m->rcx = call->target;
 	}
 	memcpy(&uc->uc_sigmask, &call->mask, sizeof(call->mask));
+	shim_sigsys_flushed(m);
+	handler = shim_signal_flushed(call, uc);
 	call->deferred = 0;
 	__atomic_store_n(&call->busy, 0, __ATOMIC_RELEASE);
-	shim_signal_flushed(m);
+	return handler;
 }
 
 /*
@@ -82,6 +85,8 @@ static void caught(struct ucontext *uc)
 		m->rip = shim_sigreturn(uc);
 		return;
 	}
+	if (site->traps == 1 && m->rip >= shim.interp_start && m->rip < shim.interp_end)
+		shim_patch_page(site->address);
 	if (site->state == CO_SITE_TRAPPING && shim_worth_patching(site))
 		shim_patch(site, (uint32_t) index, number);
 	m->rip = number < 65536 && shim_plain[number] ? shim_site_pass((uint32_t) index)
@@ -109,17 +114,15 @@ static bool is_call(const struct siginfo *info, uint64_t rip)
 	       shim.config.flags & CO_TRAP_SUD;
 }
 
-uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc);
-
-uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc)
+static uint64_t handle(const struct siginfo *info, struct ucontext *uc)
 {
 	const struct sigcontext *m = &uc->uc_mcontext;
 
 	if (!is_call(info, m->rip))
 		return shim_sigsys_sent(info, uc);
 	if (m->rip == (uint64_t) shim_outside_flush)
-		flush(uc);
-	else if (m->rip == (uint64_t) shim_outside_probe) {
+		return flush(uc);
+	if (m->rip == (uint64_t) shim_outside_probe) {
 		shim_inherited = true;
 		uc->uc_mcontext.rax = 1;
 	} else if (info->_sifields._sigsys._arch == AUDIT_ARCH_I386)
@@ -127,4 +130,17 @@ uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc)
 	else
 		caught(uc);
 	return 0;
+}
+
+uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc);
+
+uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc)
+{
+	struct shim_call *slot = shim_slot_of((uint64_t) __builtin_frame_address(0));
+	uint64_t handler;
+
+	shim_share_enter(slot);
+	handler = handle(info, uc);
+	shim_share_leave(slot);
+	return handler;
 }

@@ -22,6 +22,7 @@ void shim_unlock(void);
 
 /* The index of a site, a new one if need be; -1: there are too many. */
 int shim_site_index(uint64_t address, bool int80);
+int shim_site_add(uint64_t address, bool int80); /* under the lock */
 
 /*
  * Where is a guest whose rip is in a trampoline or a record?  *restart: an address of the
@@ -54,12 +55,20 @@ bool shim_worth_patching(const struct co_trap_site *site);
 /* Makes the site jump, if that is possible; all signals blocked, on a slot. */
 void shim_patch(struct co_trap_site *site, uint32_t index, uint64_t number);
 
-/* pool.c, under the lock: changes readable and executable code; 0 or negative. */
-int shim_code_write(uint64_t at, const void *bytes, size_t size);
+/* The same for all sites around one that has trapped, if there are many. */
+void shim_patch_page(uint64_t address);
+
+/* pool.c, under the lock: changes a readable and executable page; 0 or negative. */
+struct shim_edit {
+	uint64_t at;
+	uint8_t size, bytes[7];
+};
+int shim_code_edit(uint64_t page, const struct shim_edit *edits, uint32_t n);
 
 /* Trampolines (pool.c), under the lock: room at first <= address <= last, 0: none. */
 uint64_t shim_pool_find(uint64_t first, uint64_t last);
 int shim_pool_put(uint64_t at, const uint8_t *code); /* SHIM_TRAMPOLINE bytes */
+int shim_pool_done(void); /* what was put may be jumped to: 0 or negative */
 bool shim_pool_get(uint64_t rip, uint64_t *start);   /* of the trampoline there */
 bool shim_pool_touches(uint64_t start, uint64_t end); /* are there trampolines? */
 

@@ -121,6 +121,8 @@ static uint64_t map_interpreter(const struct shim_elf *program, uint64_t *base)
 		shim_refuse(program->interp, r);
 	map_file(fd, &elf);
 	shim_interp_known(fd);
+	shim.interp_start = elf.start;
+	shim.interp_end = elf.end;
 	(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0);
 	*base = elf.bias;
 	return elf.entry;

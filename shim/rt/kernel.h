@@ -28,6 +28,7 @@
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <linux/signal.h>
 #include <linux/stat.h>
 #include <linux/resource.h>
 #include <linux/time_types.h>

@@ -73,7 +73,7 @@ inside() {
 	if [ "$1" = trap ]; then
 		for wanted in auto notify trap ptrace; do
 			expect 125 "$x" --engine=trap env CLOUDOS_DIR="$work/other" \
-				"$x" --engine=$wanted "$guest" call
+				"$x" --engine="$wanted" "$guest" call
 			says "cannot run $guest: this is inside a program that another cloudos-exec runs"
 		done
 		expect 125 "$x" --engine=trap "$x" --personality=linux true
@@ -83,7 +83,7 @@ inside() {
 	mine=$("$x" "$guest" call)
 	for wanted in auto trap; do
 		expect 0 untraceable "$x" --engine="$1" env CLOUDOS_DIR="$work/other" \
-			"$x" --engine=$wanted "$guest" call
+			"$x" --engine="$wanted" "$guest" call
 		has "$out" 'domain '
 		[ "$(cat "$out")" != "$mine" ] || fail "the inner domain's calls go to the outer one"
 	done

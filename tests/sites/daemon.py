@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, __file__.rpartition('/')[0] + '/../fault')
-from harness import (BUILD, LIMIT, Client, Domain, Skip, alive, check, encode,  # noqa: E402
+from harness import (BUILD, CTL, LIMIT, Client, Domain, Skip, alive, check, encode,  # noqa: E402
                      equal, run, test, until)
 
 CENSUS = os.path.join(BUILD, 'site-census')
@@ -342,6 +342,34 @@ def a_daemon_stops_in_the_middle_of_a_scan():
         d.ctl('daemon', 'stop')
         until('the end of the daemon', lambda: not alive(pid), 10)
         equal(logged(d, 'is scanned'), 0, 'scans that were finished')
+
+
+def without_zydis(*command, env=None):
+    """Runs a command where libZydis is no library."""
+    library = '/usr/lib/x86_64-linux-gnu/libZydis.so.4.0'
+    hide = ['unshare', '-rm', 'sh', '-c', 'mount --bind /dev/null "$0" && exec "$@"', library]
+    if subprocess.run([*hide, 'true'], capture_output=True).returncode:
+        raise Skip('no mount name spaces here')
+    return subprocess.run([*hide, *command], env=env, capture_output=True, text=True,
+                          timeout=LIMIT)
+
+
+@test
+def without_zydis_a_daemon_works_and_says_so_once():
+    with Domain(**DEBUG) as d:
+        r = without_zydis(CTL, 'daemon', 'start', env=d.env)
+        equal(r.returncode, 0, 'daemon start (%s)' % r.stderr)
+        says = 'there will be no site tables: libZydis.so.4.0 is missing: apt install'
+        want(d, c_library())
+        until('a sentence', lambda: logged(d, says) == 1)
+        want(d, c_library())
+        until('another answer', lambda: logged(d, 'there is no decoder') == 1)
+        equal(logged(d, says), 1, 'sentences')
+        equal(os.listdir(d.dir + '/run/sites'), [], 'tables')
+        r = without_zydis(CTL, 'doctor', env=d.env)
+        line = [x for x in r.stdout.splitlines() if 'trap site tables' in x]
+        check(line and line[0].startswith('limited'), r.stdout)
+        check('apt install libzydis4.0' in r.stdout, r.stdout)
 
 
 @test

@@ -146,6 +146,7 @@ def a_program_under_engine_trap_shows_its_sites():
         guest = Guest(domain, 'trap', program=('/bin/cat',),
                       options=('--personality=linux', '--name=cat'))
         equal(guest.ask('hello'), 'hello', 'what cat says')
+        until('the end of the first', lambda: domain.status()['sessions'] == 1)
         rows = listed(domain)  # it is the only one
         reads = [r for r in rows if r['call'] == 'read' and r['site'].startswith('libc')]
         check(reads and all(r['state'] in ('trapping', 'patched') for r in reads),

@@ -43,6 +43,24 @@ static long int80(long number, long a, long b, long c)
 	return result;
 }
 
+/* As the kernel's vdso does it; the kernel returns behind the same instructions there. */
+long by_sysenter(long number, long a, long b, long c);
+__asm__(".text\n.globl by_sysenter\nby_sysenter:\n\t"
+	"pushl %ebx\n\t"
+	"movl 8(%esp), %eax\n\tmovl 12(%esp), %ebx\n\t"
+	"movl 16(%esp), %ecx\n\tmovl 20(%esp), %edx\n\t"
+	"call 1f\n\tpopl %ebx\n\tret\n"
+	"1:\tpushl %ecx\n\tpushl %edx\n\tpushl %ebp\n\tmovl %esp, %ebp\n\tsysenter\n");
+
+/* AMD's have it not in 32-bit code under a 64-bit kernel. */
+static int has_sysenter(void)
+{
+	unsigned a = 0, b, c, d;
+
+	__asm__("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
+	return b == 0x756e6547;
+}
+
 static void check(int good, const char *what)
 {
 	printf("%s: %s\n", what, good ? "yes" : "NO");
@@ -109,6 +127,10 @@ static void told(void)
 	check(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t) == 0, "and as a call");
 	check(time(NULL) > 1000000000, "time");
 	check(int80(SYS_getpid, 0, 0, 0) == getpid(), "int 0x80");
+	check(!has_sysenter() || by_sysenter(SYS_getpid, 0, 0, 0) == getpid(), "sysenter");
+	fflush(stdout);
+	check(!has_sysenter() || by_sysenter(SYS_write, 1, (long) "by sysenter\n", 12) == 12,
+	      "sysenter with arguments");
 	check(int80(99999, 0, 0, 0) == -ENOSYS, "a number that is none");
 	check(int80(SYS_write, 1, 0x10, 5) == -EFAULT, "a pointer that is none");
 }

@@ -42,6 +42,15 @@ struct shared {
 
 static volatile int calls_of_handler, sender;
 
+static char stack[65536];
+static bool alternate;
+
+static bool stack_of(const void *object)
+{
+	return (const char *) object >= stack &&
+	       (const char *) object < stack + sizeof(stack);
+}
+
 static void on_signal(int number, siginfo_t *info, void *context)
 {
 	const ucontext_t *uc = context;
@@ -53,7 +62,21 @@ static void on_signal(int number, siginfo_t *info, void *context)
 	if (number != SIGUSR1 || info->si_pid != sender)
 		wrong("after %ld steps: signal %d of %d", shared->steps, number,
 		      info->si_pid);
+	if (stack_of(&rip) != alternate)
+		wrong("after %ld steps the handler is on the wrong stack",
+		      shared->steps);
 	calls_of_handler++;
+}
+
+/* Every other time on the alternate stack. */
+static void handle(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_signal };
+
+	alternate = shared->steps % 2;
+	sa.sa_flags = SA_SIGINFO | SA_RESTART | (alternate ? SA_ONSTACK : 0);
+	if (sigaction(SIGUSR1, &sa, NULL))
+		wrong("sigaction: %m");
 }
 
 static uint64_t mask_now(void)
@@ -177,6 +200,7 @@ static void make(const struct call *call, bool stepped)
 
 	if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &call->mask_before, NULL, 8))
 		wrong("rt_sigprocmask: %m");
+	handle();
 	was = 77;
 	registers_fill(&in);
 	memset(&out, 0, sizeof(out));
@@ -204,13 +228,12 @@ static void make(const struct call *call, bool stepped)
 
 static _Noreturn void child(void)
 {
-	struct sigaction sa = { .sa_sigaction = on_signal,
-				.sa_flags = SA_SIGINFO | SA_RESTART };
+	stack_t to = { .ss_sp = stack, .ss_size = sizeof(stack) };
 	size_t count;
 	struct call *list = calls(&count);
 
-	if (sigaction(SIGUSR1, &sa, NULL))
-		wrong("sigaction: %m");
+	if (sigaltstack(&to, NULL))
+		wrong("sigaltstack: %m");
 	sender = getppid();
 	for (size_t i = 0; i < count; i++)
 		for (int n = 0; n < WARM; n++) /* and patched */

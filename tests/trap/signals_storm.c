@@ -182,12 +182,15 @@ static void under_a_timer(void (*part)(void), const char *what, long n)
 
 enum { VALUES = 5000 };
 static volatile int next[3];
+static char stack[65536] __attribute__((aligned(16)));
 
 static void in_order(int number, siginfo_t *info, void *context)
 {
-	int i = number - SIGRTMIN;
+	int i = number - SIGRTMIN; /* the second's handler is on the alternate stack */
 
 	look(number, info, context);
+	if (i == 1 && (&i < (int *) stack || &i >= (int *) (stack + sizeof(stack))))
+		wrong("signal %d is handled on the wrong stack", number);
 	if (info->si_code != SI_QUEUE || info->si_value.sival_int != next[i])
 		wrong("signal %d brings %d with code %d, expected was %d", number,
 		      info->si_value.sival_int, info->si_code, next[i]);
@@ -226,11 +229,14 @@ static void some_calls(void)
 
 static void from_another_process(void)
 {
+	stack_t alternate = { .ss_sp = stack, .ss_size = sizeof(stack) };
 	pid_t to = getpid(), child;
 	int status;
 
+	if (sigaltstack(&alternate, NULL))
+		wrong("sigaltstack: %m");
 	for (int i = 0; i < 3; i++)
-		handle(SIGRTMIN + i, in_order, i == 1 ? 0 : SA_RESTART);
+		handle(SIGRTMIN + i, in_order, i == 1 ? SA_ONSTACK : SA_RESTART);
 	child = fork();
 	if (child == 0)
 		sender(to);
