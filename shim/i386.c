@@ -205,7 +205,8 @@ static void put_jump(uint8_t *out, uint32_t at, uint32_t target)
 
 int shim_i386_jump(uint64_t site, uint32_t length, uint32_t target)
 {
-	uint8_t trampoline[SHIM_TRAMPOLINE], jump[JUMP];
+	struct shim_edit edit = { .at = (uint32_t) site - length };
+	uint8_t trampoline[SHIM_TRAMPOLINE];
 	uint32_t bytes = length < JUMP ? length : JUMP, at = (uint32_t) site - length;
 	uint64_t room;
 
@@ -219,10 +220,12 @@ int shim_i386_jump(uint64_t site, uint32_t length, uint32_t target)
 	memset(trampoline, 0xcc, sizeof(trampoline));
 	memcpy(trampoline, (const void *) (uint64_t) at, length);
 	put_jump(trampoline + length, (uint32_t) room + length, target);
-	if (shim_pool_put(room, trampoline))
+	if (shim_pool_put(room, trampoline) || shim_pool_done())
 		return SHIM_WHY_MEMORY;
-	put_jump(jump, at, (uint32_t) room);
-	return shim_code_write(at, jump, bytes) ? SHIM_WHY_MEMORY : SHIM_WHY_NONE;
+	put_jump(edit.bytes, at, (uint32_t) room);
+	edit.size = (uint8_t) bytes;
+	return shim_code_edit(at & ~(uint32_t) (PAGE - 1), &edit, 1) ? SHIM_WHY_MEMORY
+								     : SHIM_WHY_NONE;
 }
 
 bool shim_i386_leave_trampoline(struct sigcontext *m)
