@@ -316,7 +316,7 @@ uint64_t shim_sigreturn(struct ucontext *uc)
 	bool blocked;
 
 	m->rcx = m->rip - 2; /* for who is interrupted in the stub */
-	if (shim_read(&mask, at, sizeof(mask)))
+	if (shim_peek(&mask, at, sizeof(mask)))
 		return (uint64_t)
 			shim_sigreturn_stub; /* and faults as it always would */
 	blocked = mask & SHIM_SIGSYS;

@@ -144,6 +144,7 @@ void shim_dispatch(struct shim_call *call)
 	const struct co_trap_site *site = &shim_sites[index];
 
 	call->site = site->address;
+	shim_share_enter(call);
 	switch (decide(call)) {
 	case SHIM_ANSWER:
 		call->target = site->back;
@@ -156,4 +157,5 @@ void shim_dispatch(struct shim_call *call)
 		call->result = call->number;
 		break;
 	}
+	shim_share_leave(call);
 }

@@ -5,17 +5,15 @@ noinst_LIBRARIES += libshim.a
 libshim_a_SOURCES = \
 	%D%/config.h %D%/config.c %D%/daemon.c %D%/deliver.c %D%/dispatch.c %D%/elf.h \
 	%D%/elf.c %D%/entry.S %D%/exe.c %D%/exec.h %D%/exec.c %D%/filter.h %D%/filter.c \
-	%D%/fork.S %D%/gate.h %D%/gate.S %D%/guest.h %D%/hidden.h %D%/mask.c \
+	%D%/fork.S %D%/gate.h %D%/gate.S %D%/guest.h %D%/hidden.h %D%/i386.h %D%/i386.c \
+	%D%/i386_call.c %D%/i386_gate.S %D%/i386_signal.c %D%/i386_start.c %D%/mask.c \
 	%D%/memory.c %D%/patch.c %D%/personality.c %D%/place.c %D%/pool.c %D%/process.c \
-	%D%/program.h %D%/program.c %D%/report.c %D%/shim.h %D%/signal.h %D%/signal.c \
-	%D%/sigsys.c %D%/site.h %D%/site.c %D%/start.h %D%/start.c %D%/sud.h %D%/sud.c \
-	%D%/table.c %D%/wait.c %D%/wrapper.S \
+	%D%/program.h %D%/program.c %D%/report.c %D%/share.c %D%/shim.h %D%/signal.h \
+	%D%/signal.c %D%/sigsys.c %D%/site.h %D%/site.c %D%/start.h %D%/start.c \
+	%D%/sud.h %D%/sud.c %D%/table.c %D%/wait.c %D%/wrapper.S \
 	%D%/rt/atomic.h %D%/rt/fmt.c %D%/rt/fmt.h %D%/rt/kernel.h %D%/rt/mem.c \
 	%D%/rt/mem.h %D%/rt/syscall_x86_64.h \
 	personality/cloudos/guest.c
-libshim_a_SOURCES += \
-	%D%/i386.h %D%/i386.c %D%/i386_call.c %D%/i386_gate.S %D%/i386_signal.c \
-	%D%/i386_start.c
 EXTRA_DIST += %D%/README.md
 
 # No libc headers (-nostdinc; uapi/ holds links to the kernel's), no vector registers

@@ -19,6 +19,8 @@ static void note_threads(uint64_t flags)
 	/* vfork stops the only thread there is: nobody runs beside its child */
 	if (flags & CLONE_VM && !(flags & CLONE_VFORK))
 		shim.threads = true;
+	if (flags & CLONE_VM && !(flags & CLONE_THREAD))
+		shim_share_begin(flags & CLONE_VFORK);
 }
 
 static enum shim_verdict make_child(struct shim_call *call)
@@ -28,6 +30,8 @@ static enum shim_verdict make_child(struct shim_call *call)
 
 enum shim_verdict shim_on_fork(struct shim_call *call)
 {
+	if (call->number == __NR_vfork)
+		note_threads(CLONE_VM | CLONE_VFORK);
 	return make_child(call);
 }
 

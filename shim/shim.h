@@ -35,7 +35,7 @@ struct shim_call {
 	uint64_t id;       /* offset of the site's record from shim_records */
 	uint64_t mask;     /* see deferred */
 	uint64_t direction; /* how the guest's direction flag was; gate.S */
-	int32_t tid;       /* of who has claimed it, filled in when needed */
+	int32_t tid;       /* of who works on it in C, 0: not noted (share.c) */
 	int32_t fd, fd_pid; /* this slot's connection to the daemon (daemon.c); fd_pid 0: none */
 	uint32_t reserved;
 	uint64_t fd_inode;
@@ -109,6 +109,29 @@ bool shim_has_handler(uint32_t number);
 
 /* exe.c: does that absolute path name the guest's own program in /proc? */
 bool shim_is_own_exe(const char *path);
+
+/* ---- children that share this memory (share.c) ---- */
+
+extern uint32_t shim_sharing; /* 0: there are none */
+
+/* Such a child is about to be made; `waits`: its parent sleeps until it is gone. */
+void shim_share_begin(bool waits);
+
+/* Whose slot it is, while there may be such children. */
+void shim_share_note(struct shim_call *call);
+bool shim_share_dead(uint32_t thread);
+
+static inline void shim_share_enter(struct shim_call *call)
+{
+	if (__atomic_load_n(&shim_sharing, __ATOMIC_ACQUIRE))
+		shim_share_note(call);
+}
+
+static inline void shim_share_leave(struct shim_call *call)
+{
+	if (call->tid)
+		__atomic_store_n(&call->tid, 0, __ATOMIC_RELEASE);
+}
 
 /* ---- memory of the guest (memory.c): never a crash ---- */
 

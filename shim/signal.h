@@ -6,8 +6,8 @@
 #ifndef SHIM_SIGNAL_H
 #define SHIM_SIGNAL_H
 
-#define SHIM_STUBS     192 /* handlers that are wrapped for good */
-#define SHIM_STUBS_ALL 256 /* and one for each signal, for whoever has more */
+#define SHIM_STUBS     96  /* handlers that are wrapped for good */
+#define SHIM_STUBS_ALL 160 /* and one for each signal, for whoever has more */
 #define SHIM_STUB_SIZE 10
 
 /* struct shim_tail */

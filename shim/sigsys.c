@@ -114,9 +114,7 @@ static bool is_call(const struct siginfo *info, uint64_t rip)
 	       shim.config.flags & CO_TRAP_SUD;
 }
 
-uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc);
-
-uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc)
+static uint64_t handle(const struct siginfo *info, struct ucontext *uc)
 {
 	const struct sigcontext *m = &uc->uc_mcontext;
 
@@ -132,4 +130,17 @@ uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc)
 	else
 		caught(uc);
 	return 0;
+}
+
+uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc);
+
+uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc)
+{
+	struct shim_call *slot = shim_slot_of((uint64_t) __builtin_frame_address(0));
+	uint64_t handler;
+
+	shim_share_enter(slot);
+	handler = handle(info, uc);
+	shim_share_leave(slot);
+	return handler;
 }

@@ -19,6 +19,7 @@
 
 enum { PAGE = 4096, FEW_BITS = 9, MANY_BITS = 14 };
 enum { PER_PAGE = PAGE / SHIM_RECORD_SIZE };
+enum { SOMEBODY = 1 }; /* who holds the lock, where nobody can die with it */
 
 _Static_assert(sizeof(struct co_trap_site) == SITE_SIZE, "gate.S knows the size");
 _Static_assert(offsetof(struct co_trap_site, back) == SITE_BACK, "gate.S knows it");
@@ -59,12 +60,20 @@ static struct place place_of(uint64_t address, bool first)
  * whoever held it there does not exist here. */
 void shim_lock(void)
 {
-	uint32_t *word = (uint32_t *) shim_slots_end;
+	uint32_t *word = (uint32_t *) shim_slots_end, own = SOMEBODY;
 
 	if (!shim.threads)
 		return; /* a page less in each child */
-	while (!shim_replace(word, 0, 1))
+	if (shim_load_acquire(&shim_sharing))
+		own = (uint32_t) shim_syscall(__NR_gettid, 0, 0, 0, 0, 0, 0);
+	while (!shim_replace(word, 0, own)) {
+		uint32_t owner = shim_load_acquire(word);
+
+		if (owner > SOMEBODY && shim_share_dead(owner) &&
+		    shim_replace(word, owner, own))
+			return;
 		(void) shim_syscall(__NR_sched_yield, 0, 0, 0, 0, 0, 0);
+	}
 }
 
 void shim_unlock(void)

@@ -69,6 +69,7 @@ static const struct {
 	PRINTS(signals_at_birth, "wrong 0|the end"),
 	PRINTS(children_of_threads, "wrong 0|the end"),
 	CASE(is_caught, any),
+	CASE(killed_children, same),
 	PRINTS(own_dispatch, "dispatch -22|off -22|the end"),
 	PRINTS(own_filter, "privileges 0|prctl -22|seccomp -22|mode 0|the end"),
 };

@@ -24,7 +24,8 @@ hostile_case registers_survive, jump_to_the_call, jump_into_the_middle, tiny_sta
 	vsyscall_page, strange_numbers, many_sites, changing_code, strange_segments,
 	code_at_the_edge;
 /* hostile_children.c */
-hostile_case children_are_caught, is_caught, signals_at_birth, children_of_threads;
+hostile_case children_are_caught, is_caught, signals_at_birth, children_of_threads,
+	killed_children;
 /* hostile_files.c */
 hostile_case close_everything, no_descriptors, own_dispatch, own_filter;
 

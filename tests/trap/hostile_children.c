@@ -189,3 +189,59 @@ void children_of_threads(void)
 	}
 	say("wrong %", all + seen);
 }
+
+/* ---- children that share this memory, killed wherever they are ---- */
+
+static volatile pid_t victim;
+static volatile bool done;
+
+static int starts_a_program(void *argument)
+{
+	char *const words[] = { (char *) "true", NULL };
+
+	(void) argument;
+	victim = getpid();
+	(void) execve("/bin/true", words, environ);
+	_exit(1);
+}
+
+static void *killer(void *argument)
+{
+	unsigned random = 1;
+
+	while (!done) {
+		pid_t pid = victim;
+
+		if (pid == 0)
+			continue;
+		victim = 0;
+		random = random * 1103515245 + 12345;
+		for (volatile unsigned i = 0; i < (random >> 16) % 30000; i++)
+			;
+		(void) kill(pid, SIGKILL);
+	}
+	return argument;
+}
+
+/* More than the engine has stacks, which the killed ones were on. */
+void killed_children(void)
+{
+	char *stack = mmap(NULL, 65536, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pthread_t id;
+	int bad = 0, status;
+
+	if (stack == MAP_FAILED || pthread_create(&id, NULL, killer, NULL))
+		cannot("no memory");
+	for (int i = 0; i < 2000; i++) {
+		pid_t pid = clone(starts_a_program, stack + 65536,
+				  CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+
+		if (pid < 0 || waitpid(pid, &status, 0) != pid)
+			bad++;
+		victim = 0;
+	}
+	done = true;
+	(void) pthread_join(id, NULL);
+	say("wrong %", bad);
+}
