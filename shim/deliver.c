@@ -283,6 +283,10 @@ uint64_t shim_deliver(int number, struct siginfo *info, struct ucontext *uc,
 	const struct shim_tail *tail;
 	uint64_t mask = uc->uc_sigmask, own = SHIM_SIGSET_BIT(number);
 
+	/* a program that steps through itself: on to its own next instruction */
+	if (number == SIGTRAP && info->si_code == TRAP_TRACE &&
+	    in_pool(uc->uc_mcontext.rip))
+		return 0;
 	blocked = base_blocked = shim_sigsys_blocked();
 	if (in_pool(uc->uc_mcontext.rip)) {
 		tail = shim_tail_at(&uc->uc_mcontext, &fresh);
