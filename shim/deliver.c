@@ -10,6 +10,7 @@
  * (the flush of gate.S).
  */
 #include <shim/gate.h>
+#include <shim/i386.h>
 #include <shim/rt/mem.h>
 #include <shim/rt/syscall_x86_64.h>
 #include <shim/shim.h>
@@ -283,6 +284,10 @@ uint64_t shim_deliver(int number, struct siginfo *info, struct ucontext *uc,
 	const struct shim_tail *tail;
 	uint64_t mask = uc->uc_sigmask, own = SHIM_SIGSET_BIT(number);
 
+	/* a program that steps through itself: on to its own next instruction */
+	if (number == SIGTRAP && info->si_code == TRAP_TRACE &&
+	    in_pool(uc->uc_mcontext.rip))
+		return 0;
 	blocked = base_blocked = shim_sigsys_blocked();
 	if (in_pool(uc->uc_mcontext.rip)) {
 		tail = shim_tail_at(&uc->uc_mcontext, &fresh);
@@ -316,7 +321,7 @@ uint64_t shim_sigreturn(struct ucontext *uc)
 	bool blocked;
 
 	m->rcx = m->rip - 2; /* for who is interrupted in the stub */
-	if (shim_read(&mask, at, sizeof(mask)))
+	if (shim_peek(&mask, at, sizeof(mask)))
 		return (uint64_t)
 			shim_sigreturn_stub; /* and faults as it always would */
 	blocked = mask & SHIM_SIGSYS;
@@ -385,5 +390,5 @@ uint64_t shim_sigsys_sent(const struct siginfo *info, struct ucontext *uc)
 	if (action.sa_flags & SA_RESTORER) /* where the kernel has put ours */
 		(void) shim_write((uint64_t) uc - sizeof(restorer), &restorer,
 				  sizeof(restorer));
-	return shim_stub_of(SIGSYS, &action);
+	return shim.i386 ? (uint64_t) shim_i386_signal : shim_stub_of(SIGSYS, &action);
 }

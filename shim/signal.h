@@ -6,8 +6,8 @@
 #ifndef SHIM_SIGNAL_H
 #define SHIM_SIGNAL_H
 
-#define SHIM_STUBS     192 /* handlers that are wrapped for good */
-#define SHIM_STUBS_ALL 256 /* and one for each signal, for whoever has more */
+#define SHIM_STUBS     96  /* handlers that are wrapped for good */
+#define SHIM_STUBS_ALL 160 /* and one for each signal, for whoever has more */
 #define SHIM_STUB_SIZE 10
 
 /* struct shim_tail */
@@ -64,6 +64,9 @@ extern const char shim_stubs[], shim_stubs_end[];
 
 /* The stub for that handler of that signal. */
 uint64_t shim_stub_of(int number, const struct sigaction *action);
+
+/* What the guest says and has said about SIGSYS. */
+void shim_sigsys_set(const struct sigaction *wanted, struct sigaction *old);
 
 /* What the guest has said about SIGSYS; resets it if it was to be used once. */
 struct sigaction shim_sigsys_action(bool use);

@@ -16,7 +16,7 @@
 #include <shim/shim.h>
 #include <shim/signal.h>
 
-enum { TAILS = 1024, TRIES = 100, SIGINFO_SIZE = 128 };
+enum { TAILS = 1024, TRIES = 3, SIGINFO_SIZE = 128 };
 
 _Static_assert(offsetof(struct shim_tail, mask) == TAIL_MASK, "wrapper.S knows");
 _Static_assert(offsetof(struct shim_tail, orig) == TAIL_ORIG, "wrapper.S knows");
@@ -230,8 +230,8 @@ static enum shim_verdict wait_with(struct shim_call *call, enum shim_tail_kind k
 	if (!address || size != sizeof(mask) || shim_peek(&mask, address, sizeof(mask)))
 		return SHIM_KERNEL;
 	tail = tail_to(call, kind, mask);
-	if (!tail)
-		return shim_answer(call, -ENOMEM);
+	if (!tail) /* without SIGSYS only a handler's mask will not be quite right */
+		return mask & SHIM_SIGSYS ? shim_answer(call, -ENOMEM) : SHIM_KERNEL;
 	tail->temporary = true;
 	if (!tail->had_sigsys && shim_sigsys_held())
 		hold_all(call);

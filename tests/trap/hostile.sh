@@ -154,9 +154,9 @@ for kilobytes in 400000 40000 20000 8000 4000 2000 1000 300 100; do
 	# shellcheck disable=SC2016 # the inner shell's
 	little $kilobytes "$launcher" --engine=trap --personality=linux /bin/sh -c \
 		'ulimit -v "$0" && exec /bin/echo lives' $kilobytes
-	[ $kilobytes -lt 8000 ] && continue # below, the launcher itself does not start
+	[ "$kilobytes" -lt 8000 ] && continue # below, the launcher itself does not start
 	# shellcheck disable=SC2016
-	little $kilobytes /bin/sh -c 'ulimit -v "$0" && exec "$@"' $kilobytes "$launcher" \
+	little "$kilobytes" /bin/sh -c 'ulimit -v "$0" && exec "$@"' "$kilobytes" "$launcher" \
 		--engine=trap --personality=linux /bin/echo lives
 done
 

@@ -28,9 +28,11 @@ build() {
 	# no CFLAGS: sanitizers and the like are for host code
 	${CC:-cc} -m32 -msse2 -O1 -D_GNU_SOURCE "$@" -pthread
 }
-build "$srcdir/tests/trap/i386_guest.c" -o "$folder/dynamic" 2>"$folder/why" &&
-	build -static "$srcdir/tests/trap/i386_guest.c" -o "$folder/static" \
-		2>"$folder/why" ||
+build_both() {
+	build "$srcdir/tests/trap/i386_guest.c" -o "$folder/dynamic" &&
+		build -static "$srcdir/tests/trap/i386_guest.c" -o "$folder/static"
+}
+build_both 2>"$folder/why" ||
 	skip "the compiler makes no 32-bit programs; install gcc-multilib ($(
 		tail -n 1 "$folder/why"))"
 "$folder/dynamic" >"$folder/list" ||

@@ -200,6 +200,15 @@ static void actions(void)
 	sigaction(SIGUSR1, NULL, &old);
 	check(seen == SIGUSR1 && old.sa_handler == SIG_IGN, "ignored");
 	check(sigaction(SIGKILL, &a, NULL) == -1 && errno == EINVAL, "not SIGKILL");
+	handle_info(SIGSYS, with_info, 0);
+	seen = 0;
+	kill(getpid(), SIGSYS);
+	check(seen == SIGSYS && info.si_code == SI_USER, "a SIGSYS that was sent");
+	sigaction(SIGSYS, NULL, &old);
+	check(old.sa_sigaction == with_info, "its handler reads back");
+	handle(SIGSYS, SIG_IGN, 0);
+	raise(SIGSYS);
+	check(seen == SIGSYS, "ignored");
 	check(int80(SYS_sigaction, SIGUSR1, 0x10, 0) == -EFAULT, "a bad pointer");
 	check(int80(SYS_rt_sigaction, SIGUSR1, 0x10, 0) == -EINVAL, "a bad size");
 	check(int80(SYS_signal, SIGUSR2, (long) plain, 0) == 0, "the old signal()");
@@ -587,11 +596,13 @@ static void processes(const char *self)
 	pthread_join(t, &result);
 	printf("fork in a thread %d\n", (int) (intptr_t) result);
 	environ = kept;
-	pid = fork();
-	if (pid == 0)
-		raise(SIGTERM);
-	waitpid(pid, &status, 0);
-	printf("killed %x\n", status);
+	for (int i = 0; i < 2; i++) {
+		pid = fork();
+		if (pid == 0)
+			raise(i ? SIGSYS : SIGTERM);
+		waitpid(pid, &status, 0);
+		printf("killed %x\n", status & 0x7f);
+	}
 	fflush(stdout);
 	execl("/proc/self/exe", self, "child", "last", (char *) NULL);
 }
