@@ -36,9 +36,7 @@ struct shim_call {
 	uint64_t mask;     /* see deferred */
 	uint64_t direction; /* how the guest's direction flag was; gate.S */
 	int32_t tid;       /* of who works on it in C, 0: not noted (share.c) */
-	int32_t fd, fd_pid; /* this slot's connection to the daemon (daemon.c); fd_pid 0: none */
 	uint32_t reserved;
-	uint64_t fd_inode;
 	uint64_t scratch, scratch_size; /* a mapping that this slot keeps (exec.c) */
 	uint64_t held_stub, held_info[16]; /* the signal that waits (deliver.c) */
 	uint32_t held_signal;              /* 0: none */
