@@ -4,8 +4,8 @@
  *
  * A session owns the notify listener and the channel to its launcher (link.h).  It ends
  * when the kernel says that nobody uses the filter any more (notify), the launcher is
- * gone (ptrace), or the launcher and the last connection are (trap); a guest under trap
- * that comes later finds it again by its number.  Its row in the shared table and the
+ * gone (ptrace), or the launcher and the last process are (trap, leftover.h); a guest
+ * under trap that was overlooked finds it again by its number.  Its row in the shared table and the
  * keeper's copies of the descriptors let the next daemon continue it.
  *
  * Locking: the list and everything not marked otherwise is under the core lock; flow of

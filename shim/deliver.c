@@ -10,6 +10,7 @@
  * (the flush of gate.S).
  */
 #include <shim/gate.h>
+#include <shim/i386.h>
 #include <shim/rt/mem.h>
 #include <shim/rt/syscall_x86_64.h>
 #include <shim/shim.h>
@@ -389,5 +390,5 @@ uint64_t shim_sigsys_sent(const struct siginfo *info, struct ucontext *uc)
 	if (action.sa_flags & SA_RESTORER) /* where the kernel has put ours */
 		(void) shim_write((uint64_t) uc - sizeof(restorer), &restorer,
 				  sizeof(restorer));
-	return shim_stub_of(SIGSYS, &action);
+	return shim.i386 ? (uint64_t) shim_i386_signal : shim_stub_of(SIGSYS, &action);
 }

@@ -315,7 +315,7 @@ static int copy_words(struct shim_call *call)
 		uint64_t room = (PATH_SIZE - (from & (PATH_SIZE - 1))) / 8;
 		uint64_t n = room == 0 ? 1 : room < 64 ? room : 64;
 
-		err = shim_read(block, from, n * 8);
+		err = shim_peek(block, from, n * 8);
 		if (err)
 			return err;
 		if (used > ARGUMENTS_MAX)

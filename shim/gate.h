@@ -6,7 +6,7 @@
 #ifndef SHIM_GATE_H
 #define SHIM_GATE_H
 
-#define SHIM_RECORDS      128  /* in text; more are made when they are needed */
+#define SHIM_RECORDS      96   /* in text; more are made when they are needed */
 #define SHIM_RECORD_SIZE  20   /* a site's id is the offset of its record */
 #define SHIM_RECORD_PASS  10 /* its syscall instruction */
 #define SHIM_RECORD_AFTER 12

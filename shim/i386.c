@@ -151,6 +151,10 @@ void shim_i386_sigsys(const struct siginfo *info, struct ucontext *uc)
 		sysenter(m);
 		return;
 	}
+	/* the call itself would be made from below 4 GiB, and be caught again */
+	if (shim.config.flags & CO_TRAP_SUD)
+		shim_die("the program makes a 32-bit call at %, which needs --trap=seccomp",
+			 m->rip - 2);
 	index = shim_site_index(m->rip - 2, true);
 	if (index < 0 || index >= I386_SITES_MAX)
 		shim_die("the program makes system calls from too many places, the last at "

@@ -104,7 +104,7 @@ shim_handler *shim_i386_handler(uint32_t number);
 /* ---- i386_start.c ---- */
 
 /* Where an ELF file may lie, at the first attempt and the next. */
-uint64_t shim_i386_place(uint64_t size, bool program, unsigned attempt);
+uint64_t shim_i386_place(uint64_t size, unsigned attempt);
 
 /* shim_elf_map for the program, then for its interpreter: below 4 GiB. */
 int shim_i386_map(int fd, struct shim_elf *elf);

@@ -282,7 +282,7 @@ static enum shim_verdict place_file(struct shim_call *call)
 	int fd = (int) call->args[4];
 
 	for (unsigned i = 0; i < PLACES; i++) {
-		call->args[0] = shim_i386_place(size, false, i);
+		call->args[0] = shim_i386_place(size, i);
 		(void) shim_on_mmap(call);
 		if ((long) call->result == -EEXIST)
 			continue;

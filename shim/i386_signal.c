@@ -32,7 +32,6 @@ enum {
 #define SS_AUTODISARM (1U << 31)
 #endif
 
-
 /* ---- structures as 32-bit programs have them ---- */
 
 struct stack32 {
@@ -107,8 +106,6 @@ static int restorer_index(uint32_t restorer)
 	return -1;
 }
 
-static struct action virtual_sigsys; /* as the guest set it: it has no effect */
-
 /* ---- sigaction ---- */
 
 static bool is_handler(uint32_t handler)
@@ -124,7 +121,8 @@ static int to_kernel(struct action *out, const struct action32 *in)
 
 	if (index < 0)
 		return -ENOMEM;
-	out->handler = is_handler(in->handler) ? (uint64_t) shim_i386_signal : in->handler;
+	out->handler =
+		is_handler(in->handler) ? (uint64_t) shim_i386_signal : in->handler;
 	out->flags = in->flags | SA_SIGINFO | SA_RESTORER;
 	out->mask = mask & ~SHIM_SIGSYS;
 	out->restorer = (uint64_t) in->handler << 32 | (uint64_t) index << TOLD_SHIFT |
@@ -138,12 +136,13 @@ static void from_kernel(struct action32 *out, const struct action *in)
 {
 	uint64_t mask = in->mask | (in->restorer & TOLD_SIGSYS ? SHIM_SIGSYS : 0);
 
-	*out = (struct action32){ .handler = in->handler == (uint64_t) shim_i386_signal
-						     ? (uint32_t) (in->restorer >> 32)
-						     : (uint32_t) in->handler,
-				  .flags = (uint32_t) in->flags &
-					   ~(uint32_t) (SA_SIGINFO | SA_RESTORER),
-				  .mask = { (uint32_t) mask, (uint32_t) (mask >> 32) } };
+	*out = (struct action32){
+		.handler = in->handler == (uint64_t) shim_i386_signal
+				   ? (uint32_t) (in->restorer >> 32)
+				   : (uint32_t) in->handler,
+		.flags = (uint32_t) in->flags & ~(uint32_t) (SA_SIGINFO | SA_RESTORER),
+		.mask = { (uint32_t) mask, (uint32_t) (mask >> 32) }
+	};
 	if (in->restorer & TOLD_SIGINFO)
 		out->flags |= SA_SIGINFO;
 	if (in->restorer & TOLD_RESTORER) {
@@ -160,9 +159,8 @@ static long sigaction(int sig, const struct action32 *in, struct action32 *out)
 	if (r)
 		return r;
 	if (sig == SIGSYS) {
-		old = virtual_sigsys;
-		if (in)
-			virtual_sigsys = new;
+		shim_sigsys_set(in ? (struct sigaction *) &new : NULL,
+				(struct sigaction *) &old);
 	} else {
 		r = shim_syscall(__NR_rt_sigaction, sig, (long) (in ? &new : NULL),
 				 (long) &old, sizeof(uint64_t), 0, 0);
@@ -197,11 +195,13 @@ enum shim_verdict shim_i386_old_sigaction(struct shim_call *call)
 	if (call->args[1]) {
 		if (shim_read(&new32, call->args[1], sizeof(new32)))
 			return shim_answer(call, -EFAULT);
-		new = (struct action32){ new32.handler, new32.flags, new32.restorer,
-					 { new32.mask, 0 } };
+		new = (struct action32){
+			new32.handler, new32.flags, new32.restorer, { new32.mask, 0 }
+		};
 	}
 	r = sigaction((int) call->args[0], call->args[1] ? &new : NULL, &old);
-	old32 = (struct old_action32){ old.handler, old.mask[0], old.flags, old.restorer };
+	old32 = (struct old_action32){ old.handler, old.mask[0], old.flags,
+				       old.restorer };
 	if (r == 0 && call->args[2] && shim_write(call->args[2], &old32, sizeof(old32)))
 		r = -EFAULT;
 	return shim_answer(call, r);
@@ -221,40 +221,35 @@ enum shim_verdict shim_i386_old_signal(struct shim_call *call)
 
 /*
  * A signal may be held at any moment, which blocks all and leaves the guest's mask in the
- * slot.  Setting an absolute mask is right before and after that: what was held comes
- * again, and is held again.
+ * slot.  So all are blocked first, and then that can be seen.
  */
-static long change_mask(struct shim_call *call, uint32_t how, const uint64_t *set, uint64_t *old)
+static long change_mask(struct shim_call *call, uint32_t how, const uint64_t *set,
+			uint64_t *old)
 {
-	uint64_t now, new;
-	long r = shim_syscall(__NR_rt_sigprocmask, SIG_SETMASK, 0, (long) &now, sizeof(now),
-			      0, 0);
+	uint64_t all = SHIM_BUT_SIGSYS, now, new;
 
+	(void) shim_syscall(__NR_rt_sigprocmask, SIG_SETMASK, (long) &all, (long) &now,
+			    sizeof(now), 0, 0);
 	if (__atomic_load_n(&call->deferred, __ATOMIC_ACQUIRE))
 		now = call->mask;
 	*old = now | (shim_sigsys_blocked() ? SHIM_SIGSYS : 0);
-	if (r || !set)
-		return r;
-	switch (how) {
-	case SIG_BLOCK:
-		new = *old | *set;
-		break;
-	case SIG_UNBLOCK:
-		new = *old & ~*set;
-		break;
-	case SIG_SETMASK:
+	new = *old;
+	if (set && how == SIG_BLOCK)
+		new |= *set;
+	else if (set && how == SIG_UNBLOCK)
+		new &= ~*set;
+	else if (set && how == SIG_SETMASK)
 		new = *set;
-		break;
-	case SET_LOWER: /* the old call knows 32 signals and leaves the others alone */
-		new = (*old & ~0xffffffffUL) | *set;
-		break;
-	default:
-		return -EINVAL;
-	}
-	shim_sigsys_block((new & SHIM_SIGSYS) != 0);
-	new &= ~SHIM_SIGSYS;
-	return shim_syscall(__NR_rt_sigprocmask, SIG_SETMASK, (long) &new, 0, sizeof(new),
-			    0, 0);
+	else if (set) /* SET_LOWER: the old call knows 32 signals, leaves the others */
+		new = (new & ~0xffffffffUL) | *set;
+	if (set)
+		shim_sigsys_block((new &SHIM_SIGSYS) != 0);
+	new &= SHIM_BUT_SIGSYS;
+	call->mask = new;
+	if (call->deferred)
+		return 0;
+	return shim_syscall(__NR_rt_sigprocmask, SIG_SETMASK, (long) &new, 0,
+			    sizeof(new), 0, 0);
 }
 
 static enum shim_verdict procmask(struct shim_call *call, size_t size)
@@ -447,7 +442,8 @@ static void put_sigcontext(struct sigcontext_32 *sc, const struct sigcontext *m,
 /* Where the guest's frame begins, going down: where the kernel has put its own. */
 static uint32_t frame_top(const struct frame *frame, uint64_t interrupted_sp)
 {
-	const struct sigaltstack *alt = (const struct sigaltstack *) &frame->uc.uc_stack;
+	const struct sigaltstack *alt =
+		(const struct sigaltstack *) &frame->uc.uc_stack;
 	uint64_t start = (uint64_t) alt->ss_sp, here = (uint64_t) frame;
 
 	if (alt->ss_size && here >= start && here < start + alt->ss_size &&
@@ -461,8 +457,8 @@ static uint32_t align(uint32_t sp)
 	return ((sp + 4) & ~15U) - 4;
 }
 
-static uint32_t put_rt_frame(const struct frame *in, const struct ucontext *uc, uint32_t sp,
-			     uint32_t fpstate, const uint32_t *info)
+static uint32_t put_rt_frame(const struct frame *in, const struct ucontext *uc,
+			     uint32_t sp, uint32_t fpstate, const uint32_t *info)
 {
 	const struct sigaltstack *alt = (const struct sigaltstack *) &uc->uc_stack;
 	struct rt_frame32 *out;
@@ -478,8 +474,8 @@ static uint32_t put_rt_frame(const struct frame *in, const struct ucontext *uc, 
 	memcpy(out->info, info, SIGINFO_SIZE);
 	out->uc.flags = uc->uc_mcontext.fpstate ? (uint32_t) uc->uc_flags & 1 : 0;
 	out->uc.link = 0;
-	out->uc.stack = (struct stack32){ (uint32_t) (uint64_t) alt->ss_sp, alt->ss_flags,
-					  (uint32_t) alt->ss_size };
+	out->uc.stack = (struct stack32){ (uint32_t) (uint64_t) alt->ss_sp,
+					  alt->ss_flags, (uint32_t) alt->ss_size };
 	put_sigcontext(&out->uc.mcontext, &uc->uc_mcontext, fpstate, mask);
 	out->uc.sigmask[0] = (uint32_t) mask;
 	out->uc.sigmask[1] = (uint32_t) (mask >> 32);
@@ -523,10 +519,10 @@ static void to_handler(struct frame *frame, uint64_t told, struct ucontext *uc,
 	sp = fpstate ? fpstate : top;
 	sp = rt ? put_rt_frame(frame, uc, sp, fpstate, info)
 		: put_old_frame(uc, sig, sp, fpstate);
-	*(uint32_t *) (uint64_t) sp =
-		told & TOLD_RESTORER ? restorers[told >> TOLD_SHIFT & 0xff]
-		: rt		     ? shim_i386_page_at(shim_i386_rt_sigreturn)
-				     : shim_i386_page_at(shim_i386_sigreturn);
+	*(uint32_t *) (uint64_t) sp = told & TOLD_RESTORER
+					      ? restorers[told >> TOLD_SHIFT & 0xff]
+				      : rt ? shim_i386_page_at(shim_i386_rt_sigreturn)
+					   : shim_i386_page_at(shim_i386_sigreturn);
 	m->rax = (uint32_t) sig;
 	m->rdx = rt ? sp + offsetof(struct rt_frame32, info) : 0;
 	m->rcx = rt ? sp + offsetof(struct rt_frame32, uc) : 0;
@@ -607,8 +603,7 @@ static void leave_record(struct sigcontext *m)
 static void leave_tail(struct sigcontext *m)
 {
 	uint64_t offset = m->rip - I386_TAILS;
-	__u64 *argument[] = { &m->rbx, &m->rcx, &m->rdx,
-							       &m->rsi, &m->rdi, &m->rbp };
+	__u64 *argument[] = { &m->rbx, &m->rcx, &m->rdx, &m->rsi, &m->rdi, &m->rbp };
 	const uint32_t *frame = (const uint32_t *) m->rsp;
 
 	m->rip = frame[0] - (offset % I386_TAIL_SIZE == 0 ? 2 : 0);
@@ -616,19 +611,42 @@ static void leave_tail(struct sigcontext *m)
 	m->rsp += I386_TAIL_FRAME;
 }
 
-/* A signal that cannot be let in now: it comes again when all are let in. */
+/* It stays pending, as all are blocked; and its handler, if it was to run once. */
+static void send_again(const struct siginfo *info, uint64_t told)
+{
+	int sig = info->si_signo;
+	struct action action;
+
+	(void) shim_syscall(__NR_rt_sigaction, sig, 0, (long) &action, sizeof(uint64_t),
+			    0, 0);
+	if (action.handler == (uint64_t) SIG_DFL && action.restorer == told) {
+		action.handler = (uint64_t) shim_i386_signal;
+		(void) shim_syscall(__NR_rt_sigaction, sig, (long) &action, 0,
+				    sizeof(uint64_t), 0, 0);
+	}
+	(void) shim_syscall(
+		__NR_rt_tgsigqueueinfo, shim_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0),
+		shim_syscall(__NR_gettid, 0, 0, 0, 0, 0, 0), sig, (long) info, 0, 0);
+}
+
+/*
+ * A signal in C code waits for the guest to go on (deliver.c).  Of two that came at once
+ * the second is let in then by the kernel.
+ */
 static void hold(const struct frame *frame, struct ucontext *uc)
 {
 	struct shim_call *call = shim_slot_of(uc->uc_mcontext.rsp);
-	long pid = shim_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0);
-	long tid = shim_syscall(__NR_gettid, 0, 0, 0, 0, 0, 0);
-	uint64_t all = ~(SHIM_SIGSYS | SHIM_SIGSET_BIT(SIGKILL) | SHIM_SIGSET_BIT(SIGSTOP));
+	uint64_t all = SHIM_BUT_SIGSYS;
 	struct sigcontext *m = &uc->uc_mcontext;
 
-	(void) shim_syscall(__NR_rt_tgsigqueueinfo, pid, tid, frame->info.si_signo,
-			    (long) &frame->info, 0, 0);
-	if (mask_of(uc) != all) /* else it is what holding the one before has left */
-		call->mask = mask_of(uc);
+	if (call->held_signal) {
+		send_again(&frame->info, frame->pretcode);
+		return;
+	}
+	call->mask = mask_of(uc);
+	call->held_signal = (uint32_t) frame->info.si_signo;
+	call->held_stub = (uint64_t) shim_i386_signal;
+	memcpy(call->held_info, &frame->info, sizeof(frame->info));
 	call->deferred = 1;
 	shim_stats->deferred++;
 	memcpy(&uc->uc_sigmask, &all, sizeof(all));
@@ -686,17 +704,35 @@ static void after(struct frame *frame, uint64_t mask, struct ucontext *out)
 
 struct ucontext *shim_i386_deliver(struct frame *frame, uint64_t mask);
 
+/* What the kernel would block for the handler of a signal that was held. */
+static uint64_t mask_of_handler(const struct frame *frame)
+{
+	struct action action = { 0 };
+	int sig = frame->info.si_signo;
+
+	if (sig == SIGSYS)
+		shim_sigsys_set(NULL, (struct sigaction *) &action);
+	else
+		(void) shim_syscall(__NR_rt_sigaction, sig, 0, (long) &action,
+				    sizeof(uint64_t), 0, 0);
+	return (mask_of(&frame->uc) | action.mask |
+		(action.flags & SA_NODEFER ? 0 : SHIM_SIGSET_BIT(sig))) &
+	       SHIM_BUT_SIGSYS;
+}
+
 /* Returns what rt_sigreturn is to restore. */
 struct ucontext *shim_i386_deliver(struct frame *frame, uint64_t mask)
 {
 	struct ucontext state, *out = &frame->uc;
 	struct sigaltstack *alt = (struct sigaltstack *) &state.uc_stack;
 
-	after(frame, mask, &state);
+	/* blocked is SIGSYS in its own handler only, which lets in what was held */
+	after(frame, mask & SHIM_SIGSYS ? mask_of_handler(frame) : mask, &state);
 	if (state.uc_mcontext.cs == I386_CS) {
 		if (alt->ss_flags & (int) SS_AUTODISARM)
 			alt->ss_flags = SS_DISABLE;
-		out = (struct ucontext *) ((state.uc_mcontext.rsp - sizeof(state)) & ~15UL);
+		out = (struct ucontext *) ((state.uc_mcontext.rsp - sizeof(state)) &
+					   ~15UL);
 	}
 	*out = state;
 	return out;

@@ -25,7 +25,7 @@ enum {
 };
 
 #define STACK_TOP   0xffffd000UL
-#define PROGRAMS_AT 0x56555000UL
+#define HEAP_AT     0x56555000UL
 #define FILES_END   0xcf000000UL /* less 0x80cd0000: in a low pool */
 #define FILES_START 0xc8000000UL
 #define BRK_END     0xc7000000UL
@@ -48,15 +48,12 @@ static long map_low(uint64_t start, uint64_t size, int prot, int flags)
 
 /* ---- places for files ---- */
 
-uint64_t shim_i386_place(uint64_t size, bool program, unsigned attempt)
+uint64_t shim_i386_place(uint64_t size, unsigned attempt)
 {
 	static uint64_t used;
 	uint64_t at;
 
 	size = (size + PAGE - 1) & ~(uint64_t) (PAGE - 1);
-	if (program)
-		return PROGRAMS_AT + (shim.random & SPREAD) * PAGE +
-		       attempt * 0x01000000UL;
 	at = __atomic_add_fetch(&used, size + attempt * PAGE, __ATOMIC_RELAXED);
 	if (at >= FILES_END - FILES_START) {
 		__atomic_store_n(&used, size, __ATOMIC_RELAXED);
@@ -67,16 +64,13 @@ uint64_t shim_i386_place(uint64_t size, bool program, unsigned attempt)
 
 int shim_i386_map(int fd, struct shim_elf *elf)
 {
-	static bool program_is_mapped;
+	/* room also for its way to where it is aligned */
+	uint64_t size = elf->end - elf->start + elf->alignment - PAGE;
+	bool fixed = elf->flags & SHIM_ELF_FIXED;
 	int r = -EEXIST;
 
 	for (unsigned i = 0; r == -EEXIST && i < ATTEMPTS; i++)
-		r = shim_elf_map(fd, elf,
-				 elf->flags & SHIM_ELF_FIXED
-					 ? 0
-					 : shim_i386_place(elf->end - elf->start,
-							   !program_is_mapped, i));
-	program_is_mapped = true;
+		r = shim_elf_map(fd, elf, fixed ? 0 : shim_i386_place(size, i));
 	return r;
 }
 
@@ -114,8 +108,8 @@ static void change_vdso(uint64_t vdso)
 	for (uint64_t n = 0; n <= VVAR_MAX && r == -EEXIST; n++) {
 		uint64_t start = vdso - n * PAGE;
 
-		if (shim_syscall(__NR_munmap, (long) start, (long) (end - start), 0, 0, 0,
-				 0))
+		if (shim_syscall(__NR_munmap, (long) start, (long) (end - start), 0, 0,
+				 0, 0))
 			continue;
 		r = shim_syscall(__NR_arch_prctl, MAP_VDSO_32, I386_VDSO, 0, 0, 0, 0);
 		if (r > 0 && is_elf(I386_VDSO + n * PAGE))
@@ -209,7 +203,7 @@ static void make_low_area(uint64_t vdso)
 
 /*
  * The kernel's heap of this process lies above 4 GiB, so this one is ours: pages behind the
- * program.  Two threads that move it at the same time lose against each other as natively.
+ * program, or, for one that may lie anywhere, where the kernel would have put both.
  */
 static uint64_t brk_start, brk_now;
 
@@ -366,7 +360,7 @@ _Noreturn void shim_i386_start(const struct shim_elf *elf, uint64_t vdso,
 	long persona = shim_syscall(__NR_personality, 0xffffffff, 0, 0, 0, 0, 0);
 
 	make_low_area(vdso);
-	make_heap(elf->brk);
+	make_heap(elf->flags & SHIM_ELF_FIXED ? elf->brk : HEAP_AT);
 	if (old)
 		(void) shim_syscall(__NR_personality, persona | READ_IMPLIES_EXEC, 0, 0,
 				    0, 0, 0);

@@ -97,7 +97,7 @@ long shim_read_string(char *to, uint64_t from, size_t size)
 
 		if (part > size - done)
 			part = size - done;
-		if (shim_read(to + done, from + done, part))
+		if (shim_peek(to + done, from + done, part))
 			return -EFAULT;
 		for (size_t i = 0; i < part; i++)
 			if (to[done + i] == '\0')

@@ -227,7 +227,7 @@ static void virtual_set(long pid, const struct sigaction *action)
 	v->action.sa_mask &= ~NEVER_BLOCKED;
 }
 
-static void set_sigsys(const struct sigaction *wanted, struct sigaction *old)
+void shim_sigsys_set(const struct sigaction *wanted, struct sigaction *old)
 {
 	long pid = shim_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0);
 
@@ -242,11 +242,11 @@ struct sigaction shim_sigsys_action(bool use)
 {
 	struct sigaction action, once;
 
-	set_sigsys(NULL, &action);
+	shim_sigsys_set(NULL, &action);
 	if (use && action.sa_flags & SA_RESETHAND) {
 		once = action;
 		once.sa_handler = SIG_DFL;
-		set_sigsys(&once, &action);
+		shim_sigsys_set(&once, &action);
 	}
 	return action;
 }
@@ -280,7 +280,7 @@ enum shim_verdict shim_on_rt_sigaction(struct shim_call *call)
 	if (plain(number, to)) /* posix_spawn asks about each signal, and sets it */
 		return SHIM_KERNEL;
 	if (number == SIGSYS)
-		set_sigsys(to, &old);
+		shim_sigsys_set(to, &old);
 	else
 		result = set(number, to, &old);
 	if (result == 0 && call->args[2] &&

@@ -65,6 +65,9 @@ extern const char shim_stubs[], shim_stubs_end[];
 /* The stub for that handler of that signal. */
 uint64_t shim_stub_of(int number, const struct sigaction *action);
 
+/* What the guest says and has said about SIGSYS. */
+void shim_sigsys_set(const struct sigaction *wanted, struct sigaction *old);
+
 /* What the guest has said about SIGSYS; resets it if it was to be used once. */
 struct sigaction shim_sigsys_action(bool use);
 

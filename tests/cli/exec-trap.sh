@@ -145,4 +145,27 @@ kill "$pid"
 ended 143
 until_true nothing
 
+# ---- the real loader: a session lasts as long as a process of it ----
+# A process that makes no CloudOS call has nothing of ours open; the daemon finds it all the
+# same, and one of another domain does not count.
+leave() { # FILE: leaves a process behind that waits for it
+	expect 0 "$x" --personality=linux --name="$2" sh -c \
+		'(until [ -e "$1" ]; do sleep 0.02; done) >/dev/null 2>&1 </dev/null &' sh "$1"
+}
+leave "$work/go" left
+only name left
+(
+	CLOUDOS_DIR=$work/another
+	leave "$work/go.other" other
+) || exit
+kill -9 "$("$ctl" daemon status -o json | sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' | head -n 1)"
+only name left # and the next daemon knows it
+touch "$work/go"
+until_true nothing
+CLOUDOS_DIR=$work/another "$ctl" ps >"$out" 2>"$err"
+has "$out" other
+touch "$work/go.other"
+CLOUDOS_DIR=$work/another until_true nothing
+CLOUDOS_DIR=$work/another "$ctl" daemon stop >/dev/null 2>&1
+
 exit 0

@@ -49,7 +49,7 @@ const struct elf_file elf_files[] = {
 	{ "good-interp-interp", .interp = "good-interp", .segment = { INTERP(0), TEXT(BASE + 0x1000000) } },
 	{ "good-empty-segment", .segment = { TEXT(BASE), { PT_LOAD, RW, 0, BASE + 0x10000, 0, 0, PAGE } } },
 	{ "good-many-headers", .headers = 1170, .headers_at = 0x2000, .size = 0x13000, .segment = { TEXT(BASE) } },
-	{ "good-high", .segment = { TEXT(0x600000000000) } },
+	{ "good-high", .segment = { TEXT(0x500000000000) } },
 	{ "good-text-behind-the-end", .segment = { { PT_LOAD, RX, 0, BASE, 0x100000, 0x100000, PAGE } } },
 	{ "good-rodata-tail", .segment = { { PT_LOAD, RX, 0, BASE, 0xa00, 0x5000, PAGE } } },
 	{ "good-backwards", .segment = { DATA(BASE + 0x10000, 0x800, 0x3800), TEXT(BASE) } },

@@ -30,6 +30,10 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#ifndef SS_AUTODISARM
+#define SS_AUTODISARM (1U << 31)
+#endif
+
 extern char **environ;
 
 static long int80(long number, long a, long b, long c)
@@ -81,7 +85,8 @@ static void memory(void)
 	check(now == first + 0x80000, "brk is where it should be");
 	check(sbrk(0x80000) == now && now[0] == 0 && now[0x7ffff] == 0,
 	      "brk gives cleared pages");
-	check(int80(SYS_brk, 0x1000, 0, 0) == (long) sbrk(0), "brk stays above the program");
+	check(int80(SYS_brk, 0x1000, 0, 0) == (long) sbrk(0),
+	      "brk stays above the program");
 	for (int i = 0; i < 64; i++) {
 		p[i] = malloc(1000u << (i % 10));
 		memset(p[i], i, 1000u << (i % 10));
@@ -91,15 +96,16 @@ static void memory(void)
 		free(p[i]);
 	}
 	printf("sum %zu\n", sum);
-	now = mmap(NULL, 0x10000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		   0);
+	now = mmap(NULL, 0x10000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		   -1, 0);
 	check(now != MAP_FAILED, "mmap");
 	now[0xffff] = 1;
 	check((now = mremap(now, 0x10000, 0x400000, MREMAP_MAYMOVE)) != MAP_FAILED &&
 		      now[0xffff] == 1,
 	      "mremap moves it");
 	check(munmap(now, 0x400000) == 0, "munmap");
-	check(mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED &&
+	check(mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+			      MAP_FAILED &&
 		      errno == EINVAL,
 	      "mmap of nothing");
 }
@@ -127,9 +133,11 @@ static void told(void)
 	check(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t) == 0, "and as a call");
 	check(time(NULL) > 1000000000, "time");
 	check(int80(SYS_getpid, 0, 0, 0) == getpid(), "int 0x80");
-	check(!has_sysenter() || by_sysenter(SYS_getpid, 0, 0, 0) == getpid(), "sysenter");
+	check(!has_sysenter() || by_sysenter(SYS_getpid, 0, 0, 0) == getpid(),
+	      "sysenter");
 	fflush(stdout);
-	check(!has_sysenter() || by_sysenter(SYS_write, 1, (long) "by sysenter\n", 12) == 12,
+	check(!has_sysenter() ||
+		      by_sysenter(SYS_write, 1, (long) "by sysenter\n", 12) == 12,
 	      "sysenter with arguments");
 	check(int80(99999, 0, 0, 0) == -ENOSYS, "a number that is none");
 	check(int80(SYS_write, 1, 0x10, 5) == -EFAULT, "a pointer that is none");
@@ -167,7 +175,8 @@ static void handle(int sig, void (*handler)(int), int flags)
 
 static void handle_info(int sig, void (*handler)(int, siginfo_t *, void *), int flags)
 {
-	struct sigaction a = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | flags };
+	struct sigaction a = { .sa_sigaction = handler,
+			       .sa_flags = SA_SIGINFO | flags };
 
 	if (sigaction(sig, &a, NULL))
 		perror("sigaction");
@@ -191,7 +200,8 @@ static void actions(void)
 	       sigismember(&old.sa_mask, SIGTERM));
 	handle_info(SIGUSR1, with_info, SA_RESETHAND);
 	sigaction(SIGUSR1, NULL, &old);
-	check(old.sa_sigaction == with_info && old.sa_flags & SA_SIGINFO, "and the other");
+	check(old.sa_sigaction == with_info && old.sa_flags & SA_SIGINFO,
+	      "and the other");
 	raise(SIGUSR1);
 	sigaction(SIGUSR1, NULL, &old);
 	check(seen == SIGUSR1 && old.sa_handler == SIG_DFL, "once, with SA_RESETHAND");
@@ -200,6 +210,15 @@ static void actions(void)
 	sigaction(SIGUSR1, NULL, &old);
 	check(seen == SIGUSR1 && old.sa_handler == SIG_IGN, "ignored");
 	check(sigaction(SIGKILL, &a, NULL) == -1 && errno == EINVAL, "not SIGKILL");
+	handle_info(SIGSYS, with_info, 0);
+	seen = 0;
+	kill(getpid(), SIGSYS);
+	check(seen == SIGSYS && info.si_code == SI_USER, "a SIGSYS that was sent");
+	sigaction(SIGSYS, NULL, &old);
+	check(old.sa_sigaction == with_info, "its handler reads back");
+	handle(SIGSYS, SIG_IGN, 0);
+	raise(SIGSYS);
+	check(seen == SIGSYS, "ignored");
 	check(int80(SYS_sigaction, SIGUSR1, 0x10, 0) == -EFAULT, "a bad pointer");
 	check(int80(SYS_rt_sigaction, SIGUSR1, 0x10, 0) == -EINVAL, "a bad size");
 	check(int80(SYS_signal, SIGUSR2, (long) plain, 0) == 0, "the old signal()");
@@ -287,6 +306,17 @@ static void on_stack(int sig)
 		raise(SIGUSR2);
 }
 
+static void disarmed(int sig)
+{
+	stack_t now;
+	char here;
+
+	(void) sig;
+	on_own_stack = &here >= (char *) own_stack.ss_sp &&
+		       &here < (char *) own_stack.ss_sp + own_stack.ss_size &&
+		       sigaltstack(NULL, &now) == 0 && now.ss_flags == SS_DISABLE;
+}
+
 static sigjmp_buf jump;
 
 static void jumping(int sig, siginfo_t *i, void *context)
@@ -316,13 +346,22 @@ static void stacks(void)
 	check(sigaltstack(NULL, &old) == 0 && old.ss_sp == own_stack.ss_sp &&
 		      old.ss_flags == 0 && old.ss_size == own_stack.ss_size,
 	      "it reads back");
+	own_stack.ss_flags = (int) SS_AUTODISARM;
+	check(sigaltstack(&own_stack, NULL) == 0, "one that is used once at a time");
+	handle(SIGUSR1, disarmed, SA_ONSTACK);
+	raise(SIGUSR1);
+	check(on_own_stack, "is off in its handler");
+	sigaltstack(NULL, &old);
+	printf("and then its flags are %x\n", old.ss_flags);
+	own_stack.ss_flags = 0;
+	sigaltstack(&own_stack, NULL);
 	handle_info(SIGSEGV, jumping, SA_ONSTACK);
 	for (int i = 0; i < 3; i++)
 		if (sigsetjmp(jump, 1) == 0)
 			*(volatile int *) (0x1000 + i) = 1;
 		else
-			printf("fault %d, code %d, at %lx\n", info.si_signo, info.si_code,
-			       (long) info.si_addr);
+			printf("fault %d, code %d, at %lx\n", info.si_signo,
+			       info.si_code, (long) info.si_addr);
 	handle_info(SIGFPE, jumping, 0);
 	if (sigsetjmp(jump, 1) == 0)
 		__asm__ volatile("divl %0" : : "r"(0), "a"(1), "d"(0));
@@ -379,8 +418,8 @@ static void numbers(void)
 			 : "m"(in), "m"(word), "b"(pid)
 			 : "ecx", "xmm7", "memory", "cc");
 	__asm__ volatile("fnstcw %0\n\tfninit" : "=m"(control));
-	printf("kept %.15Lf, control %x, xmm %u %u, result %d, carry %d, seen %d\n", kept,
-	       control, out[0], out[3], result, carry, seen);
+	printf("kept %.15Lf, control %x, xmm %u %u, result %d, carry %d, seen %d\n",
+	       kept, control, out[0], out[3], result, carry, seen);
 }
 
 /* Two that are let in at once: the second interrupts the first before it has begun. */
@@ -421,7 +460,8 @@ static void shot(int sig, siginfo_t *i, void *context)
 
 static void under_fire(void)
 {
-	struct itimerval often = { { 0, 50 }, { 0, 50 } }, never = { { 0, 0 }, { 0, 0 } };
+	struct itimerval often = { { 0, 50 }, { 0, 50 } },
+			 never = { { 0, 0 }, { 0, 0 } };
 	sigset_t set, old;
 	unsigned wrong = 0, pid = (unsigned) getpid();
 	struct sigaction a;
@@ -448,6 +488,38 @@ static void under_fire(void)
 	sigprocmask(SIG_SETMASK, NULL, &old);
 	check(wrong == 0 && !sigismember(&old, SIGALRM), "160 000 calls, none wrong");
 	check(shots > 20, "under fire");
+}
+
+/* Children by fork, vfork and posix_spawn that run a program at once, under fire. */
+static void children_under_fire(void)
+{
+	struct itimerval often = { { 0, 300 }, { 0, 300 } },
+			 never = { { 0, 0 }, { 0, 0 } };
+	char *child[] = { program_invocation_name, "silent", NULL };
+	sigset_t all, old;
+	int wrong = 0, status;
+	pid_t pid;
+
+	handle_info(SIGALRM, shot, SA_RESTART);
+	sigfillset(&all);
+	sigdelset(&all, SIGALRM);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (int i = 0; i < 60; i++) {
+		pid = i % 2 ? fork() : vfork();
+		if (pid == 0) {
+			execv(child[0], child);
+			_exit(1);
+		}
+		wrong += waitpid(pid, &status, 0) != pid || status != 0x500;
+		wrong += posix_spawn(&pid, child[0], NULL, NULL, child, environ) != 0;
+		wrong += waitpid(pid, &status, 0) != pid || status != 0x500;
+		sigprocmask(SIG_BLOCK, &all, &old);
+		wrong += sigismember(&old, SIGALRM) || sigismember(&old, SIGSYS);
+		wrong += sigsuspend(&all) != -1 || errno != EINTR;
+		sigprocmask(SIG_SETMASK, &old, NULL);
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
+	check(wrong == 0, "120 children, none wrong");
 }
 
 /* ---- threads ---- */
@@ -514,7 +586,8 @@ static void threads(void)
 
 		snprintf(path, sizeof(path), "/proc/self/task/%d/stat", waiting);
 		f = fopen(path, "r");
-		n = f && fgets(state, sizeof(state), f) && strstr(state, ") S ") != NULL;
+		n = f && fgets(state, sizeof(state), f) &&
+		    strstr(state, ") S ") != NULL;
 		if (f)
 			fclose(f);
 	}
@@ -552,7 +625,8 @@ static int run(char **argv, char **envp)
 static void processes(const char *self)
 {
 	char *child[] = { (char *) self, "child", "one", "two", NULL };
-	char *other[] = { "/bin/sh", "-c", "echo $0 from $WHERE; exit 4", "shell", NULL };
+	char *other[] = { "/bin/sh", "-c", "echo $0 from $WHERE; exit 4", "shell",
+			  NULL };
 	char *envp[] = { "WHERE=here", NULL };
 	char *many[3000];
 	char **kept = environ;
@@ -587,11 +661,13 @@ static void processes(const char *self)
 	pthread_join(t, &result);
 	printf("fork in a thread %d\n", (int) (intptr_t) result);
 	environ = kept;
-	pid = fork();
-	if (pid == 0)
-		raise(SIGTERM);
-	waitpid(pid, &status, 0);
-	printf("killed %x\n", status);
+	for (int i = 0; i < 2; i++) {
+		pid = fork();
+		if (pid == 0)
+			raise(i ? SIGSYS : SIGTERM);
+		waitpid(pid, &status, 0);
+		printf("killed %x\n", status & 0x7f);
+	}
 	fflush(stdout);
 	execl("/proc/self/exe", self, "child", "last", (char *) NULL);
 }
@@ -610,9 +686,16 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } cases[] = {
-	{ "memory", memory },   { "told", told },	 { "actions", actions },
-	{ "masks", masks },     { "stacks", stacks },    { "numbers", numbers },
-	{ "at_once", at_once }, { "threads", threads },  { "under_fire", under_fire },
+	{ "memory", memory },
+	{ "told", told },
+	{ "actions", actions },
+	{ "masks", masks },
+	{ "stacks", stacks },
+	{ "numbers", numbers },
+	{ "children_under_fire", children_under_fire },
+	{ "at_once", at_once },
+	{ "threads", threads },
+	{ "under_fire", under_fire },
 };
 
 int main(int argc, char **argv)
@@ -626,6 +709,8 @@ int main(int argc, char **argv)
 		child(argv + 2);
 		return 3;
 	}
+	if (strcmp(name, "silent") == 0)
+		return 5;
 	if (strcmp(name, "processes") == 0)
 		processes(argv[0]);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -112,11 +112,14 @@ START_TEST(a_pidfd_tells_the_end_and_a_zombie_is_dead)
 	ck_assert_int_eq(process_read(pid, &id, NULL), 0);
 	ck_assert_int_eq(process_open(&id, &end.fd, NULL), 0);
 	ck_assert_int_eq(poll(&end, 1, 0), 0);
+	ck_assert(process_thread_is_alive(pid));
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
 	ck_assert_int_eq(poll(&end, 1, 5000), 1);
 	ck_assert(!process_is_alive(&id)); /* nobody has waited for it yet */
+	ck_assert(!process_thread_is_alive(pid));
 	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 	ck_assert(!process_is_alive(&id));
+	ck_assert(!process_thread_is_alive(pid));
 	ck_assert_int_eq(close(end.fd), 0);
 }
 END_TEST
@@ -155,6 +158,8 @@ START_TEST(a_thread_belongs_to_its_process_and_has_its_own_start)
 	ck_assert_int_eq(id.pid, getpid());
 	ck_assert_int_eq(process_thread_start(tid, &start), 0);
 	ck_assert_uint_ge(start, id.start_time);
+	ck_assert(process_thread_is_alive(tid));
+	ck_assert(!process_thread_is_alive(0));
 	ck_assert_int_eq(close(thread.to_thread[1]), 0);
 	ck_assert_int_eq(pthread_join(handle, NULL), 0);
 	ck_assert_int_eq(process_thread_start(0, &start), CO_NOT_FOUND);
@@ -297,6 +302,26 @@ START_TEST(a_process_in_a_name_space_is_called_by_its_inner_pid)
 }
 END_TEST
 
+START_TEST(a_thread_is_found_by_what_its_process_calls_it)
+{
+	struct space space;
+	int32_t tid = 0;
+
+	ck_assert(!process_is_nested(getpid()));
+	space_start(&space);
+	ck_assert(process_is_nested(space.second));
+	ck_assert_int_eq(process_thread_from(space.second, 2, &tid), 0);
+	ck_assert_int_eq(tid, space.second);
+	ck_assert_int_eq(process_thread_from(space.third, 1, &tid), 0);
+	ck_assert_int_eq(tid, space.third);
+	/* threads of others are not its own, by no name */
+	ck_assert_int_eq(process_thread_from(space.second, 1, &tid), CO_NOT_FOUND);
+	ck_assert_int_eq(process_thread_from(space.second, space.second, &tid),
+			 CO_NOT_FOUND);
+	space_stop(&space);
+}
+END_TEST
+
 START_TEST(from_outside_it_is_called_by_its_outer_pid)
 {
 	struct space space;
@@ -376,6 +401,7 @@ static TCase *space_tests(void)
 	TCase *tests = tcase_create("name spaces");
 
 	tcase_add_test(tests, a_process_in_a_name_space_is_called_by_its_inner_pid);
+	tcase_add_test(tests, a_thread_is_found_by_what_its_process_calls_it);
 	tcase_add_test(tests, from_outside_it_is_called_by_its_outer_pid);
 	tcase_add_test(tests, what_is_outside_is_not_visible_inside);
 	tcase_add_test(
@@ -410,7 +436,7 @@ int main(void)
 	srunner_free(runner);
 	if (!has_spaces)
 		(void) fprintf(stderr,
-			       "SKIP: 5 tests of pid name spaces: this box does "
+			       "SKIP: 6 tests of pid name spaces: this box does "
 			       "not allow unshare(CLONE_NEWPID)\n");
 	return failed ? EXIT_FAILURE : has_spaces ? EXIT_SUCCESS : 77;
 }
