@@ -613,7 +613,8 @@ def main():
     options = options_of(sys.argv[1:])
     if options.output == "json":
         sys.stdout = sys.stderr  # progress; the report is what is asked for
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="transparency.") as work:
         os.chmod(work, 0o755)
         suite = Suite(options, work)
