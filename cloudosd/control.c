@@ -268,13 +268,16 @@ static void request_status(struct client *client)
 	client_send(client);
 }
 
-/* Programs that run for certain: what has just ended must not be in the way of a stop. */
+/*
+ * Programs in the way of a stop: what has just ended is not.  An ephemeral daemon's launcher
+ * asks until nobody is left, and waits while that is in doubt.
+ */
 static unsigned running(const struct daemon *d)
 {
 	unsigned n = 0;
 
 	for (const struct session *s = d->sessions; s; s = s->hh.next)
-		n += !leftover_doubtful(s);
+		n += d->ephemeral || !leftover_doubtful(s);
 	return n;
 }
 
