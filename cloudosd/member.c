@@ -35,6 +35,7 @@ struct member {
 	int32_t there, here; /* the last such number, and which it was */
 	struct co_call *call;    /* not answered yet; the list of calls has its reference */
 	struct table_call *last; /* TABLE_ANSWERED */
+	UT_hash_handle hh;       /* by the id of that, in members.answered */
 	struct member *prev, *next;
 };
 
@@ -44,6 +45,7 @@ struct members {
 	struct member *all; /* least recently used first */
 	unsigned count, room;
 	struct co_call *calls; /* of all, until they are answered */
+	struct member *answered;
 	unsigned kept;         /* slots of the table, at least; without those of members */
 	struct co_timer *sweep;
 	uint64_t pause_ms; /* between sweeps */
@@ -68,12 +70,35 @@ static void keep(struct members *all, struct table_call *slot)
 	sweep_later(all);
 }
 
+/* The slot of the last call; it is not this member's any more. */
+static struct table_call *take_last(struct member *m)
+{
+	struct table_call *slot = m->last;
+
+	if (slot)
+		HASH_DEL(m->members->answered, m);
+	m->last = NULL;
+	return slot;
+}
+
 /* The answer to its last call has arrived. */
 static void forget_last(struct member *m)
 {
-	if (m->last)
-		notify_forget(m->members->daemon, m->last);
-	m->last = NULL;
+	struct table_call *slot = take_last(m);
+
+	if (slot)
+		notify_forget(m->members->daemon, slot);
+}
+
+/* The slot of a call whose answer went to a connection that is still there. */
+static struct table_call *answered_find(struct session *s, int32_t tid, uint64_t id)
+{
+	struct member *m;
+
+	HASH_FIND(hh, s->daemon->members->answered, &id, sizeof(id), m);
+	return m && m->session == s && (int32_t) m->last->notif.pid == tid
+		       ? take_last(m)
+		       : NULL;
 }
 
 bool members_forget(struct daemon *d)
@@ -237,6 +262,7 @@ static int call_received(struct member *m, const struct wire_call_note *note,
 {
 	struct members *all = m->members;
 	struct session *s = m->session;
+	struct table_call *again;
 	struct co_call *call;
 	int32_t tid;
 
@@ -256,7 +282,10 @@ static int call_received(struct member *m, const struct wire_call_note *note,
 			member_perform(call);
 		return 0;
 	}
-	call = notify_begin(s, note, tid, kept_find(s, tid, note->id));
+	again = kept_find(s, tid, note->id);
+	if (!again)
+		again = answered_find(s, tid, note->id);
+	call = notify_begin(s, note, tid, again);
 	if (!call) /* one that does not read is noticed when it is written to again */
 		return link_result(m->link, note->id, s->host->raw_error(CO_BUSY)) ==
 				       CO_BUSY
@@ -331,6 +360,8 @@ bool member_answer(struct co_call *call, int64_t raw)
 	} else if (slot->effect) {
 		notify_keep(all->daemon, slot, TABLE_ANSWERED);
 		m->last = slot;
+		HASH_ADD_KEYPTR(hh, all->answered, &slot->notif.id,
+				sizeof(slot->notif.id), m);
 		over = false;
 	} else {
 		over = true;
@@ -465,7 +496,7 @@ void member_end(struct member *m, const char *why)
 		m->call = NULL;
 	}
 	if (m->last)
-		keep(all, m->last);
+		keep(all, take_last(m));
 	DL_DELETE(all->all, m);
 	all->count--;
 	s->guests--;

@@ -536,7 +536,6 @@ static struct table_call *slot_for(struct notify *n, struct session *s)
 static void slot_fill(struct table_call *slot, const struct wire_call_note *note,
 		      int32_t tid)
 {
-	slot->effect = 0;
 	slot->notif.id = note->id;
 	slot->notif.pid = (uint32_t) tid;
 	slot->notif.data.nr = note->number;

@@ -285,10 +285,18 @@ def a_call_that_is_said_again_happens_once():
             until('the effect', lambda: s.domain.services('behind'))
             old.close()
 
-        for name, first in (('lost', lost), ('behind', answered), ('there', lambda old: None)):
+        def effective(old):
+            until('the effect', lambda: s.domain.services('open'))
+
+        for name, first in (('lost', lost), ('behind', answered), ('open', effective),
+                            ('there', lambda old: None)):
             id += 1
             new = register_again(s, name, id, first)[1]
             equal(new.result(id), 0, 'the call that is said again, %s' % name)
+            new.close()
+            new = s.join()
+            new.say(NR_IPC_REGISTER, pointer(name), id=id)
+            equal(new.result(id), 0, 'the call that is said once more, %s' % name)
             revisions += 1
             equal(s.domain.revision(revisions), revisions, 'revisions, %s' % name)
             equal(len(s.domain.services(name)), 1, 'instances')
