@@ -13,6 +13,8 @@
 #include "cli/start.h"
 #include "lib/cleanup.h"
 
+enum { BUSY_ATTEMPTS = 8, BUSY_EVERY_US = 20000 };
+
 #define STOP_TIMEOUT_MS 15000
 
 /* ---- start and stop ---- */
@@ -88,11 +90,18 @@ int cmd_daemon_stop(struct ctl *ctl)
 		return rc;
 	left = ((const struct wire_status_rep *) (const void *) ctl->client->in->bytes)
 		       ->sessions;
-	req = ctl_request(ctl, WIRE_stop_req);
-	if (!req)
-		return ctl->err.code;
-	req->force = ctl_option(ctl, "force") != NULL;
-	rc = ctl_call(ctl, NULL, 0);
+	/* the daemon needs a moment to see that a program that has just ended left nobody */
+	for (int i = 0; rc == CO_BUSY || i == 0; i++) {
+		if (i > 0)
+			(void) usleep(BUSY_EVERY_US); /* shorter: asked once more */
+		req = ctl_request(ctl, WIRE_stop_req);
+		if (!req)
+			return ctl->err.code;
+		req->force = ctl_option(ctl, "force") != NULL;
+		rc = ctl_call(ctl, NULL, 0);
+		if (i == BUSY_ATTEMPTS)
+			break;
+	}
 	/* it may be gone before its answer is on the way */
 	if (rc == 0)
 		rc = wait_stopped(ctl, left > 0);

@@ -12,7 +12,6 @@
 #include "cloudosd/client.h"
 #include "cloudosd/core.h"
 #include "cloudosd/keeper_link.h"
-#include "cloudosd/leftover.h"
 #include "cloudosd/notify.h"
 #include "cloudosd/site.h"
 #include "lib/cleanup.h"
@@ -268,24 +267,12 @@ static void request_status(struct client *client)
 	client_send(client);
 }
 
-/*
- * Programs in the way of a stop: what has just ended is not.  An ephemeral daemon's launcher
- * asks until nobody is left, and waits while that is in doubt.
- */
-static unsigned running(const struct daemon *d)
-{
-	unsigned n = 0;
-
-	for (const struct session *s = d->sessions; s; s = s->hh.next)
-		n += d->ephemeral || !leftover_doubtful(s);
-	return n;
-}
-
 static void request_stop(struct client *client)
 {
 	struct daemon *d = client->daemon;
 	const struct wire_stop_req *req = (const void *) client->control->in->bytes;
-	unsigned sessions = running(d);
+	/* also those of which it is not known yet whether they have left somebody behind */
+	unsigned sessions = HASH_COUNT(d->sessions);
 	uint64_t tag = req->h.tag;
 
 	if (sessions && !req->force) {

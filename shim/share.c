@@ -11,7 +11,7 @@
 #include <shim/rt/syscall_x86_64.h>
 #include <shim/shim.h>
 
-enum { PARENTS = 8, COLLECT_EVERY = 32 };
+enum { PARENTS = 8, COLLECT_EVERY = 256 };
 
 uint32_t shim_sharing;            /* how many parents may have a child here */
 static uint32_t parents[PARENTS]; /* threads that wait for theirs (CLONE_VFORK) */
