@@ -363,6 +363,24 @@ static long start(struct shim_call *call, struct request *r)
 	return -ENOENT;
 }
 
+/*
+ * A child after vfork never comes back to give its slot back to the parent, whose memory it
+ * uses: the kernel does, which clears the word of set_tid_address when a thread leaves
+ * memory that others use.
+ */
+static long start_from_shared(struct shim_call *call, struct request *r)
+{
+	uint64_t word = 0;
+	long err;
+
+	if (shim_syscall(__NR_prctl, PR_GET_TID_ADDRESS, (long) &word, 0, 0, 0, 0) != 0)
+		return start(call, r); /* shim_share_begin finds the slot, later */
+	(void) shim_syscall(__NR_set_tid_address, (long) &call->busy, 0, 0, 0, 0, 0);
+	err = start(call, r);
+	(void) shim_syscall(__NR_set_tid_address, (long) word, 0, 0, 0, 0, 0);
+	return err;
+}
+
 static long prepare_and_start(struct shim_call *call, struct request *r)
 {
 	uint32_t flags = shim.config.flags & ~(uint32_t) SIGSYS_FLAGS;
@@ -376,7 +394,9 @@ static long prepare_and_start(struct shim_call *call, struct request *r)
 	r->words[1] = (uint64_t) r->name;
 	if (r->fd >= 0)
 		(void) shim_syscall(__NR_fcntl, r->fd, F_SETFD, 0, 0, 0, 0);
-	return start(call, r);
+	return __atomic_load_n(&shim_sharing, __ATOMIC_ACQUIRE)
+		       ? start_from_shared(call, r)
+		       : start(call, r);
 }
 
 static enum shim_verdict execute(struct shim_call *call, int folder,
