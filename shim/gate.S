@@ -33,7 +33,7 @@ label shim_records
 	.long shim_gate - . - 4
 	syscall
 	jmp *shim_sites + SITE_BACK + i * SITE_SIZE(%rip)
-	.byte 0xcc, 0xcc
+	.skip SHIM_RECORD_SIZE - SHIM_RECORD_END, 0xcc
 	.set i, i + 1
 	.endr
 label shim_records_end

@@ -6,10 +6,11 @@
 #ifndef SHIM_GATE_H
 #define SHIM_GATE_H
 
-#define SHIM_RECORDS      96   /* in text; more are made when they are needed */
-#define SHIM_RECORD_SIZE  20   /* a site's id is the offset of its record */
+#define SHIM_RECORDS      64   /* in text; more are made when they are needed */
+#define SHIM_RECORD_SIZE  32   /* a site's id is the offset of its record */
 #define SHIM_RECORD_PASS  10 /* its syscall instruction */
 #define SHIM_RECORD_AFTER 12
+#define SHIM_RECORD_END   18
 
 #define SLOT_BYTES    32768
 #define SLOT_HEADER   0x7e00 /* where the call lies in a slot: one page with its stack */

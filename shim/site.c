@@ -125,8 +125,8 @@ static bool make_records(uint32_t page)
 		uint32_t back = (uint32_t) ((uint64_t) &shim_sites[index + i].back -
 					    (record + 18));
 
-		memcpy(code, "\xb9----\xe9----\x0f\x05\xff\x25----\xcc\xcc",
-		       SHIM_RECORD_SIZE);
+		memcpy(code, "\xb9----\xe9----\x0f\x05\xff\x25----",
+		       SHIM_RECORD_END);
 		memcpy(code + 1, &id, sizeof(id));
 		memcpy(code + 6, &gate, sizeof(gate));
 		memcpy(code + 14, &back, sizeof(back));
