@@ -740,6 +740,11 @@ static int tracer_reads_and_writes(void)
 	}
 	EXPECT(ptrace(PTRACE_ATTACH, pid, 0, 0) == 0);
 	EXPECT(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status));
+	/* as debuggers do: what comes before the stop that was asked for is passed on */
+	while (WSTOPSIG(status) != SIGSTOP) {
+		EXPECT(ptrace(PTRACE_CONT, pid, 0, WSTOPSIG(status)) == 0);
+		EXPECT(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status));
+	}
 	EXPECT((ptrace(PTRACE_PEEKDATA, pid, &looked_at, 0) & 0xffffffff) == 4711);
 	EXPECT(ptrace(PTRACE_POKEDATA, pid, &looked_at, 33) == 0);
 	EXPECT(ptrace(PTRACE_DETACH, pid, 0, 0) == 0);
