@@ -18,6 +18,7 @@ struct control;
 struct members;
 struct notify;
 struct keeper_link;
+struct look_waiter;
 struct pending;
 struct sites;
 
@@ -38,6 +39,8 @@ struct daemon {
 	struct members *members;
 	struct sites *sites;
 	struct session *sessions; /* by id */
+	unsigned looks;           /* going on: leftover.c */
+	struct look_waiter *look_waiters;
 	uint64_t started_ms;
 	bool ephemeral;
 	bool autostarted; /* by a launcher: ends when it is idle for long */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
@@ -18,7 +19,14 @@
 
 #define LOADER "cloudos-loader"
 
-enum { PATIENCE_US = 5000, ATTEMPTS = 2 };
+/* Of one between exec and its mark: 1, 2, 4 ms and so on, half a second in all. */
+enum { PATIENCE_US = 1000, ATTEMPTS = 10 };
+
+struct look_waiter {
+	void (*then)(void *);
+	void *arg;
+	struct look_waiter *next;
+};
 
 struct look { /* on a worker thread, without the core lock */
 	struct session *session;
@@ -84,8 +92,8 @@ static void work(void *arg)
 	for (int i = 0; i < ATTEMPTS && l->pidfd < 0; i++) {
 		if (i && !l->starting)
 			return;
-		if (i)
-			(void) usleep(PATIENCE_US); /* shorter: one look more */
+		if (i) /* shorter: one look less */
+			(void) usleep(PATIENCE_US << (i - 1));
 		l->starting = false;
 		look_once(l);
 	}
@@ -99,14 +107,43 @@ static void ended(void *arg)
 	members_check(s); /* somebody else may have been left */
 }
 
+static void known(struct daemon *d)
+{
+	struct look_waiter *waiters = d->look_waiters, *w;
+
+	if (d->looks)
+		return;
+	d->look_waiters = NULL;
+	while ((w = waiters)) {
+		LL_DELETE(waiters, w);
+		w->then(w->arg);
+		free(w);
+	}
+}
+
+void leftover_when_known(struct daemon *d, void (*then)(void *), void *arg)
+{
+	struct look_waiter *w = d->looks ? malloc(sizeof(*w)) : NULL;
+
+	core_assert_locked();
+	if (!w) { /* out of memory: as far as it is known */
+		then(arg);
+		return;
+	}
+	*w = (struct look_waiter){ then, arg, NULL };
+	LL_APPEND(d->look_waiters, w);
+}
+
 static void done(void *arg)
 {
 	struct look *l = arg;
 	struct session *s = l->session;
-	const struct co_host *host = s->daemon->host;
+	struct daemon *d = s->daemon;
+	const struct co_host *host = d->host;
 
 	s->looking = false;
-	if (session_find(s->daemon, s->id, NULL) == s && l->pidfd >= 0) {
+	d->looks--;
+	if (session_find(d, s->id, NULL) == s && l->pidfd >= 0) {
 		s->leftover_fd = l->pidfd;
 		s->leftover = host->watch_new(host->ctx, l->pidfd, false, ended, s);
 		l->pidfd = -1;
@@ -119,11 +156,13 @@ static void done(void *arg)
 		(void) close(l->pidfd);
 	(void) session_unref(s);
 	free(l);
+	known(d);
 }
 
 void leftover_look(struct session *s)
 {
-	const struct co_host *host = s->daemon->host;
+	struct daemon *d = s->daemon;
+	const struct co_host *host = d->host;
 	struct look *l;
 
 	core_assert_locked();
@@ -135,21 +174,17 @@ void leftover_look(struct session *s)
 		l->pidfd = -1;
 		(void) snprintf(
 			l->mark, sizeof(l->mark), "%llx-",
-			(unsigned long long) co_trap_mark(s->daemon->paths.run, s->id));
+			(unsigned long long) co_trap_mark(d->paths.run, s->id));
 		s->looking = true;
+		d->looks++;
 		if (host->offload(host->ctx, work, done, l) == 0)
 			return;
 		s->looking = false;
+		d->looks--;
 		(void) session_unref(s);
 		free(l);
 	}
 	session_end(s, "its launcher is gone"); /* revived by whoever calls again */
-}
-
-bool leftover_doubtful(const struct session *s)
-{
-	return s->engine == CO_ENGINE_TRAP && s->launcher_gone && !s->guests &&
-	       !s->leftover;
 }
 
 void leftover_forget(struct session *s)

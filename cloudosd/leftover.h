@@ -9,8 +9,7 @@
 #ifndef CO_DAEMON_LEFTOVER_H
 #define CO_DAEMON_LEFTOVER_H
 
-#include <stdbool.h>
-
+struct daemon;
 struct session;
 
 /*
@@ -19,8 +18,8 @@ struct session;
  */
 void leftover_look(struct session *s);
 
-/* Its launcher is gone, and it is not known yet whether a process is left. */
-bool leftover_doubtful(const struct session *s);
+/* Calls `then` when no look is going on, which may be at once.  Core lock, both. */
+void leftover_when_known(struct daemon *d, void (*then)(void *), void *arg);
 
 /* The session has ended otherwise.  Core lock. */
 void leftover_forget(struct session *s);

@@ -148,14 +148,12 @@ static bool kept_for(const struct session *s)
 	return false;
 }
 
-static void sweep(void *arg)
+void members_look(struct daemon *d)
 {
-	struct members *all = arg;
-	struct daemon *d = all->daemon;
+	struct members *all = d->members;
 	struct table_call *calls = d->table->calls;
 	struct session *s, *next;
 
-	all->sweeping = false;
 	all->kept = 0;
 	for (uint32_t i = 0; i < CO_LIMIT_CALLS_PENDING; i++) {
 		if (calls[i].phase != TABLE_KEPT)
@@ -168,6 +166,14 @@ static void sweep(void *arg)
 	}
 	HASH_ITER (hh, d->sessions, s, next)
 		members_check(s);
+}
+
+static void sweep(void *arg)
+{
+	struct members *all = arg;
+
+	all->sweeping = false;
+	members_look(all->daemon);
 	/* what lives on may do so for long */
 	all->pause_ms = all->pause_ms < SWEEP_MAX_MS ? all->pause_ms * 2 : SWEEP_MAX_MS;
 	if (all->kept)

@@ -50,6 +50,9 @@ void member_end(struct member *m, const char *why);
 /* Ends a session of this engine if nobody of it is left. */
 void members_check(struct session *s);
 
+/* The same for all of them now; what takes a look is known when leftover_when_known says. */
+void members_look(struct daemon *d);
+
 /* After a restart: sessions whose launchers were gone before are continued.  And then, when
  * notify_take_over has sorted them: what predecessors owed waits to be said again. */
 void members_restore(struct daemon *d);

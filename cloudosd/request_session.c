@@ -94,15 +94,29 @@ static void session_row_send(struct client *client, uint64_t tag,
 	client_send(client);
 }
 
-void request_session_list(struct client *client)
+static void session_list(void *arg)
 {
-	uint64_t tag = request_tag(client);
+	struct later *l = arg;
+	struct client *client = control_client(l->control, l->client);
 	struct session *s, *next;
 
-	HASH_ITER (hh, client->daemon->sessions, s, next)
-		if (!leftover_doubtful(s))
-			session_row_send(client, tag, s);
-	client_reply(client, WIRE_session_list_rep, tag, 0, NULL);
+	if (client) {
+		HASH_ITER (hh, client->daemon->sessions, s, next)
+			session_row_send(client, l->tag, s);
+		client_reply(client, l->type, l->tag, 0, NULL);
+	}
+	later_free(l);
+}
+
+void request_session_list(struct client *client)
+{
+	struct later *l = later_new(client, WIRE_session_list_rep);
+
+	if (!l)
+		return;
+	/* neither one that is over nor without one whose launcher only is gone */
+	members_look(client->daemon);
+	leftover_when_known(client->daemon, session_list, l);
 }
 
 void request_session_kill(struct client *client)

@@ -7,6 +7,7 @@ process of that user can do, and then does not keep to the rules.
 import ctypes
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -179,12 +180,21 @@ def a_call_is_made_for_threads_of_its_own_process_only():
         check(m.closed(), 'a thread that has ended calls')
 
 
+def stopped(pid):
+    with open('/proc/%d/status' % pid) as f:
+        return '\nState:\tT' in f.read()
+
+
 @test
 def a_second_call_before_the_answer_ends_the_connection():
     with Session() as s:
         m = s.join()
+        daemon = s.domain.status()['pid']
+        os.kill(daemon, signal.SIGSTOP)  # both are there before it looks
+        until('its stop', lambda: stopped(daemon))
         for _ in range(2):
             m.say(NR_IPC_REGISTER, pointer('double'))
+        os.kill(daemon, signal.SIGCONT)
         check(m.closed(), 'the connection is open')
 
 
