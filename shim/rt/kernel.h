@@ -8,16 +8,16 @@
 #define SHIM_RT_KERNEL_H
 
 /* clang-format off: the order matters */
-#include <asm/poll.h>
-#include <asm/resource.h>
-#include <asm/sigcontext.h>
-#include <asm/siginfo.h>
-#include <asm/signal.h>
-#include <asm/socket.h>
-#include <asm/stat.h>
-#include <asm/statfs.h>
-#include <asm/ucontext.h>
 #include <asm/unistd.h>
+#include <asm/signal.h>
+#include <asm/siginfo.h>
+#include <asm/sigcontext.h>
+#include <asm/ucontext.h>
+#include <asm/stat.h>
+#include <asm/poll.h>
+#include <asm/socket.h>
+#include <asm/resource.h>
+#include <asm/statfs.h>
 #include <linux/audit.h>
 #include <linux/auxvec.h>
 #include <linux/elf.h>
@@ -26,15 +26,15 @@
 #include <linux/filter.h>
 #include <linux/mman.h>
 #include <linux/prctl.h>
-#include <linux/resource.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <linux/signal.h>
 #include <linux/stat.h>
 #include <linux/sysinfo.h>
+#include <linux/resource.h>
 #include <linux/time_types.h>
 /* clang-format on */
 
-#define SHIM_SIGSET_BIT(number) (1UL << ((number) -1))
+#define SHIM_SIGSET_BIT(number) (1UL << ((number) - 1))
 
 #endif
