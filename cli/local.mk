@@ -42,7 +42,9 @@ cloudos_exec_SOURCES = \
 	%D%/prefetch.h %D%/prefetch.c \
 	%D%/filter.h %D%/filter.c \
 	%D%/launch.h %D%/launch.c \
+	%D%/peer.h %D%/peer.c \
 	%D%/ptrace.h %D%/ptrace.c \
+	%D%/system.h %D%/system.c %D%/system_start.c \
 	%D%/trap.h %D%/trap.c
 cloudos_exec_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
-cloudos_exec_LDADD = libcocli.a libpersonality.a libco.a $(SECCOMP_LIBS)
+cloudos_exec_LDADD = libcocli.a libanossystem.a libpersonality.a libring.a libco.a $(SECCOMP_LIBS)

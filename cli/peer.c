@@ -2,11 +2,11 @@
 /* A host program that others send messages to.  HOST. */
 #include "cli/peer.h"
 
+#include <co/anos.h>
 #include <co/ipc.h>
 #include <co/limits.h>
 #include <co/ring.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +17,7 @@
 #include "cli/client.h"
 #include "lib/cleanup.h"
 #include "ring/ring.h"
+#include "ring/segment.h"
 
 enum { PORTS = 8 };
 
@@ -24,7 +25,7 @@ enum { PORTS = 8 };
 struct link {
 	struct ring_server ring;
 	struct co_ring_server *own; /* ours, writable */
-	void *theirs;               /* the client's segment, read-only */
+	const struct co_ring_client *theirs;
 	uint64_t connection;
 	int32_t pid;
 	bool used;
@@ -45,9 +46,9 @@ struct peer {
 	const struct co_ring_control *control;
 	pthread_mutex_t lock; /* links come, go and are answered late */
 	struct link *links[CO_LIMIT_PEER_CONNECTIONS];
+	uint64_t tokens[CO_ANOS_CALLS];
 	struct port *ports[PORTS];
 	uint32_t nports;
-	bool lost;
 };
 
 static struct peer the_peer = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -55,40 +56,6 @@ static struct peer the_peer = { .lock = PTHREAD_MUTEX_INITIALIZER };
 static struct ring_server *lookup(uint32_t number)
 {
 	return &__atomic_load_n(&the_peer.links[number], __ATOMIC_ACQUIRE)->ring;
-}
-
-/* ---- segments ---- */
-
-/* A memory file of ours, mapped writable; nobody else can do that once it is sealed. */
-static void *segment_new(size_t size, int *out_fd)
-{
-	autoclose int fd =
-		memfd_create("cloudos-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	void *at;
-
-	if (fd < 0 || ftruncate(fd, (off_t) size) < 0)
-		return NULL;
-	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (at == MAP_FAILED)
-		return NULL;
-	(void) madvise(at, size, MADV_DONTFORK); /* only saves the child some work */
-	*out_fd = take_fd(fd);
-	return at;
-}
-
-static int segment_seal(int fd)
-{
-	return fcntl(fd, F_ADD_SEALS, CO_RING_SEALS) < 0 ? errno : 0;
-}
-
-static void *segment_map(int fd, size_t size)
-{
-	void *at = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-
-	if (at == MAP_FAILED)
-		return NULL;
-	(void) madvise(at, size, MADV_DONTFORK); /* only saves the child some work */
-	return at;
 }
 
 /* ---- connections, under the lock ---- */
@@ -99,7 +66,7 @@ static void link_release(struct link *link)
 	if (link->own)
 		(void) munmap(link->own, sizeof(*link->own)); /* our own mapping */
 	if (link->theirs)
-		(void) munmap(link->theirs, sizeof(struct co_ring_client));
+		(void) munmap((void *) link->theirs, sizeof(*link->theirs));
 	link->own = NULL;
 	link->theirs = NULL;
 	link->used = false;
@@ -166,14 +133,13 @@ static int link_open(struct peer *peer, struct port *port,
 		return CO_IPC_FULL;
 	link->connection = note->connection;
 	link->pid = note->pid;
-	link->own = segment_new(sizeof(*link->own), out_fd);
-	link->theirs = segment_map(client_fd, sizeof(struct co_ring_client));
+	link->own = ring_segment_new("cloudos-server", sizeof(*link->own), out_fd);
+	link->theirs = ring_segment_map(client_fd, sizeof(struct co_ring_client));
 	if (link->own && link->theirs) {
 		ring_server_format(link->own, (uint32_t) getpid());
 		link->ring.control = peer->control;
 		link->ring.connection = note->connection;
-		if (segment_seal(*out_fd) == 0 &&
-		    ring_attach(&port->ring, &link->ring, number, link->own,
+		if (ring_attach(&port->ring, &link->ring, number, link->own,
 				link->theirs) == RING_OK)
 			return 0;
 	}
@@ -295,8 +261,12 @@ static void fill_reply(struct ring_reply *reply, uint64_t value, const uint8_t *
 	reply->value = value;
 	if (!page || !(reply->asked & CO_RING_PAYLOAD))
 		return;
+	if (reply->asked & CO_RING_WHOLE) {
+		ring_page_answer(reply, page);
+		return;
+	}
 	reply->size = reply->room < PEER_PAGE ? reply->room : PEER_PAGE;
-	reply->flags = CO_RING_PAYLOAD | (reply->asked & CO_RING_WHOLE);
+	reply->flags = CO_RING_PAYLOAD;
 	memcpy(reply->page, page, reply->size);
 }
 
@@ -363,6 +333,30 @@ static void *serve_port(void *arg)
 
 /* ---- life ---- */
 
+/* Before joining: a connection that has joined is for messages alone. */
+static int tokens_get(struct peer *peer, struct co_err *err)
+{
+	const struct wire_token_get_rep *rep;
+	int rc;
+
+	(void) co_client_request(peer->client, WIRE_token_get_req);
+	rc = co_client_call(peer->client, NULL, 0, err);
+	if (rc)
+		return rc;
+	rep = (const void *) peer->client->in->bytes;
+	if (rep->tokens.length < sizeof(peer->tokens))
+		return co_fail(err, CO_PROTOCOL,
+			       "the daemon knows fewer capabilities than there are");
+	memcpy(peer->tokens, co_msg_get(peer->client->in, rep->tokens),
+	       sizeof(peer->tokens));
+	return 0;
+}
+
+const uint64_t *peer_tokens(const struct peer *peer)
+{
+	return peer->tokens;
+}
+
 int peer_open(const struct co_paths *paths, uint64_t session, struct peer **out,
 	      struct co_err *err)
 {
@@ -372,23 +366,22 @@ int peer_open(const struct co_paths *paths, uint64_t session, struct peer **out,
 	autoclose int control = -1;
 	int rc = co_client_open(paths, "cloudos-exec", &peer->client, err);
 
+	if (!rc)
+		rc = tokens_get(peer, err);
 	if (rc)
 		return rc;
-	peer->page = segment_new(sizeof(*peer->page), &fd);
+	peer->page = ring_segment_new("cloudos-peer", sizeof(*peer->page), &fd);
 	if (!peer->page)
 		return co_fail_errno(err, errno, "cannot make memory for messages");
 	ring_peer_format(peer->page, (uint32_t) getpid());
-	rc = segment_seal(fd);
-	if (rc)
-		return co_fail_errno(err, rc, "cannot seal memory for messages");
 	req = co_client_request(peer->client, WIRE_ipc_join_req);
 	req->session = session;
-	req->version = CO_RING_VERSION;
+	req->version = CO_WIRE_VERSION;
 	rc = call(peer, &fd, err);
 	if (rc)
 		return rc;
 	control = co_msg_take_fd(peer->client->in, 0);
-	peer->control = segment_map(control, sizeof(*peer->control));
+	peer->control = ring_segment_map(control, sizeof(*peer->control));
 	if (!peer->control)
 		return co_fail_errno(err, errno, "cannot map memory of the daemon");
 	*out = peer;

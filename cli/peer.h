@@ -47,8 +47,8 @@ int peer_open(const struct co_paths *paths, uint64_t session, struct peer **out,
 int peer_port(struct peer *peer, const char *name, uint32_t name_flags,
 	      peer_serve *serve, void *ctx, uint64_t *out_cookie, struct co_err *err);
 
-/* The tokens of the session's calls, by number; 0 where there is none. */
-int peer_tokens(struct peer *peer, uint64_t *out, uint32_t count, struct co_err *err);
+/* The domain's tokens of calls of Anos, by number up to CO_ANOS_CALLS. */
+const uint64_t *peer_tokens(const struct peer *peer);
 
 int peer_start(struct peer *peer, struct co_err *err);
 

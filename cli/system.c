@@ -241,9 +241,8 @@ static int ports_open(struct system *system, struct co_err *err)
 			disk_register(system, disk);
 	}
 	if (!rc)
-		rc = peer_port(system->peer, "DEVMAN",
-			       CO_IPC_NAME_SESSION | CO_IPC_NAME_WEAK, serve_devices,
-			       system, &ignored, err);
+		rc = peer_port(system->peer, "DEVMAN", CO_IPC_NAME_SESSION,
+			       serve_devices, system, &ignored, err);
 	return rc;
 }
 
@@ -253,11 +252,11 @@ int system_begin(struct system *system, const struct co_paths *paths, uint64_t s
 	int rc = peer_open(paths, session, &system->peer, err);
 
 	system->session = session;
-	if (!rc)
-		rc = peer_tokens(system->peer, system->tokens.token, CO_ANOS_CALLS,
-				 err);
-	if (!rc)
+	if (!rc) {
+		memcpy(system->tokens.token, peer_tokens(system->peer),
+		       sizeof(system->tokens.token));
 		rc = ports_open(system, err);
+	}
 	if (!rc)
 		rc = peer_start(system->peer, err);
 	if (!rc)

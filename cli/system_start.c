@@ -113,8 +113,11 @@ static int start_program(const struct system *system, const struct anos_spawn *s
 {
 	char config[CO_TRAP_CONFIG_MAX], word[16];
 	char *argv[CO_LIMIT_ANOS_ARGUMENTS + LOADER_WORDS + 1] = { NULL };
-	int rc = trap_config(system->trap, system->personality, system->session,
-			     program, system->folder, config, sizeof(config));
+	const struct trap_words words = { .personality = system->personality,
+					  .session = system->session,
+					  .program = program,
+					  .folder = system->folder };
+	int rc = trap_config(system->trap, &words, config, sizeof(config));
 
 	if (rc)
 		return rc;
