@@ -17,7 +17,7 @@ violations() {
 	done
 	find "$@" -type f \( -name '*.[chS]' -o -name '*.def' \) | sort > "$work/files"
 	while read -r file; do
-		case $file in shim/*.[chS]|personality/*/guest.c)
+		case $file in shim/*.[chS]|personality/*/guest*.[chS])
 			head -n 6 "$file" | grep -q 'GUEST\.' ||
 				echo "$file: guest code has to say so: /* GUEST. ... */";;
 		esac
@@ -42,7 +42,7 @@ violations() {
 	}
 	# the layer of a file of ours, "" for what is not ours
 	function layer(path) {
-		if (path ~ /^shim\// || path ~ /^personality\/[^\/]*\/guest\.c$/) return "guest"
+		if (path ~ /^shim\// || path ~ /^personality\/[^\/]*\/guest[a-z_]*\.[chS]$/) return "guest"
 		if (path ~ /^include\/co\//) return "co"
 		if (path ~ /^include\/cloudos\//) return "public"
 		if (path ~ /^cloudosd\/service\//) return "service"
