@@ -241,8 +241,9 @@ static int ports_open(struct system *system, struct co_err *err)
 			disk_register(system, disk);
 	}
 	if (!rc)
-		rc = peer_port(system->peer, "DEVMAN", CO_IPC_NAME_SESSION,
-			       serve_devices, system, &ignored, err);
+		rc = peer_port(system->peer, "DEVMAN",
+			       CO_IPC_NAME_SESSION | CO_IPC_NAME_WEAK, serve_devices,
+			       system, &ignored, err);
 	return rc;
 }
 

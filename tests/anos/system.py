@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """SYSTEM as cloudos-exec serves it to a session: each service asked over the engine for
 messages, as a program of Anos asks, by a process of that session."""
+import contextlib
 import json
 import os
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -39,8 +41,9 @@ class Machine:
         return self
 
     def __exit__(self, *_):
-        self.process.kill()
-        self.process.communicate()
+        with contextlib.suppress(ProcessLookupError):  # the test has ended it
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate(timeout=LIMIT)
 
     def sessions(self):
         out = subprocess.run([CTL, 'ps', '-o', 'json'], env=self.domain.env, check=True,
@@ -150,6 +153,13 @@ def a_process_is_started_with_its_arguments():
         os.kill(m.pid, 9)
         m.process.wait(LIMIT)
         until('the end of process %d' % value, lambda: not alive(value))
+
+
+@test
+def without_system_there_is_no_machine():
+    with Domain() as d, machine(d) as m:
+        m.process.kill()
+        until('the end of the program', lambda: not alive(m.pid))
 
 
 @test
