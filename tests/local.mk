@@ -21,6 +21,7 @@ EXTRA_DIST += %D%/README.md %D%/run.h %D%/unit/README.md %D%/cli/README.md %D%/w
 .PHONY: update-documents
 update-documents:
 
+include tests/anos/local.mk
 include tests/fuzz/local.mk
 include tests/sites/local.mk
 include tests/guest/local.mk
