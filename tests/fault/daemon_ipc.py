@@ -582,8 +582,9 @@ def who_opens_without_end_reaches_its_own_limit_only():
         other = e.peer()
         other.open_end(other.open_begin(cookie))
         reap(pid)
-        go.set()
         other.open_end(other.open_begin(cookie))
+        go.set()
+        other.open_begin(cookie)  # it looks again
         thread.join(LIMIT)
 
 
