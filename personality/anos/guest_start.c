@@ -119,13 +119,17 @@ _Noreturn void shim_start(uint64_t *sp)
 	if (r)
 		shim_refuse(argv[1], r);
 	(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0);
-	if (anos_map(bottom, CO_ANOS_STACK_TOP, PROT_READ | PROT_WRITE) == 0)
+	anos_space_lock();
+	r = (int) anos_map(bottom, CO_ANOS_STACK_TOP, PROT_READ | PROT_WRITE);
+	anos_space_unlock();
+	if (r == 0)
 		stack = make_stack(bottom, argc - LAUNCHER_WORDS,
 				   argv + LAUNCHER_WORDS);
 	if (!stack)
 		shim_die("the program's arguments do not fit onto its stack of % bytes",
 			 CO_ANOS_STACK_TOP - bottom);
 	anos_tokens_init(&start);
+	anos_hardware_init(&start);
 	memset(&start, 0, sizeof(start)); /* a token is where the program has put it */
 	anos_exit_point(entry);
 	shim.onstack = true;
