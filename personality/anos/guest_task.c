@@ -6,12 +6,13 @@
  */
 #include <co/limits.h>
 #include <personality/anos/guest.h>
+#include <personality/anos/guest_guard.h>
 #include <personality/anos/guest_task.h>
+#include <shim/gate.h>
 #include <shim/rt/atomic.h>
 #include <shim/rt/kernel.h>
 #include <shim/rt/mem.h>
 #include <shim/rt/syscall_x86_64.h>
-#include <shim/gate.h>
 #include <shim/start.h>
 #include <shim/sud.h>
 
@@ -23,12 +24,13 @@
 
 enum { PLACE_SIZE = 65536, PLACES = CO_LIMIT_ANOS_THREADS, TAKEN = 1, ASIDE = 64 };
 enum { IDLE, NORMAL, HIGH, REALTIME, CLASSES };
-enum { HIGH_NICE = -5, SCHED_RR_ = 2, SCHED_IDLE_ = 5 };
+enum { HIGH_NICE = -5, SCHED_RR_ = 2, SCHED_IDLE_ = 5, ARCH_SET_GS_ = 0x1001 };
 
 struct place {
-	unsigned char stack[PLACE_SIZE - 48];
+	unsigned char stack[PLACE_SIZE - 64];
+	struct anos_self self; /* gs points here */
 	struct anos_begin begin;
-	uint32_t thread; /* 0: free; the kernel clears it when the thread is gone */
+	uint32_t thread;  /* 0: free; the kernel clears it when the thread is gone */
 	uint32_t stepped; /* the last time that it was asked */
 	uint32_t reserved[2];
 };
@@ -42,6 +44,11 @@ static void settle(struct place *p)
 	stack_t stack = { .ss_sp = p->stack, .ss_size = sizeof(p->stack) };
 	uint64_t none = 0;
 
+	p->self = (struct anos_self){
+		.thread = (uint32_t) shim_syscall(__NR_gettid, 0, 0, 0, 0, 0, 0),
+		.class = NORMAL,
+	};
+	(void) shim_syscall(__NR_arch_prctl, ARCH_SET_GS_, (long) &p->self, 0, 0, 0, 0);
 	(void) shim_syscall(__NR_sigaltstack, (long) &stack, 0, 0, 0, 0, 0);
 	(void) shim_syscall(__NR_rt_sigprocmask, SIG_SETMASK, (long) &none, 0,
 			    sizeof(none), 0, 0);
@@ -96,7 +103,8 @@ static uint32_t asked; /* under the space lock */
 
 static struct place *own_place(const void *on_its_stack)
 {
-	return (struct place *) ((uint64_t) on_its_stack & ~(uint64_t) (PLACE_SIZE - 1));
+	return (struct place *) ((uint64_t) on_its_stack &
+				 ~(uint64_t) (PLACE_SIZE - 1));
 }
 
 static void aside(int number, const struct siginfo *info, struct ucontext *uc)
@@ -114,8 +122,8 @@ static void ask(struct place *p, uint32_t self)
 
 	/* one that is being made has not been anywhere */
 	if (thread <= TAKEN || thread == self ||
-	    shim_syscall(__NR_tgkill, shim_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0), thread,
-			 ASIDE, 0, 0, 0))
+	    shim_syscall(__NR_tgkill, shim_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0),
+			 thread, ASIDE, 0, 0, 0))
 		return;
 	while (shim_load_acquire(&p->stepped) != asked &&
 	       shim_load_acquire(&p->thread) == thread)
@@ -139,8 +147,8 @@ static void handle_aside(void)
 		.sa_restorer = (__sigrestore_t) (uint64_t) shim_restorer,
 	};
 
-	(void) shim_syscall(__NR_rt_sigaction, ASIDE, (long) &action, 0, sizeof(uint64_t),
-			    0, 0);
+	(void) shim_syscall(__NR_rt_sigaction, ASIDE, (long) &action, 0,
+			    sizeof(uint64_t), 0, 0);
 }
 
 void anos_tasks_init(void)
@@ -182,6 +190,7 @@ static void begin_thread(const struct anos_begin *begin)
 	settle(own_place(begin));
 	anos_arm_again();
 	set_class(begin->class);
+	own_place(begin)->self.class = begin->class;
 	shim_enter(entry, stack);
 }
 
