@@ -264,11 +264,14 @@ static bool port_open(struct ipc_port *port)
 	ipc->random = ipc->random * 6364136223846793005UL + 1442695040888963407UL;
 	if (ring_port_open(&port->ring, ipc->page, bell, port->table,
 			   CO_LIMIT_ANOS_CALLERS, server_ring,
-			   ipc->random ^ ipc->random >> 33) != RING_OK ||
-	    ipc_request(&req, sizeof(req), -1) != 0)
+			   ipc->random ^ ipc->random >> 33) != RING_OK)
 		return false;
-	shim_store_release(&port->open, 1);
-	return true;
+	/* those who wait already are offered before the answer comes */
+	port->open = 1;
+	if (ipc_request(&req, sizeof(req), -1) == 0)
+		return true;
+	port->open = 0;
+	return false;
 }
 
 static bool port_take(struct ipc_port *port, uint64_t cookie)
