@@ -34,6 +34,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/dispatch.c \
 	personality/cloudos/directory.c \
 	personality/cloudos/error.c \
+	personality/cloudos/ipc.c \
 	personality/cloudos/service.c \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c

@@ -180,6 +180,9 @@ static void peer_read(void *arg)
 				    in->sender);
 		if (!r)
 			r = peer_request(p, &err);
+		for (uint32_t k = 0; k < in->nfds; k++) {
+			autoclose int unwanted = co_msg_take_fd(in, k);
+		}
 		if (r) {
 			peer_lost(p, r == CO_GONE ? NULL : err.message);
 			return;
@@ -514,6 +517,9 @@ int peers_new(struct peers **out, struct daemon *d, struct co_err *err)
 		limits.peers = (unsigned) (files.rlim_cur / 12);
 	if (files.rlim_cur / 8 < limits.connections)
 		limits.connections = (unsigned) (files.rlim_cur / 8);
+	/* no process has more than half of them */
+	if (limits.connections / 2 < limits.process_connections)
+		limits.process_connections = limits.connections / 2;
 	events.ctx = all;
 	all->in = co_msg_new();
 	all->out = co_msg_new();

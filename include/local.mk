@@ -3,7 +3,6 @@
 EXTRA_DIST += %D%/README.md \
 	%D%/co/anos.h %D%/co/guest.h %D%/co/ipc.h %D%/co/limits.def %D%/co/limits.h \
 	%D%/co/op.h %D%/co/op-begin.h %D%/co/op-end.h %D%/co/op-rows.h \
-	%D%/co/ring.h %D%/co/siphash.h %D%/co/sites.h %D%/co/status.def \
-	%D%/co/status.h \
+	%D%/co/ring.h %D%/co/siphash.h %D%/co/sites.h %D%/co/status.def %D%/co/status.h \
 	%D%/co/trap.h \
 	%D%/co/wire.def %D%/co/wire.h

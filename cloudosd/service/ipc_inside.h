@@ -33,6 +33,7 @@ struct ipc_name {
 	struct ipc_port *port;
 	struct ipc_process *process; /* who registered it, charged */
 	struct ipc_user *user;
+	bool weak;
 	struct ipc_name *port_prev, *port_next;
 	UT_hash_handle hh;
 	struct ipc_name_key *key; /* behind this struct */
