@@ -93,6 +93,14 @@ static void int69(struct sigcontext *m)
 
 /* ---- a return from main ---- */
 
+static bool is_padding(const uint8_t *code)
+{
+	return code[0] == 0x90 || code[0] == 0 || code[0] == 0xcc ||
+	       (code[0] == 0x0f && code[1] == 0x1f) ||
+	       (code[0] == 0x66 && (code[1] == 0x90 || code[1] == 0x66 ||
+				    code[1] == 0x2e || code[1] == 0x0f));
+}
+
 /*
  * libanos' start-up code pops the four words of the stack, initialises, calls main and
  * _fini, and ends without an instruction.  What follows it is the linker's padding.
@@ -103,12 +111,12 @@ void anos_exit_point(uint64_t entry)
 					 0xed, 0x55, 0x48, 0x83, 0xec, 0x08, 0xe8 };
 	static const uint8_t main[] = { 0x4c, 0x89, 0xe7, 0x4c, 0x89, 0xee, 0xe8 };
 	enum { MAIN = 24, FINI = 35, END = 40 };
-	uint8_t code[END + 1];
+	uint8_t code[END + 2];
 
 	if (shim_read(code, entry, sizeof(code)) ||
 	    memcmp(code, begin, sizeof(begin)) != 0 ||
 	    memcmp(code + MAIN, main, sizeof(main)) != 0 || code[FINI] != 0xe8 ||
-	    (code[END] != 0x90 && code[END] != 0 && code[END] != 0xcc))
+	    !is_padding(code + END))
 		return;
 	*(volatile uint8_t *) (entry + END) = 0xcc;
 	exit_point = entry + END;
