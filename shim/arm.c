@@ -21,10 +21,11 @@ enum { PAGE = 4096, SLOTS_MAX = 1024, SLOTS_MIN = 16, WIPE_ON_FORK = 18 };
 
 #define SLOTS_AT (CO_TRAP_BASE + 0x20000000UL)
 
-struct shim_state shim;
-uint64_t shim_slots, shim_slots_first, shim_slots_end, shim_slots_mask;
+struct shim_state shim __attribute__((section(".bss.state")));
+char shim_path[4096];
+SHIM_HOT uint64_t shim_slots, shim_slots_first, shim_slots_end, shim_slots_mask;
 
-static struct co_trap_stats stats __attribute__((section(".stats"), used));
+static struct co_trap_stats stats __attribute__((section(".bss.stats"), used));
 struct co_trap_stats *const shim_stats = &stats;
 
 static void make_slots(void)

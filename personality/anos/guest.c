@@ -16,7 +16,7 @@
 #include <shim/start.h>
 
 /* rax is no number: the gate asks for each call. */
-uint8_t shim_plain[65536];
+uint8_t shim_plain[65536] __attribute__((section(".bss.plain")));
 
 enum { REMEMBERED = 64 };
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Programs of Anos print what they have to print, character by character, and end as they
-# have to: with their calls patched at once, patched when they have trapped a few times, not
-# patched, and caught by syscall user dispatch.
+# have to: with their calls patched at once, patched when they have trapped a few times and
+# not patched, caught by syscall user dispatch and by a filter.
 # programs.sh [NAME...]
 . "${srcdir:-.}/tests/cli/exec-lib.sh"
 
@@ -45,10 +45,15 @@ modes() {
 	"  " | *" $name "*) ;;
 	*) return ;;
 	esac
-	CO_TRAP=eager try 'patched at once' "$name" "$status" "$@"
-	try patched "$name" "$status" "$@"
-	try 'not patched' "$name" "$status" --no-patch "$@"
-	[ -n "$no_dispatch" ] || try sud "$name" "$status" --trap=sud "$@"
+	if [ -z "$no_dispatch" ]; then
+		CO_TRAP=eager try 'patched at once' "$name" "$status" "$@"
+		try patched "$name" "$status" "$@"
+		try 'not patched' "$name" "$status" --no-patch "$@"
+	fi
+	[ "$name" != token ] || set -- "$@" filter
+	CO_TRAP=eager try 'filter, patched at once' "$name" "$status" --trap=seccomp "$@"
+	try 'filter, patched' "$name" "$status" --trap=seccomp "$@"
+	try 'filter, not patched' "$name" "$status" --trap=seccomp --no-patch "$@"
 }
 
 # program NAME ARGUMENTS...: ends with 0
