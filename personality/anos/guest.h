@@ -111,6 +111,12 @@ void anos_step_aside(void);
 /* Ends this thread; gives the slot back that it stands on (its `busy`), or NULL. */
 _Noreturn void anos_exit(uint32_t *busy);
 
+/* ---- guest_trap.c ---- */
+
+/* Where a thread goes on that was caught at the system call before m->rip. */
+struct sigcontext;
+void anos_caught(struct sigcontext *m);
+
 /* ---- guest_fault.c ---- */
 
 void anos_faults_init(void);
@@ -148,7 +154,6 @@ void anos_text_gone(uint64_t start, uint64_t end);
 void anos_patch_anew(void);
 
 /* A thread that stands in a trampoline that is not to be used any more. */
-struct sigcontext;
 void anos_leave_trampoline(struct sigcontext *m);
 
 /* Code of the program lies there. */
