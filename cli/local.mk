@@ -35,6 +35,7 @@ completions/_cloudosctl: cloudosctl$(EXEEXT)
 bin_PROGRAMS += cloudos-exec
 cloudos_exec_SOURCES = \
 	%D%/cloudos-exec.c \
+	%D%/anos.h %D%/anos.c \
 	%D%/channel.h %D%/channel.c \
 	%D%/choose.h %D%/choose.c \
 	%D%/classify.h %D%/classify.c \

@@ -244,7 +244,11 @@ CALL_PATH void call_finish(struct co_call *call)
 	int64_t raw;
 
 	if (call->result >= 0 && !call->interrupted) {
-		int r = marshal_out(call);
+		/* who has waited may be dead, and the number another's by now */
+		int r = call->cancel ? notify_still_there(call) : 0;
+
+		if (!r)
+			r = marshal_out(call);
 
 		if (!r && call->return_fd >= 0) {
 			r = answer_with_fd(call);
@@ -427,6 +431,32 @@ void call_on_end(struct co_call *call, void (*finish)(void *arg, bool delivered)
 {
 	call->on_end = finish;
 	call->on_end_arg = arg;
+}
+
+void call_lock(struct co_call *call)
+{
+	(void) call; /* there is one lock for all of them */
+	core_lock();
+}
+
+void call_unlock(struct co_call *call)
+{
+	(void) call; /* see above */
+	core_unlock();
+}
+
+void call_output(struct co_call *call, uint32_t argument, void *data, size_t size)
+{
+	struct call_buffer *b = &call->buffers[argument];
+
+	free(b->data);
+	b->data = data;
+	b->size = size;
+}
+
+bool call_again(const struct co_call *call)
+{
+	return call->taken_over;
 }
 
 int call_guest_fd(struct co_call *call, int guest_fd)

@@ -17,6 +17,7 @@
 
 #include "cloudosd/service/errors.h"
 #include "cloudosd/service/host.h"
+#include "cloudosd/service/message.h"
 #include "cloudosd/service/process.h"
 #include "cloudosd/service/registry.h"
 #include "lib/err.h"
@@ -34,6 +35,7 @@ struct co_services {
 	struct store *store;
 	struct registry *registry;
 	struct errors *errors;
+	struct messages *messages;
 	uint64_t
 		domain; /* random, 62 bits, the same as long as the state folder lives */
 	/* Keeps an error for `cloudosctl errors`, once for each origin that is not 0; what
@@ -114,7 +116,18 @@ const uint64_t *call_words(const struct co_call *call);
  * results could not be written to the guest and the effect is to be taken back.  On any
  * thread, without the core lock.
  */
-void call_on_end(struct co_call *call, void (*finish)(void *arg, bool delivered), void *arg);
+void call_on_end(struct co_call *call, void (*finish)(void *arg, bool delivered),
+		 void *arg);
+
+/* The core lock, for such a finish. */
+void call_lock(struct co_call *call);
+void call_unlock(struct co_call *call);
+
+/* What goes out for a TAILED_OUT argument: `size` bytes of data (malloc, taken). */
+void call_output(struct co_call *call, uint32_t argument, void *data, size_t size);
+
+/* Was it said before, to this daemon or another?  Then its effect may have been. */
+bool call_again(const struct co_call *call);
 
 /* A duplicate of the guest's descriptor; negative status with a reason. */
 int call_guest_fd(struct co_call *call, int guest_fd);

@@ -17,13 +17,14 @@ struct vector {
 static int copy(long number, void *ours, uint64_t theirs, size_t size)
 {
 	struct vector local = { (uint64_t) ours, size }, remote = { theirs, size };
-	/* not remembered: a child after fork or vfork is somebody else */
-	long pid = shim_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0);
+	/* not remembered: a child after fork or vfork is somebody else.  The thread, because
+	 * the process is its first thread, which may have ended */
+	long self = shim_syscall(__NR_gettid, 0, 0, 0, 0, 0, 0);
 	long got;
 
 	if (size == 0)
 		return 0;
-	got = shim_syscall(number, pid, (long) &local, 1, (long) &remote, 1, 0);
+	got = shim_syscall(number, self, (long) &local, 1, (long) &remote, 1, 0);
 	return got == (long) size ? 0 : -EFAULT;
 }
 
@@ -38,8 +39,8 @@ int shim_write(uint64_t to, const void *from, size_t size)
 }
 
 /* Page numbers + 1 of pages that could be read, and written, by a program of one thread. */
-enum { KNOWN = 64 };
-static uint64_t readable[KNOWN], writable[KNOWN];
+enum { KNOWN = 32 };
+SHIM_HOT static uint64_t readable[KNOWN], writable[KNOWN];
 
 void shim_forget_pages(void)
 {
@@ -87,6 +88,8 @@ int shim_poke(uint64_t to, const void *from, size_t size)
 	return 0;
 }
 
+enum { MOST_TEXTS = 128 }; /* are shorter */
+
 long shim_read_string(char *to, uint64_t from, size_t size)
 {
 	size_t done = 0;
@@ -97,6 +100,8 @@ long shim_read_string(char *to, uint64_t from, size_t size)
 
 		if (part > size - done)
 			part = size - done;
+		if (done == 0 && part > MOST_TEXTS)
+			part = MOST_TEXTS;
 		if (shim_peek(to + done, from + done, part))
 			return -EFAULT;
 		for (size_t i = 0; i < part; i++)

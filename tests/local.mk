@@ -26,6 +26,7 @@ EXTRA_DIST += %D%/README.md %D%/run.h %D%/unit/README.md %D%/cli/README.md %D%/w
 .PHONY: update-documents
 update-documents:
 
+include tests/anos/local.mk
 include tests/fuzz/local.mk
 include tests/sites/local.mk
 include tests/guest/local.mk
@@ -40,6 +41,7 @@ include tests/trap/filter.mk
 include tests/trap/i386.mk
 include tests/trap/hostile.mk
 include tests/trap/signals.mk
+include tests/unit/anos.mk
 include tests/unit/base.mk
 include tests/unit/service.mk
 include tests/wire/local.mk

@@ -359,6 +359,23 @@ int process_pid_from(int32_t viewer_tid, int32_t pid, int32_t *out_host_pid)
 	return 0;
 }
 
+int process_user(int32_t tid, uint32_t *out_uid)
+{
+	char path[64], text[8192];
+	const char *line;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	if (tid <= 0 || read_small(path, text, sizeof(text)) < 0)
+		return CO_NOT_FOUND;
+	line = strstr(text, "\nUid:\t");
+	line = line ? strchr(line + 6, '\t')
+		    : NULL; /* the second is the effective one */
+	if (!line)
+		return CO_NOT_FOUND;
+	*out_uid = (uint32_t) strtoul(line, NULL, 10);
+	return 0;
+}
+
 bool process_is_nested(int32_t pid)
 {
 	struct status status;

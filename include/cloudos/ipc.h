@@ -39,15 +39,52 @@ CLOUDOS_BEGIN_DECLS
 
 /* ---- Message Passing API ---- */
 
-/* Queues msg, which is borrowed, for dest_pid and returns. */
+/*
+ * Messages wait in a queue of the process that they are sent to, oldest first, until one of
+ * its threads receives them or it ends.  fork gives an empty queue, exec keeps it.  A
+ * message that was accepted outlives the daemon, not the processes and not the machine.
+ *
+ * A pid is one of the caller's pid name space; a process that it cannot see there has a
+ * number above 0x7fffffff, which can be answered like a pid.  0 is the calling process.
+ */
+
+/*
+ * Queues msg, which is borrowed, for dest_pid and returns 0.  type is MSG_REQUEST, which
+ * wants an answer, or MSG_NOTIFICATION; of the rest id, size and data count: who sends is
+ * what the system knows.  When the receiver of a request ends without having answered it,
+ * the sender receives MSG_ERROR with that id, the receiver as sender and a sentence as data.
+ *   CLOUDOS_EINVAL  type is another
+ *   CLOUDOS_ENOENT  there is no such process
+ *   CLOUDOS_EACCES  it belongs to another user
+ *   CLOUDOS_EFBIG   more than 1 MiB of data; shared memory has room for more
+ *   CLOUDOS_EBUSY   the caller or its session has as many messages waiting (or requests
+ *                   not answered) as it may, or the receiver has; try again later
+ *   CLOUDOS_ENFILE  the domain has (cloudosctl limits)
+ *   CLOUDOS_EFAULT  msg, or what size says is behind it, is not readable memory
+ */
 CLOUDOS_API int cloudos_ipc_send(uint32_t dest_pid, const message_t *msg);
 
-/* Waits for the oldest message and stores it in msg, which has room for max_size bytes
- * with its header; CLOUDOS_EFBIG keeps a longer one.  A signal is CLOUDOS_EBUSY. */
+/*
+ * Waits for the oldest message and stores it in msg, which has room for max_size bytes with
+ * its header, and who has sent it in *sender_pid.  Returns 0.
+ *   CLOUDOS_EFBIG   it has more data than there is room for, and stays; the reason in
+ *                   cloudos_get_last_error() says how much it has
+ *   CLOUDOS_EINVAL  max_size is less than sizeof(message_t)
+ *   CLOUDOS_EBUSY   a signal has interrupted the waiting
+ *   CLOUDOS_ENFILE  too many processes use messages (cloudosctl limits)
+ *   CLOUDOS_EFAULT  one of the two cannot be written to; the message stays
+ */
 CLOUDOS_API int cloudos_ipc_receive(uint32_t *sender_pid, message_t *msg,
 				    size_t max_size);
 
-/* Answers the message whose id reply->id repeats. */
+/*
+ * Answers the oldest request that dest_pid has sent, the caller has received and reply->id
+ * names; reply->type is MSG_RESPONSE or MSG_ERROR.  Returns 0.  What waits in the other's
+ * queue then is charged to the other, who has asked.
+ *   CLOUDOS_ENOENT  there is no such request (any more), or no such process
+ *   CLOUDOS_EBUSY   too much data waits for the other already
+ *   CLOUDOS_EINVAL, CLOUDOS_EFBIG, CLOUDOS_ENFILE, CLOUDOS_EFAULT  as ipc_send
+ */
 CLOUDOS_API int cloudos_ipc_reply(uint32_t dest_pid, const message_t *reply);
 
 /*

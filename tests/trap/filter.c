@@ -25,7 +25,12 @@ static struct kind {
 	unsigned steps_max; /* instructions for a plain call from a high pool */
 } kinds[] = {
 	{ "linux, playsys", { 0 }, 8 },
-	{ "anos: number-blind", { .flags = SHIM_FILTER_NUMBER_BLIND }, 6 },
+	{ "number-blind", { .flags = SHIM_FILTER_NUMBER_BLIND }, 6 },
+	{ "anos: number-blind, nothing from low pools",
+	  { .flags = SHIM_FILTER_NUMBER_BLIND | SHIM_FILTER_I386_TRAPPED |
+		     SHIM_FILTER_HIGH_ONLY },
+	  6 },
+	{ "nothing from low pools", { .flags = SHIM_FILTER_HIGH_ONLY }, 8 },
 	{ "x32 let through", { .flags = SHIM_FILTER_X32 }, 8 },
 	{ "32-bit calls trapped", { .flags = SHIM_FILTER_I386_TRAPPED }, 8 },
 	{ "number-blind, 32-bit calls trapped",

@@ -34,6 +34,7 @@ struct valid {
 		service_registration_t found;
 		char bytes[8192];
 	} out;
+	message_t message;
 	size_t count;
 	int folder;
 };
@@ -49,6 +50,8 @@ static void valid_reset(void)
 	valid.error.error_code = CLOUDOS_EIO;
 	memset(&valid.out, 0, sizeof(valid.out));
 	valid.out.info.size = sizeof(valid.out.info);
+	memset(&valid.message, 0, sizeof(valid.message));
+	valid.message.type = MSG_NOTIFICATION;
 	valid.count = 1;
 	if (valid.folder >= 0)
 		close(valid.folder);
@@ -75,7 +78,14 @@ static uintptr_t valid_argument(const struct co_op *row, const struct co_arg *ar
 	case CO_ARG_OUT:
 	case CO_ARG_SIZED_OUT:
 	case CO_ARG_OUT_ARRAY:
+	case CO_ARG_TAILED_OUT:
 		return WORD(&valid.out);
+	case CO_ARG_TAILED_IN:
+		return WORD(&valid.message);
+	case CO_ARG_SIZE:
+		return sizeof(valid.out);
+	case CO_ARG_U32:
+		return strcmp(arg->name, "dest_pid") == 0 ? WORD(getpid()) : 1;
 	default:
 		return 1;
 	}
@@ -84,13 +94,15 @@ static uintptr_t valid_argument(const struct co_op *row, const struct co_arg *ar
 static bool is_written(const struct co_arg *arg)
 {
 	return arg->kind == CO_ARG_OUT || arg->kind == CO_ARG_SIZED_OUT ||
-	       arg->kind == CO_ARG_OUT_ARRAY || arg->kind == CO_ARG_INOUT;
+	       arg->kind == CO_ARG_OUT_ARRAY || arg->kind == CO_ARG_INOUT ||
+	       arg->kind == CO_ARG_TAILED_OUT;
 }
 
 static bool is_pointer(const struct co_arg *arg)
 {
 	return arg->kind == CO_ARG_CSTR || arg->kind == CO_ARG_IN ||
-	       arg->kind == CO_ARG_SIZED_IN || is_written(arg);
+	       arg->kind == CO_ARG_SIZED_IN || arg->kind == CO_ARG_TAILED_IN ||
+	       is_written(arg);
 }
 
 /* The row with one argument replaced. */
@@ -190,7 +202,7 @@ static void every_pointer_of_every_call(void)
 			tried++;
 		}
 	}
-	check(tried >= 15, "%d pointer arguments were tried", tried);
+	check(tried >= 19, "%d pointer arguments were tried", tried);
 }
 
 /* ---- memory that changes ---- */
@@ -254,6 +266,8 @@ int main(void)
 
 	valid.folder = -1;
 	check_number(RAW(service_register, WORD(&good)), 0, "a service for the calls");
+	valid_reset(); /* what cannot be received is there for the next try */
+	check_number(RAW(ipc_send, 0, WORD(&valid.message)), 0, "and a message");
 	every_pointer_of_every_call();
 	last = (service_registration_t *) (void *) (end_of_mapping() - sizeof(good));
 	memcpy(last, &good, sizeof(good));
