@@ -15,7 +15,7 @@ cloudosctl_SOURCES = \
 	%D%/commands.def %D%/commands.c \
 	%D%/options.c %D%/help.c %D%/completion.c %D%/talk.c \
 	%D%/print.h %D%/print.c \
-	%D%/cmd_about.c %D%/cmd_daemon.c %D%/cmd_doctor.c %D%/cmd_personality.c \
+	%D%/cmd_about.c %D%/cmd_channel.c %D%/cmd_daemon.c %D%/cmd_doctor.c %D%/cmd_personality.c \
 	%D%/cmd_service.c %D%/cmd_session.c %D%/cmd_store.c
 cloudosctl_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosctl_LDADD = libcocli.a libpersonality.a libco.a -ldl

@@ -15,6 +15,8 @@ struct ipc_process {
 	uint64_t guesses;   /* cookies that do not exist */
 	uint64_t tokens_us; /* of guessing: time until which they are used up */
 	bool hashed;
+	unsigned mark; /* ipc_wait.c */
+	size_t first_edge;
 	UT_hash_handle hh;
 };
 
@@ -48,6 +50,7 @@ struct ipc {
 	unsigned next_revoked;
 	uint64_t next_peer, next_port, next_connection;
 	unsigned peer_count;
+	uint64_t guesses;
 	struct ipc_peer *peers;
 	struct ipc_process *processes; /* those with peers */
 	struct ipc_user *users;
