@@ -42,7 +42,7 @@ struct rights {
 };
 
 struct ipc_state *ipc;
-static int32_t inherited = -1; /* as ipc->fd, and not empty in a child */
+static int32_t inherited; /* as ipc->fd, plus one, and not empty in a child */
 
 static long kernel(long number, long a, long b, long c, long d)
 {
@@ -378,15 +378,15 @@ static long join(void)
 		return r;
 	}
 	(void) kernel(__NR_getrandom, (long) &ipc->random, sizeof(ipc->random), 0, 0);
-	inherited = ipc->fd;
+	inherited = ipc->fd + 1;
 	shim_store_release(&ipc->joined, 1);
 	return 0;
 }
 
 void anos_ipc_forget(void)
 {
-	ipc_close_fd(inherited);
-	inherited = -1;
+	ipc_close_fd(inherited - 1);
+	inherited = 0;
 }
 
 static void tell(long error)
