@@ -49,7 +49,7 @@ static long open_bus(void)
 static struct {
 	int32_t fd;
 	uint32_t width, height, pitch;
-} screen = { .fd = -1 };
+} screen; /* fd -1: there is none */
 
 void anos_hardware_init(const struct co_anos_start *start)
 {
