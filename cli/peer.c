@@ -256,7 +256,8 @@ static void *read_connection(void *arg)
 
 /* ---- messages ---- */
 
-static void fill_reply(struct ring_reply *reply, uint64_t value, const uint8_t *page)
+static void fill_reply(struct ring_reply *reply, uint64_t value, const uint8_t *page,
+		       uint32_t size)
 {
 	reply->value = value;
 	if (!page || !(reply->asked & CO_RING_PAYLOAD))
@@ -265,12 +266,13 @@ static void fill_reply(struct ring_reply *reply, uint64_t value, const uint8_t *
 		ring_page_answer(reply, page);
 		return;
 	}
-	reply->size = reply->room < PEER_PAGE ? reply->room : PEER_PAGE;
+	reply->size = reply->room < size ? reply->room : size;
 	reply->flags = CO_RING_PAYLOAD;
 	memcpy(reply->page, page, reply->size);
 }
 
-bool peer_reply(struct peer *peer, uint64_t cookie, uint64_t value, const uint8_t *page)
+bool peer_reply(struct peer *peer, uint64_t cookie, uint64_t value, const uint8_t *page,
+		uint32_t size)
 {
 	struct ring_server *server = lookup(ring_cookie_number(cookie));
 	struct ring_reply reply;
@@ -279,7 +281,7 @@ bool peer_reply(struct peer *peer, uint64_t cookie, uint64_t value, const uint8_
 	pthread_mutex_lock(&peer->lock);
 	begun = ring_answer_begin(server, cookie, &reply, &gone);
 	if (begun) {
-		fill_reply(&reply, value, page);
+		fill_reply(&reply, value, page, size);
 		(void) ring_answer_end(&reply, &gone);
 	}
 	if (gone)
@@ -326,8 +328,8 @@ static void *serve_port(void *arg)
 		};
 		link_drop(port->peer, m.server);
 		if (port->serve(port->ctx, &out, &value))
-			(void) peer_reply(port->peer, m.cookie, value,
-					  out.page); /* or nobody waits any more */
+			(void) peer_reply(port->peer, m.cookie, value, out.page,
+					  PEER_PAGE); /* or nobody waits any more */
 	}
 }
 

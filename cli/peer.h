@@ -53,10 +53,11 @@ const uint64_t *peer_tokens(const struct peer *peer);
 int peer_start(struct peer *peer, struct co_err *err);
 
 /*
- * The reply to a message that was put off; page may be NULL.  False: nobody waits for it
- * any more.  From any thread.
+ * The reply to a message that was put off; page may be NULL.  To a sender that has sent a
+ * whole page all of it goes back, to others `size` bytes.  False: nobody waits for it any
+ * more.  From any thread.
  */
-bool peer_reply(struct peer *peer, uint64_t cookie, uint64_t value,
-		const uint8_t *page);
+bool peer_reply(struct peer *peer, uint64_t cookie, uint64_t value, const uint8_t *page,
+		uint32_t size);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -91,11 +92,31 @@ static void log_hand_out(struct system *system)
 		if (!n)
 			return;
 		memset(page + n, 0, sizeof(page) - n);
-		if (!peer_reply(system->peer, reader.cookie, n, page))
+		if (!peer_reply(system->peer, reader.cookie, n, page, (uint32_t) n))
 			anos_klog_put_back(&system->log, n);
 		system->nreaders--;
 		memmove(system->readers, system->readers + 1,
 			system->nreaders * sizeof(reader));
+	}
+}
+
+/* What programs print. */
+static void *log_listen(void *arg)
+{
+	struct system *system = arg;
+	char text[PEER_PAGE];
+
+	for (;;) {
+		ssize_t n = read(system->log_fds[0], text, sizeof(text));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return NULL; /* we have the other end open: it does not end */
+		pthread_mutex_lock(&system->lock);
+		anos_klog_append(&system->log, text, (size_t) n);
+		log_hand_out(system);
+		pthread_mutex_unlock(&system->lock);
 	}
 }
 
@@ -175,6 +196,7 @@ int system_open(struct system *system, const struct system_options *options,
 				   .program = -1,
 				   .start = -1,
 				   .display = -1,
+				   .log_fds = { -1, -1 },
 				   .lock = PTHREAD_MUTEX_INITIALIZER };
 	if (!root && !strncmp(program, "boot:", 5))
 		return co_fail(err, CO_INVALID,
@@ -196,6 +218,8 @@ int system_open(struct system *system, const struct system_options *options,
 				      err);
 	if (rc)
 		return rc;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, system->log_fds) < 0)
+		return co_fail_errno(err, errno, "cannot make a socket");
 	system->start = memfd_create("anos start", MFD_CLOEXEC);
 	return system->start < 0
 		       ? co_fail_errno(err, errno, "cannot make a memory file")
@@ -247,6 +271,17 @@ static int ports_open(struct system *system, struct co_err *err)
 	return rc;
 }
 
+static int log_start(struct system *system, struct co_err *err)
+{
+	pthread_t thread;
+	int rc = pthread_create(&thread, NULL, log_listen, system);
+
+	if (rc)
+		return co_fail_errno(err, rc, "cannot start a thread");
+	(void) pthread_detach(thread); /* it ends with the process */
+	return 0;
+}
+
 int system_begin(struct system *system, const struct co_paths *paths, uint64_t session,
 		 struct co_err *err)
 {
@@ -260,6 +295,8 @@ int system_begin(struct system *system, const struct co_paths *paths, uint64_t s
 	}
 	if (!rc)
 		rc = peer_start(system->peer, err);
+	if (!rc)
+		rc = log_start(system, err);
 	if (!rc)
 		rc = system_first(system, err);
 	return rc;

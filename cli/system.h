@@ -51,6 +51,7 @@ struct system {
 	struct anos_disk disk; /* fd -1: none */
 	int program, start;    /* of the first program; its loader inherits them */
 	int display;           /* memory file; every loader inherits it */
+	int log_fds[2];        /* ours, and the one that every loader inherits */
 
 	struct peer *peer;
 	struct anos_tokens tokens;

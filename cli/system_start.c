@@ -24,7 +24,8 @@ int system_inherit(const struct system *system, char *word, size_t n)
 	(void) snprintf(word, n, "%d", system->start); /* fits */
 	if (fcntl(system->start, F_SETFD, 0) < 0 ||
 	    fcntl(system->program, F_SETFD, 0) < 0 ||
-	    fcntl(system->display, F_SETFD, 0) < 0)
+	    fcntl(system->display, F_SETFD, 0) < 0 ||
+	    fcntl(system->log_fds[1], F_SETFD, 0) < 0)
 		return errno;
 	return 0;
 }
@@ -42,6 +43,7 @@ static int start_write(const struct system *system, int fd, uint64_t stack_size,
 	start.width = system->options.width;
 	start.height = system->options.height;
 	start.pitch = system->options.width * 4;
+	start.log = system->log_fds[1];
 	if (pwrite(fd, &start, sizeof(start), 0) != sizeof(start))
 		return co_fail_errno(err, errno, "cannot write a memory file");
 	return 0;
@@ -88,7 +90,7 @@ static int spawn_loader(const struct system *system, char **argv, int program,
 			int start, pid_t *pid)
 {
 	extern char **environ;
-	const int fds[] = { program, start, system->display };
+	const int fds[] = { program, start, system->display, system->log_fds[1] };
 	posix_spawnattr_t attr;
 	posix_spawn_file_actions_t actions;
 	int rc = posix_spawnattr_init(&attr);
