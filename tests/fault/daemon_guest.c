@@ -34,6 +34,9 @@ enum {
 	NR_IPC_RECEIVE = 20301,
 	NR_IPC_REPLY = 20302,
 	NR_IPC_REGISTER = 20303,
+	NR_SHM_CREATE = 20400,
+	NR_SHM_OPEN = 20401,
+	NR_SHM_UNLINK = 20404,
 	NR_REGISTER = 20500,
 	NR_DEREGISTER = 20501,
 	NR_DISCOVER = 20502,
@@ -144,6 +147,38 @@ static void drain(void)
 	if (result)
 		printf(" failed %ld", result);
 	printf("\n");
+}
+
+/* ---- shared memory of one page ---- */
+
+static char *shm_map(long fd)
+{
+	char *p = fd < 0 ? MAP_FAILED
+			 : mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
+				(int) fd, 0);
+
+	if (fd >= 0)
+		(void) close((int) fd); /* the mapping stays */
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* Makes one and writes a 7 into it. */
+static void shm_make(const char *name)
+{
+	long result = call(NR_SHM_CREATE, name, (void *) 4096, (void *) 0600);
+	char *p = shm_map(result);
+
+	if (p)
+		*p = 7;
+	printf("shmcreate %ld\n", result < 0 ? result : p ? 0 : -1);
+}
+
+static void shm_read(const char *name)
+{
+	long result = call(NR_SHM_OPEN, name, (void *) O_RDWR, NULL);
+	char *p = shm_map(result);
+
+	printf("shmread %ld %d\n", result < 0 ? result : 0, p ? *p : -1);
 }
 
 /* ---- many calls ---- */
@@ -416,6 +451,12 @@ static void command(char *line)
 		printf("receive %ld %u\n", result, id);
 	} else if (!strcmp(word, "drain"))
 		drain();
+	else if (!strcmp(word, "shmcreate"))
+		shm_make(name);
+	else if (!strcmp(word, "shmread"))
+		shm_read(name);
+	else if (!strcmp(word, "shmunlink"))
+		printf("shmunlink %ld\n", call(NR_SHM_UNLINK, name, NULL, NULL));
 	else if (!strcmp(word, "deregister"))
 		printf("deregister %ld\n", call(NR_DEREGISTER, name, NULL, NULL));
 	else if (!strcmp(word, "discover")) {

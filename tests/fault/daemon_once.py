@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """kill -9 of the daemon anywhere in a call: the native answer, and exactly one effect."""
+import os
+import signal
 import sys
 
 sys.path.insert(0, __file__.rpartition('/')[0])
@@ -25,6 +27,14 @@ MESSAGES = {
     'ipc_receive of a request': (['request 6', 'request 5'], 'receive', 'receive 0 6', '5'),
     'ipc_reply': (['request 9', 'request 5', 'receive', 'receive'], 'reply 5', 'reply 0', '5'),
     'ipc_reply, again': (['request 9', 'receive', 'reply 9'], 'reply 9', 'reply -2003', '9'),
+}
+# before, the call, its answer; the answers of reading and unlinking after it
+SEGMENTS = {
+    'shm_create': ([], 'shmcreate a', 'shmcreate 0', 'shmread 0 7', 0),
+    'shm_create, of one that is there': (['shmcreate a'], 'shmcreate a', 'shmcreate -2007',
+                                         'shmread 0 7', 0),
+    'shm_open': (['shmcreate a'], 'shmread a', 'shmread 0 7', 'shmread 0 7', 0),
+    'shm_unlink': (['shmcreate a'], 'shmunlink a', 'shmunlink 0', 'shmread -2003 -1', -2003),
 }
 READS = {
     'service_discover': (['register web'], 'discover web', 'discover 0 1'),
@@ -84,6 +94,46 @@ def make_message(engine, row):
             except AssertionError as e:
                 raise AssertionError('killed at %s: %s' % (point, e)) from e
     case.__name__ = '%s happens once under %s' % (row, engine)
+    test(case)
+
+
+def make_segment(engine, row):
+    before, command, want, read, unlink = SEGMENTS[row]
+
+    def case():
+        for point in POINTS:
+            try:
+                for _, guest in once(engine, point, before, command, want):
+                    equal(guest.ask('shmread a'), read, 'what is there')
+                    equal(guest.result('shmunlink a'), unlink, 'unlink')
+                    equal(guest.result('shmunlink a'), -2003, 'and again')
+            except AssertionError as e:
+                raise AssertionError('killed at %s: %s' % (point, e)) from e
+    case.__name__ = '%s happens once under %s' % (row, engine)
+    test(case)
+
+
+def make_kept(engine):
+    def case():
+        with Domain() as domain:
+            domain.start()
+            guest = domain.guest(engine)
+            equal(guest.result('shmcreate a'), 0, 'create')
+            equal(guest.result('shmcreate b'), 0, 'create')
+            for i in range(3):
+                domain.kill_daemon()
+                until('the restart', lambda: domain.status()['restarts'] == i + 1)
+            equal(guest.ask('shmread a'), 'shmread 0 7', 'after three daemons')
+            equal(guest.result('shmunlink b'), 0, 'unlink')
+            status = domain.status()
+            os.kill(status['keeper_pid'], signal.SIGKILL)
+            until('the new keeper', lambda: domain.status()['keeper_pid'] == status['pid'])
+            equal(guest.ask('shmread a'), 'shmread 0 7', 'after the keeper')
+            domain.kill_daemon()
+            equal(guest.ask('shmread a'), 'shmread 0 7', 'after the next daemon')
+            equal(guest.ask('shmread b'), 'shmread -2003 -1', 'what was unlinked')
+            equal(guest.finish()[0], 0, 'exit status')
+    case.__name__ = 'segments live through daemons and keepers under %s' % engine
     test(case)
 
 
@@ -151,6 +201,9 @@ for engine in ENGINES:
     make_waiting(engine)
     for row in MESSAGES:
         make_message(engine, row)
+    make_kept(engine)
+    for row in SEGMENTS:
+        make_segment(engine, row)
     for row in READS:
         make_read(engine, row)
 run()
