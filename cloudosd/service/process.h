@@ -68,7 +68,8 @@ struct process_credentials {
 	uint32_t uid, gid, ngroups;
 	uint32_t groups[PROCESS_GROUPS];
 };
-int process_credentials(int32_t tid, struct process_credentials *out); /* CO_NOT_FOUND */
+int process_credentials(int32_t tid,
+			struct process_credentials *out); /* CO_NOT_FOUND */
 
 /* Does the process live in a pid name space below this program's? */
 bool process_is_nested(int32_t pid);

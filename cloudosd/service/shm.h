@@ -32,7 +32,8 @@ struct shm_record {
 };
 
 struct shm_saved {
-	struct message_done done[CO_LIMIT_CALLS_PENDING]; /* by which calls it was unlinked */
+	struct message_done
+		done[CO_LIMIT_CALLS_PENDING]; /* by which calls it was unlinked */
 	struct shm_record records[CO_LIMIT_SHM_SEGMENTS];
 };
 
@@ -75,8 +76,7 @@ int shm_open_segment(struct shm *shm, const char *name, bool writes,
 /* Its owner's, or root's.  CO_NOT_FOUND, CO_ACCESS. */
 int shm_unlink_segment(struct shm *shm, const char *name,
 		       const struct process_credentials *who,
-		       const struct message_call *call, bool again,
-		       struct co_err *err);
+		       const struct message_call *call, bool again, struct co_err *err);
 
 /* The descriptor under that number, borrowed; -1. */
 int shm_fd(const struct shm *shm, uint32_t index);

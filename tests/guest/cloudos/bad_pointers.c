@@ -276,6 +276,7 @@ int main(void)
 	check_number(RAW(service_register, WORD(last)), 0,
 		     "a struct may end with its mapping");
 	memory_that_changes_while_it_is_read();
+	check_number(RAW(shm_unlink, WORD(NAME)), 0, "what was made is taken away");
 	check_number(others_see(NAME), 1, "the service is still there for others");
 	check(RAW(domain) >= 0, "and so is the daemon");
 	return done();
