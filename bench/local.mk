@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 # make bench [BENCH=family]: one table, and bench.json in the build folder.
-BENCH_HELPERS = bench-notify-call bench-notify-bare bench-launch bench-trap-call bench-true
+BENCH_HELPERS = bench-notify-call bench-notify-bare bench-ipc bench-launch bench-trap-call bench-true
 EXTRA_PROGRAMS = $(BENCH_HELPERS)
 CLEANFILES += $(BENCH_HELPERS) bench.json
 
 bench_notify_call_SOURCES = %D%/loop.h %D%/loop.c %D%/notify_call.c
 bench_notify_bare_SOURCES = %D%/loop.h %D%/loop.c %D%/notify_bare.c
+bench_ipc_SOURCES = %D%/loop.h %D%/loop.c %D%/ipc.c
+bench_ipc_LDADD = libring.a
 bench_launch_SOURCES = %D%/loop.h %D%/loop.c %D%/launch.c
 bench_trap_call_SOURCES = %D%/loop.h %D%/loop.c %D%/trap_call.c
 bench_true_SOURCES = %D%/true.c

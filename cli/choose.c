@@ -65,7 +65,7 @@ static void look_notify(struct co_probe_notify *notify, bool outer)
 static int look_trap(struct launch *l, bool outer, bool asked, struct co_err *err)
 {
 	struct co_probe_trap t = { .filter = true, .addresses = true };
-	int r = trap_find_loader(&l->trap, err);
+	int r = trap_find_loader(&l->trap, l->personality->name, err);
 
 	if (r)
 		return r;

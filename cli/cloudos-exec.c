@@ -152,12 +152,12 @@ static int choose_personality(struct launch *l, const char *name, struct co_err 
 			"there is no personality \"%s\"; cloudosctl personality ls lists "
 			"them",
 			name);
-	if (strcmp(name, "cloudos") && strcmp(name, "linux"))
+	if (strcmp(name, "cloudos") && strcmp(name, "linux") && strcmp(name, "anos"))
 		return co_fail(
 			err, CO_UNSUPPORTED,
 			"cannot run %s: it is a program for %s, and this version runs "
-			"programs of CloudOS and Linux only (cloudosctl personality show "
-			"%s)",
+			"programs of CloudOS, Linux and Anos only (cloudosctl personality "
+			"show %s)",
 			l->path, l->personality->title, name);
 	return 0;
 }
@@ -300,6 +300,8 @@ static int look_at_program(struct launch *l, const struct options *o, char *path
 	if (choose_personality(l, o->personality ? o->personality : file.personality,
 			       &err))
 		return fail(&err);
+	if (!strcmp(l->personality->name, "anos"))
+		l->script = false; /* no shell there; the loader says what it thinks */
 	return -1;
 }
 

@@ -46,6 +46,16 @@ unsigned control_clients(const struct control *c)
 	return c->count;
 }
 
+void control_each_client(struct control *c,
+			 void (*each)(void *arg, struct client *client), void *arg)
+{
+	struct client *client, *next;
+
+	DL_FOREACH_SAFE (c->clients, client, next)
+		if (!client->dead)
+			each(arg, client);
+}
+
 struct client *control_client(struct control *c, uint64_t id)
 {
 	struct client *client;

@@ -19,7 +19,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/member.h %D%/member.c \
 	%D%/memory.h %D%/memory.c \
 	%D%/notify.h %D%/notify.c \
-	%D%/peer.h %D%/peer_inside.h %D%/peer.c %D%/peer_request.c \
+	%D%/peer.h %D%/peer_inside.h %D%/peer.c %D%/peer_request.c %D%/peer_watch.c \
 	%D%/pending.h %D%/pending.c \
 	%D%/request.h %D%/request.c \
 	%D%/request_channel.c %D%/request_service.c %D%/request_site.c \
@@ -28,6 +28,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/site.h %D%/site.c \
 	%D%/site_file.h %D%/site_file.c \
 	%D%/table.h %D%/table.c \
+	%D%/ticks.h \
 	%D%/trace.h %D%/trace.c \
 	personality/call.h personality/host.h personality/hosts.c \
 	personality/cloudos/cloudos.h \

@@ -180,6 +180,9 @@ static void peer_read(void *arg)
 				    in->sender);
 		if (!r)
 			r = peer_request(p, &err);
+		for (uint32_t k = 0; k < in->nfds; k++) {
+			autoclose int unwanted = co_msg_take_fd(in, k);
+		}
 		if (r) {
 			peer_lost(p, r == CO_GONE ? NULL : err.message);
 			return;
@@ -229,6 +232,8 @@ static void peer_free(struct peer *p)
 		(void) munmap((void *) p->page, CO_RING_PAGE);
 	if (p->page_fd >= 0)
 		(void) close(p->page_fd);
+	if (p->capture_fd >= 0)
+		(void) close(p->capture_fd);
 	if (p->pidfd >= 0)
 		(void) close(p->pidfd);
 	(void) close(p->fd);
@@ -365,7 +370,7 @@ static int peer_new(struct peers *all, const struct ipc_peer_spec *spec, int fd,
 	p->peers = all;
 	p->fd = fd;
 	p->pid = spec->pid;
-	p->pidfd = -1;
+	p->pidfd = p->capture_fd = p->page_fd = -1;
 	p->nested = process_is_nested(spec->pid);
 	DL_APPEND(all->all, p);
 	with_ctx.ctx = p;
@@ -514,11 +519,14 @@ int peers_new(struct peers **out, struct daemon *d, struct co_err *err)
 		limits.peers = (unsigned) (files.rlim_cur / 12);
 	if (files.rlim_cur / 8 < limits.connections)
 		limits.connections = (unsigned) (files.rlim_cur / 8);
+	/* no process has more than half of them */
+	if (limits.connections / 2 < limits.process_connections)
+		limits.process_connections = limits.connections / 2;
 	events.ctx = all;
 	all->in = co_msg_new();
 	all->out = co_msg_new();
 	all->ipc = ipc_new(d->host, &events, all->key, &limits);
-	return all->in && all->out && all->ipc
+	return all->in && all->out && all->ipc && peers_watch_new(all) == 0
 		       ? 0
 		       : co_fail(err, CO_NO_MEMORY, "no memory for peers");
 }

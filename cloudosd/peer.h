@@ -25,4 +25,13 @@ struct ipc *peers_ipc(struct peers *peers);
 #define PEERS_TOKENS 30
 const uint64_t *peers_tokens(const struct peers *peers);
 
+/* Nanoseconds of that many ticks of the time stamp counter. */
+uint64_t peers_ns(const struct peers *peers, uint64_t ticks);
+
+/* Somebody wants to see messages from now on (client->channel). */
+void peers_trace(struct peers *peers);
+
+/* Processes that wait for each other, as of the last look; how many circles. */
+size_t peers_deadlocks(const struct peers *peers, const struct ipc_cycle **out);
+
 #endif

@@ -7,6 +7,8 @@
 #include "cloudosd/peer.h"
 #include "lib/wire.h"
 
+enum { PEERS_CYCLES = 8 };
+
 struct peer_note; /* waits to be sent */
 
 struct peers {
@@ -16,6 +18,12 @@ struct peers {
 	struct peer *all;
 	uint64_t key[2];
 	uint64_t tokens[PEERS_TOKENS];
+	uint64_t ticks, ticks_ms; /* the counter at some time, to know how fast it is */
+	struct co_timer *tracing, *looking;
+	bool tracing_on, looking_on;
+	uint64_t round; /* of tracing */
+	struct ipc_cycle cycles[PEERS_CYCLES];
+	size_t ncycles;
 };
 
 struct peer {
@@ -29,6 +37,9 @@ struct peer {
 	struct co_ring_control *control;
 	const struct co_ring_peer *page; /* read-only; NULL */
 	uint64_t bells;                  /* that it has ever received at */
+	int capture_fd;                  /* messages as they go by, -1 */
+	uint64_t captured;               /* records of it that were read */
+	uint64_t traced;                 /* the round of tracing that wants it */
 	struct co_watch *reading, *writing, *dying;
 	struct co_timer *rest; /* it has guessed and is not listened to for a while */
 	struct peer_note *queue;
@@ -54,6 +65,15 @@ int peer_check_segment(int fd, uint64_t size, int seals, uint64_t *out_size,
 
 /* A checked message of p's is in peers->in. */
 int peer_request(struct peer *p, struct co_err *err);
+
+/* The segment with its messages has come; taken. */
+void peer_capture(struct peer *p, int fd);
+
+/* Connections are there: looks for processes that wait for each other now and then. */
+void peers_look(struct peers *all);
+
+/* Timers of peer_watch.c. */
+int peers_watch_new(struct peers *all);
 
 extern const struct ipc_events peer_events; /* without ctx */
 

@@ -55,6 +55,7 @@ static void opened(void *ctx, struct ipc_connection *c)
 	rep->pid = pid_for(p, c->server->pid);
 	peer_send(p, fds, 2);
 	peer_kick(p, 0);
+	peers_look(all);
 }
 
 static void refused(void *ctx, struct ipc_peer *client, uint64_t tag, int status,
@@ -293,6 +294,12 @@ static void holds_note(struct peer *p, const void *message)
 	p->ipc->holds = note->calls;
 }
 
+static void capture_note(struct peer *p, const void *message)
+{
+	(void) message;
+	peer_capture(p, co_msg_take_fd(p->peers->in, 0));
+}
+
 /* A payload that does not fit the segments: passed on as it is, sealed. */
 static void blob_request(struct peer *p, const void *message)
 {
@@ -348,6 +355,7 @@ int peer_request(struct peer *p, struct co_err *err)
 		{ WIRE_ipc_accept_note, accept_note },
 		{ WIRE_ipc_cancel_note, cancel_note },
 		{ WIRE_ipc_holds_note, holds_note },
+		{ WIRE_ipc_capture_note, capture_note },
 		{ WIRE_ipc_blob_req, blob_request },
 	};
 	const struct wire_header *h = p->peers->in->header;

@@ -86,6 +86,7 @@ static void guessed(struct ipc_peer *peer)
 		process->tokens_us = now;
 	process->tokens_us += 1000000 / CO_LIMIT_IPC_GUESS_RATE;
 	process->guesses++;
+	ipc->guesses++;
 	for (uint64_t n = 10; n <= process->guesses; n *= 10)
 		if (n == process->guesses)
 			ipc->events.audit(ipc->events.ctx, peer, n);
@@ -233,7 +234,8 @@ struct ipc_numbers ipc_numbers(const struct ipc *ipc)
 	return (struct ipc_numbers){ .peers = ipc->peer_count,
 				     .ports = HASH_COUNT(ipc->ports),
 				     .names = HASH_COUNT(ipc->names),
-				     .connections = HASH_COUNT(ipc->connections) };
+				     .connections = HASH_COUNT(ipc->connections),
+				     .guesses = ipc->guesses };
 }
 
 void ipc_limits_default(struct ipc_limits *out)

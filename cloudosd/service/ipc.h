@@ -21,6 +21,7 @@
 #include <uthash.h>
 
 #include "cloudosd/service/host.h"
+#include "cloudosd/service/ipc_stats.h"
 #include "lib/err.h"
 
 /* ---- what there is: read-only for callers, valid until the core lock is released ---- */
@@ -66,6 +67,7 @@ struct ipc_port {
 	uint32_t flags;
 	uint64_t created_ms, opens; /* opens: accepted ones, ever */
 	unsigned connections, waiting_count;
+	struct ipc_stats past; /* of connections that have ended */
 	struct ipc_receiver *receivers;
 	struct ipc_connection *waiting;   /* opens without a receiver, by port_next */
 	struct ipc_connection *connected; /* offered and open, by port_next */
@@ -92,7 +94,8 @@ struct ipc_connection {
 	struct ipc_user *user;
 	uint64_t cookie, tag; /* of the request that opened it */
 	uint32_t doorbell;
-	int client_fd, server_fd; /* segments; owned; -1 */
+	int client_fd, server_fd;   /* segments; owned; -1 */
+	uint64_t waited, waited_ms; /* the oldest message that somebody waits for */
 	struct co_timer *limit;
 	struct ipc_connection *client_prev, *client_next;
 	struct ipc_connection *server_prev, *server_next;
@@ -212,7 +215,28 @@ void ipc_each_port(struct ipc *ipc, void (*each)(void *arg, struct ipc_port *por
 
 struct ipc_numbers {
 	unsigned peers, ports, names, connections;
+	uint64_t guesses; /* cookies that did not exist, ever */
 };
 struct ipc_numbers ipc_numbers(const struct ipc *ipc);
+
+/* Adds all that has been and is carried to a port. */
+void ipc_port_stats(const struct ipc_port *port, struct ipc_stats *out);
+
+/* ---- who waits for whom ---- */
+
+#define IPC_CYCLE 16 /* processes; longer ones are not looked for */
+
+struct ipc_cycle {
+	unsigned count;
+	int32_t pids[IPC_CYCLE]; /* each waits for the next, the last for the first */
+	uint64_t since_ms;
+};
+
+/*
+ * Processes that wait for each other in a circle, all of whose messages have been waiting
+ * unanswered since the last look at least.  Reads every connection that is part of a
+ * circle; returns how many circles were found, of which it fills up to `room`.
+ */
+size_t ipc_deadlocks(struct ipc *ipc, struct ipc_cycle *out, size_t room);
 
 #endif

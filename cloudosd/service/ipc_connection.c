@@ -63,6 +63,12 @@ static void connection_free(struct ipc *ipc, struct ipc_connection *c)
 {
 	if (c->state == IPC_WAITING || c->state == IPC_OFFERED)
 		settle(ipc, c);
+	if (c->state == IPC_OPEN && c->port) {
+		struct ipc_stats carried = { 0 };
+
+		ipc_stats_read(&carried, c->client_fd, c->server_fd);
+		ipc_stats_keep(&c->port->past, &carried);
+	}
 	leave_port(c);
 	leave_client(c);
 	leave_server(c);
@@ -84,6 +90,15 @@ static void offer_more(struct ipc_peer *peer)
 	DL_FOREACH_SAFE2(peer->receivers, r, next, peer_next)
 	if (r->port->waiting)
 		ipc_offer(r->port);
+}
+
+void ipc_port_stats(const struct ipc_port *port, struct ipc_stats *out)
+{
+	const struct ipc_connection *c;
+
+	ipc_stats_add(out, &port->past);
+	DL_FOREACH2(port->connected, c, port_next)
+	ipc_stats_read(out, c->client_fd, c->server_fd);
 }
 
 /* ---- offers ---- */

@@ -15,6 +15,8 @@ struct ipc_process {
 	uint64_t guesses;   /* cookies that do not exist */
 	uint64_t tokens_us; /* of guessing: time until which they are used up */
 	bool hashed;
+	unsigned mark; /* ipc_wait.c */
+	size_t first_edge;
 	UT_hash_handle hh;
 };
 
@@ -33,6 +35,7 @@ struct ipc_name {
 	struct ipc_port *port;
 	struct ipc_process *process; /* who registered it, charged */
 	struct ipc_user *user;
+	bool weak;
 	struct ipc_name *port_prev, *port_next;
 	UT_hash_handle hh;
 	struct ipc_name_key *key; /* behind this struct */
@@ -47,6 +50,7 @@ struct ipc {
 	unsigned next_revoked;
 	uint64_t next_peer, next_port, next_connection;
 	unsigned peer_count;
+	uint64_t guesses;
 	struct ipc_peer *peers;
 	struct ipc_process *processes; /* those with peers */
 	struct ipc_user *users;

@@ -82,12 +82,11 @@ static int name_check(const struct ipc_peer *peer, uint32_t flags, const char *t
 		return co_fail(err, CO_NAME_TOO_LONG,
 			       "a name of %zu bytes is too long; %d are allowed",
 			       strlen(text), CO_LIMIT_IPC_NAME);
-	if (flags & ~CO_IPC_NAME_SESSION || (flags && !peer->session))
-		return co_fail(
-			err, CO_INVALID,
-			flags & ~CO_IPC_NAME_SESSION
-				? "there is no such kind of name"
-				: "a peer without a session cannot give it a name");
+	if (flags & ~(CO_IPC_NAME_SESSION | CO_IPC_NAME_WEAK))
+		return co_fail(err, CO_INVALID, "there is no such kind of name");
+	if (flags & CO_IPC_NAME_SESSION && !peer->session)
+		return co_fail(err, CO_INVALID,
+			       "a peer without a session cannot give it a name");
 	if (peer->process->uses.names >= limits->process_names)
 		return co_fail(err, CO_TABLE_FULL,
 			       "this process has registered %u names, the limit",
@@ -114,6 +113,14 @@ int ipc_name_register(struct ipc_peer *peer, uint64_t cookie, uint32_t flags,
 		r = ipc_port_get(peer, cookie, &port, err);
 	if (r)
 		return r;
+	/* what gives way leaves its place, so that those who found it find this one */
+	name = peer->session ? name_lookup(ipc, peer->session, text) : NULL;
+	if (!name)
+		name = name_lookup(ipc, session, text);
+	if (name && name->weak && name->process != peer->process) {
+		session = name->key->session;
+		name_free(ipc, name);
+	}
 	if (name_lookup(ipc, session, text))
 		return co_fail(err, CO_EXISTS, "the name \"%.64s\" is taken", text);
 	name = calloc(1, sizeof(*name) + sizeof(*name->key) + n + 1);
@@ -122,6 +129,7 @@ int ipc_name_register(struct ipc_peer *peer, uint64_t cookie, uint32_t flags,
 	name->key = (void *) (name + 1);
 	name->key->session = session;
 	memcpy(name->key->text, text, n + 1);
+	name->weak = flags & CO_IPC_NAME_WEAK;
 	name->port = port;
 	name->process = peer->process;
 	name->user = peer->user;

@@ -7,7 +7,7 @@ libservice_a_SOURCES = \
 	%D%/https.h %D%/https.c \
 	%D%/instance.h %D%/instance.c \
 	%D%/ipc.h %D%/ipc.c %D%/ipc_inside.h %D%/ipc_connection.c \
-	%D%/ipc_name.c %D%/ipc_port.c \
+	%D%/ipc_name.c %D%/ipc_port.c %D%/ipc_stats.h %D%/ipc_stats.c %D%/ipc_wait.c \
 	%D%/message.h %D%/message.c \
 	%D%/message_saved.h %D%/message_saved.c \
 	%D%/probe.h %D%/probe.c \

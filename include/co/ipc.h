@@ -32,6 +32,8 @@
 
 /* name_register: a name of the peer's session, found by its programs before other names */
 #define CO_IPC_NAME_SESSION 1U
+/* name_register: it gives way, and its place, to another process's of the same text */
+#define CO_IPC_NAME_WEAK 2U
 
 /* ipc_open: the name is one of a registered service, whose healthiest instance is meant */
 #define CO_IPC_OPEN_SERVICE 1U

@@ -127,7 +127,9 @@ struct co_ring_answer {
 	uint16_t flags; /* CO_RING_PAYLOAD, CO_RING_WHOLE, CO_RING_BLOB */
 	uint8_t type;
 	uint8_t reserved;
-	uint64_t reserved2[4];
+	uint64_t
+		lines; /* CO_RING_WHOLE: bit n: 64 bytes at 64 * n differ from the request */
+	uint64_t reserved2[3];
 };
 
 struct co_ring_server {

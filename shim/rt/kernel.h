@@ -30,6 +30,7 @@
 #include <linux/seccomp.h>
 #include <linux/signal.h>
 #include <linux/stat.h>
+#include <linux/sysinfo.h>
 #include <linux/resource.h>
 #include <linux/time_types.h>
 /* clang-format on */

@@ -232,8 +232,11 @@ static void loop_start(const char *prefix, int threads)
 	printf("loop %d\n", nloopers);
 }
 
-static void loop_stop(void)
+/* When there have been more calls than that. */
+static void loop_stop(unsigned long least)
 {
+	while (atomic_load(&done_calls) <= least)
+		(void) usleep(1000); /* shorter is as good */
 	atomic_store(&over, true);
 	for (int i = 0; i < nloopers; i++)
 		(void) pthread_join(loopers[i], NULL);
@@ -476,7 +479,7 @@ static void command(char *line)
 	else if (!strcmp(word, "loop"))
 		loop_start(name, (int) number);
 	else if (!strcmp(word, "stop"))
-		loop_stop();
+		loop_stop((unsigned long) number);
 	else if (!strcmp(word, "storm"))
 		storm(name, name[0] == 'r', (int) number);
 	else if (!strcmp(word, "tear"))

@@ -85,7 +85,7 @@ class Peer(Client):
         else:
             self.replies[message['tag_']] = (message, list(fds))
 
-    def request(self, name, fds=(), **values):
+    def request(self, name, /, fds=(), **values):
         self.begin(name, fds, **values)
         return self.reply(self.tag)
 
@@ -94,7 +94,7 @@ class Peer(Client):
             self.take()
         return self.replies.pop(tag)
 
-    def done(self, name, fds=(), status=0, **values):
+    def done(self, name, /, fds=(), status=0, **values):
         """A request with that outcome; the reply."""
         answer, _ = self.request(name, fds, **values)
         equal(answer['status'], status, '%s: %s' % (name, answer['reason_']))
@@ -109,7 +109,7 @@ class Peer(Client):
                     return message, fds
             self.take()
 
-    def tell(self, name, fds=(), **values):
+    def tell(self, name, /, fds=(), **values):
         self.send(encode(name, form='note', tag=0, **values), fds)
 
     # ---- what tests do again and again ----

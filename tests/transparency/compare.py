@@ -70,7 +70,7 @@ def descendants(pid):
 
 def sweep():
     """Ends whatever the run has left behind; as subreaper we are its parent by now."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for pid in descendants(os.getpid()):
             try:
