@@ -213,11 +213,13 @@ bool shim_pool_touches(uint64_t start, uint64_t end)
 void shim_pool_drop(uint64_t start, uint64_t end)
 {
 	for (uint32_t i = 0; i < npages;) {
-		if (pages[i].address >= end || pages[i].address + PAGE <= start) {
+		uint64_t at = nth_page(i)->address;
+
+		if (at >= end || at + PAGE <= start) {
 			i++;
 			continue;
 		}
-		(void) shim_syscall(__NR_munmap, (long) pages[i].address, PAGE, 0, 0, 0, 0);
-		pages[i] = pages[--npages];
+		(void) shim_syscall(__NR_munmap, (long) at, PAGE, 0, 0, 0, 0);
+		*nth_page(i) = *nth_page(--npages);
 	}
 }
