@@ -23,4 +23,5 @@ anos_handler *const anos_handlers[CO_ANOS_CALLS] = {
 	[22] = anos_alloc_physical_pages,
 	[23] = anos_alloc_interrupt_vector,
 	[24] = anos_wait_interrupt,
+	[26] = anos_get_framebuffer_phys,
 };
