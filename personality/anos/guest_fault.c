@@ -97,11 +97,13 @@ static bool is_int69(const struct sigcontext *m)
  * With a filter: a kernel that has uretprobe (335) takes that number past it, finds that
  * nobody returns from a function here, and says so by this signal instead of a result.
  */
-static bool is_uretprobe(int number, const struct siginfo *info, const struct sigcontext *m)
+static bool is_uretprobe(int number, const struct siginfo *info,
+			 const struct sigcontext *m)
 {
 	uint8_t code[2];
 
-	return number == SIGILL && info->si_code == SI_KERNEL && m->rip < CO_ANOS_GUEST_END &&
+	return number == SIGILL && info->si_code == SI_KERNEL &&
+	       m->rip < CO_ANOS_GUEST_END &&
 	       shim_read(code, m->rip - 2, sizeof(code)) == 0 && code[0] == 0x0f &&
 	       code[1] == 0x05;
 }

@@ -83,9 +83,11 @@ enum shim_verdict anos_get_framebuffer_phys(struct shim_call *call)
 		return anos_result(call, CO_ANOS_BAD_ARGUMENTS, 0);
 	if (screen.fd < 0)
 		return anos_result(call, CO_ANOS_FAILURE, 0);
-	return anos_result(call, shim_write(call->args[0], &info, size)
-					 ? CO_ANOS_BAD_ARGUMENTS
-					 : CO_ANOS_OK, 0);
+	return anos_result(call,
+			   shim_write(call->args[0], &info, size)
+				   ? CO_ANOS_BAD_ARGUMENTS
+				   : CO_ANOS_OK,
+			   0);
 }
 
 static long map_screen(uint64_t start, uint64_t size, uint64_t physical, int prot)
@@ -128,9 +130,8 @@ enum shim_verdict anos_map_physical(struct shim_call *call)
 	anos_space_lock();
 	r = anos_map(start, start + size, PROT_READ); /* all of it, or nothing */
 	if (r == 0)
-		r = on_screen(physical, size)
-			    ? map_screen(start, size, physical, prot)
-			    : map_bus(start, start + size, prot);
+		r = on_screen(physical, size) ? map_screen(start, size, physical, prot)
+					      : map_bus(start, start + size, prot);
 	anos_space_unlock();
 	return anos_result(call, r ? CO_ANOS_FAILURE : CO_ANOS_OK, 0);
 }

@@ -27,7 +27,10 @@ int main(int argc, char **argv)
 		__asm__ volatile("hlt");
 		break;
 	case 'd': /* divide */
-		__asm__ volatile("xorl %%edx, %%edx\n\tdivl %0" : : "m"(zero), "a"(1) : "edx");
+		__asm__ volatile("xorl %%edx, %%edx\n\tdivl %0"
+				 :
+				 : "m"(zero), "a"(1)
+				 : "edx");
 		break;
 	case 'i': /* illegal */
 		__asm__ volatile("ud2");
@@ -42,7 +45,10 @@ int main(int argc, char **argv)
 		__asm__ volatile("int $0x42");
 		break;
 	case 's': /* a stack that has no room */
-		__asm__ volatile("movq $0x18000000, %%rsp\n\tpushq %%rax" : : : "memory");
+		__asm__ volatile("movq $0x18000000, %%rsp\n\tpushq %%rax"
+				 :
+				 :
+				 : "memory");
 		break;
 	case 'g': /* a region that is gone */
 		(void) create_region(0x18000000, 0x18002000, AUTOMAP);

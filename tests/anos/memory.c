@@ -12,13 +12,14 @@ static volatile uint64_t *at(uint64_t address)
 static void map(void)
 {
 	is("map_virtual of nothing", map_virtual(0, 0x10000000, RW), BAD_ARGUMENTS, 0);
-	is("map_virtual at a kernel address", map_virtual(4096, KERNEL, RW), BAD_ARGUMENTS,
+	is("map_virtual at a kernel address", map_virtual(4096, KERNEL, RW),
+	   BAD_ARGUMENTS, 0);
+	is("over the end of what a program has", map_virtual(8192, 0x7ffffffff000, RW),
+	   BAD_ARGUMENTS, 0);
+	is("of more than there is", map_virtual(~0UL - 4096, 0x10000000, RW),
+	   BAD_ARGUMENTS, 0);
+	is("of so much that it wraps", map_virtual(~0UL, 0x10000000, RW), BAD_ARGUMENTS,
 	   0);
-	is("over the end of what a program has",
-	   map_virtual(8192, 0x7ffffffff000, RW), BAD_ARGUMENTS, 0);
-	is("of more than there is", map_virtual(~0UL - 4096, 0x10000000, RW), BAD_ARGUMENTS,
-	   0);
-	is("of so much that it wraps", map_virtual(~0UL, 0x10000000, RW), BAD_ARGUMENTS, 0);
 	is("where cloudos lies", map_virtual(4096, 0x700100000000, RW), FAILURE, 0);
 	is("map_virtual", map_virtual(4096, 0x10000000, RW), OK, 0x10000000);
 	check("it is there, and zero", *at(0x10000000) == 0 && *at(0x10000ff8) == 0);
@@ -27,11 +28,13 @@ static void map(void)
 	   0x10001000);
 	*at(0x10001ff8) = 2;
 	check("and what was before it stays", *at(0x10000000) == 1);
-	is("what was mapped is replaced", map_virtual(8192, 0x10000000, RW), OK, 0x10000000);
+	is("what was mapped is replaced", map_virtual(8192, 0x10000000, RW), OK,
+	   0x10000000);
 	check("by zeros", *at(0x10000000) == 0 && *at(0x10001ff8) == 0);
 	is("memory to read", map_virtual(4096, 0x10000000, READ), OK, 0x10000000);
 	check("can be read", *at(0x10000000) == 0);
-	is("at fixed high addresses", map_virtual(4096, 0x9000000000, RW), OK, 0x9000000000);
+	is("at fixed high addresses", map_virtual(4096, 0x9000000000, RW), OK,
+	   0x9000000000);
 	*at(0x9000000000) = 1;
 	is("a terabyte", map_virtual(1UL << 40, 0x20000000000, RW), OK, 0x20000000000);
 	*at(0x20000000000) = *at(0x2fffffff000) = 1;
@@ -40,10 +43,13 @@ static void map(void)
 
 static void code(void)
 {
-	static const uint8_t bytes[] = { 0xb8, 42, 0, 0, 0, 0xc3 }; /* mov $42, eax; ret */
+	static const uint8_t bytes[] = {
+		0xb8, 42, 0, 0, 0, 0xc3
+	}; /* mov $42, eax; ret */
 	volatile uint8_t *to = (uint8_t *) 0x11000000;
 
-	is("memory with code", map_virtual(4096, 0x11000000, RW | EXECUTE), OK, 0x11000000);
+	is("memory with code", map_virtual(4096, 0x11000000, RW | EXECUTE), OK,
+	   0x11000000);
 	for (unsigned i = 0; i < sizeof(bytes); i++)
 		to[i] = bytes[i];
 	check("runs", ((int (*)(void))(uint64_t) to)() == 42);
@@ -61,7 +67,8 @@ static void unmap(void)
 	/* the loader, the gate and this thread's signal stack lie there */
 	is("where cloudos lies", unmap_virtual(0x1000000000, 0x700000000000), OK, 0);
 	is("and calls go on", kprint(""), OK, 0);
-	is("and can be mapped again", map_virtual(4096, 0x10000000, RW), OK, 0x10000000);
+	is("and can be mapped again", map_virtual(4096, 0x10000000, RW), OK,
+	   0x10000000);
 	check("with zeros", *at(0x10000000) == 0);
 }
 
@@ -72,8 +79,10 @@ static void regions(void)
 	is("with an unaligned end", create_region(0x12000000, 0x12002001, AUTOMAP),
 	   BAD_ARGUMENTS, 0);
 	is("empty", create_region(0x12000000, 0x12000000, AUTOMAP), BAD_ARGUMENTS, 0);
-	is("backwards", create_region(0x12001000, 0x12000000, AUTOMAP), BAD_ARGUMENTS, 0);
-	is("in the kernel", create_region(KERNEL, KERNEL + 4096, AUTOMAP), BAD_ARGUMENTS, 0);
+	is("backwards", create_region(0x12001000, 0x12000000, AUTOMAP), BAD_ARGUMENTS,
+	   0);
+	is("in the kernel", create_region(KERNEL, KERNEL + 4096, AUTOMAP),
+	   BAD_ARGUMENTS, 0);
 	is("into it", create_region(0x12000000, KERNEL, AUTOMAP), BAD_ARGUMENTS, 0);
 	is("create_region", create_region(0x12000000, 0x12004000, AUTOMAP), OK, 0);
 	check("its pages are there when they are touched",
@@ -91,7 +100,8 @@ static void regions(void)
 	check("gives zeros at the next touch", *at(0x12003ff8) == 0);
 	is("map_virtual in it", map_virtual(4096, 0x12003000, RW), OK, 0x12003000);
 	*at(0x12003ff8) = 6;
-	is("one that does not map itself", create_region(0x13000000, 0x13001000, 0), OK, 0);
+	is("one that does not map itself", create_region(0x13000000, 0x13001000, 0), OK,
+	   0);
 	is("a terabyte", create_region(0x30000000000, 0x40000000000, AUTOMAP), OK, 0);
 	*at(0x30000000000) = 0, *at(0x3fffffff000) = 7;
 }
@@ -111,7 +121,8 @@ static void many_regions(void)
 	int wrong = 0;
 
 	for (uint64_t i = 0; i < 500; i++)
-		wrong |= create_region(0x60000000 + i * 8192, 0x60001000 + i * 8192, AUTOMAP)
+		wrong |= create_region(0x60000000 + i * 8192, 0x60001000 + i * 8192,
+				       AUTOMAP)
 				 .type != OK;
 	for (uint64_t i = 0; i < 500; i++)
 		*at(0x60000000 + i * 8192) = i;
@@ -128,8 +139,8 @@ static int works(void)
 	int wrong = 0;
 
 	for (int i = 0; i < 20; i++)
-		wrong |= kprint("").type != OK || get_mem_info((struct memory *) 8).type !=
-							  BAD_ARGUMENTS;
+		wrong |= kprint("").type != OK ||
+			 get_mem_info((struct memory *) 8).type != BAD_ARGUMENTS;
 	return !wrong;
 }
 
@@ -140,7 +151,8 @@ static void above(void)
 	uint64_t sum = 0;
 
 	check("calls work often", works());
-	is("map_virtual 80 MiB above the code", map_virtual(end - start, start, RW), OK, start);
+	is("map_virtual 80 MiB above the code", map_virtual(end - start, start, RW), OK,
+	   start);
 	for (uint64_t a = start; a < end; a += 4096)
 		sum += *at(a), *at(a) = a;
 	check("it is zero", sum == 0);

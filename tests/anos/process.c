@@ -7,11 +7,11 @@
 
 enum { KPRINT = 1, KPUTCHAR = 2, SLEEP = 5, CREATE = 6, KILL = 16, PAGE = 4096 };
 
-#define CODE     0x2000000UL
-#define DATA     0x44000000UL
-#define STACK    0x30000000UL
-#define NOWHERE  0x18000000UL
-#define PRIVATE  0x19000000UL
+#define CODE    0x2000000UL
+#define DATA    0x44000000UL
+#define STACK   0x30000000UL
+#define NOWHERE 0x18000000UL
+#define PRIVATE 0x19000000UL
 
 extern char _bss_end[];
 void _start(void);
@@ -46,7 +46,7 @@ static void set_values(uint64_t stage)
 		values[n++] = kept[ids[i]];
 		values[n++] = ids[i];
 	}
-	values[n++] = 0; /* argv */
+	values[n++] = 0;     /* argv */
 	values[n++] = stage; /* argc: which process it is */
 	values[n] = top - n * 8 + 16;
 	n++;
@@ -94,8 +94,8 @@ static void keep(void)
 
 static void errors(void)
 {
-	is("create_process from a kernel address", create_process((struct process *) KERNEL),
-	   BAD_ARGUMENTS, 0);
+	is("create_process from a kernel address",
+	   create_process((struct process *) KERNEL), BAD_ARGUMENTS, 0);
 	is("from where nothing is", create_process((struct process *) NOWHERE),
 	   BAD_ARGUMENTS, 0);
 	set_ranges();
@@ -161,8 +161,8 @@ static void second(void)
 	check("its stack is where it was wanted",
 	      (uint64_t) __builtin_frame_address(0) > STACK &&
 		      (uint64_t) __builtin_frame_address(0) < STACK + 8 * PAGE);
-	check("it has no other tokens", tokens[SLEEP] == 0 && tokens[3] == 0 &&
-						tokens[KPRINT] && tokens[KILL]);
+	check("it has no other tokens",
+	      tokens[SLEEP] == 0 && tokens[3] == 0 && tokens[KPRINT] && tokens[KILL]);
 	is("what is withheld it cannot do", task_sleep_current(0), INCAPABLE, 0);
 	is("nor with the token of something else",
 	   (tokens[SLEEP] = tokens[KPRINT], task_sleep_current((uint64_t) "")), OK, 0);

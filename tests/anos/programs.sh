@@ -19,10 +19,10 @@ ran=0
 try() {
 	mode=$1 name=$2 status=$3
 	shift 3
-	{
+	{ # the shell says itself what it thinks of signals, and nobody asks
 		timeout "$limit" "$x" "$@" 2>&1 </dev/null
 		echo $? >"$work/status"
-	} | cat >"$out" # until the last process of the program has ended
+	} 2>/dev/null | cat >"$out" # until the last process of the program has ended
 	got=$(cat "$work/status")
 	sed 's/0x[0-9a-f]\{5,\}/ADDRESS/g' "$out" >"$work/seen"
 	case $name in
@@ -53,7 +53,8 @@ modes() {
 	[ "$name" != token ] || set -- "$@" filter
 	CO_TRAP=eager try 'filter, patched at once' "$name" "$status" --trap=seccomp "$@"
 	try 'filter, patched' "$name" "$status" --trap=seccomp "$@"
-	try 'filter, not patched' "$name" "$status" --trap=seccomp --no-patch "$@"
+	[ -n "$past_filters" ] ||
+		try 'filter, not patched' "$name" "$status" --trap=seccomp --no-patch "$@"
 }
 
 # program NAME ARGUMENTS...: ends with 0
@@ -75,6 +76,15 @@ no_dispatch=
 	has "$err" "syscall user dispatch"
 	no_dispatch=1
 	echo "SKIP: --trap=sud: $(cat "$err"): it needs Linux 5.11"
+}
+
+# a number that this kernel takes past any filter, and that may be in rax by chance
+past_filters=
+python3 -c 'import ctypes, errno, sys
+libc = ctypes.CDLL(None, use_errno=True)
+sys.exit(libc.syscall(336) != -1 or ctypes.get_errno() != errno.ENXIO)' && {
+	past_filters=1
+	echo "SKIP: --trap=seccomp --no-patch: this kernel takes uprobe (336) past any filter"
 }
 
 program hello 'two words' ''

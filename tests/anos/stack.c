@@ -59,8 +59,9 @@ int main(int argc, char **argv)
 	char *text = argv[0];
 
 	check("rsp is a multiple of 16", (uint64_t) initial % 16 == 0);
-	check("it lies below 0x44000000", (uint64_t) initial < 0x44000000 &&
-						  (uint64_t) initial > 0x44000000 - 0x100000);
+	check("it lies below 0x44000000",
+	      (uint64_t) initial < 0x44000000 &&
+		      (uint64_t) initial > 0x44000000 - 0x100000);
 	check("nothing is in the registers", others == 0);
 	check("first word: 29 capabilities", words[0] == 29);
 	check("third word: the number of arguments",
@@ -74,7 +75,8 @@ int main(int argc, char **argv)
 	check("texts lie above the capabilities, below the top",
 	      (uint64_t) text >= (uint64_t) (pairs + 2 * 29) &&
 		      (uint64_t) argv[argc - 1] < 0x44000000);
-	check("the first argument is the program's name", equal(argv[0], "./anos-stack.elf"));
+	check("the first argument is the program's name",
+	      equal(argv[0], "./anos-stack.elf"));
 	check("the others follow", equal(argv[1], "two words") && equal(argv[2], ""));
 	return 0;
 }

@@ -2,7 +2,7 @@
 /* anos-threads: threads on stacks of one page. */
 #include "check.h"
 
-enum { THREADS = 8, TURNS = 3000, SHORT_LIVES = 2000, PAGE = 4096 };
+enum { THREADS = 8, TURNS = 2000, SHORT_LIVES = 1000, PAGE = 4096 };
 
 static unsigned char stacks[THREADS][PAGE] __attribute__((aligned(4096)));
 static volatile int done, wrong, go_on, mapping_done;
@@ -33,8 +33,10 @@ static void *top_of(int i)
 
 static void errors(void)
 {
-	is("create_thread of class 4", create_thread(look, top_of(0), 4), BAD_ARGUMENTS, 0);
-	is("of a class that is huge", create_thread(look, top_of(0), ~0UL), BAD_ARGUMENTS, 0);
+	is("create_thread of class 4", create_thread(look, top_of(0), 4), BAD_ARGUMENTS,
+	   0);
+	is("of a class that is huge", create_thread(look, top_of(0), ~0UL),
+	   BAD_ARGUMENTS, 0);
 	is("in the kernel", create_thread((void (*)(void)) KERNEL, top_of(0), NORMAL),
 	   BAD_ARGUMENTS, 0);
 }
@@ -44,7 +46,7 @@ static void beginning(void)
 	uint64_t last = 0;
 	int differ = 1;
 
-	for (uint64_t class = IDLE; class <= REALTIME; class++) {
+	for (uint64_t class = IDLE; class <= REALTIME; class ++) {
 		struct result r = create_thread(look, stacks[0] + 2000, class);
 
 		wait_for((int) class + 1);
@@ -61,7 +63,8 @@ static void work(void)
 	for (int i = 0; i < TURNS; i++) {
 		struct memory m = { 0, 0 };
 
-		if (get_mem_info(&m).type != OK || m.total == 0 || kprint("").type != OK)
+		if (get_mem_info(&m).type != OK || m.total == 0 ||
+		    kprint("").type != OK)
 			wrong = 1;
 	}
 	__atomic_fetch_add(&done, 1, __ATOMIC_SEQ_CST);
@@ -75,7 +78,7 @@ static void at_once(void)
 		if (create_thread(work, top_of(i), NORMAL).type != OK)
 			wrong = 1;
 	wait_for(THREADS);
-	check("8 threads on one page each make 48000 calls", !wrong);
+	check("8 threads on one page each make 32000 calls", !wrong);
 }
 
 static void short_lives(void)
@@ -86,7 +89,7 @@ static void short_lives(void)
 			wrong = 1;
 		wait_for(i + 1);
 	}
-	check("2000 threads one after the other", !wrong);
+	check("1000 threads one after the other", !wrong);
 }
 
 /* ---- memory changes while others make calls ---- */
@@ -129,7 +132,8 @@ static void changes(void)
 	}
 	go_on = 1;
 	wait_for(4);
-	check("memory above the code comes and goes while 4 threads make calls", !wrong);
+	check("memory above the code comes and goes while 4 threads make calls",
+	      !wrong);
 }
 
 static void last(void)

@@ -43,8 +43,11 @@ static struct result by_int69(uint64_t token, uint64_t a, uint64_t b, uint64_t c
  */
 static void numbers(int dispatch)
 {
-	static const uint64_t numbers[] = { 0, 1, 15, 39, 57, 60, 231, 335, 425, 0x40000001,
-					    0xffffffff, 0x7fffffffffffffff, ~0UL, 336 };
+	static const uint64_t numbers[] = { 0,          1,          15,
+					    39,         57,         60,
+					    231,        335,        425,
+					    0x40000001, 0xffffffff, 0x7fffffffffffffff,
+					    ~0UL,       336 };
 	int wrong = 0;
 
 	for (unsigned i = 0; i < 14; i++) {
@@ -66,8 +69,10 @@ static void wrong_tokens(void)
 	   INCAPABLE, 0);
 	is("an id in its place", by_syscall(0, KPUTCHAR, '!', 0, 5), INCAPABLE, 0);
 	is("by int 0x69", by_int69(tokens[KPUTCHAR] + 1, '!', 0, 5), INCAPABLE, 0);
-	check("each takes 19 us at least", cycles() - before >= 4 * 19UL * CYCLES_PER_US);
-	is("the right one works as ever", by_syscall(0, tokens[KPUTCHAR], '+', 0, 5), OK, 0);
+	check("each takes 19 us at least",
+	      cycles() - before >= 4 * 19UL * CYCLES_PER_US);
+	is("the right one works as ever", by_syscall(0, tokens[KPUTCHAR], '+', 0, 5),
+	   OK, 0);
 	is("and is fast", kputchar('\n'), OK, 0);
 	for (int i = 0; i < 200; i++)
 		(void) by_syscall(0, (uint64_t) i + 1, '!', 0, 0);
@@ -82,21 +87,22 @@ static void registers(void)
 	uint64_t before[4] = { 11, 22, 33, 44 }, after[4], a = 'r', b = 2;
 	struct result r;
 
-	__asm__ volatile("movq %[in1], %%rcx\n\tmovq %[in2], %%r8\n\t"
-			 "movq %[in3], %%r10\n\tmovq %[in4], %%r11\n\t"
-			 "movq %[token], %%r9\n\tint $0x69\n\t"
-			 "movq %%rcx, %[out1]\n\tmovq %%r8, %[out2]\n\t"
-			 "movq %%r10, %[out3]\n\tmovq %%r11, %[out4]"
-			 : "=&a"(r.type), "=&d"(r.value), "+D"(a), "+S"(b),
-			   [out1] "=m"(after[0]), [out2] "=m"(after[1]),
-			   [out3] "=m"(after[2]), [out4] "=m"(after[3])
-			 : [in1] "m"(before[0]), [in2] "m"(before[1]), [in3] "m"(before[2]),
-			   [in4] "m"(before[3]), [token] "m"(tokens[KPUTCHAR])
-			 : "rcx", "r8", "r9", "r10", "r11", "memory");
+	__asm__ volatile(
+		"movq %[in1], %%rcx\n\tmovq %[in2], %%r8\n\t"
+		"movq %[in3], %%r10\n\tmovq %[in4], %%r11\n\t"
+		"movq %[token], %%r9\n\tint $0x69\n\t"
+		"movq %%rcx, %[out1]\n\tmovq %%r8, %[out2]\n\t"
+		"movq %%r10, %[out3]\n\tmovq %%r11, %[out4]"
+		: "=&a"(r.type), "=&d"(r.value), "+D"(a),
+		  "+S"(b), [out1] "=m"(after[0]), [out2] "=m"(after[1]),
+		  [out3] "=m"(after[2]), [out4] "=m"(after[3])
+		: [in1] "m"(before[0]), [in2] "m"(before[1]), [in3] "m"(before[2]),
+		  [in4] "m"(before[3]), [token] "m"(tokens[KPUTCHAR])
+		: "rcx", "r8", "r9", "r10", "r11", "memory");
 	is("int 0x69 prints", r, OK, 0);
 	check("and leaves the other registers alone",
-	      a == 'r' && b == 2 && after[0] == 11 && after[1] == 22 && after[2] == 33 &&
-		      after[3] == 44);
+	      a == 'r' && b == 2 && after[0] == 11 && after[1] == 22 &&
+		      after[2] == 33 && after[3] == 44);
 }
 
 static void values(void)
@@ -106,11 +112,12 @@ static void values(void)
 	is("a value comes in rdx by system call",
 	   by_syscall(7, tokens[MAP_VIRTUAL], 4096, 0x50000000, READ | WRITE), OK,
 	   0x50000000);
-	is("and by int 0x69", by_int69(tokens[MAP_VIRTUAL], 4096, 0x50001000, READ | WRITE),
-	   OK, 0x50001000);
+	is("and by int 0x69",
+	   by_int69(tokens[MAP_VIRTUAL], 4096, 0x50001000, READ | WRITE), OK,
+	   0x50001000);
 	for (uint64_t i = 0; i < 300; i++) {
-		struct result r = by_int69(tokens[MAP_VIRTUAL], 4096, 0x50000000 + i * 4096,
-					   READ | WRITE);
+		struct result r = by_int69(tokens[MAP_VIRTUAL], 4096,
+					   0x50000000 + i * 4096, READ | WRITE);
 
 		wrong |= r.type != OK || r.value != 0x50000000 + i * 4096;
 		r = map_virtual(4096, 0x50000000 + i * 4096, READ | WRITE);
