@@ -12,3 +12,4 @@ CLEANFILES += anos-park.elf
 
 TESTS += %D%/system.py
 EXTRA_DIST += %D%/system.py %D%/park.c
+%D%/system.log: $(ANOS_EXAMPLES) anos-park.elf anos-ask cloudos-exec cloudos-loader-anos cloudosd cloudosctl

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 
 sys.path.insert(0, __file__.rpartition('/')[0] + '/../fault')
 from harness import (BUILD, CTL, EXEC, LIMIT, Domain, alive, check, equal, run, test,  # noqa: E402
@@ -22,17 +23,20 @@ FAILED = 2 ** 64
 class Machine:
     """A session of Anos programs; `boot:` is a folder that it makes."""
 
-    def __init__(self, domain, *options, program='boot:/park.elf', root=None):
+    def __init__(self, domain, *options, program='boot:/park.elf', root=None,
+                 first=b'parked\n'):
         self.domain = domain
         self.root = tempfile.mkdtemp(dir=domain.dir)
-        for name in ('park', 'hello'):
+        for name in ('park', 'hello', 'cat', 'files', 'log', 'screen', 'spawn'):
             with open(os.path.join(BUILD, 'anos-%s.elf' % name), 'rb') as f:
                 self.put(name + '.elf', f.read())
         self.process = subprocess.Popen(
-            [EXEC, '--root', root or self.root, *options, program],
+            [EXEC, '--root', root or self.root, *options, *program.split()],
             env=domain.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, start_new_session=True)
-        equal(self.process.stdout.readline(), b'parked\n', 'the first line of the program')
+        if first is None:
+            return
+        equal(self.process.stdout.readline(), first, 'the first line of the program')
         rows = [s for s in self.sessions() if s['launcher_pid'] == self.process.pid]
         equal(len(rows), 1, 'sessions of that launcher')
         self.session, self.pid = rows[0]['id'], rows[0]['pid']
@@ -53,6 +57,12 @@ class Machine:
     def put(self, name, data):
         with open(os.path.join(self.root, name), 'wb') as f:
             f.write(data)
+
+    def output(self):
+        """Of the program, which ends well."""
+        out, err = self.process.communicate(timeout=LIMIT)
+        equal((self.process.returncode, err), (0, b''), 'status and errors')
+        return out.decode()
 
     def ask(self, name):
         return Asker(self, name)
@@ -166,6 +176,8 @@ def without_system_there_is_no_machine():
 def the_kernel_log_is_read_by_who_waits():
     with Domain() as d, machine(d) as m, m.ask('cloudos::kernel') as log:
         with m.ask('cloudos::kernel') as reader, m.ask('cloudos::kernel') as gone:
+            n, page = reader(2, b'\0', 4096)
+            equal(page[:n], b'parked\n', 'what the program has printed')
             gone.begin(2, b'\0', 4096)
             gone.process.kill()
             gone.process.wait()
@@ -254,6 +266,126 @@ def a_display_is_shot():
         r = subprocess.run([CTL, 'surface', 'shot', '-o', out, 'nobody'], env=d.env,
                            capture_output=True, text=True)
         equal(r.returncode, 4, 'status for a session that is not there')
+
+
+def runs(program, want, *options, put=None):
+    with Domain() as d, machine(d, *options, program=program, first=None) as m:
+        if put:
+            m.put(*put)
+        equal(m.output(), want, 'what %s prints' % program)
+
+
+@test
+def a_program_reads_files_by_way_of_the_vfs():
+    with Domain() as d, machine(d) as m:
+        data = ''.join('line %d\n' % i for i in range(2000))
+        m.put('long', data.encode())
+        with machine(d, program='boot:/cat.elf boot:/long boot:/none disk:/x', first=None,
+                     root=m.root) as cat:
+            equal(cat.output(), data + 'boot:/none: no such file\ndisk:/x: no such file\n',
+                  'what it prints')
+
+
+@test
+def a_program_serves_files_to_one_that_it_starts():
+    runs('boot:/files.elf mem:/greeting mem:/none',
+         'A file that is only in memory.\nmem:/none: no such file\n')
+
+
+@test
+def what_a_process_is_not_given_it_cannot_do():
+    runs('boot:/spawn.elf', """parent, create_channel: OK
+child, printing
+child, kprint: OK
+child, create_channel: INCAPABLE
+child, create_channel with a guessed token: INCAPABLE
+child, create_channel with a delegated token: OK
+parent, done
+""")
+
+
+@test
+def a_program_reads_in_the_log_what_it_has_printed():
+    runs('boot:/log.elf', 'one line for the log\nthe log says: one line for the log\n')
+
+
+@test
+def what_a_program_paints_is_in_the_picture():
+    with Domain() as d, machine(d, '--display', '48x30', program='boot:/screen.elf stay',
+                                first=b'painted\n'):
+        out = os.path.join(d.dir, 'shot.png')
+        subprocess.run([CTL, 'surface', 'shot', '-o', out], env=d.env, capture_output=True,
+                       check=True)
+        with open(out, 'rb') as f:
+            width, height, rows = png(f.read())
+        equal((width, height), (48, 30), 'the size')
+        equal([rows[y][3 * x:3 * x + 3].hex() for x, y in
+               ((0, 0), (7, 7), (8, 7), (47, 9), (0, 10), (47, 19), (0, 20), (47, 29))],
+              ['ffffff', 'ffffff', 'c02020', 'c02020', '20c020', '20c020', '2020c0', '2020c0'],
+              'pixels')
+
+
+def png(data):
+    """Width, height and lines of RGB, of an image without interlacing."""
+    at, packed = 8, b''
+    while at < len(data):
+        size, kind = struct.unpack_from('>I4s', data, at)
+        if kind == b'IHDR':
+            width, height, depth, colour = struct.unpack_from('>IIBB', data, at + 8)
+            equal((depth, colour), (8, 2), '8 bits of red, green and blue')
+        if kind == b'IDAT':
+            packed += data[at + 8:at + 8 + size]
+        at += size + 12
+    raw, rows, before = zlib.decompress(packed), [], bytes(3 * width)
+    for y in range(height):
+        line = bytearray(raw[y * (3 * width + 1):(y + 1) * (3 * width + 1)])
+        method, line = line[0], line[1:]
+        for i, value in enumerate(line):
+            a, b = line[i - 3] if i > 2 else 0, before[i]
+            c = before[i - 3] if i > 2 else 0
+            paeth = min((abs(b - c), 0, a), (abs(a - c), 1, b), (abs(a + b - 2 * c), 2, c))[2]
+            line[i] = (value + (0, a, b, (a + b) // 2, paeth)[method]) & 255
+        rows.append(bytes(line))
+        before = line
+    return width, height, rows
+
+
+@test
+def the_root_may_be_an_image():
+    with Domain() as d:
+        image = os.path.join(d.dir, 'image')
+        files = {'park.elf': 'anos-park.elf', 'spawn.elf': 'anos-spawn.elf'}
+        table, data = b'', b''
+        begin = 4096
+        for i, (name, source) in enumerate(files.items()):
+            with open(os.path.join(BUILD, source), 'rb') as f:
+                content = f.read()
+            at = begin + len(data)
+            table += struct.pack('<QQ16s', at - (32 + 32 * i), len(content), name.encode())
+            data += content + bytes(-len(content) % 4096)
+        with open(image, 'wb') as f:
+            f.write(struct.pack('<IIQQQ', 0x0101CA75, 10, begin + len(data), 2, 0))
+            f.write(table.ljust(begin - 32, b'\0') + data)
+        with machine(d, root=image, program='boot:/spawn.elf', first=None) as m:
+            check(m.output().endswith('parent, done\n'), 'both programs ran')
+
+
+@test
+def what_cannot_be_is_told():
+    with Domain() as d:
+        for arguments, status, sentence in (
+                (['boot:/x.elf'], 125, 'where is boot:'),
+                (['--root', d.dir, 'boot:/x.elf'], 127, 'cannot open boot:/x.elf'),
+                (['--root', d.dir + '/none', 'boot:/x.elf'], 127, 'cannot open the root'),
+                (['--root', EXEC, 'boot:/x.elf'], 125, 'neither a folder nor'),
+                (['--root', d.dir, '/bin/true'], 125, 'are for programs of Anos'),
+                (['--display', '0x5', 'boot:/x.elf'], 125, '--display is'),
+                (['--disk', '/dev/null', '--root', d.dir, 'boot:/x.elf'], 125,
+                 'no regular file')):
+            r = subprocess.run([EXEC, *arguments], env=d.env, capture_output=True, text=True,
+                               timeout=LIMIT)
+            equal((r.returncode, r.stdout), (status, ''), ' '.join(arguments))
+            check(sentence in r.stderr and r.stderr.count('\n') == 1, r.stderr)
 
 
 run()
