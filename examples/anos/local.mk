@@ -24,12 +24,12 @@ anos-log.elf: %D%/log.c %D%/system.h $(CO_ANOS_COMMON)
 anos-screen.elf: %D%/screen.c %D%/system.h $(CO_ANOS_COMMON)
 	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -o $@ $(srcdir)/%D%/screen.c $(srcdir)/%D%/crt.S
 
-anos-spawn.elf: %D%/spawn.c %D%/system.h $(CO_ANOS_COMMON)
-	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -o $@ $(srcdir)/%D%/spawn.c $(srcdir)/%D%/crt.S
+anos-delegate.elf: %D%/delegate.c %D%/system.h $(CO_ANOS_COMMON)
+	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -o $@ $(srcdir)/%D%/delegate.c $(srcdir)/%D%/crt.S
 
 ANOS_EXAMPLES = anos-hello.elf anos-cat.elf anos-files.elf anos-log.elf anos-screen.elf \
-	anos-spawn.elf
+	anos-delegate.elf
 check_DATA += $(ANOS_EXAMPLES)
 CLEANFILES += $(ANOS_EXAMPLES)
 EXTRA_DIST += %D%/README.md %D%/anos.h %D%/anos.ld %D%/crt.S %D%/hello.c \
-	%D%/system.h %D%/cat.c %D%/files.c %D%/log.c %D%/screen.c %D%/spawn.c
+	%D%/system.h %D%/cat.c %D%/files.c %D%/log.c %D%/screen.c %D%/delegate.c

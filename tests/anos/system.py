@@ -27,7 +27,7 @@ class Machine:
                  first=b'parked\n'):
         self.domain = domain
         self.root = tempfile.mkdtemp(dir=domain.dir)
-        for name in ('park', 'hello', 'cat', 'files', 'log', 'screen', 'spawn'):
+        for name in ('park', 'hello', 'cat', 'files', 'log', 'screen', 'delegate'):
             with open(os.path.join(BUILD, 'anos-%s.elf' % name), 'rb') as f:
                 self.put(name + '.elf', f.read())
         self.process = subprocess.Popen(
@@ -294,7 +294,7 @@ def a_program_serves_files_to_one_that_it_starts():
 
 @test
 def what_a_process_is_not_given_it_cannot_do():
-    runs('boot:/spawn.elf', """parent, create_channel: OK
+    runs('boot:/delegate.elf', """parent, create_channel: OK
 child, printing
 child, kprint: OK
 child, create_channel: INCAPABLE
@@ -354,7 +354,7 @@ def png(data):
 def the_root_may_be_an_image():
     with Domain() as d:
         image = os.path.join(d.dir, 'image')
-        files = {'park.elf': 'anos-park.elf', 'spawn.elf': 'anos-spawn.elf'}
+        files = {'park.elf': 'anos-park.elf', 'delegate.elf': 'anos-delegate.elf'}
         table, data = b'', b''
         begin = 4096
         for i, (name, source) in enumerate(files.items()):
@@ -366,7 +366,7 @@ def the_root_may_be_an_image():
         with open(image, 'wb') as f:
             f.write(struct.pack('<IIQQQ', 0x0101CA75, 10, begin + len(data), 2, 0))
             f.write(table.ljust(begin - 32, b'\0') + data)
-        with machine(d, root=image, program='boot:/spawn.elf', first=None) as m:
+        with machine(d, root=image, program='boot:/delegate.elf', first=None) as m:
             check(m.output().endswith('parent, done\n'), 'both programs ran')
 
 

@@ -21,7 +21,7 @@ static void tell(const char *what, struct result result)
 
 static int child(void)
 {
-	uint64_t parent = find_named_channel("spawn::parent").value;
+	uint64_t parent = find_named_channel("delegate::parent").value;
 
 	tell("child, kprint", kprint("child, printing\n"));
 	tell("child, create_channel", create_channel());
@@ -38,17 +38,17 @@ static int child(void)
 int main(int argc, char **argv)
 {
 	static const uint64_t calls[] = { 1, 8, 15, 16 };
-	static const char *const words[] = { "boot:/spawn.elf", "child" };
+	static const char *const words[] = { "boot:/delegate.elf", "child" };
 	uint64_t channel, tag = 0, size;
 
 	(void) argv;
 	if (argc > 1)
 		return child();
 	channel = create_channel().value;
-	register_channel_name(channel, "spawn::parent");
+	register_channel_name(channel, "delegate::parent");
 	tell("parent, create_channel", create_channel());
 	if (spawn(2, words, 4, calls) <= 0) {
-		kprint("cannot start boot:/spawn.elf\n");
+		kprint("cannot start boot:/delegate.elf\n");
 		return 1;
 	}
 	while (tag != 2) {
