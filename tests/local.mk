@@ -28,6 +28,7 @@ update-documents:
 
 include tests/anos/local.mk
 include tests/fuzz/local.mk
+include tests/ring/local.mk
 include tests/sites/local.mk
 include tests/guest/local.mk
 include tests/packaging/local.mk

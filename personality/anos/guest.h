@@ -36,6 +36,9 @@ anos_handler anos_map_virtual, anos_unmap_virtual, anos_create_region,
 	anos_destroy_region;                             /* guest_memory.c */
 anos_handler anos_create_thread, anos_kill_current_task; /* guest_task.c */
 anos_handler anos_create_process;                        /* guest_process.c */
+anos_handler anos_send_message, anos_recv_message, anos_reply_message,
+	anos_create_channel, anos_destroy_channel, anos_register_channel_name,
+	anos_remove_channel_name, anos_find_named_channel; /* guest_ipc.c */
 
 /* ---- guest.c ---- */
 
@@ -91,6 +94,11 @@ void anos_regions_forget(void);
 
 /* Maps the program: 0, a negative error, or a fault that shim_elf_sentence explains. */
 int anos_load(int fd, uint64_t stack_size, uint64_t *out_entry);
+
+/* ---- guest_peer.c ---- */
+
+/* In a forked child: its parent's connection to the daemon is not its own. */
+void anos_ipc_forget(void);
 
 /* ---- guest_task.c ---- */
 

@@ -5,6 +5,7 @@
  * the thread's signal stack.
  */
 #include <personality/anos/guest.h>
+#include <personality/anos/guest_guard.h>
 #include <shim/gate.h>
 #include <shim/rt/fmt.h>
 #include <shim/rt/kernel.h>
@@ -47,12 +48,28 @@ static const char *kind(int number, const struct sigcontext *m)
 				    : "read from where there is nothing, ";
 }
 
+static bool is_ours(const struct sigcontext *m)
+{
+	return m->rip >= CO_TRAP_BASE && m->rip < CO_TRAP_BASE + CO_TRAP_OWN_SIZE;
+}
+
+/* Was it anos_guarded that touched the program's memory?  Then it returns false. */
+static bool is_guarded(int number, struct sigcontext *m)
+{
+	if ((number != SIGSEGV && number != SIGBUS) || !is_ours(m) ||
+	    !ANOS_SELF(uint64_t, guard))
+		return false;
+	m->rsp = ANOS_SELF(uint64_t, guard);
+	m->rip = (uint64_t) anos_guard_fault;
+	return true;
+}
+
 static void tell(int number, const struct sigcontext *m)
 {
 	char line[200];
 	struct shim_fmt out = shim_fmt_init(line, sizeof(line));
 
-	if (m->rip >= CO_TRAP_BASE && m->rip < CO_TRAP_BASE + CO_TRAP_OWN_SIZE)
+	if (is_ours(m))
 		shim_die(
 			"a fault in cloudos itself at %: the program may have destroyed "
 			"what is kept in it",
@@ -159,6 +176,8 @@ static void handle(int number, const struct siginfo *info, struct ucontext *uc)
 		(void) anos_unpatch(page, page + CO_ANOS_PAGE);
 		return;
 	}
+	if (is_guarded(number, m))
+		return;
 	if (number == SIGTRAP && exit_point && m->rip - 1 == exit_point)
 		anos_exit(NULL);
 	tell(number, m);
@@ -170,7 +189,8 @@ void anos_faults_init(void)
 	static const int numbers[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
 	struct sigaction action = {
 		.sa_handler = (__sighandler_t) (uint64_t) handle,
-		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER,
+		/* NODEFER: what int 0x69 has called may fault in its turn */
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER | SA_NODEFER,
 		.sa_restorer = (__sigrestore_t) (uint64_t) shim_restorer,
 	};
 

@@ -6,6 +6,7 @@
  */
 #include <co/limits.h>
 #include <personality/anos/guest.h>
+#include <personality/anos/guest_guard.h>
 #include <personality/anos/guest_task.h>
 #include <shim/gate.h>
 #include <shim/rt/atomic.h>
@@ -23,10 +24,11 @@
 
 enum { PLACE_SIZE = 65536, PLACES = CO_LIMIT_ANOS_THREADS, TAKEN = 1, ASIDE = 64 };
 enum { IDLE, NORMAL, HIGH, REALTIME, CLASSES };
-enum { HIGH_NICE = -5, SCHED_RR_ = 2, SCHED_IDLE_ = 5 };
+enum { HIGH_NICE = -5, SCHED_RR_ = 2, SCHED_IDLE_ = 5, ARCH_SET_GS_ = 0x1001 };
 
 struct place {
-	unsigned char stack[PLACE_SIZE - 48];
+	unsigned char stack[PLACE_SIZE - 64];
+	struct anos_self self; /* gs points here */
 	struct anos_begin begin;
 	uint32_t thread;  /* 0: free; the kernel clears it when the thread is gone */
 	uint32_t stepped; /* the last time that it was asked */
@@ -42,6 +44,11 @@ static void settle(struct place *p)
 	stack_t stack = { .ss_sp = p->stack, .ss_size = sizeof(p->stack) };
 	uint64_t none = 0;
 
+	p->self = (struct anos_self){
+		.thread = (uint32_t) shim_syscall(__NR_gettid, 0, 0, 0, 0, 0, 0),
+		.class = NORMAL,
+	};
+	(void) shim_syscall(__NR_arch_prctl, ARCH_SET_GS_, (long) &p->self, 0, 0, 0, 0);
 	(void) shim_syscall(__NR_sigaltstack, (long) &stack, 0, 0, 0, 0, 0);
 	(void) shim_syscall(__NR_rt_sigprocmask, SIG_SETMASK, (long) &none, 0,
 			    sizeof(none), 0, 0);
@@ -183,6 +190,7 @@ static void begin_thread(const struct anos_begin *begin)
 	settle(own_place(begin));
 	anos_arm_again();
 	set_class(begin->class);
+	own_place(begin)->self.class = begin->class;
 	shim_enter(entry, stack);
 }
 
