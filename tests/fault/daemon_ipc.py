@@ -754,6 +754,73 @@ def a_port_is_announced_again_with_its_secret():
 
 
 @test
+def connections_go_on_with_the_next_daemon():
+    with Engine() as e:
+        out, into = os.pipe()
+
+        def serve(engine):
+            server = engine.peer()
+            made = server.done('port_create', doorbell=0)
+            os.write(into, struct.pack('<QQ', made['cookie'], made['secret']))
+            connection = server.accept()['connection']
+            check(server.closed(), 'the daemon lives')
+            again = until('the next daemon', lambda: rejoined(engine))
+            again.done('port_create', cookie=made['cookie'], secret=made['secret'], doorbell=0)
+            again.done('ipc_resume', connection=connection, cookie=made['cookie'],
+                       pid=os.getppid(), flags=1)
+            os.write(into, b'x')
+            signal.pause()
+
+        def rejoined(engine):
+            try:
+                peer = Peer(engine.domain)
+            except (OSError, EOFError):
+                return None
+            engine.peers.append(peer)
+            return peer
+        client = e.peer()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                e.peers = []
+                serve(e)
+            finally:
+                os._exit(1)
+        cookie, _ = struct.unpack('<QQ', os.read(out, 16))
+        connection = client.open_end(client.open_begin(cookie))['connection']
+        e.domain.kill_daemon()
+        e.pid = e.domain.status()['pid']
+        client = e.peer()
+        equal(os.read(out, 1), b'x', 'the server is there again')
+        for bad in ({'pid': os.getpid()}, {'pid': pid, 'flags': 1}):
+            client.done('ipc_resume', status=EXISTS, connection=connection, cookie=cookie, **bad)
+        for bad in ({'pid': 0}, {'pid': -1}, {'pid': pid, 'flags': 2}):
+            client.done('ipc_resume', status=INVALID, connection=connection, cookie=cookie, **bad)
+        client.done('ipc_resume', connection=connection, cookie=cookie, pid=pid)
+        client.done('ipc_resume', status=EXISTS, connection=connection, cookie=cookie, pid=pid)
+        row, = listed(e, 'ls')
+        equal((row['connections'], row['pid']), (1, pid), 'the channel')
+        reap(pid)
+        note, _ = client.note('ipc_detach')
+        equal((note['connection'], note['why']), (connection, DIED), 'the end of the server')
+        # one whose other side has died meanwhile
+        client.done('ipc_resume', connection=5, cookie=cookie, pid=pid)
+        equal(client.note('ipc_detach')[0]['connection'], 5, 'it is gone')
+        client.done('ipc_resume', connection=6, cookie=cookie, pid=os.getppid())
+        client.done('ipc_close', connection=6)
+        server = e.peer()  # numbers that somebody claims are not given to others
+        cookie = server.port()
+        number = connect(client, server, cookie)
+        for i in range(1, 20):
+            client.done('ipc_resume', connection=number + i, cookie=1, pid=os.getppid())
+        number = connect(client, server, cookie)
+        client.done('ipc_close', connection=number)
+        equal(server.note('ipc_detach')[0]['connection'], number, 'the right one')
+        os.close(out)
+        os.close(into)
+
+
+@test
 def numbers_of_doorbells_and_flags_are_checked():
     with Engine() as e:
         peer, bare = e.peer(), e.peer(page=False)
