@@ -283,7 +283,7 @@ static void count_holder(void *arg, struct ipc_peer *peer)
 	struct holders *holders = arg;
 
 	for (unsigned i = 0; i < 64; i++)
-		holders->of[i] += peer->holds >> i & 1;
+		holders->of[i] += (unsigned) (peer->holds >> i & 1);
 }
 
 void request_capability_list(struct client *client)

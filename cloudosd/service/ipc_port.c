@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The engine for messages: ports and who receives there.  HOST. */
 #include <co/limits.h>
+#include <co/siphash.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
 #include "cloudosd/service/ipc_inside.h"
-#include "lib/siphash.h"
 
 /* ---- receivers ---- */
 
