@@ -181,6 +181,9 @@ static void orphan(struct ipc *ipc, struct ipc_connection *c, enum co_ipc_why wh
 	settle(ipc, c);
 	leave_port(c);
 	leave_client(c);
+	if (c->receiver)
+		c->receiver->connections--;
+	c->receiver = NULL; /* may go before the answer comes */
 	close_fd(&c->client_fd);
 	c->state = IPC_ORPHAN;
 	ipc->events.detached(ipc->events.ctx, c->server, c->id, why);
