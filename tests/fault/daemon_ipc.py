@@ -15,7 +15,7 @@ import threading
 import time
 
 sys.path.insert(0, __file__.rpartition('/')[0])
-from harness import (BUILD, CTL, LIMIT, Client, Domain, check, descriptors, encode, equal,  # noqa: E402
+from harness import (BUILD, CTL, LIMIT, SLOW, Client, Domain, check, descriptors, encode, equal,  # noqa: E402
                      resident_kb, run, test, until)
 from peers import (CLOSED, DESTROYED, DIED, F_GET_SEALS, FULL, FUTURE_WRITE, GROW,  # noqa: E402
                    NAME_SESSION, NO_DOORBELL, OPEN_SERVICE, PAGE, PORT_MAIN, RECEIVE_STOP,
@@ -532,7 +532,8 @@ def opens_and_closes_leave_nothing_behind():
         took = time.monotonic() - began
         print('  an open and a close take %.0f us' % (took / 4000 * 1e6))
         equal(descriptors(e.pid), before[0], 'descriptors')
-        check(resident_kb(e.pid) < before[1] + 256, 'memory: %d, then %d KiB'
+        # a sanitizer keeps for a while what is freed
+        check(SLOW > 1 or resident_kb(e.pid) < before[1] + 256, 'memory: %d, then %d KiB'
               % (before[1], resident_kb(e.pid)))
         for fd in fds:
             os.close(fd)
