@@ -283,14 +283,16 @@ static void ephemeral_end(struct launch *l, int keeper)
 static int look_at_program(struct launch *l, const struct options *o, char *path,
 			   size_t n)
 {
-	struct classified file;
+	/* an Anos program does not have to be one for this machine, and says so itself */
+	bool anos = o->personality && !strcmp(o->personality, "anos");
+	struct classified file = { .personality = "anos" };
 	struct co_err err = { 0 };
 
 	if (classify_find(l->argv[0], path, n, &err)) {
 		(void) fail(&err);
 		return err.code == CO_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 	}
-	if (classify_file(path, &file, &err)) {
+	if (!anos && classify_file(path, &file, &err)) {
 		(void) fail(&err);
 		return EXIT_NOT_EXECUTABLE;
 	}
@@ -300,8 +302,6 @@ static int look_at_program(struct launch *l, const struct options *o, char *path
 	if (choose_personality(l, o->personality ? o->personality : file.personality,
 			       &err))
 		return fail(&err);
-	if (!strcmp(l->personality->name, "anos"))
-		l->script = false; /* no shell there; the loader says what it thinks */
 	return -1;
 }
 

@@ -7,6 +7,8 @@ CO_ANOS_COMPILE = $(CC) -std=gnu17 -Os -g -ffreestanding -fno-pic -fno-pie \
 	-Wl,--no-warn-rwx-segments -Wl,-T,$(srcdir)/%D%/anos.ld
 CO_ANOS_COMMON = $(srcdir)/%D%/crt.S $(srcdir)/%D%/anos.h $(srcdir)/%D%/anos.ld
 
+CO_ANOS_FOLDER = $(srcdir)/%D%
+
 anos-hello.elf: %D%/hello.c $(CO_ANOS_COMMON)
 	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -o $@ $(srcdir)/%D%/hello.c $(srcdir)/%D%/crt.S
 

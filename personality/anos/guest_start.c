@@ -11,6 +11,7 @@
 #include <shim/rt/mem.h>
 #include <shim/rt/syscall_x86_64.h>
 #include <shim/start.h>
+#include <shim/sud.h>
 
 enum { LAUNCHER_WORDS = 3, NAME_SIZE = 16 };
 
@@ -92,6 +93,17 @@ static uint64_t make_stack(uint64_t bottom, uint64_t argc, char **argv)
 	return at;
 }
 
+/*
+ * rax is whatever the program last had there.  Newer kernels have numbers that they take
+ * past any filter (uretprobe and uprobe, Linux 6.14 and 6.18), but none that they take past
+ * syscall user dispatch.  So that is what catches calls, unless somebody wants the filter.
+ */
+static void choose_mechanism(void)
+{
+	if (!(shim.config.flags & CO_TRAP_SECCOMP) && shim_sud_arm() == 0)
+		shim.config.flags |= CO_TRAP_SUD;
+}
+
 /* ---- all of it ---- */
 
 _Noreturn void shim_start(uint64_t *sp);
@@ -119,16 +131,21 @@ _Noreturn void shim_start(uint64_t *sp)
 	if (r)
 		shim_refuse(argv[1], r);
 	(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0);
-	if (anos_map(bottom, CO_ANOS_STACK_TOP, PROT_READ | PROT_WRITE) == 0)
+	anos_space_lock();
+	r = (int) anos_map(bottom, CO_ANOS_STACK_TOP, PROT_READ | PROT_WRITE);
+	anos_space_unlock();
+	if (r == 0)
 		stack = make_stack(bottom, argc - LAUNCHER_WORDS,
 				   argv + LAUNCHER_WORDS);
 	if (!stack)
 		shim_die("the program's arguments do not fit onto its stack of % bytes",
 			 CO_ANOS_STACK_TOP - bottom);
 	anos_tokens_init(&start);
+	anos_hardware_init(&start);
 	memset(&start, 0, sizeof(start)); /* a token is where the program has put it */
 	anos_exit_point(entry);
 	shim.onstack = true;
+	choose_mechanism();
 	shim_publish();
 	anos_tasks_init();
 	anos_faults_init();

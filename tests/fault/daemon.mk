@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Faults of daemon, keeper and wire.  Python drives; what runs as a guest is C.
 TEST_EXTENSIONS += .py
-PY_LOG_COMPILER = $(SHELL) $(srcdir)/%D%/python.sh
+PY_LOG_COMPILER = $(SIGNALS_BY_DEFAULT) $(SHELL) $(srcdir)/%D%/python.sh
 
 check_PROGRAMS += fault-guest
 fault_guest_SOURCES = %D%/daemon_guest.c

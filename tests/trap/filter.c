@@ -365,7 +365,7 @@ int main(void)
 	TCase *tc = tcase_create("filter");
 
 	fill_lists();
-	tcase_set_timeout(tc, 120);
+	tcase_set_timeout(tc, 300);
 	tcase_add_loop_test(tc, filter_answers_a_million_cases_as_the_model_does, 0,
 			    KINDS);
 	tcase_add_loop_test(tc, listed_numbers_are_constant_to_the_kernel, 0, KINDS);
