@@ -252,6 +252,37 @@ def connections_come_and_go():
 
 
 @test
+def who_scribbles_harms_only_himself():
+    with Domain() as d:
+        image = os.path.join(d.dir, 'disk')
+        with open(image, 'wb') as f:
+            f.write(b'd' * 512 * 64)
+        with machine(d, '--disk', image) as m, m.ask('SYSTEM::VFS') as vfs, \
+                m.ask('DEVMAN') as devman:
+            boot = vfs(1, text('boot:/'))[0]
+            _, page = devman(0, struct.pack('<IIIIQ', 3, 1, 2, 0, 0))
+            disk, = struct.unpack_from('<Q', page, 8 + 128)
+            names = ['SYSTEM::VFS', 'SYSTEM::PROCESS', 'DEVMAN', 'cloudos::kernel',
+                     '=%d' % boot, '=%d' % disk]
+            count = int(os.environ.get('CO_SCRIBBLE', '2000'))
+            hostile = [subprocess.Popen([ASK, str(m.session), name, 'scribble', str(count)],
+                                        env=d.env, stdout=subprocess.PIPE, text=True)
+                       for name in names]
+            m.put('honest', b'x' * 5000)
+            with m.ask('=%d' % boot) as ask:
+                rounds = 0
+                while rounds < 20 or any(p.poll() is None for p in hostile):
+                    equal(ask(1, text('boot:/honest'))[0], 5000, 'an honest question')
+                    equal(vfs(1, text('boot:/'))[0], boot, 'another')
+                    rounds += 1
+            for p in hostile:
+                out = p.communicate(timeout=2 * LIMIT)[0]
+                equal(p.returncode, 0, 'what the hostile one did (%s)' % out)
+            check(m.process.poll() is None, 'SYSTEM is there')
+            equal(os.path.getsize(image), 512 * 64, 'the size of the disk')
+
+
+@test
 def a_display_is_shot():
     with Domain() as d, machine(d, '--display', '40x30') as m:
         out = os.path.join(d.dir, 'shot.png')
