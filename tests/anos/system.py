@@ -283,6 +283,23 @@ def who_scribbles_harms_only_himself():
 
 
 @test
+def system_outlives_a_daemon():
+    with Domain() as d, machine(d) as m, m.ask('SYSTEM::VFS') as vfs:
+        boot = vfs(1, text('boot:/'))[0]
+        d.kill_daemon()
+        equal(vfs(1, text('boot:/'))[0], boot, 'an answer without a daemon')
+
+        def found():
+            with contextlib.suppress(AssertionError), m.ask('SYSTEM::VFS') as other:
+                return other(1, text('boot:/'))[0]
+
+        equal(until('SYSTEM at the next daemon', found), boot, 'the same channel')
+        with m.ask('=%d' % boot) as ask:
+            check(ask(1, text('boot:/park.elf'))[0] > 0, 'a file')
+        equal(vfs(1, text('boot:/'))[0], boot, 'on the old connection')
+
+
+@test
 def a_display_is_shot():
     with Domain() as d, machine(d, '--display', '40x30') as m:
         out = os.path.join(d.dir, 'shot.png')
