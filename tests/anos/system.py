@@ -20,6 +20,7 @@ import zlib
 sys.path.insert(0, __file__.rpartition('/')[0] + '/../fault')
 from harness import (BUILD, CTL, EXEC, LIMIT, Domain, alive, check, equal, run, test,  # noqa: E402
                      until)
+from peers import NAME_SESSION, Peer  # noqa: E402
 
 ASK = os.path.join(BUILD, 'anos-ask')
 FAILED = 2 ** 64
@@ -217,6 +218,24 @@ def a_disk_is_in_the_registry_and_is_read():
                       'written')
         with open(image, 'rb') as f:
             equal(f.read()[5 * 512:6 * 512], b'Z' * 512, 'what is in the file')
+
+
+@test
+def a_devman_of_the_programs_takes_the_place_of_ours():
+    with Domain() as d, machine(d) as m:
+        with m.ask('DEVMAN') as ours:
+            equal(ours(0, struct.pack('<IIIIQ', 3, 3, 0, 0, 0))[0], 0, 'devices')
+            peer = Peer(d, m.session)
+            native = peer.done('name_find', name='DEVMAN')['cookie']
+            own = peer.port()
+            for name, status in (('SYSTEM::VFS', 'taken'), ('DEVMAN', 0)):
+                reply, _ = peer.request('name_register', cookie=own, flags=NAME_SESSION,
+                                        name=name)
+                equal(reply['status'] == 0, status == 0, 'registering %s' % name)
+            check(native not in (0, own), 'a channel of ours before')
+            equal(peer.done('name_find', name='DEVMAN')['cookie'], own, 'who is found now')
+            equal(ours(0, struct.pack('<IIIIQ', 3, 3, 0, 0, 0))[0], 0, 'ours, still there')
+            peer.close()
 
 
 @test
