@@ -151,7 +151,7 @@ def a_guest_registers_a_prefix_and_loses_it_with_its_life():
 
 @test
 def a_process_is_started_with_its_arguments():
-    with Domain() as d, machine(d) as m, m.ask('SYSTEM::PROCESS') as process:
+    with Domain() as d, machine(d, '--until-first') as m, m.ask('SYSTEM::PROCESS') as process:
         def spawn(*argv, stack=0x100000, caps=()):
             data = struct.pack('<QHH', stack, len(argv), len(caps))
             data += b''.join(struct.pack('<QQ', *c) for c in caps)
@@ -169,6 +169,22 @@ def a_process_is_started_with_its_arguments():
         os.kill(m.pid, 9)
         m.process.wait(LIMIT)
         until('the end of process %d' % value, lambda: not alive(value))
+
+
+@test
+def a_machine_runs_as_long_as_a_program_does():
+    with Domain() as d, machine(d) as m, m.ask('SYSTEM::PROCESS') as process:
+        data = struct.pack('<QHH', 0x100000, 1, 0) + text('boot:/park.elf') + b'\0' * 4
+        others = [process(1, data)[0] for _ in range(3)]
+        check(all(0 < pid < 2 ** 31 for pid in others), 'three more')
+        os.kill(m.pid, 9)
+        until('the end of the first', lambda: not alive(m.pid))
+        os.kill(others[0], 9)
+        until('the end of another', lambda: not alive(others[0]))
+        check(m.process.poll() is None and alive(others[1]), 'the machine is on')
+        m.process.terminate()
+        equal(m.process.wait(LIMIT), -9, 'the status is that of the first')
+        until('the end of all', lambda: not any(alive(pid) for pid in others))
 
 
 @test
