@@ -564,6 +564,8 @@ static void folder_remove(struct keeper *k)
 		"state/telemetry.db-wal",
 		"state/telemetry.db-shm",
 		"state/telemetry.db-journal",
+		"state/secrets",
+		"state/secrets.new",
 		"state/ballast",
 		"state/cloudosd.log",
 	};
