@@ -502,7 +502,8 @@ static int map_segment(int fd, const struct shim_elf *elf, bool sparse,
 			return err == -EEXIST ? SHIM_ELF_OCCUPIED : err;
 	}
 	if (load->p_filesz != 0) {
-		at = map(start + elf->bias, size, protection(load), MAP_FIXED, fd,
+		at = map(start + elf->bias, size, protection(load),
+			 MAP_FIXED | SHIM_TEXT_FLAGS(protection(load)), fd,
 			 load->p_offset - PAGE_OFFSET(load->p_vaddr));
 		if (failed(at))
 			return (int) at;

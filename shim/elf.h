@@ -22,6 +22,13 @@
 #define SHIM_ELF_RANGES     8U
 #define SHIM_ELF_INTERP_MAX 4096U
 
+/*
+ * For mmap of code: a page of it that was writable for a moment is otherwise counted as if
+ * it still were, and so stays a mapping of its own, which each fork and each exit pays for.
+ */
+#define SHIM_TEXT_FLAGS(prot)                                                          \
+	(((prot) & (PROT_WRITE | PROT_EXEC)) == PROT_EXEC ? MAP_NORESERVE : 0)
+
 /* Code that may be patched: mapped from the file, executable, not writable. */
 struct shim_elf_range {
 	uint64_t start,

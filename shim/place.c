@@ -4,6 +4,7 @@
  * so that short jumps reach it; nothing of the guest inside pools, where its system calls
  * would go through unseen.  Called by dispatch.c and start.c.
  */
+#include <shim/elf.h>
 #include <shim/i386.h>
 #include <shim/rt/kernel.h>
 #include <shim/rt/mem.h>
@@ -98,8 +99,11 @@ static bool is_elf(long fd)
 
 static long map(const struct shim_call *call, uint64_t at)
 {
-	return shim_syscall(__NR_mmap, (long) at, (long) call->args[1],
-			    (long) call->args[2], (long) call->args[3],
+	long prot = (long) call->args[2], flags = (long) call->args[3];
+
+	if (!(flags & MAP_ANONYMOUS) && (flags & MAP_TYPE) == MAP_PRIVATE)
+		flags |= SHIM_TEXT_FLAGS(prot);
+	return shim_syscall(__NR_mmap, (long) at, (long) call->args[1], prot, flags,
 			    (long) call->args[4], (long) call->args[5]);
 }
 
