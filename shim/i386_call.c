@@ -288,7 +288,7 @@ static enum shim_verdict place_file(struct shim_call *call)
 			continue;
 		if ((long) call->result > 0) {
 			shim_lock();
-			(void) shim_image_add(call->result, call->result + size, fd);
+			(void) shim_image_open(call->result, call->result + size, fd);
 			shim_unlock();
 		}
 		return SHIM_ANSWER;

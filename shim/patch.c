@@ -73,10 +73,8 @@ void shim_text_add(uint64_t start, uint64_t end, uint64_t file_offset, int image
 		*text_at(ntexts++) = (struct text){ start, end, file_offset, image };
 }
 
-int shim_image_add(uint64_t start, uint64_t end, long fd)
+int shim_image_add(uint64_t start, uint64_t end, const struct shim_file *file)
 {
-	struct shim_image *image;
-	struct stat file;
 	uint32_t at = nimages;
 
 	for (uint32_t i = 0; i < nimages; i++)
@@ -84,16 +82,20 @@ int shim_image_add(uint64_t start, uint64_t end, long fd)
 			at = i; /* what was there is gone */
 	if (at == IMAGES_MAX)
 		return -1;
-	image = image_at(at);
-	*image = (struct shim_image){ .start = start, .end = end };
-	if (shim_syscall(__NR_fstat, fd, (long) &file, 0, 0, 0, 0) == 0) {
-		image->device = file.st_dev;
-		image->inode = file.st_ino;
-		image->size = (uint64_t) file.st_size;
-		image->changed_ns = file.st_ctime * 1000000000UL + file.st_ctime_nsec;
-	}
+	*image_at(at) =
+		(struct shim_image){ .start = start, .end = end, .file = *file };
 	nimages += at == nimages;
 	return (int) at;
+}
+
+int shim_image_open(uint64_t start, uint64_t end, long fd)
+{
+	struct shim_file file = { 0 };
+	struct stat st;
+
+	if (shim_syscall(__NR_fstat, fd, (long) &st, 0, 0, 0, 0) == 0)
+		file = shim_file_from(&st);
+	return shim_image_add(start, end, &file);
 }
 
 int shim_image_of(uint64_t address)
@@ -102,6 +104,14 @@ int shim_image_of(uint64_t address)
 		if (address >= image_at(i)->start && address < image_at(i)->end)
 			return (int) i;
 	return -1;
+}
+
+void shim_forget_tables(void)
+{
+	shim_lock();
+	for (uint32_t i = 0; i < nimages; i++)
+		shim_table_forget(image_at(i));
+	shim_unlock();
 }
 
 static const struct text *text_of(uint64_t address)

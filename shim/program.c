@@ -213,32 +213,24 @@ static int follow(struct shim_program *out, uint32_t depth,
 
 /* ---- the ELF interpreter ---- */
 
-SHIM_HOT static struct {
-	uint64_t device, inode, changed, changed_ns;
-} known;
+SHIM_HOT static struct shim_file known;
 
-void shim_interp_known(int fd)
+void shim_interp_known(const struct shim_file *file)
 {
-	struct stat st;
-
-	if (shim_syscall(__NR_fstat, fd, (long) &st, 0, 0, 0, 0) != 0)
-		return;
-	known.device = st.st_dev;
-	known.inode = st.st_ino;
-	known.changed = st.st_ctime;
-	known.changed_ns = st.st_ctime_nsec;
+	known = *file;
 }
 
 /* For everybody, as root and others become one another. */
 static bool is_known(const char *path)
 {
+	struct shim_file file;
 	struct stat st;
 
-	return known.inode != 0 &&
-	       shim_syscall(__NR_stat, (long) path, (long) &st, 0, 0, 0, 0) == 0 &&
-	       st.st_dev == known.device && st.st_ino == known.inode &&
-	       st.st_ctime == known.changed && st.st_ctime_nsec == known.changed_ns &&
-	       (st.st_mode & 0555) == 0555;
+	if (known.inode == 0 ||
+	    shim_syscall(__NR_stat, (long) path, (long) &st, 0, 0, 0, 0) != 0)
+		return false;
+	file = shim_file_from(&st);
+	return memcmp(&file, &known, sizeof(file)) == 0 && (st.st_mode & 0555) == 0555;
 }
 
 static int judge_elf(const struct shim_program *program,

@@ -98,6 +98,7 @@ struct shim_state {
 	uint64_t device, inode; /* of the loader */
 	uint64_t random;
 	uint64_t interp_start, interp_end; /* of the ELF interpreter; 0: none */
+	uint64_t program;     /* where its file lies */
 	bool threads;         /* more than one thread may share this memory */
 	bool onstack;         /* the program runs on stacks too small for a signal frame */
 	bool low;             /* the program lies below 4 GiB: low pools are in use */
@@ -106,7 +107,6 @@ struct shim_state {
 };
 
 extern struct shim_state shim;
-extern char shim_path[4096]; /* the program's, absolute: what /proc/self/exe answers */
 
 /* The upper part of the loader's stack: of use again, under the lock, when the program
  * runs. */
@@ -119,6 +119,14 @@ bool shim_has_handler(uint32_t number);
 
 /* exe.c: does that absolute path name the guest's own program in /proc? */
 bool shim_is_own_exe(const char *path);
+
+/*
+ * The program's path, absolute: what /proc/self/exe answers.  Most never ask: it is looked
+ * up when somebody does, or before that memory goes to something else.  NULL: nobody knows,
+ * as without /proc.
+ */
+const char *shim_own_path(void);
+void shim_own_path_know(int fd); /* of the program; for those who need it at once */
 
 /* ---- children that share this memory (share.c) ---- */
 

@@ -31,14 +31,11 @@
 
 enum { PAGE = 4096, SLOTS_MAX = 1024, SLOTS_MIN = 16, NUMBERS = 512, WIPE_ON_FORK = 18 };
 
-#define SLOTS_AT (CO_TRAP_BASE + 0x20000000UL)
-
 /* above all pools, below where the kernel puts mappings and the stack: 13 TiB */
 #define HEAP_AT     0x710000000000UL
 #define HEAP_SPREAD 0x10000000UL /* pages */
 
 struct shim_state shim __attribute__((section(".bss.state")));
-char shim_path[4096];
 SHIM_HOT uint64_t shim_slots, shim_slots_first, shim_slots_end, shim_slots_mask;
 
 static struct co_trap_stats stats __attribute__((section(".bss.stats"), used));
@@ -87,9 +84,9 @@ static void auxv_set(const struct initial *in, uint64_t key, uint64_t value)
 
 /* ---- the program ---- */
 
-static void record(int fd, const struct shim_elf *elf)
+static void record(const struct shim_elf *elf)
 {
-	int image = shim_image_add(elf->start, elf->end, fd);
+	int image = shim_image_add(elf->start, elf->end, &elf->file);
 
 	for (uint32_t i = 0; i < elf->ranges_used; i++)
 		shim_text_add(elf->range[i].start, elf->range[i].end,
@@ -108,7 +105,7 @@ static void map_file(int fd, struct shim_elf *elf)
 		r = shim_elf_map(fd, elf, 0);
 	if (r)
 		shim_die(shim_elf_sentence(r), (uint64_t) (r < 0 ? -r : r));
-	record(fd, elf);
+	record(elf);
 }
 
 /* The interpreter of an ELF file: its entry, and where it lies. */
@@ -121,7 +118,7 @@ static uint64_t map_interpreter(const struct shim_elf *program, uint64_t *base)
 	if (r)
 		shim_refuse(program->interp, r);
 	map_file(fd, &elf);
-	shim_interp_known(fd);
+	shim_interp_known(&elf.file);
 	shim.interp_start = elf.start;
 	shim.interp_end = elf.end;
 	(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0);
@@ -150,8 +147,9 @@ static void name_process(const char *path)
 	char name[64];
 	size_t n = 0;
 
-	if (shim.config.fd >= 0 && base - path == 8 && memcmp(path, "/dev/fd/", 8) == 0)
-		base = base_of(shim_path);
+	if (shim.config.fd >= 0 && base - path == 8 && memcmp(path, "/dev/fd/", 8) == 0 &&
+	    shim_own_path())
+		base = base_of(shim_own_path());
 	for (; base[n] && n < sizeof(name) - 1; n++)
 		name[n] = base[n];
 	if (base != base_of(path) && n > more && memcmp(name + n - more, gone, more) == 0)
@@ -202,24 +200,27 @@ static void describe_process(const struct initial *in, const struct shim_elf *el
 
 /* ---- the engine ---- */
 
+/* Where they begin is the session's mark: one mapping less. */
 static void make_slots(void)
 {
+	uint64_t mark = co_trap_mark(shim.config.folder, shim.config.session);
+	uint64_t first = (mark + SHIM_SLOT_SIZE - 1) & -SHIM_SLOT_SIZE;
+
 	for (uint64_t n = SLOTS_MAX; n >= SLOTS_MIN; n /= 4) {
-		uint64_t size = n * SHIM_SLOT_SIZE;
+		uint64_t end = first + n * SHIM_SLOT_SIZE;
 		/* behind them a page for words that a forked child finds cleared */
-		long at = shim_syscall(__NR_mmap, (long) SLOTS_AT, (long) size + PAGE,
-				       PROT_READ | PROT_WRITE,
+		long size = (long) (end + PAGE - mark);
+		long at = shim_syscall(__NR_mmap, (long) mark, size, PROT_READ | PROT_WRITE,
 				       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
 					       MAP_FIXED_NOREPLACE,
 				       -1, 0);
 
-		if (at != (long) SLOTS_AT)
+		if (at != (long) mark)
 			continue;
-		(void) shim_syscall(__NR_madvise, at, (long) size + PAGE, WIPE_ON_FORK, 0,
-				    0, 0);
-		shim_slots = SLOTS_AT;
-		shim_slots_first = SLOTS_AT + SLOT_HEADER;
-		shim_slots_end = SLOTS_AT + size;
+		(void) shim_syscall(__NR_madvise, at, size, WIPE_ON_FORK, 0, 0, 0);
+		shim_slots = first;
+		shim_slots_first = first + SLOT_HEADER;
+		shim_slots_end = end;
 		shim_slots_mask = (n - 1) * SHIM_SLOT_SIZE;
 		return;
 	}
@@ -290,15 +291,6 @@ static void arm(void)
 	(void) shim_probe();
 	if (!shim_inherited)
 		install_filter();
-}
-
-static void mark_session(void)
-{
-	(void) shim_syscall(
-		__NR_mmap,
-		(long) co_trap_mark(shim.config.folder, shim.config.session), PAGE,
-		PROT_NONE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 }
 
 static void publish(void)
@@ -381,24 +373,6 @@ static void execstack(const struct initial *in, const struct shim_elf *elf)
 
 _Noreturn void shim_start(uint64_t *sp);
 
-static void remember_path(int fd, const char *path)
-{
-	char link[48];
-	struct shim_fmt out = shim_fmt_init(link, sizeof(link));
-	long n;
-
-	shim_fmt_text(&out, "/proc/self/fd/");
-	shim_fmt_dec(&out, fd);
-	n = shim_syscall(__NR_readlink, (long) link, (long) shim_path,
-			 sizeof(shim_path) - 1, 0, 0, 0);
-	if (n > 0) {
-		shim_path[n] = '\0';
-		return;
-	}
-	out = shim_fmt_init(shim_path, sizeof(shim_path));
-	shim_fmt_text(&out, path);
-}
-
 _Noreturn void shim_start(uint64_t *sp)
 {
 	static char interp[SHIM_ELF_INTERP_MAX];
@@ -430,8 +404,10 @@ _Noreturn void shim_start(uint64_t *sp)
 	shim.i386 = elf.flags & SHIM_ELF_I386;
 	shim.low = shim.i386 || elf.flags & SHIM_ELF_LOW;
 	shim.onstack = elf.flags & SHIM_ELF_GO;
-	remember_path(program.fd, program.path);
+	if (shim.i386 || shim.config.fd >= 0)
+		shim_own_path_know(program.fd);
 	map_file(program.fd, &elf);
+	shim.program = elf.start;
 	(void) shim_syscall(__NR_close, program.fd, 0, 0, 0, 0, 0);
 	entry = elf.entry;
 	if (elf.flags & SHIM_ELF_INTERP)
@@ -451,7 +427,6 @@ _Noreturn void shim_start(uint64_t *sp)
 	if (frame) /* a handler's frame, and ours when the handler makes a call */
 		*frame = 2 * *frame + 512;
 	publish();
-	mark_session();
 	arm();
 	if (shim.config.flags & CO_TRAP_SIGSYS_BLOCKED)
 		shim_sigsys_block(true);
