@@ -369,7 +369,7 @@ static uint32_t rows_of(const struct co_sites_header *table, uint64_t offset,
 	return n;
 }
 
-static void patch_page(uint64_t page, const struct text *text)
+static bool patch_page(uint64_t page, const struct text *text)
 {
 	const struct co_sites_header *table = table_of(text, page);
 	uint64_t offset = page - text->start + text->file_offset;
@@ -378,33 +378,35 @@ static void patch_page(uint64_t page, const struct text *text)
 	uint32_t n = table && page >= text->start ? rows_of(table, offset, &rows) : 0;
 
 	if (n < MANY)
-		return;
+		return false;
 	many->n = 0;
 	for (uint32_t i = 0; i < n; i++)
 		take(many, text, &rows[i], page + (rows[i].offset - offset));
 	if (shim_pool_done() || many->n == 0 ||
 	    shim_code_edit(page, many->edits, many->n))
-		return;
+		return true;
 	for (uint32_t i = 0; i < many->n; i++)
 		many->sites[i]->state = CO_SITE_PATCHED;
 	shim_stats->patched += many->n;
+	return true;
 }
 
 /*
  * What begins a program, its ELF interpreter, makes many calls from one page and each of
  * them seldom: to wait for a site to trap often would mean that nearly all of them trap.
  */
-void shim_patch_page(uint64_t address)
+bool shim_patch_page(uint64_t address)
 {
 	const struct text *text;
+	bool done;
 
 	if (shim.config.flags & CO_TRAP_NO_PATCH || traced())
-		return;
+		return false;
 	shim_lock();
 	text = text_of(address);
-	if (text)
-		patch_page(address & ~(uint64_t) (PAGE - 1), text);
+	done = text && patch_page(address & ~(uint64_t) (PAGE - 1), text);
 	shim_unlock();
+	return done;
 }
 
 static int patch(const struct co_trap_site *site, uint32_t index, uint64_t number,

@@ -66,8 +66,8 @@ bool shim_worth_patching(const struct co_trap_site *site);
 /* Makes the site jump, if that is possible; all signals blocked, on a slot. */
 void shim_patch(struct co_trap_site *site, uint32_t index, uint64_t number);
 
-/* The same for all sites around one that has trapped, if there are many. */
-void shim_patch_page(uint64_t address);
+/* The same for all sites around one that has trapped, if there are many; were there? */
+bool shim_patch_page(uint64_t address);
 
 /* pool.c, under the lock: changes a readable and executable page; 0 or negative. */
 struct shim_edit {
