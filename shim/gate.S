@@ -71,9 +71,13 @@ label shim_gate_flags
 	shrl $7, %r11d
 	andq shim_slots_mask(%rip), %r11
 	addq shim_slots_first(%rip), %r11
-2:	lock btsl $0, CALL_BUSY(%r11)
+	/* alone in this memory, without the prefix, which costs as much as all the rest */
+	cmpb $0, shim + STATE_THREADS(%rip)
+	je 9f
+2:	lock
+9:	btsl $0, CALL_BUSY(%r11)
 label shim_gate_tried
-	jc 4f
+	jc shim_gate_next
 label shim_gate_claimed
 	movq %rsp, CALL_RSP(%r11)
 	leaq SLOT_STACK(%r11), %rsp
@@ -100,7 +104,38 @@ label shim_gate_stack
 	bswapl %ecx
 	movq %rcx, CALL_ID(%r11)
 	movq %r11, %rdi
-	call shim_dispatch
+	/* what shim_dispatch does, for a call of Linux with a handler, from one of the first
+	 * sites, while no child shares this memory */
+	cmpl $SHIM_RECORDS * SHIM_RECORD_SIZE, %ecx
+	jae 4f
+	cmpl $ROUTE_NUMBERS, %eax
+	jae 4f
+	leaq shim_route(%rip), %rdx
+	movzbl (%rdx,%rax), %eax
+	cmpb $ROUTE_OWN, %al
+	jae 4f
+	cmpl $0, shim_sharing(%rip)
+	jne 4f
+	movl %ecx, %edx
+	shrl $2, %edx
+	addl %ecx, %edx /* the site's offset: 40 bytes for 32 */
+	leaq shim_sites(%rip), %rcx
+	movq (%rcx,%rdx), %rdx
+	movq %rdx, CALL_SITE(%rdi)
+	leaq shim_handlers(%rip), %rdx
+	shll $4, %eax
+	call *8(%rdx,%rax)
+	leaq -SLOT_STACK(%rsp), %rdi
+	testl %eax, %eax
+	jnz 5f
+	movq CALL_SITE(%rdi), %rcx
+	addq $2, %rcx
+	movq %rcx, CALL_TARGET(%rdi)
+	jmp shim_gate_exit
+4:	call shim_dispatch
+	jmp shim_gate_exit
+5:	movl %eax, %esi
+	call shim_settle
 
 label shim_gate_exit
 	movq %rsp, %r11
@@ -129,7 +164,7 @@ label shim_gate_released
 label shim_gate_end
 
 label shim_gate_next
-4:	addq $SLOT_BYTES, %r11
+	addq $SLOT_BYTES, %r11
 	cmpq shim_slots_end(%rip), %r11
 	jb 2b
 	movq shim_slots_first(%rip), %r11
