@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 # make bench [BENCH=family]: one table, and bench.json in the build folder.
-BENCH_HELPERS = bench-notify-call bench-notify-bare bench-launch bench-trap-call bench-true
+BENCH_HELPERS = bench-notify-call bench-notify-bare bench-ipc bench-launch bench-trap-call bench-true
 EXTRA_PROGRAMS = $(BENCH_HELPERS)
 CLEANFILES += $(BENCH_HELPERS) bench.json
 
 bench_notify_call_SOURCES = %D%/loop.h %D%/loop.c %D%/notify_call.c
 bench_notify_bare_SOURCES = %D%/loop.h %D%/loop.c %D%/notify_bare.c
+bench_ipc_SOURCES = %D%/loop.h %D%/loop.c %D%/ipc.c
+bench_ipc_LDADD = libring.a
 bench_launch_SOURCES = %D%/loop.h %D%/loop.c %D%/launch.c
 bench_trap_call_SOURCES = %D%/loop.h %D%/loop.c %D%/trap_call.c
 bench_true_SOURCES = %D%/true.c
@@ -17,6 +19,14 @@ bench-trap-i386: %D%/trap_i386.c
 		-no-pie -fno-stack-protector -fcf-protection=none -o $@ $(srcdir)/%D%/trap_i386.c || \
 		echo "bench-trap-i386 is left out: the compiler knows no -m32"
 CLEANFILES += bench-trap-i386
+
+BENCH_ANOS = bench-anos-ping.elf bench-anos-pong.elf
+bench-anos-ping.elf: %D%/anos_ping.c $(CO_ANOS_COMMON)
+	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -I$(srcdir) -o $@ $(srcdir)/%D%/anos_ping.c $(srcdir)/examples/anos/crt.S
+bench-anos-pong.elf: %D%/anos_pong.c $(CO_ANOS_COMMON)
+	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -I$(srcdir) -o $@ $(srcdir)/%D%/anos_pong.c $(srcdir)/examples/anos/crt.S
+CLEANFILES += $(BENCH_ANOS)
+EXTRA_DIST += %D%/anos_ping.c %D%/anos_pong.c
 
 EXTRA_DIST += %D%/README.md %D%/common.py %D%/run %D%/trap.py %D%/trap_i386.c
 

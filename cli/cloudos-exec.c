@@ -152,12 +152,12 @@ static int choose_personality(struct launch *l, const char *name, struct co_err 
 			"there is no personality \"%s\"; cloudosctl personality ls lists "
 			"them",
 			name);
-	if (strcmp(name, "cloudos") && strcmp(name, "linux"))
+	if (strcmp(name, "cloudos") && strcmp(name, "linux") && strcmp(name, "anos"))
 		return co_fail(
 			err, CO_UNSUPPORTED,
 			"cannot run %s: it is a program for %s, and this version runs "
-			"programs of CloudOS and Linux only (cloudosctl personality show "
-			"%s)",
+			"programs of CloudOS, Linux and Anos only (cloudosctl personality "
+			"show %s)",
 			l->path, l->personality->title, name);
 	return 0;
 }
@@ -283,14 +283,16 @@ static void ephemeral_end(struct launch *l, int keeper)
 static int look_at_program(struct launch *l, const struct options *o, char *path,
 			   size_t n)
 {
-	struct classified file;
+	/* an Anos program does not have to be one for this machine, and says so itself */
+	bool anos = o->personality && !strcmp(o->personality, "anos");
+	struct classified file = { .personality = "anos" };
 	struct co_err err = { 0 };
 
 	if (classify_find(l->argv[0], path, n, &err)) {
 		(void) fail(&err);
 		return err.code == CO_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 	}
-	if (classify_file(path, &file, &err)) {
+	if (!anos && classify_file(path, &file, &err)) {
 		(void) fail(&err);
 		return EXIT_NOT_EXECUTABLE;
 	}

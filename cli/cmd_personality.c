@@ -62,10 +62,12 @@ static void put_argument(FILE *out, const struct co_arg *a)
 {
 	const char *type = a->kind == CO_ARG_FLAGS ? "flags" : a->type;
 	bool in = a->kind == CO_ARG_CSTR || a->kind == CO_ARG_IN ||
-		  a->kind == CO_ARG_SIZED_IN || a->kind == CO_ARG_BUF_IN;
+		  a->kind == CO_ARG_SIZED_IN || a->kind == CO_ARG_BUF_IN ||
+		  a->kind == CO_ARG_TAILED_IN;
 	bool pointer = in || a->kind == CO_ARG_OUT || a->kind == CO_ARG_INOUT ||
 		       a->kind == CO_ARG_SIZED_OUT || a->kind == CO_ARG_OUT_ARRAY ||
-		       a->kind == CO_ARG_BUF_OUT || a->kind == CO_ARG_PTR;
+		       a->kind == CO_ARG_BUF_OUT || a->kind == CO_ARG_TAILED_OUT ||
+		       a->kind == CO_ARG_PTR;
 
 	(void) fprintf(out, "%s%s %s%s", in ? "const " : "", type, pointer ? "*" : "",
 		       a->name);

@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/anos.h"
 #include "cli/channel.h"
 #include "cli/filter.h"
 #include "cli/prefetch.h"
@@ -113,18 +114,43 @@ static int become(const struct launch *l)
 	return errnum;
 }
 
+static bool is_anos(const struct launch *l)
+{
+	return strcmp(l->personality->name, "anos") == 0;
+}
+
+/* The word of an Anos program's loader that says where its tokens are.  Returns errno. */
+static int hand_over(char *word, size_t n)
+{
+	struct anos_tokens tokens;
+	struct co_anos_start start;
+	int fd = -ENOMEM;
+
+	if (!anos_tokens_new(&tokens, NULL) && !anos_start_all(&start, &tokens, NULL))
+		fd = anos_start_fd(&start);
+	if (fd < 0)
+		return -fd;
+	(void) snprintf(word, n, "%d", fd);
+	return fcntl(fd, F_SETFD, 0) < 0 ? errno : 0; /* it outlives exec */
+}
+
 /* Becomes the loader, which then becomes the program.  Returns errno. */
 static int become_loader(const struct launch *l, uint64_t session)
 {
 	extern char **environ;
-	char config[CO_TRAP_CONFIG_MAX];
-	char **argv = words_behind(l, 2);
-	int errnum;
+	char config[CO_TRAP_CONFIG_MAX], start[16];
+	char **argv = words_behind(l, is_anos(l) ? 3 : 2);
+	int errnum = 0;
 
 	if (!argv)
 		return ENOMEM;
-	errnum = trap_config(&l->trap, l->personality_index, session, l->client->folder,
-			     config, sizeof(config));
+	if (is_anos(l)) {
+		errnum = hand_over(start, sizeof(start));
+		argv[2] = start;
+	}
+	if (!errnum)
+		errnum = trap_config(&l->trap, l->personality_index, session,
+				     l->client->folder, config, sizeof(config));
 	if (!errnum) {
 		argv[0] = config;
 		argv[1] = l->script ? argv[2] : (char *) l->path;
@@ -393,7 +419,7 @@ static int start(struct launch *l, struct running *r, int fd, int link[2])
 	session = ((const struct wire_attach_rep *) (void *) l->client->in->bytes)
 			  ->session;
 	r->subreaper = keep_orphans(l);
-	if (l->engine == CO_ENGINE_TRAP)
+	if (l->engine == CO_ENGINE_TRAP && !is_anos(l))
 		prefetch_sites(l->client, l->path);
 	if (l->keep_fd < 0) /* connections are few, programs may be many */
 		l->client = co_client_close(l->client);

@@ -15,7 +15,7 @@ cloudosctl_SOURCES = \
 	%D%/commands.def %D%/commands.c \
 	%D%/options.c %D%/help.c %D%/completion.c %D%/talk.c \
 	%D%/print.h %D%/print.c \
-	%D%/cmd_about.c %D%/cmd_daemon.c %D%/cmd_doctor.c %D%/cmd_personality.c \
+	%D%/cmd_about.c %D%/cmd_channel.c %D%/cmd_daemon.c %D%/cmd_doctor.c %D%/cmd_personality.c \
 	%D%/cmd_service.c %D%/cmd_session.c %D%/cmd_store.c
 cloudosctl_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosctl_LDADD = libcocli.a libpersonality.a libco.a -ldl
@@ -35,6 +35,7 @@ completions/_cloudosctl: cloudosctl$(EXEEXT)
 bin_PROGRAMS += cloudos-exec
 cloudos_exec_SOURCES = \
 	%D%/cloudos-exec.c \
+	%D%/anos.h %D%/anos.c \
 	%D%/channel.h %D%/channel.c \
 	%D%/choose.h %D%/choose.c \
 	%D%/classify.h %D%/classify.c \

@@ -14,6 +14,7 @@
 #include "lib/cleanup.h"
 
 #define LOADER        "cloudos-loader"
+#define LOADER_ANOS   "cloudos-loader-anos"
 #define NO_DESCRIPTOR 0xffffffffU
 
 int trap_mechanism(struct trap *t, const char *name, struct co_err *err)
@@ -85,11 +86,12 @@ static void remember_sigsys(struct trap *t)
 		t->flags |= CO_TRAP_SIGSYS_BLOCKED;
 }
 
-int trap_find_loader(struct trap *t, struct co_err *err)
+int trap_find_loader(struct trap *t, const char *personality, struct co_err *err)
 {
+	const char *name = strcmp(personality, "anos") ? LOADER : LOADER_ANOS;
 	char found[CO_PATH_SIZE];
 	autofree char *absolute = NULL;
-	int r = co_program_path(LOADER, found, sizeof(found), err);
+	int r = co_program_path(name, found, sizeof(found), err);
 
 	if (r)
 		return r;

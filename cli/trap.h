@@ -26,7 +26,8 @@ int trap_mechanism(struct trap *t, const char *name, struct co_err *err);
 /* The words of CO_TRAP, separated by blanks; for whole test runs.  NULL is nothing. */
 int trap_words(struct trap *t, const char *words, struct co_err *err);
 
-int trap_find_loader(struct trap *t, struct co_err *err);
+/* The loader for programs of that personality. */
+int trap_find_loader(struct trap *t, const char *personality, struct co_err *err);
 
 /* What this process itself runs in: false if that is not engine trap. */
 bool trap_around(struct co_trap_stats *out);

@@ -244,9 +244,13 @@ CALL_PATH void call_finish(struct co_call *call)
 	int64_t raw;
 
 	if (call->result >= 0 && !call->interrupted) {
-		int r = marshal_out(call);
+		/* who has waited may be dead, and the number another's by now */
+		int r = call->cancel ? notify_still_there(call) : 0;
 
-		if (!r && call->return_fd >= 0) {
+		if (!r)
+			r = marshal_out(call);
+
+		if (!r && call->return_fd >= 0 && !call->giving) {
 			r = answer_with_fd(call);
 			answered = r == 0;
 		}
@@ -416,10 +420,28 @@ int64_t call_perform(struct co_call *call, int32_t number, const uint64_t words[
 	return call_pend(call, forget_performing, NULL);
 }
 
+/* The guest has taken it, or why not. */
+static void given(struct co_call *call, int64_t raw)
+{
+	if (raw < 0)
+		raw = call_fail(call, co_status_from_errno((int) -raw),
+				"%s: the program cannot take one more descriptor: %s",
+				call->op->name, strerror((int) -raw));
+	call_reply(call, raw);
+}
+
 int64_t call_return_fd(struct co_call *call, int fd)
 {
 	call->return_fd = fd;
-	return 0;
+	if (call_gives_fds(call))
+		return 0;
+	call->giving = true;
+	call->performed = given;
+	if (call->session->engine == CO_ENGINE_TRAP)
+		member_perform(call);
+	else
+		link_give(call->session->link, call->id, fd);
+	return call_pend(call, forget_performing, NULL);
 }
 
 void call_on_end(struct co_call *call, void (*finish)(void *arg, bool delivered),
@@ -427,6 +449,32 @@ void call_on_end(struct co_call *call, void (*finish)(void *arg, bool delivered)
 {
 	call->on_end = finish;
 	call->on_end_arg = arg;
+}
+
+void call_lock(struct co_call *call)
+{
+	(void) call; /* there is one lock for all of them */
+	core_lock();
+}
+
+void call_unlock(struct co_call *call)
+{
+	(void) call; /* see above */
+	core_unlock();
+}
+
+void call_output(struct co_call *call, uint32_t argument, void *data, size_t size)
+{
+	struct call_buffer *b = &call->buffers[argument];
+
+	free(b->data);
+	b->data = data;
+	b->size = size;
+}
+
+bool call_again(const struct co_call *call)
+{
+	return call->taken_over;
 }
 
 int call_guest_fd(struct co_call *call, int guest_fd)

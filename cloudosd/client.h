@@ -32,6 +32,7 @@ struct client {
 
 	uint64_t stream_tag;          /* of trace or service_watch, 0: none */
 	uint64_t traced;              /* session */
+	uint64_t channel;             /* port whose messages it is shown */
 	struct registry_watch *watch; /* of service_watch */
 	char watched[64];
 	uint64_t lost; /* rows of the stream that did not fit */
@@ -44,6 +45,10 @@ struct co_msg *control_in(struct control *c);
 struct co_msg *control_out(struct control *c);
 
 struct client *control_client(struct control *c, uint64_t id);
+
+/* `each` may end the client it is called with. */
+void control_each_client(struct control *c,
+			 void (*each)(void *arg, struct client *client), void *arg);
 
 /* Sends what was built in control_out, or queues it behind what waits. */
 void client_send(struct client *client);
@@ -68,5 +73,8 @@ client_request request_service_list, request_service_register,
 client_request request_error_list, request_log_list, request_store_status,
 	request_store_backup, request_store_compact;
 client_request request_site_list;
+client_request request_ipc_join, request_token_get, request_channel_list,
+	request_channel_stats, request_channel_kill, request_channel_trace,
+	request_capability_list, request_deadlock_list;
 
 #endif

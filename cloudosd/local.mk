@@ -19,20 +19,25 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/member.h %D%/member.c \
 	%D%/memory.h %D%/memory.c \
 	%D%/notify.h %D%/notify.c \
+	%D%/peer.h %D%/peer_inside.h %D%/peer.c %D%/peer_request.c %D%/peer_watch.c \
 	%D%/pending.h %D%/pending.c \
 	%D%/request.h %D%/request.c \
-	%D%/request_service.c %D%/request_site.c %D%/request_session.c %D%/request_store.c \
+	%D%/request_channel.c %D%/request_service.c %D%/request_site.c \
+	%D%/request_session.c %D%/request_store.c \
 	%D%/session.h %D%/session.c \
 	%D%/site.h %D%/site.c \
 	%D%/site_file.h %D%/site_file.c \
 	%D%/table.h %D%/table.c \
+	%D%/ticks.h \
 	%D%/trace.h %D%/trace.c \
 	personality/call.h personality/host.h personality/hosts.c \
 	personality/cloudos/cloudos.h \
 	personality/cloudos/dispatch.c \
 	personality/cloudos/directory.c \
 	personality/cloudos/error.c \
+	personality/cloudos/ipc.c \
 	personality/cloudos/service.c \
+	personality/cloudos/shm.c \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)

@@ -25,6 +25,7 @@
 #include "cloudosd/keeper_link.h"
 #include "cloudosd/member.h"
 #include "cloudosd/notify.h"
+#include "cloudosd/peer.h"
 #include "cloudosd/pending.h"
 #include "cloudosd/site.h"
 #include "lib/cleanup.h"
@@ -84,7 +85,8 @@ void daemon_idle_check(struct daemon *d)
 	core_assert_locked();
 	if (!d->idle || d->stopping)
 		return;
-	if (d->sessions || !d->ready) {
+	if (d->sessions || !d->ready ||
+	    (!d->ephemeral && ipc_numbers(peers_ipc(d->peers)).peers)) {
 		d->host->timer_stop(d->idle);
 	} else if (d->ephemeral) {
 		if (d->served)
@@ -232,6 +234,29 @@ static void deliver(void *ctx, void (*callback)(void *arg), void *arg)
 	core_unlock();
 }
 
+static void shm_held(void *ctx, uint32_t index, int fd)
+{
+	struct daemon *d = ctx;
+
+	if (fd >= 0)
+		keeper_hold(d->keeper, CO_LIMIT_SESSIONS + index, fd, -1);
+	else
+		keeper_drop(d->keeper, CO_LIMIT_SESSIONS + index);
+}
+
+/* Is nobody going to read that call's answer any more? */
+static bool call_is_over(void *ctx, const struct message_call *call)
+{
+	const struct daemon *d = ctx;
+	const struct table_call *slot;
+
+	if (call->slot >= CO_LIMIT_CALLS_PENDING)
+		return true;
+	slot = &d->table->calls[call->slot];
+	return atomic_load(&slot->phase) == TABLE_FREE ||
+	       slot->session != call->session || slot->notif.id != call->call;
+}
+
 /* Everybody waits in the kernel until the registry is there; now they are answered. */
 static void serve(void *arg)
 {
@@ -313,14 +338,20 @@ static int start(struct daemon *d, struct co_err *err)
 	d->services.ctx = d;
 	core_lock();
 	d->services.errors = errors_new(d->table->errors, TABLE_ERRORS);
+	d->services.messages =
+		messages_new(d->host, &d->table->messages, call_is_over, d);
+	d->services.shm = shm_new(&d->table->shm, shm_held, d);
 	d->services.registry = registry_new(d->host, d->store, NULL);
 	d->idle = d->host->timer_new(d->host->ctx, idle_fire, d);
 	r = pending_new(&d->pending, d, err);
 	if (!r)
 		r = members_new(&d->members, d, err);
 	if (!r)
+		r = peers_new(&d->peers, d, err);
+	if (!r)
 		r = sites_new(&d->sites, d, err);
-	if (!d->services.errors || !d->services.registry || !d->idle)
+	if (!d->services.errors || !d->services.messages || !d->services.shm ||
+	    !d->services.registry || !d->idle)
 		r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	if (!r) {
 		configure(d);
@@ -374,7 +405,8 @@ static void harden(void)
 	}
 	if (CO_RELEASE) {
 		(void) setrlimit(RLIMIT_CORE, &no_core);
-		(void) prctl(PR_SET_DUMPABLE, 0); /* nor may guests of this user look in */
+		(void) prctl(PR_SET_DUMPABLE,
+			     0); /* nor may guests of this user look in */
 	}
 	(void) umask(0077);
 	(void) signal(SIGPIPE, SIG_IGN);

@@ -228,6 +228,44 @@ static int buf_out(struct co_call *call, uint32_t i)
 	return 0;
 }
 
+/* A struct and what it says is behind it; its size is read once. */
+static int tailed_in(struct co_call *call, uint32_t i)
+{
+	const struct co_arg *arg = &call->op->args[i];
+	autofree char *head = malloc(arg->size);
+	uint32_t tail;
+	char *out;
+	int r;
+
+	if (!head)
+		return CO_NO_MEMORY;
+	r = memory_read(call, pointer(call, i), head, arg->size);
+	if (r)
+		return r;
+	memcpy(&tail, head + arg->count, sizeof(tail));
+	if (tail > CO_LIMIT_CALL_BYTES)
+		return (int) call_fail(
+			call, CO_TOO_BIG, "%s: %s has %u bytes of data; at most %d",
+			call->op->name, arg->name, tail, CO_LIMIT_CALL_BYTES);
+	out = buffer(call, i, arg->size + (size_t) tail);
+	if (!out)
+		return CO_NO_MEMORY;
+	memcpy(out, head, arg->size);
+	return tail ? memory_read(call, guest_at(pointer(call, i), arg->size),
+				  out + arg->size, tail)
+		    : 0;
+}
+
+/* The handler brings the bytes (call_output). */
+static int tailed_out(struct co_call *call, uint32_t i)
+{
+	struct co_guest_ptr at = pointer(call, i);
+
+	call->args[i] = 0;
+	call->buffers[i].guest = at;
+	return at.addr ? 0 : CO_FAULT;
+}
+
 static int one_in(struct co_call *call, uint32_t i)
 {
 	switch (call->op->args[i].kind) {
@@ -249,6 +287,10 @@ static int one_in(struct co_call *call, uint32_t i)
 		return buf_in(call, i);
 	case CO_ARG_BUF_OUT:
 		return buf_out(call, i);
+	case CO_ARG_TAILED_IN:
+		return tailed_in(call, i);
+	case CO_ARG_TAILED_OUT:
+		return tailed_out(call, i);
 	default:
 		call->args[i] = call->slot->notif.data.args[i];
 		return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What outlives a daemon: the sessions, their outstanding calls and last errors, in a
- * memfd that the keeper creates and every cloudosd of the domain maps.  HOST.
+ * What outlives a daemon: the sessions, their outstanding calls, last errors and messages,
+ * in a memfd that the keeper creates and every cloudosd of the domain maps.  HOST.
  *
  * The kernel writes each notification straight into its slot (the buffer of NOTIF_RECV
  * is the slot), so there is no instant at which a call has been received and its id is
@@ -21,11 +21,16 @@
 #include <stdint.h>
 
 #include "cloudosd/service/errors.h"
+#include "cloudosd/service/message_saved.h"
+#include "cloudosd/service/shm.h"
 #include "lib/err.h"
 
 #define TABLE_MAGIC   0x436c6f75644f5301ULL
-#define TABLE_VERSION 1U
+#define TABLE_VERSION 2U
 #define TABLE_ERRORS  4096
+
+/* What the keeper holds descriptors for: sessions, then segments of shared memory. */
+#define KEEPER_SLOTS (CO_LIMIT_SESSIONS + CO_LIMIT_SHM_SEGMENTS)
 
 /*
  * INHERITED: a predecessor had it, and this daemon has not taken it up yet.  KEPT: under
@@ -45,7 +50,7 @@ struct table_call {
 	struct seccomp_notif notif; /* for ptrace and trap filled from a note */
 	uint64_t session;
 	atomic_uint phase; /* enum table_phase */
-	uint32_t effect; /* its effect and answer are in the journal */
+	uint32_t effect;   /* its effect and answer are in the journal */
 };
 
 struct table_session {
@@ -70,6 +75,8 @@ struct table {
 	struct table_session sessions[CO_LIMIT_SESSIONS];
 	struct table_call calls[CO_LIMIT_CALLS_PENDING];
 	struct errors_saved errors[TABLE_ERRORS];
+	struct messages_saved messages;
+	struct shm_saved shm;
 };
 
 /* A new zeroed table; *out_fd is the memfd, sealed against resizing. */

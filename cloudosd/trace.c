@@ -239,10 +239,13 @@ static void add_memory(struct line *l, const struct co_call *call, uint32_t i)
 	else if (arg->kind == CO_ARG_BUF_IN && b->copied)
 		add_string(l, "", b->data, call->slot->notif.data.args[i + 1]);
 	else if ((arg->kind == CO_ARG_IN || arg->kind == CO_ARG_SIZED_IN ||
-		  arg->kind == CO_ARG_INOUT) &&
+		  arg->kind == CO_ARG_INOUT || arg->kind == CO_ARG_TAILED_IN) &&
 		 b->copied)
 		add_pointed(l, call, i, arg->size);
 	else if ((arg->kind == CO_ARG_OUT || arg->kind == CO_ARG_SIZED_OUT) && written)
+		add_pointed(l, call, i, b->size);
+	else if (arg->kind == CO_ARG_TAILED_OUT && b->data && call->result >= 0 &&
+		 !call->interrupted)
 		add_pointed(l, call, i, b->size);
 	else if (arg->kind == CO_ARG_OUT_ARRAY && written)
 		add_out_array(l, call, i);

@@ -11,3 +11,4 @@ example_client_CFLAGS = $(GUEST_CFLAGS)
 example_client_LDFLAGS = -static
 example_client_LDADD = libcloudos.la
 EXTRA_DIST += %D%/README.md %D%/cloudos/README.md %D%/cloudos/client.py
+include examples/anos/local.mk

@@ -17,8 +17,10 @@
 
 #include "cloudosd/service/errors.h"
 #include "cloudosd/service/host.h"
+#include "cloudosd/service/message.h"
 #include "cloudosd/service/process.h"
 #include "cloudosd/service/registry.h"
+#include "cloudosd/service/shm.h"
 #include "lib/err.h"
 #include "store/store.h"
 
@@ -34,6 +36,8 @@ struct co_services {
 	struct store *store;
 	struct registry *registry;
 	struct errors *errors;
+	struct messages *messages;
+	struct shm *shm;
 	uint64_t
 		domain; /* random, 62 bits, the same as long as the state folder lives */
 	/* Keeps an error for `cloudosctl errors`, once for each origin that is not 0; what
@@ -92,7 +96,8 @@ void call_blocking_end(struct co_call *call);
 
 /*
  * Makes the call return a new descriptor of the guest for fd (taken), close-on-exec.
- * Returns 0, to be returned by the handler, or a negative status with a reason.
+ * Returns what the handler is to return: 0, or CO_PENDING where the guest's own thread has
+ * to take it.
  */
 int64_t call_return_fd(struct co_call *call, int fd);
 
@@ -114,7 +119,18 @@ const uint64_t *call_words(const struct co_call *call);
  * results could not be written to the guest and the effect is to be taken back.  On any
  * thread, without the core lock.
  */
-void call_on_end(struct co_call *call, void (*finish)(void *arg, bool delivered), void *arg);
+void call_on_end(struct co_call *call, void (*finish)(void *arg, bool delivered),
+		 void *arg);
+
+/* The core lock, for such a finish. */
+void call_lock(struct co_call *call);
+void call_unlock(struct co_call *call);
+
+/* What goes out for a TAILED_OUT argument: `size` bytes of data (malloc, taken). */
+void call_output(struct co_call *call, uint32_t argument, void *data, size_t size);
+
+/* Was it said before, to this daemon or another?  Then its effect may have been. */
+bool call_again(const struct co_call *call);
 
 /* A duplicate of the guest's descriptor; negative status with a reason. */
 int call_guest_fd(struct co_call *call, int guest_fd);

@@ -22,7 +22,9 @@ static const struct co_op cloudos_ops[] = {
 
 /* The types in the rows of the others are words of their systems, not C types here. */
 #undef CO_OP_SIZEOF
+#undef CO_OP_OFFSETOF
 #define CO_OP_SIZEOF(type) 0
+#define CO_OP_OFFSETOF(type, member) 0
 static const struct co_op blackroad_ops[] = {
 #include "blackroad/ops.def"
 };

@@ -67,12 +67,11 @@ struct ring_users {
 bool ring_get(struct ring_users *users);
 bool ring_put(struct ring_users *users);
 
-/* How long it is worth to wait awake; learnt from what happened (pace.c). */
+/* How long it is worth to wait awake; learnt from what happened (words.h). */
 struct ring_pace {
-	uint32_t spin;   /* ticks */
-	uint32_t cost;   /* ticks that a wake-up takes */
-	uint32_t yields; /* in a row */
-	uint32_t missed; /* waits awake that were for nothing, since one that was not */
+	uint32_t cost;         /* ticks that a wake-up takes; 0: not known */
+	uint32_t spin_missed;  /* spins that were for nothing, since one that was not */
+	uint32_t yield_missed; /* the same of yields */
 };
 
 /* ---- the calling side (client.c) ---- */
@@ -86,11 +85,14 @@ struct ring_client {
 	struct co_ring_capture *capture;       /* may be NULL */
 	uint64_t connection;                   /* for the capture */
 	uint64_t busy;                         /* slots in use */
-	uint64_t loose; /* of them: nobody waits, free when answered */
+	uint64_t
+		loose; /* of them, the first of a message: nobody waits, free when answered */
 	uint64_t ticket;
-	uint32_t room, room_waiters;
+	uint32_t room, room_waiters; /* what waits for free slots sleeps on `room` */
 	struct ring_pace pace;
 	uint32_t seq[CO_RING_SLOTS];
+	uint8_t run[CO_RING_SLOTS]; /* slots of the message that begins there */
+	uint32_t changing;          /* page.c */
 };
 
 /* A message; the caller's.  ring_begin fills in what is said to be its. */
@@ -100,10 +102,10 @@ struct ring_call {
 	uint32_t tid;
 	uint16_t flags;
 	uint8_t type, kind;
-	uint8_t slot, slots; /* ring_begin's */
-	uint32_t seq;        /* ring_begin's */
-	uint8_t *page;       /* ring_begin's: slots * CO_RING_PAGE bytes to fill */
-	uint64_t ticket, start, patience, deadline; /* ring_post's */
+	uint8_t slot, slots;    /* ring_begin's */
+	uint32_t seq;           /* ring_begin's */
+	uint8_t *page;          /* ring_begin's: slots * CO_RING_PAGE bytes to fill */
+	uint64_t ticket, start; /* ring_post's */
 };
 
 struct ring_answer {
@@ -111,7 +113,8 @@ struct ring_answer {
 	uint64_t value;
 	uint16_t flags;
 	uint8_t type;
-	const uint8_t *page; /* size bytes, or all of it (CO_RING_WHOLE); copy once */
+	uint64_t lines;      /* CO_RING_WHOLE: see struct co_ring_answer */
+	const uint8_t *page; /* size bytes; copy once */
 };
 
 /* Writes the head of an own segment that is all zeros. */
@@ -137,8 +140,16 @@ bool ring_client_stop(struct ring_client *client);
  */
 enum ring_outcome ring_begin(struct ring_client *client, struct ring_call *call,
 			     uint32_t room);
-enum ring_outcome ring_room(struct ring_client *client, void *context, uint32_t kick,
-			    uint64_t timeout_ns);
+/* RING_OK: there seem to be free slots for what ring_begin has refused; try again. */
+enum ring_outcome ring_room(struct ring_client *client, const struct ring_call *call,
+			    void *context, uint32_t kick, uint64_t timeout_ns);
+
+/*
+ * CO_RING_WHOLE: puts all of a page into the call's.  What the page holds from an earlier
+ * call and what is the same is not written again: it need not travel between processors.
+ */
+void ring_page_post(struct ring_client *client, struct ring_call *call,
+		    const uint8_t *buffer);
 
 /* On its way.  A call with CO_RING_ASYNC is over with that. */
 void ring_post(struct ring_client *client, struct ring_call *call);
@@ -152,6 +163,13 @@ enum ring_outcome ring_wait(struct ring_client *client, struct ring_call *call,
 			    struct ring_answer *out_answer);
 void ring_end(struct ring_client *client, struct ring_call *call);
 
+/* CO_RING_WHOLE: what the receiver has changed of the page that was posted. */
+void ring_page_back(uint8_t *buffer, const struct ring_answer *answer);
+
+/* Has a receiver's process seen it?  Once its port is gone, what has not been taken will not
+ * be answered. */
+bool ring_taken(const struct ring_client *client, const struct ring_call *call);
+
 /* Not interested any more; it may have been delivered. */
 void ring_cancel(struct ring_client *client, struct ring_call *call);
 
@@ -159,9 +177,9 @@ void ring_cancel(struct ring_client *client, struct ring_call *call);
 
 struct ring_slot {
 	uint64_t cookie; /* of the message that a receiver holds; 0: none */
-	uint32_t state;
-	uint32_t next;              /* in the queue of its class */
-	struct co_ring_entry entry; /* checked */
+	uint32_t next;   /* in the queue of its class */
+	uint32_t reserved;
+	struct co_ring_entry entry; /* a copy, checked */
 };
 
 struct ring_server {
@@ -173,9 +191,11 @@ struct ring_server {
 	struct co_ring_capture *capture;
 	uint64_t connection;
 	uint64_t consumed;
+	uint64_t busy;   /* slots whose message has been taken and not been answered */
 	void *owner;     /* the caller's */
 	uint32_t index;  /* in the port's table */
 	uint32_t number; /* in cookies */
+	uint32_t changing; /* page.c */
 	struct ring_slot slots[CO_RING_SLOTS];
 };
 
@@ -259,18 +279,23 @@ struct ring_reply {
 	uint8_t slot;   /* ring_answer_begin's */
 	uint8_t *page;  /* ring_answer_begin's */
 	uint16_t asked; /* ring_answer_begin's: the message's flags */
-	uint32_t seq;
+	uint64_t lines; /* ring_page_answer's */
 };
 
 /*
  * Takes the message with that cookie from whoever holds it: false if there is none (never
- * was, answered already, connection gone).  Then its answer must be ended.
+ * was, answered already, connection gone).  Otherwise its answer must be ended: fill in the
+ * page, value, size, flags and type.  *out_gone: see ring_put; if false, it may have been
+ * the last user of the connection, too.
  */
 bool ring_answer_begin(struct ring_server *server, uint64_t cookie,
-		       struct ring_reply *out_reply);
+		       struct ring_reply *out_reply, bool *out_gone);
 
-/* Is the sender on this CPU, and waits awake?  Then it is its turn: ring_os_yield.
- * Drops the reference: *out_gone is what ring_put returned. */
+/* The answer to a CO_RING_WHOLE message: all of the page that the receiver was given, as it
+ * is now.  Sets flags and size. */
+void ring_page_answer(struct ring_reply *reply, const uint8_t *buffer);
+
+/* True: the sender is on this CPU and waits awake, so it is its turn (ring_os_yield). */
 bool ring_answer_end(struct ring_reply *reply, bool *out_gone);
 
 /* Of a cookie: the number that ring_attach was given. */

@@ -155,7 +155,7 @@ void shim_settle(struct shim_call *call, enum shim_verdict verdict)
 	call->result = call->number;
 }
 
-void shim_dispatch(struct shim_call *call)
+void shim_dispatch_any(struct shim_call *call)
 {
 	call->site = shim_sites[shim_site_of_id(call->id)].address;
 	shim_share_enter(call);

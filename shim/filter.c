@@ -163,7 +163,7 @@ static void low_pool(struct program *p, uint32_t first, uint32_t end)
 	jump_if(p, BPF_JGT, end, NEXT, NUMBER);
 }
 
-static void address(struct program *p)
+static void address(struct program *p, const struct shim_filter_spec *spec)
 {
 	put(p, ADDRESS);
 	load(p, offsetof(struct seccomp_data, instruction_pointer) + 4);
@@ -171,12 +171,14 @@ static void address(struct program *p)
 	jump_if(p, BPF_JEQ, CO_TRAP_HIGH_VALUE, NUMBER, NEXT);
 
 	put(p, LOW);
-	load(p, offsetof(struct seccomp_data, instruction_pointer) + 4);
-	jump_if(p, BPF_JEQ, 0, NEXT, TRAP);
-	load(p, offsetof(struct seccomp_data, instruction_pointer));
+	if ((spec->flags & SHIM_FILTER_HIGH_ONLY) == 0) {
+		load(p, offsetof(struct seccomp_data, instruction_pointer) + 4);
+		jump_if(p, BPF_JEQ, 0, NEXT, TRAP);
+		load(p, offsetof(struct seccomp_data, instruction_pointer));
 #define LOW_POOL(first, end) low_pool(p, first, end);
-	CO_TRAP_LOW_POOLS(LOW_POOL)
+		CO_TRAP_LOW_POOLS(LOW_POOL)
 #undef LOW_POOL
+	}
 	put(p, TRAP);
 	answer(p, RET_TRAP);
 }
@@ -220,7 +222,7 @@ size_t shim_filter_build(struct sock_filter *out, size_t max,
 			load(&p, offsetof(struct seccomp_data, nr));
 			tree(&p, first, p.edges_count - first);
 		}
-		address(&p);
+		address(&p, spec);
 		number(&p, spec);
 	}
 	return p.bad ? 0 : p.n;

@@ -26,7 +26,8 @@ struct sock_filter;
 enum shim_filter_flag {
 	SHIM_FILTER_NUMBER_BLIND = 1U << 0, /* rax is no number: the address decides */
 	SHIM_FILTER_X32 = 1U << 1,          /* x32 numbers go through to the kernel */
-	SHIM_FILTER_I386_TRAPPED = 1U << 2  /* 32-bit calls always raise SIGSYS */
+	SHIM_FILTER_I386_TRAPPED = 1U << 2, /* 32-bit calls always raise SIGSYS */
+	SHIM_FILTER_HIGH_ONLY = 1U << 3     /* in low pools the guest may have code */
 };
 
 struct shim_filter_spec {

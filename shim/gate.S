@@ -104,38 +104,7 @@ label shim_gate_stack
 	bswapl %ecx
 	movq %rcx, CALL_ID(%r11)
 	movq %r11, %rdi
-	/* what shim_dispatch does, for a call of Linux with a handler, from one of the first
-	 * sites, while no child shares this memory */
-	cmpl $SHIM_RECORDS * SHIM_RECORD_SIZE, %ecx
-	jae 4f
-	cmpl $ROUTE_NUMBERS, %eax
-	jae 4f
-	leaq shim_route(%rip), %rdx
-	movzbl (%rdx,%rax), %eax
-	cmpb $ROUTE_OWN, %al
-	jae 4f
-	cmpl $0, shim_sharing(%rip)
-	jne 4f
-	movl %ecx, %edx
-	shrl $2, %edx
-	addl %ecx, %edx /* the site's offset: 40 bytes for 32 */
-	leaq shim_sites(%rip), %rcx
-	movq (%rcx,%rdx), %rdx
-	movq %rdx, CALL_SITE(%rdi)
-	leaq shim_handlers(%rip), %rdx
-	shll $4, %eax
-	call *8(%rdx,%rax)
-	leaq -SLOT_STACK(%rsp), %rdi
-	testl %eax, %eax
-	jnz 5f
-	movq CALL_SITE(%rdi), %rcx
-	addq $2, %rcx
-	movq %rcx, CALL_TARGET(%rdi)
-	jmp shim_gate_exit
-4:	call shim_dispatch
-	jmp shim_gate_exit
-5:	movl %eax, %esi
-	call shim_settle
+	call shim_dispatch /* which may use eax and ecx as they are */
 
 label shim_gate_exit
 	movq %rsp, %r11

@@ -3,7 +3,7 @@
 # rules; these flags are what enforces them.
 noinst_LIBRARIES += libshim.a
 libshim_a_SOURCES = \
-	%D%/config.h %D%/config.c %D%/daemon.c %D%/deliver.c %D%/dispatch.c %D%/elf.h \
+	%D%/arm.c %D%/config.h %D%/config.c %D%/daemon.c %D%/deliver.c %D%/direct.S %D%/dispatch.c %D%/elf.h \
 	%D%/elf.c %D%/entry.S %D%/exe.c %D%/exec.h %D%/exec.c %D%/filter.h %D%/filter.c \
 	%D%/fork.S %D%/gate.h %D%/gate.S %D%/guest.h %D%/hidden.h %D%/i386.h %D%/i386.c \
 	%D%/i386_call.c %D%/i386_gate.S %D%/i386_signal.c %D%/i386_start.c %D%/mask.c \
@@ -43,11 +43,38 @@ cloudos_loader_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z
 	-Wl,-z,max-page-size=4096 -Wl,--undefined=_start -Wl,-T,$(srcdir)/%D%/loader.ld \
 	-o $@
 
+# The same for Anos: a core of the above, and Anos in the place of Linux.
+noinst_LIBRARIES += libshimanos.a
+libshimanos_a_SOURCES = \
+	%D%/arm.c %D%/config.c %D%/entry.S %D%/filter.c %D%/gate.S %D%/memory.c %D%/pool.c \
+	%D%/report.c %D%/share.c %D%/site.c %D%/rt/fmt.c %D%/rt/mem.c \
+	personality/anos/guest.h personality/anos/guest.c personality/anos/guest_call.c \
+	personality/anos/guest_connection.c personality/anos/guest_elf.c \
+	personality/anos/guest_fault.c personality/anos/guest_guard.h \
+	personality/anos/guest_guard.S personality/anos/guest_ipc.h \
+	personality/anos/guest_ipc.c personality/anos/guest_peer.c \
+	personality/anos/guest_hardware.c personality/anos/guest_memory.c \
+	personality/anos/guest_patch.c personality/anos/guest_process.c \
+	personality/anos/guest_start.c personality/anos/guest_table.c \
+	personality/anos/guest_task.h personality/anos/guest_task.c \
+	personality/anos/guest_clone.S personality/anos/guest_trap.c $(RING_SOURCES)
+libshimanos_a_CPPFLAGS = $(CO_GUEST_INCLUDES)
+libshimanos_a_CFLAGS = $(CO_GUEST_FLAGS)
+$(libshimanos_a_OBJECTS): override CFLAGS = $(CO_GUEST_OPTIMISE)
+$(libshimanos_a_OBJECTS): override CPPFLAGS =
+
+pkglibexec_PROGRAMS += cloudos-loader-anos
+cloudos_loader_anos_SOURCES =
+cloudos_loader_anos_LDADD = libshimanos.a
+cloudos_loader_anos_DEPENDENCIES = libshimanos.a $(srcdir)/%D%/loader.ld
+cloudos_loader_anos_LINK = $(cloudos_loader_LINK)
+
 # How guest code is compiled, for tests that compile it again with another compiler.
 guest-flags: Makefile
 	$(AM_V_GEN){ \
 	echo "GUEST_FLAGS='$(CO_GUEST_FLAGS) $(CO_GUEST_OPTIMISE)'"; \
 	echo "GUEST_SOURCES='$(filter %.c %.S,$(libshim_a_SOURCES))'"; \
+	echo "ANOS_SOURCES='$(filter %.c %.S,$(libshimanos_a_SOURCES))'"; \
 	echo "SANITIZERS='$(SANITIZERS)'"; } >$@
 noinst_DATA += guest-flags
 CLEANFILES += guest-flags

@@ -17,13 +17,14 @@ struct vector {
 static int copy(long number, void *ours, uint64_t theirs, size_t size)
 {
 	struct vector local = { (uint64_t) ours, size }, remote = { theirs, size };
-	/* not remembered: a child after fork or vfork is somebody else */
-	long pid = shim_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0);
+	/* not remembered: a child after fork or vfork is somebody else.  The thread, because
+	 * the process is its first thread, which may have ended */
+	long self = shim_syscall(__NR_gettid, 0, 0, 0, 0, 0, 0);
 	long got;
 
 	if (size == 0)
 		return 0;
-	got = shim_syscall(number, pid, (long) &local, 1, (long) &remote, 1, 0);
+	got = shim_syscall(number, self, (long) &local, 1, (long) &remote, 1, 0);
 	return got == (long) size ? 0 : -EFAULT;
 }
 

@@ -113,7 +113,7 @@ extern struct shim_state shim;
 extern char shim_spare_text[SHIM_SPARE_TEXT];                               /* table.c */
 extern char shim_spare_edits[SHIM_SPARE_EDITS] __attribute__((aligned(8))); /* patch.c */
 
-/* dispatch.c, called by gate.S; and whether a Linux call has a handler of the shim's. */
+/* direct.S, called by gate.S: a short way through what dispatch.c does. */
 struct shim_handled {
 	uint64_t number;
 	shim_handler *handler;
@@ -122,6 +122,7 @@ struct shim_handled {
 extern const struct shim_handled shim_handlers[];
 extern uint8_t shim_route[ROUTE_NUMBERS];
 void shim_dispatch(struct shim_call *call);
+void shim_dispatch_any(struct shim_call *call);
 void shim_settle(struct shim_call *call, enum shim_verdict verdict);
 bool shim_has_handler(uint32_t number);
 

@@ -20,26 +20,16 @@
 #include <shim/signal.h>
 #include <shim/site.h>
 #include <shim/start.h>
-#include <shim/sud.h>
 
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51
 #endif
 
-enum { PAGE = 4096, SLOTS_MAX = 1024, SLOTS_MIN = 16, NUMBERS = 512, WIPE_ON_FORK = 18 };
+enum { PAGE = 4096, NUMBERS = 512 };
 
 /* above all pools, below where the kernel puts mappings and the stack: 13 TiB */
 #define HEAP_AT     0x710000000000UL
 #define HEAP_SPREAD 0x10000000UL /* pages */
-
-struct shim_state shim __attribute__((section(".bss.state")));
-SHIM_HOT uint64_t shim_slots, shim_slots_first, shim_slots_end, shim_slots_mask;
-
-static struct co_trap_stats stats __attribute__((section(".bss.stats"), used));
-struct co_trap_stats *const shim_stats = &stats;
 
 /* What the kernel has put on the stack. */
 struct initial {
@@ -47,7 +37,8 @@ struct initial {
 	uint64_t argc;
 	char **argv, **envp;
 	uint64_t *auxv, *end;
-	uint64_t text_end; /* of the arguments, where they are not below envp[0]; or 0 */
+	uint64_t
+		text_end; /* of the arguments, where they are not below envp[0]; or 0 */
 };
 
 static void read_stack(struct initial *in, uint64_t *sp)
@@ -101,7 +92,8 @@ static void map_file(int fd, struct shim_elf *elf)
 	int r = elf->flags & SHIM_ELF_I386 ? shim_i386_map(fd, elf)
 					   : shim_elf_map(fd, elf, hint);
 
-	if (!(elf->flags & SHIM_ELF_I386) && hint != 0 && (r == -EEXIST || r == SHIM_ELF_POOL))
+	if (!(elf->flags & SHIM_ELF_I386) && hint != 0 &&
+	    (r == -EEXIST || r == SHIM_ELF_POOL))
 		r = shim_elf_map(fd, elf, 0);
 	if (r)
 		shim_die(shim_elf_sentence(r), (uint64_t) (r < 0 ? -r : r));
@@ -152,7 +144,8 @@ static void name_process(const char *path)
 		base = base_of(shim_own_path());
 	for (; base[n] && n < sizeof(name) - 1; n++)
 		name[n] = base[n];
-	if (base != base_of(path) && n > more && memcmp(name + n - more, gone, more) == 0)
+	if (base != base_of(path) && n > more &&
+	    memcmp(name + n - more, gone, more) == 0)
 		n -= more;
 	name[n] = '\0';
 	(void) shim_syscall(__NR_prctl, PR_SET_NAME, (long) name, 0, 0, 0, 0);
@@ -200,107 +193,20 @@ static void describe_process(const struct initial *in, const struct shim_elf *el
 
 /* ---- the engine ---- */
 
-/* Where they begin is the session's mark: one mapping less. */
-static void make_slots(void)
-{
-	uint64_t mark = co_trap_mark(shim.config.folder, shim.config.session);
-	uint64_t first = (mark + SHIM_SLOT_SIZE - 1) & -SHIM_SLOT_SIZE;
-
-	for (uint64_t n = SLOTS_MAX; n >= SLOTS_MIN; n /= 4) {
-		uint64_t end = first + n * SHIM_SLOT_SIZE;
-		/* behind them a page for words that a forked child finds cleared */
-		long size = (long) (end + PAGE - mark);
-		long at = shim_syscall(__NR_mmap, (long) mark, size, PROT_READ | PROT_WRITE,
-				       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
-					       MAP_FIXED_NOREPLACE,
-				       -1, 0);
-
-		if (at != (long) mark)
-			continue;
-		(void) shim_syscall(__NR_madvise, at, size, WIPE_ON_FORK, 0, 0, 0);
-		shim_slots = first;
-		shim_slots_first = first + SLOT_HEADER;
-		shim_slots_end = end;
-		shim_slots_mask = (n - 1) * SHIM_SLOT_SIZE;
-		return;
-	}
-	shim_die("there is no memory for what cloudos keeps in a program (ulimit -v?)", 0);
-}
-
-static void handle_sigsys(void)
-{
-	struct sigaction action = {
-		.sa_handler = (__sighandler_t) (uint64_t) shim_sigsys_entry,
-		.sa_flags = SA_SIGINFO | SA_RESTART | SA_RESTORER |
-			    (shim.onstack ? SA_ONSTACK : 0),
-		.sa_restorer = (__sigrestore_t) (uint64_t) shim_restorer,
-	};
-	uint64_t sigsys = SHIM_SIGSET_BIT(SIGSYS);
-
-	memset(&action.sa_mask, 0xff, sizeof(action.sa_mask));
-	(void) shim_syscall(__NR_rt_sigaction, SIGSYS, (long) &action, 0, sizeof(sigsys),
-			    0, 0);
-	(void) shim_syscall(__NR_rt_sigprocmask, SIG_UNBLOCK, (long) &sigsys, 0,
-			    sizeof(sigsys), 0, 0);
-}
-
-static void install_filter(void)
+static void arm(void)
 {
 	static uint32_t allowed[NUMBERS];
-	const struct shim_personality *p = shim_personality_find(shim.config.personality);
+	const struct shim_personality *p =
+		shim_personality_find(shim.config.personality);
 	struct shim_filter_spec spec = { .allowed = allowed };
-	const char *why = "";
-	long r;
 
+	shim_dispatch_init();
 	if (p->number_blind)
 		spec.flags |= SHIM_FILTER_NUMBER_BLIND;
 	for (uint32_t i = 0; p->allow_by_number && i < NUMBERS; i++)
 		if (shim_plain[i])
 			allowed[spec.allowed_count++] = i;
-	r = shim_filter_install(&spec, &why);
-	if (r)
-		shim_die(why, (uint64_t) -r);
-}
-
-/* Exec has disarmed it. */
-static void arm_dispatch(void)
-{
-	long r = shim_sud_arm();
-
-	if (shim.i386) /* its own calls come from elsewhere, and there is one range only */
-		shim_die("a 32-bit program needs --trap=seccomp", 0);
-	if (r < 0)
-		shim_die("the kernel has no syscall user dispatch (error %): it needs Linux "
-			 "5.11; --trap=seccomp does without",
-			 (uint64_t) -r);
-	if (!shim_probe())
-		shim_die("syscall user dispatch does not catch calls here; use "
-			 "--trap=seccomp",
-			 0);
-}
-
-static void arm(void)
-{
-	shim_dispatch_init();
-	make_slots();
-	handle_sigsys();
-	if (shim.config.flags & CO_TRAP_SUD) {
-		arm_dispatch();
-		return;
-	}
-	(void) shim_probe();
-	if (!shim_inherited)
-		install_filter();
-}
-
-static void publish(void)
-{
-	stats.version = 1;
-	stats.personality = shim.config.personality;
-	stats.flags = shim.config.flags;
-	stats.sites = (uint64_t) shim_sites;
-	stats.sites_max = SHIM_SITES;
-	stats.mark = CO_TRAP_STATS_MARK;
+	shim_arm(&spec);
 }
 
 /* ---- the stack ---- */
@@ -365,8 +271,8 @@ static void execstack(const struct initial *in, const struct shim_elf *elf)
 {
 	if (elf->flags & SHIM_ELF_STACK_EXEC)
 		(void) shim_syscall(__NR_mprotect, (long) in->sp & -PAGE, PAGE,
-				    PROT_READ | PROT_WRITE | PROT_EXEC | PROT_GROWSDOWN, 0,
-				    0, 0);
+				    PROT_READ | PROT_WRITE | PROT_EXEC | PROT_GROWSDOWN,
+				    0, 0, 0);
 }
 
 /* ---- all of it ---- */
@@ -426,7 +332,7 @@ _Noreturn void shim_start(uint64_t *sp)
 	frame = auxv_find(&in, AT_MINSIGSTKSZ);
 	if (frame) /* a handler's frame, and ours when the handler makes a call */
 		*frame = 2 * *frame + 512;
-	publish();
+	shim_publish();
 	arm();
 	if (shim.config.flags & CO_TRAP_SIGSYS_BLOCKED)
 		shim_sigsys_block(true);

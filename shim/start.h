@@ -8,6 +8,13 @@
 
 extern bool shim_inherited; /* sigsys.c: the filter was there already */
 
+/* arm.c: from here on calls are caught; with that filter, where none is there yet. */
+struct shim_filter_spec;
+void shim_arm(const struct shim_filter_spec *spec);
+
+/* arm.c: statistics for others to read, and the mark of the session. */
+void shim_publish(void);
+
 /* dispatch.c: finds the personality, fills shim_plain. */
 void shim_dispatch_init(void);
 extern uint8_t shim_plain[65536]; /* 1: a record makes that call without asking */

@@ -11,17 +11,9 @@
 #include <shim/site.h>
 #include <shim/sud.h>
 
-enum { SET_SYSCALL_USER_DISPATCH = 59, DISPATCH_ON = 1 };
-
 uint64_t shim_fork_backs[SHIM_FORKS];
 uint32_t shim_fork_ids[SHIM_FORKS];
 static uint32_t forks_used;
-
-long shim_sud_arm(void)
-{
-	return shim_syscall(__NR_prctl, SET_SYSCALL_USER_DISPATCH, DISPATCH_ON,
-			    (long) CO_TRAP_BASE, (long) CO_TRAP_POOL_SIZE, 0, 0);
-}
 
 static void arm_or_die(void)
 {

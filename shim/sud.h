@@ -14,10 +14,17 @@
 
 #ifndef __ASSEMBLER__
 #include <shim/rt/kernel.h>
+#include <shim/rt/syscall_x86_64.h>
 #include <shim/shim.h>
 
 /* Arms the calling thread: 0 or the kernel's error. */
-long shim_sud_arm(void);
+static inline long shim_sud_arm(void)
+{
+	enum { SET_SYSCALL_USER_DISPATCH = 59, DISPATCH_ON = 1 };
+
+	return shim_syscall(__NR_prctl, SET_SYSCALL_USER_DISPATCH, DISPATCH_ON,
+			    (long) CO_TRAP_BASE, (long) CO_TRAP_POOL_SIZE, 0, 0);
+}
 
 /* The guest makes that call, and its child is armed before it goes on. */
 enum shim_verdict shim_sud_fork(struct shim_call *call);

@@ -5,10 +5,15 @@
 #	CO_TEST_CFLAGS   NAME_CFLAGS of a unit test: warnings, banned functions, libcheck
 #	CO_TEST_LIBS     end of its NAME_LDADD
 TEST_EXTENSIONS = .sh
-SH_LOG_COMPILER = $(SHELL)
+
+# In the background or under nohup some signals are ignored, and a shell cannot undo that.
+SIGNALS_BY_DEFAULT = env --default-signal
+LOG_COMPILER = $(SIGNALS_BY_DEFAULT)
+SH_LOG_COMPILER = $(SIGNALS_BY_DEFAULT) $(SHELL)
 AM_TESTS_ENVIRONMENT = \
 	CO_SANITIZERS='$(SANITIZERS)'; export CO_SANITIZERS; \
 	CC='$(CC)'; export CC; \
+	CK_DEFAULT_TIMEOUT=300; export CK_DEFAULT_TIMEOUT; \
 	srcdir='$(srcdir)'; export srcdir; \
 	builddir='$(abs_builddir)'; export builddir;
 
@@ -21,7 +26,9 @@ EXTRA_DIST += %D%/README.md %D%/run.h %D%/unit/README.md %D%/cli/README.md %D%/w
 .PHONY: update-documents
 update-documents:
 
+include tests/anos/local.mk
 include tests/fuzz/local.mk
+include tests/ring/local.mk
 include tests/sites/local.mk
 include tests/guest/local.mk
 include tests/packaging/local.mk

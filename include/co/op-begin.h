@@ -30,6 +30,8 @@
 #define OUT_ARRAY(type, name, count)
 #define BUF_IN(name, size)
 #define BUF_OUT(name, size)
+#define TAILED_IN(type, name, count)
+#define TAILED_OUT(type, name, size)
 #define PTR(name)
 #define JSON(name)
 #define TEXT(name)

@@ -27,6 +27,8 @@
 #undef OUT_ARRAY
 #undef BUF_IN
 #undef BUF_OUT
+#undef TAILED_IN
+#undef TAILED_OUT
 #undef PTR
 #undef JSON
 #undef TEXT

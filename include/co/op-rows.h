@@ -10,12 +10,16 @@
  *	#include <co/op-end.h>
  *	};
  *
- * CO_OP_SIZEOF(type) may be defined before, to 0, by readers without the C types.
+ * CO_OP_SIZEOF(type) and CO_OP_OFFSETOF(type, member) may be defined before, to 0, by
+ * readers without the C types.
  * Deliberately without include guard.
  */
 /* clang-format off */
 #ifndef CO_OP_SIZEOF
 #define CO_OP_SIZEOF(type) sizeof(type)
+#endif
+#ifndef CO_OP_OFFSETOF
+#define CO_OP_OFFSETOF(type, member) __builtin_offsetof(type, member)
 #endif
 #define CO_OP_UNWRAP(...) __VA_ARGS__
 #undef OP
@@ -80,6 +84,13 @@
 #define BUF_IN(name, size_name)  CO_OP_ARG(BUF_IN, "void", #name, 1)
 #undef BUF_OUT
 #define BUF_OUT(name, size_name) CO_OP_ARG(BUF_OUT, "void", #name, 1)
+#undef TAILED_IN
+#define TAILED_IN(type_, name_, count_) \
+	{ .kind = CO_ARG_TAILED_IN, .type = #type_, .name = #name_, \
+	  .size = (uint32_t) CO_OP_SIZEOF(type_), \
+	  .count = (uint32_t) CO_OP_OFFSETOF(type_, count_) },
+#undef TAILED_OUT
+#define TAILED_OUT(type, name, size_name) CO_OP_ARG(TAILED_OUT, #type, #name, CO_OP_SIZEOF(type))
 #undef PTR
 #define PTR(name)          CO_OP_ARG(PTR, "void", #name, 8)
 #undef JSON

@@ -20,6 +20,9 @@
  *   SIZED_IN(type, name)  SIZED_OUT(type, name)           begins with its own uint32_t size
  *   OUT_ARRAY(type, name, count)        *count elements; count is the INOUT that follows
  *   BUF_IN(name, size)  BUF_OUT(name, size)   bytes; size is the argument that follows
+ *   TAILED_IN(type, name, count)        a struct and, behind it, as many bytes as count says
+ *   TAILED_OUT(type, name, size)        the same, at most size bytes, which is the argument
+ *                                       that follows
  *   PTR(name)                           an address that only the kernel looks at
  *   JSON(name)  TEXT(name)              a member of an HTTP body or query
  *
@@ -41,7 +44,7 @@
 #define CO_ARG_KINDS(X) \
 	X(NONE) X(I32) X(U32) X(I64) X(U64) X(SIZE) X(FD) X(PID) X(FLAGS) X(CSTR) \
 	X(IN) X(OUT) X(INOUT) X(SIZED_IN) X(SIZED_OUT) X(OUT_ARRAY) X(BUF_IN) X(BUF_OUT) \
-	X(PTR) X(JSON) X(TEXT)
+	X(TAILED_IN) X(TAILED_OUT) X(PTR) X(JSON) X(TEXT)
 
 #define CO_PLANE_CONSTANT(name, text)   CO_PLANE_##name,
 #define CO_SUPPORT_CONSTANT(name, text) CO_SUPPORT_##name,
@@ -66,6 +69,8 @@ struct co_arg {
 	const char *type; /* C type of what is pointed at, or the flag set; or "" */
 	const char *name;
 	uint32_t size; /* bytes of one element, or the bound of a string */
+	uint32_t
+		count; /* TAILED_IN: offset of the uint32_t that counts the bytes behind */
 };
 
 struct co_op {

@@ -127,7 +127,9 @@ struct co_ring_answer {
 	uint16_t flags; /* CO_RING_PAYLOAD, CO_RING_WHOLE, CO_RING_BLOB */
 	uint8_t type;
 	uint8_t reserved;
-	uint64_t reserved2[4];
+	uint64_t
+		lines; /* CO_RING_WHOLE: bit n: 64 bytes at 64 * n differ from the request */
+	uint64_t reserved2[3];
 };
 
 struct co_ring_server {
@@ -172,9 +174,8 @@ enum co_ring_control_flag {
 struct co_ring_control {
 	uint64_t mark;
 	uint32_t version, flags;
-	uint32_t
-		kick; /* counts: there is something to read on the connection to cloudosd */
-	uint32_t reserved;
+	uint32_t kick;  /* counts: there is something to read on the way to cloudosd */
+	uint32_t names; /* changes when what a name stands for may have; 0: not told */
 	uint64_t peer;
 	uint8_t unused[CO_RING_PAGE - 32];
 };

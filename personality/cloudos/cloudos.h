@@ -62,6 +62,10 @@ int cloudos_code(int status);
 #define BUF_IN(name, size)  WORD(const void *, name)
 #undef BUF_OUT
 #define BUF_OUT(name, size) WORD(void *, name)
+#undef TAILED_IN
+#define TAILED_IN(type, name, count) WORD(const type *, name)
+#undef TAILED_OUT
+#define TAILED_OUT(type, name, size) WORD(type *, name)
 #undef PTR
 #define PTR(name)           WORD(uint64_t, name)
 #include "personality/cloudos/ops.def"

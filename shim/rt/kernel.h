@@ -24,12 +24,15 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
+#include <linux/memfd.h>
 #include <linux/mman.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <linux/signal.h>
 #include <linux/stat.h>
+#include <linux/sysinfo.h>
 #include <linux/resource.h>
 #include <linux/time_types.h>
 /* clang-format on */

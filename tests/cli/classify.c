@@ -279,7 +279,7 @@ int main(void)
 	TCase *t = tcase_create("classify");
 
 	tcase_add_checked_fixture(t, make_folder, remove_folder);
-	tcase_set_timeout(t, 30);
+	tcase_set_timeout(t, 300);
 	tcase_add_test(t, every_program_of_this_box_is_one_of_linux);
 	tcase_add_test(t, texts_and_modules_are_told_by_their_first_bytes);
 	tcase_add_test(t, anos_is_told_by_its_base_and_what_is_missing);

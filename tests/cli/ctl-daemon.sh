@@ -42,8 +42,8 @@ cat >"$work/libexec/cloudos-keeper" <<END
 ls /proc/self/fd >"$work/fds"
 [ "\$CLOUDOS_DIR" = "$CLOUDOS_DIR" ] || { echo "wrong folder \$CLOUDOS_DIR" >&2; exit 1; }
 mkdir -p "$CLOUDOS_DIR"
-setsid "$build/fake-daemon" "\${FAKE_MODE:-normal}" </dev/null >/dev/null 2>&1 &
-echo \$! >"$CLOUDOS_DIR/pid"
+setsid sh -c 'echo \$\$ >"$CLOUDOS_DIR/pid"; exec "\$@"' sh \
+	"$build/fake-daemon" "\${FAKE_MODE:-normal}" </dev/null >/dev/null 2>&1 &
 END
 expect 0 "$ctl" daemon start 7<"$work"
 has "$out" "cloudosd $(cat "$CLOUDOS_DIR/pid") is running in $CLOUDOS_DIR/run"
@@ -99,7 +99,7 @@ fi
 deep=$work/domain
 for i in 1 2 3 4 5; do deep=$deep/a_folder_with_a_name_of_some_length_$i; done
 export CLOUDOS_DIR="$deep" FAKE_MODE=normal
-sed -i "s|^mkdir -p .*|mkdir -p \"$deep\"|; s|^echo .*|echo \$! >\"$deep/pid\"|; /wrong folder/d" \
+sed -i "s|^mkdir -p .*|mkdir -p \"$deep\"|; s|>[^ ]*/pid\"|>\"$deep/pid\"|; /wrong folder/d" \
 	"$work/libexec/cloudos-keeper"
 expect 0 "$ctl" daemon start
 expect 0 "$ctl" daemon status

@@ -89,13 +89,13 @@ is() {
 	[ "$value" = "$1" ] || fail "$2 is \"$value\", expected \"$1\""
 }
 
-# Until the command succeeds, ten seconds at most.
+# Until the command succeeds, a minute at most.
 until_true() {
-	for _ in $(seq 500); do
-		"$@" >/dev/null 2>&1 && return 0
+	deadline=$(($(date +%s) + 60))
+	until "$@" >/dev/null 2>&1; do
+		[ "$(date +%s)" -lt "$deadline" ] || fail "never true: $*"
 		sleep 0.02
 	done
-	fail "never true: $*"
 }
 
 trap end EXIT

@@ -86,7 +86,7 @@ each() {
 	mkfifo "$work/pipe"
 	"$x" "$engine" "$guest" close "$work/go" >"$work/pipe" 2>"$err" &
 	started=$!
-	timeout 10 cat "$work/pipe" || fail "the pipe does not end"
+	timeout 60 cat "$work/pipe" || fail "the pipe does not end"
 	touch "$work/go"
 	ended 0
 }

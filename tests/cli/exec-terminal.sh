@@ -26,10 +26,12 @@ expect \\^C
 expect ready>
 send echo "status \$?"
 expect status 130
+expect ready>
 send '$x' --engine=$engine '$guest' wait &
-expect ready [0-9]+
+expect (?s)(ready>.*ready [0-9]+|ready [0-9]+.*ready>)
 send kill %1; wait %1; echo "status \$?"
 expect status 143
+expect ready>
 send exit 6
 END
 	echo "PS1='ready>'" >"$work/rc"

@@ -4,6 +4,7 @@
 # line is lost or broken, whatever the program does.
 . "${srcdir:-.}/tests/cli/exec-lib.sh"
 trace=$work/trace
+configure 'health: {timeout: 60}' # for the guest programs
 
 # Every line of $1 is one; there are at least $2.
 lines() {

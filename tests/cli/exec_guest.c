@@ -84,32 +84,12 @@ static int count(void)
 	return wait_for_ever();
 }
 
-/* Is that process in a system call of that number?  Unknown counts as yes. */
-static bool is_in_call(pid_t pid, long number)
-{
-	char path[64], text[64] = "";
-	FILE *f;
-
-	(void) snprintf(path, sizeof(path), "/proc/%d/syscall", (int) pid);
-	f = fopen(path, "r");
-	if (!f)
-		return true;
-	if (!fgets(text, sizeof(text), f))
-		text[0] = '\0';
-	(void) fclose(f); /* only read */
-	return atol(text) == number;
-}
-
 /* Prints "ready PID" for its parent, when that one is in the call. */
 static void announce(pid_t parent)
 {
-	uint64_t until = now_ms() + 10000;
-
 	if (fork() != 0)
 		return;
-	while (!is_in_call(parent, CLOUDOS_SYS_service_health_check) &&
-	       now_ms() < until)
-		breathe();
+	wait_until_in_call(parent, CLOUDOS_SYS_service_health_check);
 	printf("ready %d\n", (int) parent);
 	(void) fflush(stdout);
 	_exit(0);
@@ -290,7 +270,7 @@ static int storm(int n)
 
 static int close_and_wait(const char *path)
 {
-	uint64_t until = now_ms() + 20000;
+	uint64_t until = now_ms() + PATIENCE_MS;
 
 	(void) close(0);
 	(void) close(1);

@@ -20,7 +20,8 @@ static bool points_to_type(enum co_arg_kind kind)
 {
 	return kind == CO_ARG_IN || kind == CO_ARG_OUT || kind == CO_ARG_INOUT ||
 	       kind == CO_ARG_SIZED_IN || kind == CO_ARG_SIZED_OUT ||
-	       kind == CO_ARG_OUT_ARRAY;
+	       kind == CO_ARG_OUT_ARRAY || kind == CO_ARG_TAILED_IN ||
+	       kind == CO_ARG_TAILED_OUT;
 }
 
 START_TEST(every_struct_of_an_answered_call_has_its_rows)

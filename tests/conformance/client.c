@@ -206,7 +206,7 @@ bool watched_wait(struct watched *w, size_t n)
 	bool there;
 
 	(void) clock_gettime(CLOCK_REALTIME, &until); /* always there */
-	until.tv_sec += 10;
+	until.tv_sec += 60;
 	(void) pthread_mutex_lock(&w->lock);
 	while (w->n < n)
 		if (pthread_cond_timedwait(&w->more, &w->lock, &until) != 0)

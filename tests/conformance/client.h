@@ -79,7 +79,7 @@ struct watched {
 
 void watched_init(struct watched *w);
 void watched_event(void *w, const struct store_event *events, size_t n);
-/* Waits until there are n events; false after ten seconds. */
+/* Waits until there are n events; false after a minute. */
 bool watched_wait(struct watched *w, size_t n);
 
 /* Removes a folder that mkdtemp made, with the files in it. */

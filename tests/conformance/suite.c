@@ -58,7 +58,7 @@ int store_conformance(const struct store_engine *which)
 	engine = which;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		tcase_add_checked_fixture(cases[i], setup, teardown);
-		tcase_set_timeout(cases[i], 60);
+		tcase_set_timeout(cases[i], 300);
 		suite_add_tcase(suite, cases[i]);
 	}
 	runner = srunner_create(suite);

@@ -15,8 +15,8 @@ import threading
 import time
 
 sys.path.insert(0, __file__.rpartition('/')[0])
-from harness import (ENGINES, EXEC, GUEST, LIMIT, SLOW, Client, Domain, Skip,  # noqa: E402
-                     check, descriptors, encode, equal, run, test, until)
+from harness import (ENGINES, EXEC, GUEST, LIMIT, Client, Domain, Skip, check,  # noqa: E402
+                     descriptors, encode, equal, run, stop, test, until)
 
 NOT_FOUND, INVALID, ACCESS, VERSION = -3, -1, -5, -25
 NR_IPC_REGISTER, NR_DEREGISTER, NR_VERSION = 20303, 20501, 21900
@@ -91,9 +91,7 @@ class Session:
     def __exit__(self, kind, value, trace):
         try:
             if kind is None:
-                began = time.monotonic()
                 equal(self.guest.ask('discover guest'), 'discover 0 1', 'the guest, after it')
-                check(time.monotonic() - began < 2 * SLOW, 'the guest was kept waiting')
                 equal(self.domain.status()['pid'], self.daemon, 'the daemon')
                 equal(self.guest.finish()[0], 0, 'exit status')
         finally:
@@ -180,18 +178,12 @@ def a_call_is_made_for_threads_of_its_own_process_only():
         check(m.closed(), 'a thread that has ended calls')
 
 
-def stopped(pid):
-    with open('/proc/%d/status' % pid) as f:
-        return '\nState:\tT' in f.read()
-
-
 @test
 def a_second_call_before_the_answer_ends_the_connection():
     with Session() as s:
         m = s.join()
         daemon = s.domain.status()['pid']
-        os.kill(daemon, signal.SIGSTOP)  # both are there before it looks
-        until('its stop', lambda: stopped(daemon))
+        stop(daemon)  # both are there before it looks
         for _ in range(2):
             m.say(NR_IPC_REGISTER, pointer('double'))
         os.kill(daemon, signal.SIGCONT)
@@ -237,18 +229,17 @@ def what_is_no_message_for_the_daemon_ends_the_connection():
 def a_connection_that_never_reads_holds_up_nobody():
     with Session() as s:
         m = s.join()
-        m.socket.settimeout(5)
-        began, said = time.monotonic(), 0
-        try:
-            while time.monotonic() < began + 5:
+        began, said, closed = time.monotonic(), 0, False
+        while not closed and time.monotonic() < began + LIMIT:
+            try:
                 m.say(NR_VERSION, 1)
-                said += 1
-                other = s.join()
-                equal(other.call(NR_VERSION, 1), 65536, 'another connection')
-                other.close()
-        except OSError:
-            pass  # it was closed
-        check(time.monotonic() < began + 5, 'it is listened to after %d calls' % said)
+            except OSError:
+                closed = True
+            said += 1
+            other = s.join()
+            equal(other.call(NR_VERSION, 1), 65536, 'another connection')
+            other.close()
+        check(closed, 'it is listened to after %d calls' % said)
 
 
 @test

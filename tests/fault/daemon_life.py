@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Services across restarts and deaths; stopping, starting, and what stands in its way."""
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -8,8 +9,8 @@ import sys
 import time
 
 sys.path.insert(0, __file__.rpartition('/')[0])
-from harness import (CTL, ENGINES, EXEC, GUEST, LIMIT, SLOW, Domain, Skip, check,  # noqa: E402
-                     equal, run, test, until)
+from harness import (CTL, ENGINES, EXEC, GUEST, LIMIT, Domain, Skip, check,  # noqa: E402
+                     equal, run, stop, test, until)
 
 
 def names(domain):
@@ -32,7 +33,7 @@ def services_survive_a_restart_as_far_as_their_processes_do(engine):
         equal(a.result('register a'), 0, 'register a')
         equal(b.result('register b'), 0, 'register b')
         status = domain.status()
-        os.kill(status['keeper_pid'], signal.SIGSTOP)
+        stop(status['keeper_pid'])
         domain.kill_daemon()
         b.kill()
         os.kill(status['keeper_pid'], signal.SIGCONT)
@@ -49,21 +50,41 @@ def a_dead_process_leaves_discovery_at_once(engine):
         domain.start()
         watch = domain.client()
         watch.begin('service_watch', name='')
-        took = []
-        for i in range(9):
+        for _ in range(9):
             guest = domain.guest(engine)
             equal(guest.result('register w'), 0, 'register')
             pid = int(guest.ask('pid').split()[1])
             while watch.receive().get('event') != 'registered':
                 pass
-            began = time.monotonic()
             os.kill(pid, signal.SIGKILL)
             while watch.receive().get('event') != 'removed':
                 pass
-            took.append(time.monotonic() - began)
             equal(domain.services(), [], 'services')
-        # polling every 50 ms would make half of them longer than 25 ms
-        check(sorted(took)[len(took) // 2] < 0.02 * SLOW, 'it took %s s' % took)
+
+
+def wakeups(pid):
+    """How often a process has slept and woken up, all threads together."""
+    found = 0
+    for thread in os.listdir('/proc/%d/task' % pid):
+        with open('/proc/%d/task/%s/status' % (pid, thread)) as f:
+            found += int(re.search(r'^voluntary_ctxt_switches:\s+(\d+)', f.read(), re.M)[1])
+    return found
+
+
+@for_engines
+def nobody_polls_for_the_end_of_a_process(engine):
+    with Domain() as domain:
+        domain.start()
+        guest = domain.guest(engine)
+        equal(guest.result('register w'), 0, 'register')
+        pid = domain.status()['pid']
+
+        def quiet():
+            before = wakeups(pid)
+            time.sleep(1)  # what is measured; a busy machine makes it longer, not harder
+            return wakeups(pid) - before < 10
+        until('a second without polling', quiet)
+        equal(guest.finish()[0], 0, 'exit status')
 
 
 @test
@@ -73,8 +94,8 @@ def a_lapsed_ttl_is_critical_and_then_removed():
         watch = domain.client()
         watch.begin('service_watch', name='')
         guest = domain.guest(ENGINES[0])
-        equal(guest.result('register t 1'), 0, 'register')
         began, seen = time.monotonic(), {}
+        equal(guest.result('register t 1'), 0, 'register')
         while 'removed' not in seen:
             event = watch.receive()['event']
             seen[event] = time.monotonic() - began
@@ -82,7 +103,7 @@ def a_lapsed_ttl_is_critical_and_then_removed():
         check(seen['removed'] > 1.9, 'two ttls are two seconds: %s' % seen)
         equal(guest.ask('discover t'), 'discover 0 0', 'discovery')
         # the daemon's clock starts again with it: nobody lapses while it was away
-        equal(guest.result('register t 1'), 0, 'register again')
+        equal(guest.result('register t %d' % (LIMIT // 2)), 0, 'register again')
         domain.kill_daemon()
         equal(guest.ask('discover t'), 'discover 0 1', 'discovery behind a restart')
 
@@ -95,10 +116,8 @@ def stopping_is_refused_or_forced_while_programs_run(engine):
         equal(guest.result('register a'), 0, 'register')
         refused = domain.ctl('daemon', 'stop', status=5)
         check('1 program still runs' in refused.stderr, refused.stderr)
-        began = time.monotonic()
         said = domain.ctl('daemon', 'stop', '--force').stdout
         check('wait' in said, 'it does not say that calls wait: %r' % said)
-        check(time.monotonic() - began < 5 * SLOW, 'stopping took too long')
         domain.ctl('daemon', 'status', status=3)
         guest.tell('register b')
         domain.start()
@@ -133,8 +152,9 @@ def simultaneous_starts_give_one_daemon():
             guests = [domain.guest(ENGINES[0]) for _ in range(6)]
             for i, guest in enumerate(guests):
                 equal(guest.result('register g%d' % i), 0, 'register')
-            equal(len(domain.processes(('cloudosd',))), 1, 'daemons')
-            equal(len(domain.processes(('cloudos-keeper',))), 1, 'keepers')
+            # those that have lost may still be on their way out
+            until('one daemon', lambda: len(domain.processes(('cloudosd',))) == 1)
+            until('one keeper', lambda: len(domain.processes(('cloudos-keeper',))) == 1)
             equal(len(domain.services()), 6, 'services')
             for guest in guests:
                 equal(guest.finish()[0], 0, 'exit status')
@@ -144,15 +164,13 @@ def trouble(domain, *words, statuses=(1,)):
     """Both programs say it in one sentence, and nothing is left running."""
     for command, wanted in (([CTL, 'daemon', 'start'], statuses),
                             ([EXEC, '--', '/bin/true'], (125,))):
-        began = time.monotonic()
         r = subprocess.run(command, env=domain.env, capture_output=True, text=True, timeout=LIMIT)
         name = os.path.basename(command[0])
         check(r.returncode in wanted, '%s: %d %r' % (name, r.returncode, r.stderr))
         for word in words:
             check(word in r.stderr, '%s does not name %r: %r' % (name, word, r.stderr))
         check(r.stderr.count('\n') == 1, '%s: not one sentence: %r' % (name, r.stderr))
-        check(time.monotonic() - began < 9 * SLOW, '%s took too long' % name)
-        until('the end of all processes', lambda: not domain.processes(), 10)
+        until('the end of all processes', lambda: not domain.processes())
 
 
 @test

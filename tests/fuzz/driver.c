@@ -229,7 +229,7 @@ static void load(const struct blob *blob)
 static void run(void)
 {
 	/* a target that hangs is a failure as well */
-	(void) alarm(30);
+	(void) alarm(120);
 	(void) LLVMFuzzerTestOneInput(fuzz.input, fuzz.n); /* always 0 */
 	(void) alarm(0);
 }

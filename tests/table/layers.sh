@@ -12,12 +12,12 @@ violations() {
 	(
 	cd "$1" || exit 1
 	set --
-	for dir in cli cloudosd personality store lib libcloudos shim include; do
+	for dir in cli cloudosd personality store lib libcloudos ring shim include; do
 		test -d "$dir" && set -- "$@" "$dir"
 	done
 	find "$@" -type f \( -name '*.[chS]' -o -name '*.def' \) | sort > "$work/files"
 	while read -r file; do
-		case $file in shim/*.[chS]|personality/*/guest.c)
+		case $file in shim/*.[chS]|personality/*/guest*.[chS])
 			head -n 6 "$file" | grep -q 'GUEST\.' ||
 				echo "$file: guest code has to say so: /* GUEST. ... */";;
 		esac
@@ -42,11 +42,11 @@ violations() {
 	}
 	# the layer of a file of ours, "" for what is not ours
 	function layer(path) {
-		if (path ~ /^shim\// || path ~ /^personality\/[^\/]*\/guest\.c$/) return "guest"
+		if (path ~ /^shim\// || path ~ /^personality\/[^\/]*\/guest[a-z_]*\.[chS]$/) return "guest"
 		if (path ~ /^include\/co\//) return "co"
 		if (path ~ /^include\/cloudos\//) return "public"
 		if (path ~ /^cloudosd\/service\//) return "service"
-		if (path ~ /^(cli|cloudosd|personality|store|lib|libcloudos)\//)
+		if (path ~ /^(cli|cloudosd|personality|store|lib|libcloudos|ring)\//)
 			return substr(path, 1, index(path, "/") - 1)
 		return ""
 	}
@@ -66,12 +66,13 @@ violations() {
 		may["public"] = " public "
 		may["lib"] = " lib co "
 		may["store"] = " store lib co "
-		may["service"] = " service store lib co "
-		may["personality"] = " personality service store lib co public "
-		may["cloudosd"] = " cloudosd personality service store lib co public "
-		may["cli"] = " cli personality service store lib co public "
-		may["libcloudos"] = " libcloudos co public "
-		may["guest"] = " guest co "
+		may["ring"] = " ring co "
+		may["service"] = " service store lib ring co "
+		may["personality"] = " personality service store lib ring co public "
+		may["cloudosd"] = " cloudosd personality service store lib ring co public "
+		may["cli"] = " cli personality service store lib ring co public "
+		may["libcloudos"] = " libcloudos ring co public "
+		may["guest"] = " guest ring co "
 	}
 	{
 		file = substr($0, 1, index($0, ":") - 1)
@@ -106,6 +107,9 @@ violations() {
 			complain(file, name, "only store/ knows SQLite")
 		if (from == "co" && name !~ /^std(int|def|bool)\.h$/)
 			complain(file, name, "shared headers use stdint.h, stddef.h, stdbool.h only")
+		if (from == "ring" && file !~ /^ring\/(os_host|segment)\.[ch]$/ && \
+		    name !~ /^std(int|def|bool)\.h$/)
+			complain(file, name, "the ring is guest code, too")
 		if (from == "guest" && name ~ /^(linux|asm|asm-generic)\//) {
 			if (file != "shim/rt/kernel.h")
 				complain(file, name, "only shim/rt/kernel.h includes kernel headers")
@@ -148,6 +152,11 @@ put include/co/libc.h '#include <stdio.h>'
 put include/co/lib.h '#include <lib/err.h>'
 put libcloudos/table.c '#include <personality/cloudos/ops.def>\n#include <string.h>'
 put libcloudos/host.c '#include <lib/err.h>'
+put ring/ring.h '#include <co/op.h>\n#include <stdint.h>'
+put ring/os_host.c '#include <ring/ring.h>\n#include <errno.h>'
+put ring/libc.c '#include <ring/ring.h>\n#include <errno.h>'
+put ring/up.c '#include <lib/err.h>'
+put shim/ring.c '/* GUEST. */\n#include <ring/ring.h>'
 put shim/guest.h '/* GUEST. */\n#include <co/op.h>\n#include <stdint.h>'
 put shim/rt/kernel.h '/* GUEST. */\n#include <asm/unistd.h>'
 put shim/libc.c '/* GUEST. */\n#include <string.h>'
@@ -171,6 +180,8 @@ libcloudos/host.c
 personality/anos/guest.c
 personality/cloudos/shim.c
 personality/cloudos/top.c
+ring/libc.c
+ring/up.c
 shim/host.c
 shim/kernel.c
 shim/libc.c

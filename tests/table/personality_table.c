@@ -201,6 +201,8 @@ START_TEST(row_says_where_a_length_is)
 		      "%s: its SIZE must follow the BUF_IN: %s", who, args);
 	ck_assert_msg(is_followed(args, "BUF_OUT(", "SIZE("),
 		      "%s: its SIZE must follow the BUF_OUT: %s", who, args);
+	ck_assert_msg(is_followed(args, "TAILED_OUT(", "SIZE("),
+		      "%s: its SIZE must follow the TAILED_OUT: %s", who, args);
 }
 END_TEST
 
@@ -226,7 +228,8 @@ static bool is_copied(enum co_arg_kind kind)
 {
 	return kind == CO_ARG_IN || kind == CO_ARG_OUT || kind == CO_ARG_INOUT ||
 	       kind == CO_ARG_SIZED_IN || kind == CO_ARG_SIZED_OUT ||
-	       kind == CO_ARG_OUT_ARRAY || kind == CO_ARG_CSTR;
+	       kind == CO_ARG_OUT_ARRAY || kind == CO_ARG_CSTR ||
+	       kind == CO_ARG_TAILED_IN || kind == CO_ARG_TAILED_OUT;
 }
 
 /* Only CloudOS has C types here; the daemon copies by these sizes. */

@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 budget=65536
 failed=0
 
-# GUEST_FLAGS, GUEST_SOURCES, SANITIZERS: how the build compiles guest code
+# GUEST_FLAGS, GUEST_SOURCES, ANOS_SOURCES, SANITIZERS: how the build compiles guest code
 # shellcheck source=/dev/null
 . "$here/guest-flags" || exit 1
 
@@ -84,22 +84,35 @@ judge() {
 	fi
 }
 
+# join WHAT SOURCE...: compiled with $cc
+join() {
+	what=$1
+	shift
+	rm -f "$work/$cc"/*.o
+	for source; do
+		n=$((n + 1))
+		compile "$cc" "$GUEST_FLAGS" "$root/$source" "$work/$cc/$n.o" || failed=1
+	done
+	ld -r -o "$work/$cc.o" "$work/$cc"/*.o || exit 1
+	judge "$what" "$work/$cc.o"
+}
+
 # The sources again, with the flags of the build.
 again() {
 	cc=$1
 	mkdir "$work/$cc"
 	n=0
 	proof
-	for source in $GUEST_SOURCES; do
-		n=$((n + 1))
-		compile "$cc" "$GUEST_FLAGS" "$root/$source" "$work/$cc/$n.o" || failed=1
-	done
-	ld -r -o "$work/$cc.o" "$work/$cc"/*.o || exit 1
-	judge "$cc" "$work/$cc.o"
+	# shellcheck disable=SC2086 # lists of files
+	join "$cc" $GUEST_SOURCES
+	# shellcheck disable=SC2086
+	join "$cc, Anos" $ANOS_SOURCES
 }
 
-ld -r --whole-archive -o "$work/built.o" libshim.a || exit 1
-judge "libshim.a as built (sanitizers of host code: ${SANITIZERS:-none})" "$work/built.o"
+for library in libshim.a libshimanos.a; do
+	ld -r --whole-archive -o "$work/built.o" $library || exit 1
+	judge "$library as built (sanitizers of host code: ${SANITIZERS:-none})" "$work/built.o"
+done
 again gcc
 if command -v clang > /dev/null; then
 	again clang

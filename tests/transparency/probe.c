@@ -262,7 +262,7 @@ static int answer_one(int listener)
 	struct pollfd ready = { .fd = listener, .events = POLLIN };
 
 	memset(&call, 0, sizeof(call));
-	if (poll(&ready, 1, 5000) != 1)
+	if (poll(&ready, 1, 60000) != 1)
 		return -1;
 	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0)
 		return -1;
@@ -291,7 +291,7 @@ static int can_notify(void)
 		return fail("cannot", "fork");
 	struct pollfd ready = { .fd = report[0], .events = POLLIN };
 
-	if (poll(&ready, 1, 5000) == 1 &&
+	if (poll(&ready, 1, 60000) == 1 &&
 	    read(report[0], &listener, sizeof(listener)) ==
 		    (ssize_t) sizeof(listener) &&
 	    answer_one((int) listener) == 0 && wait_for(child) == 0)

@@ -21,7 +21,7 @@ import sys
 import termios
 import time
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 
 
 class Terminal:

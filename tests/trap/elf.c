@@ -834,7 +834,7 @@ int main(int argc, char **argv)
 	tcase_add_loop_test(tc, permission_is_the_kernels, 0, PERMISSIONS);
 	tcase_add_test(tc, word_is_read_and_written);
 	tcase_add_test(tc, bad_word_is_refused);
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 300);
 	failed = run_tests(tc);
 	return remove_folder() || failed;
 }

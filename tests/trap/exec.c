@@ -783,7 +783,7 @@ static void run(const char *name, void (*of_table)(size_t), size_t which)
 	(void) fflush(stdout);
 	pid = fork();
 	if (pid == 0) {
-		(void) alarm(60);
+		(void) alarm(300);
 		of_table(which);
 	}
 	(void) waitpid(pid, &status, 0);

@@ -25,7 +25,12 @@ static struct kind {
 	unsigned steps_max; /* instructions for a plain call from a high pool */
 } kinds[] = {
 	{ "linux, playsys", { 0 }, 8 },
-	{ "anos: number-blind", { .flags = SHIM_FILTER_NUMBER_BLIND }, 6 },
+	{ "number-blind", { .flags = SHIM_FILTER_NUMBER_BLIND }, 6 },
+	{ "anos: number-blind, nothing from low pools",
+	  { .flags = SHIM_FILTER_NUMBER_BLIND | SHIM_FILTER_I386_TRAPPED |
+		     SHIM_FILTER_HIGH_ONLY },
+	  6 },
+	{ "nothing from low pools", { .flags = SHIM_FILTER_HIGH_ONLY }, 8 },
 	{ "x32 let through", { .flags = SHIM_FILTER_X32 }, 8 },
 	{ "32-bit calls trapped", { .flags = SHIM_FILTER_I386_TRAPPED }, 8 },
 	{ "number-blind, 32-bit calls trapped",
@@ -360,7 +365,7 @@ int main(void)
 	TCase *tc = tcase_create("filter");
 
 	fill_lists();
-	tcase_set_timeout(tc, 120);
+	tcase_set_timeout(tc, 300);
 	tcase_add_loop_test(tc, filter_answers_a_million_cases_as_the_model_does, 0,
 			    KINDS);
 	tcase_add_loop_test(tc, listed_numbers_are_constant_to_the_kernel, 0, KINDS);

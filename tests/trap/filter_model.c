@@ -30,7 +30,7 @@ static bool in_pool(uint64_t behind)
 	return false;
 }
 
-static bool in_low_pool(uint64_t behind)
+static bool in_low_pool(const struct shim_filter_spec *spec, uint64_t behind)
 {
 	static const struct {
 		uint64_t first, end;
@@ -40,6 +40,8 @@ static bool in_low_pool(uint64_t behind)
 #undef LOW_POOL
 	};
 
+	if (spec->flags & SHIM_FILTER_HIGH_ONLY)
+		return false;
 	for (size_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++)
 		if (behind >= pools[i].first + 2 && behind <= pools[i].end)
 			return true;
@@ -64,9 +66,9 @@ uint32_t model_answer(const struct shim_filter_spec *spec,
 	if (data->arch == AUDIT_ARCH_X86_64) {
 		if (model_constant(spec, number))
 			return SECCOMP_RET_ALLOW;
-		inside = in_pool(behind) || in_low_pool(behind);
+		inside = in_pool(behind) || in_low_pool(spec, behind);
 	} else {
-		inside = data->arch == AUDIT_ARCH_I386 && in_low_pool(behind) &&
+		inside = data->arch == AUDIT_ARCH_I386 && in_low_pool(spec, behind) &&
 			 !(spec->flags & SHIM_FILTER_I386_TRAPPED);
 	}
 	if (!inside)

@@ -9,7 +9,7 @@ set -u
 build=${builddir:-$(pwd)}
 launcher=$build/cloudos-exec
 ctl=$build/cloudosctl
-limit=60
+limit=300
 failed=0
 tried=0
 

@@ -220,7 +220,7 @@ void jump_into_the_middle(void)
 {
 	call_function *middle = (call_function *) ((char *) site_odd + 1);
 
-	(void) alarm(5); /* what is there may be an endless loop */
+	(void) alarm(60); /* what is there may be an endless loop */
 	say("wrong: %", repeat(site_odd, 0, -ENOSYS));
 	say("wrong in the middle: %", repeat(middle, SYS_getppid, getppid()));
 }

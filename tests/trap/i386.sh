@@ -5,7 +5,7 @@
 srcdir=${srcdir:-.} builddir=${builddir:-.}
 exec_=$builddir/cloudos-exec
 ctl=$builddir/cloudosctl
-limit=${GUEST_TIMEOUT:-60}
+limit=${GUEST_TIMEOUT:-300}
 
 skip() {
 	echo "SKIP: $1"

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -704,15 +705,27 @@ static void wanted(void)
 
 /* ---- restarts ---- */
 
-static int refill[2], interruptions;
+static int refill[2];
+static volatile int interruptions;
+static bool restarting, refilled;
 
-/* At the third call it does what the interrupted call waits for. */
+/* At the third time or later it does what the interrupted call waits for: when that has
+ * been interrupted twice, which it does not show where it is restarted. */
 static void refills(int number, siginfo_t *info, void *context)
 {
 	(void) info, (void) context;
 	last_value = number;
-	if (++count == 3 && write(refill[1], "x", 1) != 1)
+	if (++count < 3 || refilled || !(restarting || interruptions > 1))
+		return;
+	refilled = true;
+	if (write(refill[1], "x", 1) != 1)
 		abort();
+}
+
+static void refill_again(void)
+{
+	count = interruptions = 0;
+	refilled = false;
 }
 
 static void every(int usec)
@@ -738,7 +751,7 @@ static void restarted_open(void)
 		fd = open("signals.fifo", O_WRONLY);
 		_exit(fd < 0);
 	}
-	count = interruptions = 0;
+	refill_again();
 	every(3000);
 	while ((fd = open("signals.fifo", O_RDONLY)) == -1 && errno == EINTR)
 		interruptions++;
@@ -761,8 +774,9 @@ static void restarts(int flags)
 	say("---- handlers with flags", flags);
 	if (pipe(refill))
 		abort();
+	restarting = flags & SA_RESTART;
 	handle(SIGALRM, refills, flags, 0);
-	interruptions = 0;
+	refill_again();
 	every(3000);
 	while (read(refill[0], byte, 1) == -1 && errno == EINTR)
 		interruptions++;
@@ -790,7 +804,7 @@ static void restarts(int flags)
 		(void) !read(refill[0], byte, 1);
 		_exit(3);
 	}
-	count = interruptions = 0;
+	refill_again();
 	every(3000);
 	while (waitpid(child, &status, 0) == -1 && errno == EINTR)
 		interruptions++;

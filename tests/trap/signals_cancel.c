@@ -169,7 +169,7 @@ int main(int argc, char **argv)
 	(void) unlink("signals.fifo");
 	if (pipe(ends) || sem_init(&semaphore, 0, 0) || mkfifo("signals.fifo", 0600))
 		return 1;
-	alarm(60); /* a thread that is not cancelled would be waited for without end */
+	alarm(300); /* a thread that is not cancelled would be waited for without end */
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
 		cancel(names[i], thread, (long) i, rounds, PTHREAD_CANCELED);
 	cancel("at any time", at_any_time, 0, rounds, PTHREAD_CANCELED);

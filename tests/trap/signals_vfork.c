@@ -294,6 +294,8 @@ int main(int argc, char **argv)
 	spawns(rounds / 2);
 	printf("posix_spawn\n");
 	child = shooter();
+	while (!users)
+		usleep(1000);
 	children(rounds);
 	chains(rounds / 10);
 	printf("all of it, shot at\n");

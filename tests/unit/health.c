@@ -772,7 +772,7 @@ static TCase *https_tests(void)
 	TCase *tests = tcase_create("https");
 
 	tcase_add_checked_fixture(tests, set_up, tear_down);
-	tcase_set_timeout(tests, 20);
+	tcase_set_timeout(tests, 300);
 	tcase_add_test(tests, https_is_healthy_with_a_trusted_certificate_only);
 	tcase_add_test(tests, https_to_nobody_is_critical);
 	return tests;

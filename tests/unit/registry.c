@@ -604,7 +604,7 @@ TCase *registry_tests(void)
 	TCase *tests = tcase_create("registry");
 
 	tcase_add_checked_fixture(tests, registry_set_up, registry_tear_down);
-	tcase_set_timeout(tests, 30);
+	tcase_set_timeout(tests, 300);
 	tcase_add_test(tests, bad_names_are_refused_with_a_sentence);
 	tcase_add_test(tests, unterminated_strings_are_refused);
 	tcase_add_test(tests, bad_numbers_and_checks_are_refused);

@@ -115,7 +115,7 @@ void child_kill(const struct process_id *id)
 
 	ck_assert_int_eq(process_open(id, &end.fd, NULL), 0);
 	ck_assert_int_eq(kill(id->pid, SIGKILL), 0);
-	ck_assert_int_eq(poll(&end, 1, 5000), 1);
+	ck_assert_int_eq(poll(&end, 1, 60000), 1);
 	ck_assert_int_eq(close(end.fd), 0);
 }
 

@@ -500,7 +500,7 @@ TCase *registry_life_tests(void)
 	TCase *tests = tcase_create("life");
 
 	tcase_add_checked_fixture(tests, registry_set_up, registry_tear_down);
-	tcase_set_timeout(tests, 20);
+	tcase_set_timeout(tests, 300);
 	tcase_add_test(tests,
 		       a_killed_process_is_out_of_discovery_before_the_store_knows);
 	tcase_add_test(tests, only_the_dead_process_is_removed);

@@ -310,7 +310,7 @@ TCase *registry_load_tests(void)
 	TCase *tests = tcase_create("load");
 
 	tcase_add_checked_fixture(tests, registry_set_up, registry_tear_down);
-	tcase_set_timeout(tests, 20);
+	tcase_set_timeout(tests, 300);
 	tcase_add_test(tests, what_lives_survives_a_restart);
 	tcase_add_test(tests, what_died_meanwhile_is_deleted);
 	tcase_add_test(tests, another_boot_or_start_time_is_not_taken_over);

@@ -34,6 +34,7 @@ struct valid {
 		service_registration_t found;
 		char bytes[8192];
 	} out;
+	message_t message;
 	size_t count;
 	int folder;
 };
@@ -49,6 +50,8 @@ static void valid_reset(void)
 	valid.error.error_code = CLOUDOS_EIO;
 	memset(&valid.out, 0, sizeof(valid.out));
 	valid.out.info.size = sizeof(valid.out.info);
+	memset(&valid.message, 0, sizeof(valid.message));
+	valid.message.type = MSG_NOTIFICATION;
 	valid.count = 1;
 	if (valid.folder >= 0)
 		close(valid.folder);
@@ -75,7 +78,14 @@ static uintptr_t valid_argument(const struct co_op *row, const struct co_arg *ar
 	case CO_ARG_OUT:
 	case CO_ARG_SIZED_OUT:
 	case CO_ARG_OUT_ARRAY:
+	case CO_ARG_TAILED_OUT:
 		return WORD(&valid.out);
+	case CO_ARG_TAILED_IN:
+		return WORD(&valid.message);
+	case CO_ARG_SIZE:
+		return sizeof(valid.out);
+	case CO_ARG_U32:
+		return strcmp(arg->name, "dest_pid") == 0 ? WORD(getpid()) : 1;
 	default:
 		return 1;
 	}
@@ -84,13 +94,15 @@ static uintptr_t valid_argument(const struct co_op *row, const struct co_arg *ar
 static bool is_written(const struct co_arg *arg)
 {
 	return arg->kind == CO_ARG_OUT || arg->kind == CO_ARG_SIZED_OUT ||
-	       arg->kind == CO_ARG_OUT_ARRAY || arg->kind == CO_ARG_INOUT;
+	       arg->kind == CO_ARG_OUT_ARRAY || arg->kind == CO_ARG_INOUT ||
+	       arg->kind == CO_ARG_TAILED_OUT;
 }
 
 static bool is_pointer(const struct co_arg *arg)
 {
 	return arg->kind == CO_ARG_CSTR || arg->kind == CO_ARG_IN ||
-	       arg->kind == CO_ARG_SIZED_IN || is_written(arg);
+	       arg->kind == CO_ARG_SIZED_IN || arg->kind == CO_ARG_TAILED_IN ||
+	       is_written(arg);
 }
 
 /* The row with one argument replaced. */
@@ -163,14 +175,16 @@ static void try_string(const struct co_op *row, uint32_t index)
 	      "%s: %s is longer than %u (%ld)", row->name, row->args[index].name, bound,
 	      result);
 	free(endless);
-	if (strcmp(row->name, "service_deregister") == 0)
-		return; /* it would succeed, and the rest needs the service */
+	if (strcmp(row->name, "service_deregister") == 0 ||
+	    strcmp(row->name, "shm_open") == 0 || strcmp(row->name, "shm_unlink") == 0)
+		return; /* it would succeed once; or needs what is not there */
 	last -= strlen(good) + 1;
 	strcpy(last, good);
 	result = call_with(row, index, WORD(last));
 	check(result >= 0, "%s: %s may end with its mapping (%ld)", row->name,
 	      row->args[index].name, result);
-	if (strcmp(row->name, "sys_opendir") == 0)
+	if (strcmp(row->name, "sys_opendir") == 0 ||
+	    strcmp(row->name, "shm_create") == 0)
 		close((int) result);
 }
 
@@ -190,7 +204,7 @@ static void every_pointer_of_every_call(void)
 			tried++;
 		}
 	}
-	check(tried >= 15, "%d pointer arguments were tried", tried);
+	check(tried >= 19, "%d pointer arguments were tried", tried);
 }
 
 /* ---- memory that changes ---- */
@@ -254,12 +268,15 @@ int main(void)
 
 	valid.folder = -1;
 	check_number(RAW(service_register, WORD(&good)), 0, "a service for the calls");
+	valid_reset(); /* what cannot be received is there for the next try */
+	check_number(RAW(ipc_send, 0, WORD(&valid.message)), 0, "and a message");
 	every_pointer_of_every_call();
 	last = (service_registration_t *) (void *) (end_of_mapping() - sizeof(good));
 	memcpy(last, &good, sizeof(good));
 	check_number(RAW(service_register, WORD(last)), 0,
 		     "a struct may end with its mapping");
 	memory_that_changes_while_it_is_read();
+	check_number(RAW(shm_unlink, WORD(NAME)), 0, "what was made is taken away");
 	check_number(others_see(NAME), 1, "the service is still there for others");
 	check(RAW(domain) >= 0, "and so is the daemon");
 	return done();

@@ -43,7 +43,7 @@ int main(void)
 	other = helper_start(begin_register, other_name);
 	check_number(others_see(other_name), 1, "a second process has its own");
 	helper_end(&other, SIGKILL);
-	check(becomes(other_name, 0, 1000), "which ends when it is killed");
+	check(becomes(other_name, 0), "which ends when it is killed");
 
 	check_refused(RAW(ipc_register_service, WORD("")), CLOUDOS_EINVAL,
 		      "an empty name is refused");

@@ -97,11 +97,11 @@ __attribute__((unused)) static void http_stop(struct http_server *server)
 }
 
 /* The health that sys_cloud_discover_service tells of the first instance; waits until it
- * is not SERVICE_HEALTH_CHECKING, for some seconds. */
+ * is not SERVICE_HEALTH_CHECKING. */
 __attribute__((unused)) static uint32_t settled_health(const char *name)
 {
 	service_info_t info = { .size = sizeof(info) };
-	uint64_t deadline = now_ms() + 8000;
+	uint64_t deadline = now_ms() + PATIENCE_MS;
 
 	for (;;) {
 		if (cloudos_sys_cloud_discover_service(name, &info) < 0 ||

@@ -33,7 +33,7 @@ static bool is_listed(const char *text)
 
 static bool becomes_listed(const char *text)
 {
-	uint64_t deadline = now_ms() + 5000;
+	uint64_t deadline = now_ms() + PATIENCE_MS;
 
 	while (!is_listed(text)) {
 		if (now_ms() > deadline)

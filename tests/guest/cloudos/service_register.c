@@ -60,11 +60,11 @@ static void instances_belong_to_processes(void)
 	check_number(others_see("reg.many"), 2, "a third one sees two instances");
 	helper_end(&one, SIGKILL);
 	killed = now_ms();
-	check(becomes("reg.many", 1, 1000),
+	check(becomes("reg.many", 1),
 	      "the instance of a killed process is out of discovery");
 	printf("# after %lu ms\n", (unsigned long) (now_ms() - killed));
 	helper_end(&two, 0);
-	check(becomes("reg.many", 0, 1000), "and that of one which ended is, too");
+	check(becomes("reg.many", 0), "and that of one which ended is, too");
 }
 
 static void bad_fields_are_refused(void)
@@ -132,24 +132,32 @@ static uint32_t health_of(const char *name)
 static void a_ttl_lapses(void)
 {
 	service_registration_t r = a_service("reg.ttl");
-	uint64_t began, deadline;
+	uint64_t began, looked, deadline;
+	uint32_t health;
 
 	r.ttl = 1;
+	began = now_ms();
 	check_number(cloudos_service_register(&r), 0,
 		     "a service with a ttl of a second");
-	check_number(health_of("reg.ttl"), SERVICE_HEALTH_HEALTHY, "is healthy");
-	deadline = now_ms() + 600;
+	health = health_of("reg.ttl");
+	check(health == SERVICE_HEALTH_HEALTHY || now_ms() - began > 1000,
+	      "is healthy");
+	deadline = began + 600;
 	while (now_ms() < deadline)
 		breathe();
-	began = now_ms();
+	began = looked = now_ms();
 	check_number(cloudos_service_register(&r), 0, "renewed in time");
-	deadline = began + 5000;
-	while (health_of("reg.ttl") == SERVICE_HEALTH_HEALTHY && now_ms() < deadline)
+	deadline = began + PATIENCE_MS;
+	while ((health = health_of("reg.ttl")) == SERVICE_HEALTH_HEALTHY &&
+	       now_ms() < deadline) {
+		looked = now_ms();
 		breathe();
-	check_number(health_of("reg.ttl"), SERVICE_HEALTH_CRITICAL,
-		     "one missed ttl makes it critical");
+	}
+	/* unless this process was away for as long as it is critical */
+	check(health == SERVICE_HEALTH_CRITICAL || now_ms() - looked > 1000,
+	      "one missed ttl makes it critical");
 	check(now_ms() - began >= 950, "and not before the second is over");
-	check(becomes("reg.ttl", 0, 5000), "two missed ones remove it");
+	check(becomes("reg.ttl", 0), "two missed ones remove it");
 	check(now_ms() - began >= 1900, "and not before two seconds are over");
 }
 

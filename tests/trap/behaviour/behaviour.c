@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SECONDS = 60 };
+enum { SECONDS = 300 };
 
 const char *behaviour_self;
 

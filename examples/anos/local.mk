@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+# Programs of Anos, with their own start-up code; `make check` runs them (tests/anos).
+CO_ANOS_COMPILE = $(CC) -std=gnu17 -Os -g -ffreestanding -fno-pic -fno-pie \
+	-mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
+	-fcf-protection=none -Wall -Wextra -Werror -I$(srcdir)/%D% \
+	-nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,norelro \
+	-Wl,--no-warn-rwx-segments -Wl,-T,$(srcdir)/%D%/anos.ld
+CO_ANOS_COMMON = $(srcdir)/%D%/crt.S $(srcdir)/%D%/anos.h $(srcdir)/%D%/anos.ld
+
+CO_ANOS_FOLDER = $(srcdir)/%D%
+
+anos-hello.elf: %D%/hello.c $(CO_ANOS_COMMON)
+	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -o $@ $(srcdir)/%D%/hello.c $(srcdir)/%D%/crt.S
+
+ANOS_EXAMPLES = anos-hello.elf
+check_DATA += $(ANOS_EXAMPLES)
+CLEANFILES += $(ANOS_EXAMPLES)
+EXTRA_DIST += %D%/README.md %D%/anos.h %D%/anos.ld %D%/crt.S %D%/hello.c
