@@ -388,4 +388,29 @@ def what_cannot_be_is_told():
             check(sentence in r.stderr and r.stderr.count('\n') == 1, r.stderr)
 
 
+@test
+def messages_of_a_machine_are_counted_and_shown():
+    with Domain() as d, machine(d) as m, m.ask('SYSTEM::VFS') as vfs:
+        trace = subprocess.Popen([CTL, 'channel', 'trace', 'SYSTEM::VFS'], env=d.env,
+                                 stdout=subprocess.PIPE, text=True)
+
+        def lines():
+            """Of the trace, which begins some time after it was asked for."""
+            vfs(1, text('boot:/park.elf'))
+            return select.select([trace.stdout], [], [], 0.05)[0]
+        until('a message in the trace', lines)
+        got = trace.stdout.readline()
+        check('received connection' in got and 'tag 1 size' in got and '"boot:/park.elf' in got, got)
+        trace.kill()
+        trace.communicate()
+        rows = json.loads(d.ctl('channel', 'ls', 'SYSTEM::VFS', '-o', 'json').stdout)
+        equal((len(rows), rows[0]['pid'], rows[0]['session']), (1, m.process.pid, m.session),
+              'the channel')
+        asked = rows[0]['messages']
+        vfs(1, text('boot:/park.elf'))
+        row, = json.loads(d.ctl('channel', 'ls', 'SYSTEM::VFS', '-o', 'json').stdout)
+        equal(row['messages'], asked + 1, 'messages')
+        check(0 < row['took_p50_ns'] < 60 * 10 ** 9, 'latency: %s' % row)
+
+
 run()
