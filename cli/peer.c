@@ -47,9 +47,10 @@ struct peer {
 	struct co_paths paths;
 	uint64_t session;
 	struct co_ring_peer *page;
-	int page_fd;
+	int page_fd, capture_fd;
 	const struct co_ring_control *control;
-	pthread_mutex_t lock; /* links come, go and are answered late */
+	struct co_ring_capture *capture; /* NULL: messages cannot be seen */
+	pthread_mutex_t lock;            /* links come, go and are answered late */
 	struct link *links[CO_LIMIT_PEER_CONNECTIONS];
 	uint64_t tokens[CO_ANOS_CALLS];
 	struct port *ports[PORTS];
@@ -143,6 +144,7 @@ static int link_open(struct peer *peer, struct port *port,
 	if (link->own && link->theirs) {
 		ring_server_format(link->own, (uint32_t) getpid());
 		link->ring.control = peer->control;
+		link->ring.capture = peer->capture;
 		link->ring.connection = note->connection;
 		if (ring_attach(&port->ring, &link->ring, number, link->own,
 				link->theirs) == RING_OK)
@@ -349,6 +351,21 @@ const uint64_t *peer_tokens(const struct peer *peer)
 	return peer->tokens;
 }
 
+/* Where messages are written down while somebody wants to see them. */
+static void offer_capture(struct peer *peer)
+{
+	if (!peer->capture) {
+		peer->capture = ring_segment_new(
+			"cloudos-capture", sizeof(*peer->capture), &peer->capture_fd);
+		if (!peer->capture)
+			return;
+		ring_capture_format(peer->capture, (uint32_t) getpid());
+	}
+	(void) co_msg_start(peer->client->out, WIRE_ipc_capture_note, 0);
+	/* gone is seen when reading */
+	(void) co_msg_send(peer->client->out, peer->client->fd, &peer->capture_fd, 1);
+}
+
 /* Takes part, over a connection that is new. */
 static int join(struct peer *peer, struct co_err *err)
 {
@@ -369,6 +386,7 @@ static int join(struct peer *peer, struct co_err *err)
 		return co_fail_errno(err, errno, "cannot map memory of the daemon");
 	/* an earlier one stays mapped: connections look at it */
 	peer->control = page;
+	offer_capture(peer);
 	return 0;
 }
 
