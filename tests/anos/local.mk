@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Programs of Anos under the trap engine.
 ANOS_GUESTS = anos-stack.elf anos-calls.elf anos-token.elf anos-memory.elf anos-threads.elf \
-	anos-process.elf anos-fault.elf anos-return.elf
+	anos-process.elf anos-fault.elf anos-return.elf anos-one.elf
 ANOS_GUEST_BUILD = $(AM_V_CCLD)$(CO_ANOS_COMPILE) -o $@
 ANOS_TEST_COMMON = %D%/check.h $(CO_ANOS_COMMON)
 anos-stack.elf: %D%/stack.c $(ANOS_TEST_COMMON)
@@ -20,6 +20,9 @@ anos-fault.elf: %D%/fault.c $(ANOS_TEST_COMMON)
 	$(ANOS_GUEST_BUILD) $(srcdir)/%D%/fault.c $(CO_ANOS_FOLDER)/crt.S
 anos-return.elf: %D%/return.S $(CO_ANOS_COMMON)
 	$(ANOS_GUEST_BUILD) -Wl,-e,begin $(srcdir)/%D%/return.S
+anos-one.elf: CO_ANOS_SCRIPT = $(srcdir)/%D%/one.ld
+anos-one.elf: %D%/one.c %D%/one.ld $(ANOS_TEST_COMMON)
+	$(ANOS_GUEST_BUILD) $(srcdir)/%D%/one.c $(CO_ANOS_FOLDER)/crt.S
 check_DATA += $(ANOS_GUESTS)
 CLEANFILES += $(ANOS_GUESTS)
 
@@ -30,6 +33,6 @@ EXTRA_DIST += %D%/README.md %D%/check.h %D%/calls.c %D%/elf.py %D%/fault.c %D%/m
 	%D%/hello.expected %D%/calls.expected %D%/fault.expected %D%/memory.expected \
 	%D%/process.expected %D%/return.expected %D%/stack.expected %D%/threads.expected \
 	%D%/token.expected %D%/memory-example.expected %D%/threads-example.expected \
-	%D%/spawn.expected
+	%D%/spawn.expected %D%/one.c %D%/one.ld %D%/one.expected
 %D%/programs.log: $(ANOS_EXAMPLES) $(ANOS_GUESTS) cloudos-exec cloudos-loader-anos cloudosd cloudosctl
 %D%/files.log: cloudos-exec cloudos-loader-anos cloudosd cloudosctl

@@ -98,6 +98,7 @@ program memory
 program threads
 program process
 program return
+program one
 for kind in read write jump execute privileged linux number stack gone own; do
 	fault $kind 139
 done
