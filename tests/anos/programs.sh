@@ -99,7 +99,7 @@ program threads
 program process
 program return
 program one
-for kind in read write jump execute privileged linux number stack gone own; do
+for kind in read write jump execute privileged linux number stack gone own cover; do
 	fault $kind 139
 done
 fault divide 136
