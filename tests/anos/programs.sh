@@ -19,8 +19,9 @@ ran=0
 try() {
 	mode=$1 name=$2 status=$3
 	shift 3
-	{ # the shell says itself what it thinks of signals, and nobody asks
-		timeout "$limit" "$x" "$@" 2>&1 </dev/null
+	{ # shells and timeout say what they think of signals, and nobody asks
+		# shellcheck disable=SC2016 # its own words
+		timeout "$limit" sh -c '"$@" 2>&1' sh "$x" "$@" </dev/null
 		echo $? >"$work/status"
 	} 2>/dev/null | cat >"$out" # until the last process of the program has ended
 	got=$(cat "$work/status")
