@@ -20,8 +20,25 @@ anos-memory-example.elf: %D%/memory.c $(CO_ANOS_COMMON)
 anos-spawn.elf: %D%/spawn.c $(CO_ANOS_COMMON)
 	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -o $@ $(srcdir)/%D%/spawn.c $(srcdir)/%D%/crt.S
 
+anos-cat.elf: %D%/cat.c %D%/system.h $(CO_ANOS_COMMON)
+	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -o $@ $(srcdir)/%D%/cat.c $(srcdir)/%D%/crt.S
+
+anos-files.elf: %D%/files.c %D%/system.h $(CO_ANOS_COMMON)
+	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -o $@ $(srcdir)/%D%/files.c $(srcdir)/%D%/crt.S
+
+anos-log.elf: %D%/log.c %D%/system.h $(CO_ANOS_COMMON)
+	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -o $@ $(srcdir)/%D%/log.c $(srcdir)/%D%/crt.S
+
+anos-screen.elf: %D%/screen.c %D%/system.h $(CO_ANOS_COMMON)
+	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -o $@ $(srcdir)/%D%/screen.c $(srcdir)/%D%/crt.S
+
+anos-delegate.elf: %D%/delegate.c %D%/system.h $(CO_ANOS_COMMON)
+	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -o $@ $(srcdir)/%D%/delegate.c $(srcdir)/%D%/crt.S
+
 ANOS_EXAMPLES = anos-hello.elf anos-threads-example.elf anos-memory-example.elf anos-spawn.elf
+ANOS_EXAMPLES += anos-cat.elf anos-files.elf anos-log.elf anos-screen.elf anos-delegate.elf
 check_DATA += $(ANOS_EXAMPLES)
 CLEANFILES += $(ANOS_EXAMPLES)
 EXTRA_DIST += %D%/README.md %D%/anos.h %D%/anos.ld %D%/crt.S %D%/hello.c %D%/memory.c \
 	%D%/spawn.c %D%/threads.c
+EXTRA_DIST += %D%/system.h %D%/cat.c %D%/files.c %D%/log.c %D%/screen.c %D%/delegate.c

@@ -173,8 +173,11 @@ _Noreturn void shim_start(uint64_t *sp)
 	if (!stack)
 		shim_die("the program's arguments do not fit onto its stack of % bytes",
 			 CO_ANOS_STACK_TOP - bottom);
+	/* a machine without SYSTEM is switched off */
+	(void) shim_syscall(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
 	anos_tokens_init(&start);
 	anos_hardware_init(&start);
+	anos_log_init(&start);
 	memset(&start, 0, sizeof(start)); /* a token is where the program has put it */
 	anos_exit_point(entry);
 	shim.onstack = true;
