@@ -58,11 +58,14 @@ modes() {
 		try 'filter, not patched' "$name" "$status" --trap=seccomp --no-patch "$@"
 }
 
-# program NAME ARGUMENTS...: ends with 0
+# program NAME ARGUMENTS...: ends with 0; family, the same, when its last process has ended
 program() {
 	name=$1
 	shift
 	modes "$name" 0 "./anos-$name.elf" "$@"
+}
+family() {
+	modes "$1" 0 --stay "./anos-$1.elf"
 }
 
 # fault KIND STATUS
@@ -91,13 +94,14 @@ sys.exit(libc.syscall(336) != -1 or ctypes.get_errno() != errno.ENXIO)' && {
 program hello 'two words' ''
 program memory-example
 program threads-example
-program spawn
+family spawn
 program stack 'two words' ''
 program calls
 program token
 program memory
 program threads
-program process
+family process
+program channels
 program return
 program one
 for kind in read write jump execute privileged linux number stack gone own cover; do
