@@ -247,7 +247,7 @@ static void open_request(struct peer *p, const void *message)
 		r = ipc_open(p->ipc, &spec, &err);
 	}
 	if (r)
-		peer_reply(p, WIRE_ipc_open_rep, spec.tag, r, err.message);
+		refused(p->peers, p->ipc, spec.tag, r, err.message);
 }
 
 static void close_request(struct peer *p, const void *message)

@@ -137,15 +137,22 @@ static struct ipc_state *state_get(void)
 	return found;
 }
 
+enum { LOCK_FREE, LOCK_HELD, LOCK_WANTED };
+
 void ipc_lock(void)
 {
-	while (!shim_replace(&ipc->lock, 0, 1))
-		ring_os_yield();
+	if (shim_replace(&ipc->lock, LOCK_FREE, LOCK_HELD))
+		return;
+	while (__atomic_exchange_n(&ipc->lock, LOCK_WANTED, __ATOMIC_ACQUIRE) !=
+	       LOCK_FREE)
+		(void) kernel(__NR_futex, (long) &ipc->lock, FUTEX_WAIT, LOCK_WANTED,
+			      0);
 }
 
 void ipc_unlock(void)
 {
-	shim_store_release(&ipc->lock, 0);
+	if (__atomic_exchange_n(&ipc->lock, LOCK_FREE, __ATOMIC_RELEASE) == LOCK_WANTED)
+		(void) ring_os_wake(&ipc->lock, 1); /* one of those who want it */
 }
 
 /* ---- segments ---- */

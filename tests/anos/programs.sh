@@ -97,6 +97,7 @@ program token
 program memory
 program threads
 program process
+program channels
 program return
 for kind in read write jump execute privileged linux number stack gone own; do
 	fault $kind 139

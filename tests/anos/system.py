@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: MIT
 """SYSTEM as cloudos-exec serves it to a session: each service asked over the engine for
-messages, as a program of Anos asks, by a process of that session."""
+messages, as a program of Anos asks, by a process of that session.
+
+VFS_FIND_FS_DRIVER, VFS_REGISTER_DRIVER and VFS_UNREGISTER_DRIVER are tags 1 to 3 of
+SYSTEM::VFS, PROCESS_SPAWN is tag 1 of SYSTEM::PROCESS, FS_QUERY_OBJECT_SIZE and
+FS_LOAD_OBJECT_PAGE are tags 1 and 2 of the driver of boot:.  The programs make the calls
+read_kernel_log (log.elf) and get_framebuffer_phys (screen.elf)."""
 import contextlib
 import json
 import os
