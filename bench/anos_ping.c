@@ -46,7 +46,8 @@ static uint64_t median(uint64_t n)
 
 int main(int argc, char **argv)
 {
-	uint64_t size = argc > 1 ? number(argv[1]) : 0, calls = argc > 2 ? number(argv[2]) : 64;
+	uint64_t size = argc > 1 ? number(argv[1]) : 0,
+		 calls = argc > 2 ? number(argv[2]) : 64;
 	struct result channel;
 	uint64_t n = 0;
 
@@ -62,7 +63,8 @@ int main(int argc, char **argv)
 			unsigned char before = page[1];
 
 			page[0]++;
-			if (send_message(channel.value, n + 1, size, page).value != n + 2 ||
+			if (send_message(channel.value, n + 1, size, page).value !=
+				    n + 2 ||
 			    (size && page[1] != (unsigned char) (before + 1))) {
 				kprint("a wrong answer\n");
 				return 1;

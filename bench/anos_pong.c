@@ -12,7 +12,8 @@ int main(void)
 	struct result channel = create_channel();
 	uint64_t tag, size;
 
-	if (channel.type != OK || register_channel_name(channel.value, "PONG").type != OK) {
+	if (channel.type != OK ||
+	    register_channel_name(channel.value, "PONG").type != OK) {
 		kprint("no channel\n");
 		return 1;
 	}

@@ -321,29 +321,22 @@ static int copy_words(struct shim_call *call)
 {
 	struct request *r = scratch(call, 0);
 	uint64_t from = r->argv, used = 2;
-	uint64_t block[64];
-	int err;
+	uint64_t block[SHIM_WORDS];
+	bool ended = from == 0;
 
-	while (from != 0) {
-		/* never over the end of a page on which the last word may be */
-		uint64_t room = (PATH_SIZE - (from & (PATH_SIZE - 1))) / 8;
-		uint64_t n = room == 0 ? 1 : room < 64 ? room : 64;
+	while (!ended) {
+		int n = shim_read_words(block, from, &ended);
 
-		err = shim_peek(block, from, n * 8);
-		if (err)
-			return err;
+		if (n < 0)
+			return n;
 		if (used > ARGUMENTS_MAX)
 			return -E2BIG;
-		r = scratch(call, used + n + 2);
+		r = scratch(call, used + SHIM_WORDS + 2);
 		if (r == NULL)
 			return -ENOMEM;
-		from += n * 8;
-		for (uint64_t i = 0; i < n && from != 0; i++) {
-			if (block[i] == 0)
-				from = 0;
-			else
-				words_of(r)[used++] = block[i];
-		}
+		memcpy(words_of(r) + used, block, (size_t) n * 8);
+		used += (uint64_t) n;
+		from += (uint64_t) n * 8;
 	}
 	if (used == 2) /* the kernel gives such a program one empty word (5.18) */
 		words_of(r)[used++] = (uint64_t) "";

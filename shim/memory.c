@@ -60,7 +60,8 @@ static void remember(uint64_t *pages, uint64_t at, size_t size)
 {
 	uint64_t page = at >> 12;
 
-	if ((at & 4095) + size <= 4096)
+	/* of nothing nothing has been seen */
+	if (size != 0 && (at & 4095) + size <= 4096)
 		pages[page % KNOWN] = page + 1;
 }
 
@@ -120,4 +121,21 @@ long shim_read_string(char *to, uint64_t from, size_t size)
 		done += part;
 	}
 	return -ENAMETOOLONG;
+}
+
+int shim_read_words(uint64_t to[SHIM_WORDS], uint64_t from, bool *out_ended)
+{
+	/* a word may lie across the end of a page */
+	uint64_t room = (4096 - (from & 4095)) / 8;
+	uint64_t n = room == 0 ? 1 : room < SHIM_WORDS ? room : SHIM_WORDS;
+
+	*out_ended = false;
+	if (shim_peek(to, from, n * 8))
+		return -EFAULT;
+	for (uint64_t i = 0; i < n; i++)
+		if (to[i] == 0) {
+			*out_ended = true;
+			return (int) i;
+		}
+	return (int) n;
 }

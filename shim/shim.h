@@ -177,6 +177,13 @@ void shim_forget_pages(void);
 /* A string with its NUL, at most size bytes: its length, -EFAULT or -ENAMETOOLONG. */
 long shim_read_string(char *to, uint64_t from, size_t size);
 
+/*
+ * A piece of a list that a NULL ends, nothing behind the page on which that may be: how
+ * many words came before it or before the end of the piece; or -EFAULT.
+ */
+enum { SHIM_WORDS = 64 };
+int shim_read_words(uint64_t to[SHIM_WORDS], uint64_t from, bool *out_ended);
+
 /* ---- last words (report.c) ---- */
 
 /* "cloudos: SENTENCE" on standard error; number is printed where `%` stands, if it does. */

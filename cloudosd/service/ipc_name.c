@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The engine for messages: names of ports.  HOST.  The only user of their table. */
 #include <co/limits.h>
+#include <co/siphash.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
 #include "cloudosd/service/ipc_inside.h"
-#include "lib/siphash.h"
 
 /* Whoever chooses names must not be able to choose their places in the table. */
 static uint64_t names_key[2];
@@ -57,6 +57,7 @@ static struct ipc_name *name_seen(struct ipc_peer *peer, const char *text)
 static void name_free(struct ipc *ipc, struct ipc_name *name)
 {
 	HASH_DEL(ipc->names, name);
+	ipc->events.names_changed(ipc->events.ctx);
 	DL_DELETE2(name->port->names, name, port_prev, port_next);
 	name->process->uses.names--;
 	name->user->uses.names--;
@@ -137,6 +138,7 @@ int ipc_name_register(struct ipc_peer *peer, uint64_t cookie, uint32_t flags,
 	name->user->uses.names++;
 	HASH_ADD_KEYPTR(hh, ipc->names, name->key, sizeof(session) + n, name);
 	DL_APPEND2(port->names, name, port_prev, port_next);
+	ipc->events.names_changed(ipc->events.ctx);
 	return 0;
 }
 

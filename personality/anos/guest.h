@@ -60,6 +60,15 @@ void anos_print(const char *text, size_t size);
 
 void anos_hardware_init(const struct co_anos_start *start);
 
+/* ---- guest_log.c ---- */
+
+void anos_log_init(const struct co_anos_start *start);
+
+/* Into the kernel log, if there is room. */
+void anos_log(const char *text, size_t size);
+
+anos_handler anos_read_kernel_log;
+
 /* ---- guest_memory.c ---- */
 
 static inline bool anos_is_user(uint64_t address)
@@ -82,6 +91,9 @@ long anos_map(uint64_t start, uint64_t end, int prot);
 
 /* The same where there is nothing yet. */
 long anos_map_missing(uint64_t start, uint64_t end, int prot);
+
+/* shim_poke for memory of a program, which may write to its own code: 0 or -EFAULT. */
+int anos_write(uint64_t to, const void *from, size_t size);
 
 /* The guest has nothing outside of those ranges any more.  They are sorted. */
 struct anos_range {

@@ -17,6 +17,7 @@ static void wait_writable(void)
 
 void anos_print(const char *text, size_t size)
 {
+	anos_log(text, size);
 	while (size) {
 		long n = shim_syscall(__NR_write, CONSOLE, (long) text, (long) size, 0,
 				      0, 0);
@@ -76,7 +77,7 @@ enum shim_verdict anos_get_mem_info(struct shim_call *call)
 			    0); /* cannot fail */
 	memory.total = info.totalram * info.mem_unit;
 	memory.available = info.freeram * info.mem_unit;
-	if (shim_poke(call->args[0], &memory, sizeof(memory)))
+	if (anos_write(call->args[0], &memory, sizeof(memory)))
 		return anos_result(call, CO_ANOS_BAD_ARGUMENTS, 0);
 	return anos_result(call, CO_ANOS_OK, 0);
 }
