@@ -20,6 +20,7 @@ import zlib
 sys.path.insert(0, __file__.rpartition('/')[0] + '/../fault')
 from harness import (BUILD, CTL, EXEC, LIMIT, Domain, alive, check, equal, run, test,  # noqa: E402
                      until)
+from peers import NAME_SESSION, Peer  # noqa: E402
 
 ASK = os.path.join(BUILD, 'anos-ask')
 FAILED = 2 ** 64
@@ -29,11 +30,12 @@ class Machine:
     """A session of Anos programs; `boot:` is a folder that it makes."""
 
     def __init__(self, domain, *options, program='boot:/park.elf', root=None,
-                 first=b'parked\n'):
+                 first=b'parked\n', instead=()):
         self.domain = domain
         self.root = tempfile.mkdtemp(dir=domain.dir)
         for name in ('park', 'hello', 'cat', 'files', 'log', 'screen', 'delegate'):
-            with open(os.path.join(BUILD, 'anos-%s.elf' % name), 'rb') as f:
+            built = dict(instead).get(name, name)
+            with open(os.path.join(BUILD, 'anos-%s.elf' % built), 'rb') as f:
                 self.put(name + '.elf', f.read())
         self.process = subprocess.Popen(
             [EXEC, '--root', root or self.root, *options, *program.split()],
@@ -220,6 +222,24 @@ def a_disk_is_in_the_registry_and_is_read():
 
 
 @test
+def a_devman_of_the_programs_takes_the_place_of_ours():
+    with Domain() as d, machine(d) as m:
+        with m.ask('DEVMAN') as ours:
+            equal(ours(0, struct.pack('<IIIIQ', 3, 3, 0, 0, 0))[0], 0, 'devices')
+            peer = Peer(d, m.session)
+            native = peer.done('name_find', name='DEVMAN')['cookie']
+            own = peer.port()
+            for name, status in (('SYSTEM::VFS', 'taken'), ('DEVMAN', 0)):
+                reply, _ = peer.request('name_register', cookie=own, flags=NAME_SESSION,
+                                        name=name)
+                equal(reply['status'] == 0, status == 0, 'registering %s' % name)
+            check(native not in (0, own), 'a channel of ours before')
+            equal(peer.done('name_find', name='DEVMAN')['cookie'], own, 'who is found now')
+            equal(ours(0, struct.pack('<IIIIQ', 3, 3, 0, 0, 0))[0], 0, 'ours, still there')
+            peer.close()
+
+
+@test
 def two_machines_do_not_meet():
     with Domain() as d, machine(d) as one, machine(d) as other:
         one.put('only-here', b'x')
@@ -249,6 +269,54 @@ def connections_come_and_go():
                 before = counts()
         until('as many descriptors and mappings as before',
               lambda: counts() <= (before[0] + 1, before[1] + 4))
+
+
+@test
+def who_scribbles_harms_only_himself():
+    with Domain() as d:
+        image = os.path.join(d.dir, 'disk')
+        with open(image, 'wb') as f:
+            f.write(b'd' * 512 * 64)
+        with machine(d, '--disk', image) as m, m.ask('SYSTEM::VFS') as vfs, \
+                m.ask('DEVMAN') as devman:
+            boot = vfs(1, text('boot:/'))[0]
+            _, page = devman(0, struct.pack('<IIIIQ', 3, 1, 2, 0, 0))
+            disk, = struct.unpack_from('<Q', page, 8 + 128)
+            names = ['SYSTEM::VFS', 'SYSTEM::PROCESS', 'DEVMAN', 'cloudos::kernel',
+                     '=%d' % boot, '=%d' % disk]
+            count = int(os.environ.get('CO_SCRIBBLE', '2000'))
+            hostile = [subprocess.Popen([ASK, str(m.session), name, 'scribble', str(count)],
+                                        env=d.env, stdout=subprocess.PIPE, text=True)
+                       for name in names]
+            m.put('honest', b'x' * 5000)
+            with m.ask('=%d' % boot) as ask:
+                rounds = 0
+                while rounds < 20 or any(p.poll() is None for p in hostile):
+                    equal(ask(1, text('boot:/honest'))[0], 5000, 'an honest question')
+                    equal(vfs(1, text('boot:/'))[0], boot, 'another')
+                    rounds += 1
+            for p in hostile:
+                out = p.communicate(timeout=2 * LIMIT)[0]
+                equal(p.returncode, 0, 'what the hostile one did (%s)' % out)
+            check(m.process.poll() is None, 'SYSTEM is there')
+            equal(os.path.getsize(image), 512 * 64, 'the size of the disk')
+
+
+@test
+def system_outlives_a_daemon():
+    with Domain() as d, machine(d) as m, m.ask('SYSTEM::VFS') as vfs:
+        boot = vfs(1, text('boot:/'))[0]
+        d.kill_daemon()
+        equal(vfs(1, text('boot:/'))[0], boot, 'an answer without a daemon')
+
+        def found():
+            with contextlib.suppress(AssertionError), m.ask('SYSTEM::VFS') as other:
+                return other(1, text('boot:/'))[0]
+
+        equal(until('SYSTEM at the next daemon', found), boot, 'the same channel')
+        with m.ask('=%d' % boot) as ask:
+            check(ask(1, text('boot:/park.elf'))[0] > 0, 'a file')
+        equal(vfs(1, text('boot:/'))[0], boot, 'on the old connection')
 
 
 @test
@@ -391,6 +459,64 @@ def what_cannot_be_is_told():
                                timeout=LIMIT)
             equal((r.returncode, r.stdout), (status, ''), ' '.join(arguments))
             check(sentence in r.stderr and r.stderr.count('\n') == 1, r.stderr)
+
+
+@test
+def messages_of_a_machine_are_counted_and_shown():
+    with Domain() as d, machine(d) as m, m.ask('SYSTEM::VFS') as vfs:
+        trace = subprocess.Popen([CTL, 'channel', 'trace', 'SYSTEM::VFS'], env=d.env,
+                                 stdout=subprocess.PIPE, text=True)
+
+        def lines():
+            """Of the trace, which begins some time after it was asked for."""
+            vfs(1, text('boot:/park.elf'))
+            return select.select([trace.stdout], [], [], 0.05)[0]
+        until('a message in the trace', lines)
+        got = trace.stdout.readline()
+        check('received connection' in got and 'tag 1 size' in got and '"boot:/park.elf' in got, got)
+        trace.kill()
+        trace.communicate()
+        rows = json.loads(d.ctl('channel', 'ls', 'SYSTEM::VFS', '-o', 'json').stdout)
+        equal((len(rows), rows[0]['pid'], rows[0]['session']), (1, m.process.pid, m.session),
+              'the channel')
+        asked = rows[0]['messages']
+        vfs(1, text('boot:/park.elf'))
+        row, = json.loads(d.ctl('channel', 'ls', 'SYSTEM::VFS', '-o', 'json').stdout)
+        equal(row['messages'], asked + 1, 'messages')
+        check(0 < row['took_p50_ns'] < 60 * 10 ** 9, 'latency: %s' % row)
+
+
+@test
+def messages_of_a_program_are_counted_and_shown():
+    # the reader that it starts never reads, so that it stays
+    with Domain() as d, machine(d, program='boot:/files.elf x', instead={'cat': 'park'}) as m, \
+            m.ask('SYSTEM::VFS') as vfs:
+        driver, _ = vfs(1, text('mem:/poem'))
+        with m.ask('=%d' % driver) as files:
+            def channel():
+                rows = json.loads(d.ctl('channel', 'ls', '-o', 'json').stdout)
+                return next(r for r in rows if r['pid'] == m.pid and r['messages'])
+            equal(files(1, text('mem:/poem'))[0], 34, 'the size of a file')
+            id = channel()['id']
+            trace = subprocess.Popen([CTL, 'channel', 'trace', str(id), '-o', 'json'], env=d.env,
+                                     stdout=subprocess.PIPE, text=True)
+
+            def seen():
+                files(1, text('mem:/poem'))
+                return select.select([trace.stdout], [], [], 0.05)[0]
+            until('a message in the trace', seen)
+            row = json.loads(trace.stdout.readline())
+            equal((row['pid'], row['tag'], row['event']), (m.pid, 1, 'received'), 'the message')
+            check(row['data'].startswith('mem:/poem'), row['data'])
+            trace.kill()
+            trace.communicate()
+            asked = channel()['messages']
+            files(1, text('mem:/poem'))
+            equal(channel()['messages'], asked + 1, 'messages')
+        rows = json.loads(d.ctl('capability', 'ls', '-o', 'json').stdout)
+        holders = {r['name']: r['holders'] for r in rows}
+        check(holders['create_channel'] == 1 and holders['map_physical'] == 0,
+              'holders: %s' % holders)
 
 
 run()

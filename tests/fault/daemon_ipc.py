@@ -22,6 +22,7 @@ from peers import (CLOSED, DESTROYED, DIED, FULL, FUTURE_WRITE, GROW, NAME_SESSI
 (INVALID, NOT_FOUND, ACCESS, BUSY, EXISTS, TABLE_FULL, NAME_TOO_LONG, INTERRUPTED, TIMED_OUT,
  GONE) = -1, -3, -5, -6, -7, -14, -19, -21, -22, -23
 SYS_FUTEX, FUTEX_WAIT = 202, 0
+NAMES_AT = 20  # in the control page
 
 
 @test
@@ -193,6 +194,27 @@ def names_are_whole_strings():
         client.done('port_destroy', cookie=second)
         equal(client.done('name_find', name='SYSTEM::VF')['cookie'], 0, 'of a port that is gone')
         server.done('name_register', cookie=first, name='SYSTEM::VF')
+
+
+@test
+def the_control_page_tells_that_names_have_changed():
+    with Engine() as e:
+        server, client = e.peer(), e.peer()
+
+        def names():
+            return struct.unpack_from('<I', client.control, NAMES_AT)[0]
+        cookie = server.port()
+        seen = [names()]
+        check(seen[0], 'it is 0')
+        for request in (('name_register', {'cookie': cookie, 'name': 'a'}),
+                        ('name_remove', {'name': 'a'}),
+                        ('name_register', {'cookie': cookie, 'name': 'b'}),
+                        ('port_destroy', {'cookie': cookie})):
+            server.done(request[0], **request[1])
+            check(names() not in seen, 'it is the same behind %s' % request[0])
+            seen.append(names())
+        client.done('name_find', name='b')
+        equal(names(), seen[-1], 'behind a search')
 
 
 @test
