@@ -20,6 +20,14 @@ bench-trap-i386: %D%/trap_i386.c
 		echo "bench-trap-i386 is left out: the compiler knows no -m32"
 CLEANFILES += bench-trap-i386
 
+BENCH_ANOS = bench-anos-ping.elf bench-anos-pong.elf
+bench-anos-ping.elf: %D%/anos_ping.c $(CO_ANOS_COMMON)
+	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -I$(srcdir) -o $@ $(srcdir)/%D%/anos_ping.c $(srcdir)/examples/anos/crt.S
+bench-anos-pong.elf: %D%/anos_pong.c $(CO_ANOS_COMMON)
+	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -I$(srcdir) -o $@ $(srcdir)/%D%/anos_pong.c $(srcdir)/examples/anos/crt.S
+CLEANFILES += $(BENCH_ANOS)
+EXTRA_DIST += %D%/anos_ping.c %D%/anos_pong.c
+
 EXTRA_DIST += %D%/README.md %D%/common.py %D%/run %D%/trap.py %D%/trap_i386.c
 
 bench: all $(BENCH_HELPERS) bench-trap-i386

@@ -77,6 +77,8 @@ static int look_trap(struct launch *l, bool outer, bool asked, struct co_err *er
 			"engine trap cannot work here: its part of the address space "
 			"cannot be had (%s)",
 			t.addresses_why);
+	if (l->trap.seccomp && !strcmp(l->personality->name, "anos"))
+		l->trap.flags |= CO_TRAP_SECCOMP;
 	if (t.filter || (l->trap.flags & CO_TRAP_SUD))
 		return 0;
 	if (l->trap.seccomp || !t.dispatch || !asked)

@@ -141,6 +141,8 @@ enum ring_outcome ring_begin(struct ring_client *client, struct ring_call *call,
 	client->run[call->slot] = call->slots;
 	call->seq = seq;
 	call->page = client->own->pages[call->slot];
+	if (call->flags & CO_RING_WHOLE)
+		ring_soon_written(call->page); /* where most requests are */
 	return RING_OK;
 }
 
@@ -193,7 +195,10 @@ out:
 
 void ring_end(struct ring_client *client, struct ring_call *call)
 {
+	uint64_t next = ring_look(&client->ticket);
+
 	give_back(client, call->slot);
+	ring_soon_written(&client->own->entries[next % CO_RING_SLOTS]);
 }
 
 void ring_cancel(struct ring_client *client, struct ring_call *call)
@@ -413,6 +418,8 @@ static void take(struct ring_client *client, const struct ring_call *call,
 		out->size = room;
 	out->lines = ring_look(&answer->lines);
 	out->page = client->server->pages[call->slot];
+	if (out->flags & CO_RING_PAYLOAD)
+		ring_soon_read(out->page);
 	ring_count(&client->own->counts.answers, 1UL);
 	ring_count(&client->own->latency[ring_bucket(ring_stamp() - call->start)], 1UL);
 	if (out->flags & CO_RING_PAYLOAD)

@@ -279,6 +279,8 @@ static void collect(struct ring_port *port, struct ring_server *server)
 					 ring_mask(entry.slot, entry.slots),
 					 __ATOMIC_ACQUIRE);
 		server->slots[entry.slot].entry = entry;
+		if (entry.flags & CO_RING_PAYLOAD)
+			ring_soon_read(server->client->pages[entry.slot]);
 		enqueue(port, server, entry.slot);
 	}
 	if (ticket == server->consumed)
@@ -354,6 +356,8 @@ static void hand_out(struct ring_port *port, struct ring_server *server,
 	out->kind = entry->kind;
 	out->slots = entry->slots;
 	out->page = server->client->pages[entry->slot];
+	if (entry->flags & CO_RING_WHOLE)
+		ring_soon_written(server->own->pages[entry->slot]);
 	ring_note(&port->client_cpu, entry->cpu);
 	ring_count(&server->own->counts.messages, 1UL);
 	if (entry->flags & CO_RING_PAYLOAD)

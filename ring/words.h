@@ -44,6 +44,17 @@ static inline void ring_copy(void *to, const void *from, size_t size)
 	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
 }
 
+/* The line will be read, or written, soon: it may travel while something else is done. */
+static inline void ring_soon_read(const void *line)
+{
+	__builtin_prefetch(line);
+}
+
+static inline void ring_soon_written(const void *line)
+{
+	__asm__ volatile("prefetchw %0" : : "m"(*(const char *) line));
+}
+
 static inline uint32_t ring_bucket(uint64_t ticks)
 {
 	uint32_t log = ticks ? 63U - (uint32_t) __builtin_clzl(ticks) : 0;

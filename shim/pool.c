@@ -209,3 +209,17 @@ bool shim_pool_touches(uint64_t start, uint64_t end)
 			return true;
 	return false;
 }
+
+void shim_pool_drop(uint64_t start, uint64_t end)
+{
+	for (uint32_t i = 0; i < npages;) {
+		uint64_t at = nth_page(i)->address;
+
+		if (at >= end || at + PAGE <= start) {
+			i++;
+			continue;
+		}
+		(void) shim_syscall(__NR_munmap, (long) at, PAGE, 0, 0, 0, 0);
+		*nth_page(i) = *nth_page(--npages);
+	}
+}

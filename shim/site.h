@@ -71,6 +71,7 @@ int shim_pool_put(uint64_t at, const uint8_t *code); /* SHIM_TRAMPOLINE bytes */
 int shim_pool_done(void); /* what was put may be jumped to: 0 or negative */
 bool shim_pool_get(uint64_t rip, uint64_t *start);   /* of the trampoline there */
 bool shim_pool_touches(uint64_t start, uint64_t end); /* are there trampolines? */
+void shim_pool_drop(uint64_t start, uint64_t end);    /* nobody uses them any more */
 
 #define SHIM_TRAMPOLINE 32U
 

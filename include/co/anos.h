@@ -25,6 +25,13 @@ enum co_anos_result {
 #define CO_ANOS_STACK_TOP  0x44000000UL     /* of a program's first thread */
 #define CO_ANOS_STACK_SIZE 0x100000UL       /* unless the spawn request says more */
 
+/* What get_framebuffer_phys writes. */
+struct co_anos_framebuffer {
+	uint64_t physical;
+	uint32_t width, height, pitch, bits;
+	uint32_t reserved[3], padding;
+};
+
 /* Where a guest may map: from there on cloudos and Linux have their own. */
 #define CO_ANOS_GUEST_END 0x700000000000UL
 
@@ -56,6 +63,13 @@ struct co_anos_start {
 	uint64_t stack_size;
 	uint64_t capc;
 	struct co_anos_capability caps[CO_ANOS_CAPS];
+	int32_t framebuffer; /* a descriptor that stays open; -1: there is none */
+	uint32_t width, height, pitch; /* of it; pitch in bytes, 4 a pixel */
+	int32_t log; /* a stream socket for what is printed; -1: there is none */
+	uint32_t reserved;
 };
+
+/* Where the framebuffer is for map_physical. */
+#define CO_ANOS_FRAMEBUFFER 0xfd000000UL
 
 #endif

@@ -174,9 +174,8 @@ enum co_ring_control_flag {
 struct co_ring_control {
 	uint64_t mark;
 	uint32_t version, flags;
-	uint32_t
-		kick; /* counts: there is something to read on the connection to cloudosd */
-	uint32_t reserved;
+	uint32_t kick;  /* counts: there is something to read on the way to cloudosd */
+	uint32_t names; /* changes when what a name stands for may have; 0: not told */
 	uint64_t peer;
 	uint8_t unused[CO_RING_PAGE - 32];
 };

@@ -55,7 +55,8 @@ enum co_trap_flag {
 	CO_TRAP_GUEST_SECCOMP = 1U << 2,  /* --allow-guest-seccomp */
 	CO_TRAP_SIGSYS_IGNORED = 1U << 3, /* the program that called exec ignored SIGSYS */
 	CO_TRAP_EAGER = 1U << 4,          /* patch at the first trap; for tests */
-	CO_TRAP_SIGSYS_BLOCKED = 1U << 5  /* the thread that called exec had it blocked */
+	CO_TRAP_SIGSYS_BLOCKED = 1U << 5, /* the thread that called exec had it blocked */
+	CO_TRAP_SECCOMP = 1U << 6         /* Anos: --trap=seccomp, see guest_start.c */
 };
 
 /* ---- statistics, read with process_vm_readv at CO_TRAP_STATS ---- */

@@ -30,11 +30,15 @@ extern anos_handler *const anos_handlers[CO_ANOS_CALLS];
 anos_handler anos_kprint, anos_kputchar, anos_get_mem_info,
 	anos_sleep; /* guest_call.c */
 anos_handler anos_map_firmware_tables, anos_map_physical, anos_alloc_physical_pages,
-	anos_alloc_interrupt_vector, anos_wait_interrupt; /* guest_hardware.c */
+	anos_alloc_interrupt_vector, anos_wait_interrupt,
+	anos_get_framebuffer_phys; /* guest_hardware.c */
 anos_handler anos_map_virtual, anos_unmap_virtual, anos_create_region,
 	anos_destroy_region;                             /* guest_memory.c */
 anos_handler anos_create_thread, anos_kill_current_task; /* guest_task.c */
 anos_handler anos_create_process;                        /* guest_process.c */
+anos_handler anos_send_message, anos_recv_message, anos_reply_message,
+	anos_create_channel, anos_destroy_channel, anos_register_channel_name,
+	anos_remove_channel_name, anos_find_named_channel; /* guest_ipc.c */
 
 /* ---- guest.c ---- */
 
@@ -51,6 +55,19 @@ enum shim_verdict anos_dispatch(struct shim_call *call);
 
 /* To the console of whoever started the program: its standard output. */
 void anos_print(const char *text, size_t size);
+
+/* ---- guest_hardware.c ---- */
+
+void anos_hardware_init(const struct co_anos_start *start);
+
+/* ---- guest_log.c ---- */
+
+void anos_log_init(const struct co_anos_start *start);
+
+/* Into the kernel log, if there is room. */
+void anos_log(const char *text, size_t size);
+
+anos_handler anos_read_kernel_log;
 
 /* ---- guest_memory.c ---- */
 
@@ -87,13 +104,27 @@ void anos_regions_forget(void);
 /* Maps the program: 0, a negative error, or a fault that shim_elf_sentence explains. */
 int anos_load(int fd, uint64_t stack_size, uint64_t *out_entry);
 
+/* ---- guest_peer.c ---- */
+
+/* In a forked child: its parent's connection to the daemon is not its own. */
+void anos_ipc_forget(void);
+
 /* ---- guest_task.c ---- */
 
 /* The calling thread is the first of its process: a stack for its signals. */
 void anos_tasks_init(void);
 
+/* Every other thread has left the trampolines that it may have stood in. */
+void anos_step_aside(void);
+
 /* Ends this thread; gives the slot back that it stands on (its `busy`), or NULL. */
 _Noreturn void anos_exit(uint32_t *busy);
+
+/* ---- guest_trap.c ---- */
+
+/* Where a thread goes on that was caught at the system call before m->rip. */
+struct sigcontext;
+void anos_caught(struct sigcontext *m);
 
 /* ---- guest_fault.c ---- */
 
@@ -112,12 +143,27 @@ void anos_exit_point(uint64_t entry);
 struct co_trap_site;
 void anos_patch(struct co_trap_site *site, uint32_t index);
 
-/* Is the page's code one that cannot be written because a site in it jumps? */
+/* While memory is about to be mapped no trampolines are put there. */
+void anos_patch_pause(bool pause);
+
+/* Has there been a site on that page that jumped?  Then a write to it that faults does so
+ * because of us, and succeeds when the page is unpatched. */
 bool anos_patched(uint64_t page);
 
-/* The guest wants to write there, or to have something else there: as it was.  False if
- * that cannot be done. */
+/*
+ * The guest wants to write there, or to have something else there: its code as it was, and
+ * no trampolines.  Not under shim_lock.  False if that cannot be done.
+ */
 bool anos_unpatch(uint64_t start, uint64_t end);
+
+/* What was there is gone, code included. */
+void anos_text_gone(uint64_t start, uint64_t end);
+
+/* After all was unpatched, in a new process: it may be patched again. */
+void anos_patch_anew(void);
+
+/* A thread that stands in a trampoline that is not to be used any more. */
+void anos_leave_trampoline(struct sigcontext *m);
 
 /* Code of the program lies there. */
 void anos_text(uint64_t start, uint64_t end);

@@ -5,6 +5,7 @@
  * the thread's signal stack.
  */
 #include <personality/anos/guest.h>
+#include <personality/anos/guest_guard.h>
 #include <shim/gate.h>
 #include <shim/rt/fmt.h>
 #include <shim/rt/kernel.h>
@@ -47,12 +48,28 @@ static const char *kind(int number, const struct sigcontext *m)
 				    : "read from where there is nothing, ";
 }
 
+static bool is_ours(const struct sigcontext *m)
+{
+	return m->rip >= CO_TRAP_BASE && m->rip < CO_TRAP_BASE + CO_TRAP_OWN_SIZE;
+}
+
+/* Was it anos_guarded that touched the program's memory?  Then it returns false. */
+static bool is_guarded(int number, struct sigcontext *m)
+{
+	if ((number != SIGSEGV && number != SIGBUS) || !is_ours(m) ||
+	    !ANOS_SELF(uint64_t, guard))
+		return false;
+	m->rsp = ANOS_SELF(uint64_t, guard);
+	m->rip = (uint64_t) anos_guard_fault;
+	return true;
+}
+
 static void tell(int number, const struct sigcontext *m)
 {
 	char line[200];
 	struct shim_fmt out = shim_fmt_init(line, sizeof(line));
 
-	if (m->rip >= CO_TRAP_BASE && m->rip < CO_TRAP_BASE + CO_TRAP_OWN_SIZE)
+	if (is_ours(m))
 		shim_die(
 			"a fault in cloudos itself at %: the program may have destroyed "
 			"what is kept in it",
@@ -76,6 +93,21 @@ static bool is_int69(const struct sigcontext *m)
 	       code[1] == 0x69;
 }
 
+/*
+ * With a filter: a kernel that has uretprobe (335) takes that number past it, finds that
+ * nobody returns from a function here, and says so by this signal instead of a result.
+ */
+static bool is_uretprobe(int number, const struct siginfo *info,
+			 const struct sigcontext *m)
+{
+	uint8_t code[2];
+
+	return number == SIGILL && info->si_code == SI_KERNEL &&
+	       m->rip < CO_ANOS_GUEST_END &&
+	       shim_read(code, m->rip - 2, sizeof(code)) == 0 && code[0] == 0x0f &&
+	       code[1] == 0x05;
+}
+
 /* Registers come back as they were but for the result: here no instruction destroys any. */
 static void int69(struct sigcontext *m)
 {
@@ -93,6 +125,14 @@ static void int69(struct sigcontext *m)
 
 /* ---- a return from main ---- */
 
+static bool is_padding(const uint8_t *code)
+{
+	return code[0] == 0x90 || code[0] == 0 || code[0] == 0xcc ||
+	       (code[0] == 0x0f && code[1] == 0x1f) ||
+	       (code[0] == 0x66 && (code[1] == 0x90 || code[1] == 0x66 ||
+				    code[1] == 0x2e || code[1] == 0x0f));
+}
+
 /*
  * libanos' start-up code pops the four words of the stack, initialises, calls main and
  * _fini, and ends without an instruction.  What follows it is the linker's padding.
@@ -103,12 +143,12 @@ void anos_exit_point(uint64_t entry)
 					 0xed, 0x55, 0x48, 0x83, 0xec, 0x08, 0xe8 };
 	static const uint8_t main[] = { 0x4c, 0x89, 0xe7, 0x4c, 0x89, 0xee, 0xe8 };
 	enum { MAIN = 24, FINI = 35, END = 40 };
-	uint8_t code[END + 1];
+	uint8_t code[END + 2];
 
 	if (shim_read(code, entry, sizeof(code)) ||
 	    memcmp(code, begin, sizeof(begin)) != 0 ||
 	    memcmp(code + MAIN, main, sizeof(main)) != 0 || code[FINI] != 0xe8 ||
-	    (code[END] != 0x90 && code[END] != 0 && code[END] != 0xcc))
+	    !is_padding(code + END))
 		return;
 	*(volatile uint8_t *) (entry + END) = 0xcc;
 	exit_point = entry + END;
@@ -127,11 +167,17 @@ static void handle(int number, const struct siginfo *info, struct ucontext *uc)
 		int69(m);
 		return;
 	}
+	if (is_uretprobe(number, info, m)) {
+		anos_caught(m);
+		return;
+	}
 	if (number == SIGSEGV && m->trapno == PAGE_FAULT && m->err & ERROR_WRITE &&
 	    anos_patched(page)) {
 		(void) anos_unpatch(page, page + CO_ANOS_PAGE);
 		return;
 	}
+	if (is_guarded(number, m))
+		return;
 	if (number == SIGTRAP && exit_point && m->rip - 1 == exit_point)
 		anos_exit(NULL);
 	tell(number, m);
@@ -143,7 +189,8 @@ void anos_faults_init(void)
 	static const int numbers[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
 	struct sigaction action = {
 		.sa_handler = (__sighandler_t) (uint64_t) handle,
-		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER,
+		/* NODEFER: what int 0x69 has called may fault in its turn */
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER | SA_NODEFER,
 		.sa_restorer = (__sigrestore_t) (uint64_t) shim_restorer,
 	};
 

@@ -4,6 +4,8 @@
  * memory: no firmware tables, no interrupts, no memory that devices could reach.  At
  * physical addresses nobody answers, and all bits of what is read there are set, as on a
  * bus: a driver that looks for devices finds none.
+ *
+ * The framebuffer, where the launcher gives one, is a file that others can look at.
  */
 #include <personality/anos/guest.h>
 #include <shim/rt/kernel.h>
@@ -44,6 +46,59 @@ static long open_bus(void)
 	return -ENOMEM;
 }
 
+static struct {
+	int32_t fd;
+	uint32_t width, height, pitch;
+} screen; /* fd -1: there is none */
+
+void anos_hardware_init(const struct co_anos_start *start)
+{
+	screen.fd = start->framebuffer;
+	screen.width = start->width;
+	screen.height = start->height;
+	screen.pitch = start->pitch;
+}
+
+/* Is all of that in the framebuffer? */
+static bool on_screen(uint64_t physical, uint64_t size)
+{
+	uint64_t all = anos_page_up((uint64_t) screen.pitch * screen.height);
+
+	return screen.fd >= 0 && physical >= CO_ANOS_FRAMEBUFFER &&
+	       physical - CO_ANOS_FRAMEBUFFER < all &&
+	       size <= all - (physical - CO_ANOS_FRAMEBUFFER);
+}
+
+enum shim_verdict anos_get_framebuffer_phys(struct shim_call *call)
+{
+	struct co_anos_framebuffer info = { .physical = CO_ANOS_FRAMEBUFFER,
+					    .width = screen.width,
+					    .height = screen.height,
+					    .pitch = screen.pitch,
+					    .bits = 32 };
+	/* it ends with the reserved words */
+	size_t size = offsetof(struct co_anos_framebuffer, padding);
+
+	if (!anos_is_user(call->args[0]))
+		return anos_result(call, CO_ANOS_BAD_ARGUMENTS, 0);
+	if (screen.fd < 0)
+		return anos_result(call, CO_ANOS_FAILURE, 0);
+	return anos_result(call,
+			   shim_write(call->args[0], &info, size)
+				   ? CO_ANOS_BAD_ARGUMENTS
+				   : CO_ANOS_OK,
+			   0);
+}
+
+static long map_screen(uint64_t start, uint64_t size, uint64_t physical, int prot)
+{
+	long r = shim_syscall(__NR_mmap, (long) start, (long) size, prot,
+			      MAP_SHARED | MAP_FIXED, screen.fd,
+			      (long) (physical - CO_ANOS_FRAMEBUFFER));
+
+	return r == (long) start ? 0 : r;
+}
+
 static long map_bus(uint64_t start, uint64_t end, int prot)
 {
 	long fd = open_bus(), r = fd < 0 ? fd : 0;
@@ -64,7 +119,7 @@ static long map_bus(uint64_t start, uint64_t end, int prot)
 enum shim_verdict anos_map_physical(struct shim_call *call)
 {
 	uint64_t physical = call->args[0], start = call->args[1], size = call->args[2];
-	uint64_t flags = call->args[3];
+	int prot = PROT_READ | (call->args[3] & WRITE ? PROT_WRITE : 0);
 	long r;
 
 	if (!anos_is_user(start) || (start | physical | size) % PAGE ||
@@ -75,8 +130,8 @@ enum shim_verdict anos_map_physical(struct shim_call *call)
 	anos_space_lock();
 	r = anos_map(start, start + size, PROT_READ); /* all of it, or nothing */
 	if (r == 0)
-		r = map_bus(start, start + size,
-			    PROT_READ | (flags & WRITE ? PROT_WRITE : 0));
+		r = on_screen(physical, size) ? map_screen(start, size, physical, prot)
+					      : map_bus(start, start + size, prot);
 	anos_space_unlock();
 	return anos_result(call, r ? CO_ANOS_FAILURE : CO_ANOS_OK, 0);
 }

@@ -35,10 +35,12 @@ void anos_space_lock(void)
 {
 	while (!shim_replace(&changing, 0, 1))
 		(void) shim_syscall(__NR_sched_yield, 0, 0, 0, 0, 0, 0);
+	anos_patch_pause(true);
 }
 
 void anos_space_unlock(void)
 {
+	anos_patch_pause(false);
 	shim_store_release(&changing, 0);
 }
 
@@ -54,7 +56,10 @@ static bool vacate(uint64_t start, uint64_t end)
 	if (start >= end || end > CO_ANOS_GUEST_END)
 		return false;
 	shim_forget_pages();
-	return anos_unpatch(start, end);
+	if (!anos_unpatch(start, end))
+		return false;
+	anos_text_gone(start, end);
+	return true;
 }
 
 long anos_map(uint64_t start, uint64_t end, int prot)
@@ -85,9 +90,13 @@ static long fill_gaps(uint64_t start, uint64_t end, int prot)
 	return r ? r : fill_gaps(middle, end, prot);
 }
 
+/* What is there stays, code that is patched included; but no trampolines. */
 long anos_map_missing(uint64_t start, uint64_t end, int prot)
 {
-	return vacate(start, end) ? fill_gaps(start, end, prot) : -ENOMEM;
+	if (start >= end || end > CO_ANOS_GUEST_END ||
+	    (shim_pool_touches(start, end) && !anos_unpatch(start, end)))
+		return -ENOMEM;
+	return fill_gaps(start, end, prot);
 }
 
 static void unmap(uint64_t start, uint64_t end)
@@ -101,7 +110,8 @@ void anos_unmap_others(const struct anos_range *keep, uint32_t n)
 {
 	uint64_t at = 0;
 
-	(void) anos_unpatch(0, CO_ANOS_GUEST_END);
+	(void) anos_unpatch(0, CO_ANOS_GUEST_END); /* one thread, its own memory */
+	anos_patch_anew();
 	shim_forget_pages();
 	for (uint32_t i = 0; i < n; i++) {
 		unmap(at, keep[i].start);

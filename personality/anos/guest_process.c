@@ -90,6 +90,7 @@ static void begin_process(const struct anos_begin *begin)
 	anos_tasks_alone(begin);
 	anos_arm_again();
 	anos_tokens_forget();
+	anos_ipc_forget();
 	anos_regions_forget();
 	anos_unmap_others(keep, nkeep);
 	if (anos_map(stack.start, stack.end, PROT_READ | PROT_WRITE))

@@ -6,7 +6,9 @@
  */
 #include <co/limits.h>
 #include <personality/anos/guest.h>
+#include <personality/anos/guest_guard.h>
 #include <personality/anos/guest_task.h>
+#include <shim/gate.h>
 #include <shim/rt/atomic.h>
 #include <shim/rt/kernel.h>
 #include <shim/rt/mem.h>
@@ -20,15 +22,17 @@
 
 #define PLACES_AT (CO_TRAP_BASE + 0x30000000UL)
 
-enum { PLACE_SIZE = 65536, PLACES = CO_LIMIT_ANOS_THREADS, TAKEN = 1 };
+enum { PLACE_SIZE = 65536, PLACES = CO_LIMIT_ANOS_THREADS, TAKEN = 1, ASIDE = 64 };
 enum { IDLE, NORMAL, HIGH, REALTIME, CLASSES };
-enum { HIGH_NICE = -5, SCHED_RR_ = 2, SCHED_IDLE_ = 5 };
+enum { HIGH_NICE = -5, SCHED_RR_ = 2, SCHED_IDLE_ = 5, ARCH_SET_GS_ = 0x1001 };
 
 struct place {
-	unsigned char stack[PLACE_SIZE - 48];
+	unsigned char stack[PLACE_SIZE - 64];
+	struct anos_self self; /* gs points here */
 	struct anos_begin begin;
-	uint32_t thread; /* 0: free; the kernel clears it when the thread is gone */
-	uint32_t reserved[3];
+	uint32_t thread;  /* 0: free; the kernel clears it when the thread is gone */
+	uint32_t stepped; /* the last time that it was asked */
+	uint32_t reserved[2];
 };
 _Static_assert(sizeof(struct place) == PLACE_SIZE, "");
 
@@ -40,25 +44,14 @@ static void settle(struct place *p)
 	stack_t stack = { .ss_sp = p->stack, .ss_size = sizeof(p->stack) };
 	uint64_t none = 0;
 
+	p->self = (struct anos_self){
+		.thread = (uint32_t) shim_syscall(__NR_gettid, 0, 0, 0, 0, 0, 0),
+		.class = NORMAL,
+	};
+	(void) shim_syscall(__NR_arch_prctl, ARCH_SET_GS_, (long) &p->self, 0, 0, 0, 0);
 	(void) shim_syscall(__NR_sigaltstack, (long) &stack, 0, 0, 0, 0, 0);
 	(void) shim_syscall(__NR_rt_sigprocmask, SIG_SETMASK, (long) &none, 0,
 			    sizeof(none), 0, 0);
-}
-
-void anos_tasks_init(void)
-{
-	if (shim_syscall(__NR_mmap, PLACES_AT, sizeof(struct place) * PLACES,
-			 PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
-				 MAP_FIXED_NOREPLACE,
-			 -1, 0) != (long) PLACES_AT)
-		shim_die(
-			"there is no memory for what cloudos keeps in a program (ulimit "
-			"-v?)",
-			0);
-	places[0].thread = (uint32_t) shim_syscall(
-		__NR_set_tid_address, (long) &places[0].thread, 0, 0, 0, 0, 0);
-	settle(&places[0]);
 }
 
 static struct place *claim(void)
@@ -104,6 +97,77 @@ long anos_spawn(uint64_t flags, const struct anos_begin *begin)
 	return child;
 }
 
+/* ---- stepping aside ---- */
+
+static uint32_t asked; /* under the space lock */
+
+static struct place *own_place(const void *on_its_stack)
+{
+	return (struct place *) ((uint64_t) on_its_stack &
+				 ~(uint64_t) (PLACE_SIZE - 1));
+}
+
+static void aside(int number, const struct siginfo *info, struct ucontext *uc)
+{
+	(void) number;
+	(void) info;
+	anos_leave_trampoline(&uc->uc_mcontext);
+	shim_store_release(&own_place(__builtin_frame_address(0))->stepped,
+			   shim_load_acquire(&asked));
+}
+
+static void ask(struct place *p, uint32_t self)
+{
+	uint32_t thread = shim_load_acquire(&p->thread);
+
+	/* one that is being made has not been anywhere */
+	if (thread <= TAKEN || thread == self ||
+	    shim_syscall(__NR_tgkill, shim_syscall(__NR_getpid, 0, 0, 0, 0, 0, 0),
+			 thread, ASIDE, 0, 0, 0))
+		return;
+	while (shim_load_acquire(&p->stepped) != asked &&
+	       shim_load_acquire(&p->thread) == thread)
+		(void) shim_syscall(__NR_sched_yield, 0, 0, 0, 0, 0, 0);
+}
+
+void anos_step_aside(void)
+{
+	uint32_t self = (uint32_t) shim_syscall(__NR_gettid, 0, 0, 0, 0, 0, 0);
+
+	(void) shim_add(&asked, 1);
+	for (uint32_t i = 0; i < PLACES; i++)
+		ask(&places[i], self);
+}
+
+static void handle_aside(void)
+{
+	struct sigaction action = {
+		.sa_handler = (__sighandler_t) (uint64_t) aside,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_RESTORER,
+		.sa_restorer = (__sigrestore_t) (uint64_t) shim_restorer,
+	};
+
+	(void) shim_syscall(__NR_rt_sigaction, ASIDE, (long) &action, 0,
+			    sizeof(uint64_t), 0, 0);
+}
+
+void anos_tasks_init(void)
+{
+	if (shim_syscall(__NR_mmap, PLACES_AT, sizeof(struct place) * PLACES,
+			 PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+				 MAP_FIXED_NOREPLACE,
+			 -1, 0) != (long) PLACES_AT)
+		shim_die(
+			"there is no memory for what cloudos keeps in a program (ulimit "
+			"-v?)",
+			0);
+	places[0].thread = (uint32_t) shim_syscall(
+		__NR_set_tid_address, (long) &places[0].thread, 0, 0, 0, 0, 0);
+	settle(&places[0]);
+	handle_aside();
+}
+
 /* ---- create_thread ---- */
 
 /* As far as Linux lets this user: what is refused stays as it was. */
@@ -123,9 +187,10 @@ static void begin_thread(const struct anos_begin *begin)
 {
 	uint64_t entry = begin->entry, stack = begin->stack;
 
-	settle((struct place *) ((uint64_t) begin & ~(uint64_t) (PLACE_SIZE - 1)));
+	settle(own_place(begin));
 	anos_arm_again();
 	set_class(begin->class);
+	own_place(begin)->self.class = begin->class;
 	shim_enter(entry, stack);
 }
 

@@ -15,7 +15,7 @@ enum { CODE_SECCOMP = 1, CODE_USER_DISPATCH = 2, PATCH_AFTER = 4 };
 
 bool shim_inherited;
 
-static void caught(struct sigcontext *m)
+void anos_caught(struct sigcontext *m)
 {
 	int index = shim_site_index(m->rip - 2, false);
 	struct co_trap_site *site;
@@ -59,7 +59,7 @@ uint64_t shim_sigsys(const struct siginfo *info, struct ucontext *uc)
 			 m->rip - 2);
 		anos_end_by(SIGSEGV);
 	} else {
-		caught(m);
+		anos_caught(m);
 	}
 	return 0;
 }
