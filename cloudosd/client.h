@@ -68,5 +68,6 @@ client_request request_service_list, request_service_register,
 client_request request_error_list, request_log_list, request_store_status,
 	request_store_backup, request_store_compact;
 client_request request_site_list;
+client_request request_ipc_join, request_token_get;
 
 #endif

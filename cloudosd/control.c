@@ -310,6 +310,15 @@ static void request_reload(struct client *client)
 #define request_memory_read NULL    /* these go over the session channel only */
 #define request_memory_write NULL
 #define request_descriptor_get NULL
+#define request_port_create NULL /* and these behind ipc_join */
+#define request_port_destroy NULL
+#define request_port_receive NULL
+#define request_name_register NULL
+#define request_name_remove NULL
+#define request_name_find NULL
+#define request_ipc_open NULL
+#define request_ipc_close NULL
+#define request_ipc_blob NULL
 static client_request *const requests[] = {
 #include <co/wire.def>
 };
@@ -332,7 +341,8 @@ static void request(struct client *client)
 	if (h->type >> 24 == WIRE_REQUEST && id < co_countof(requests))
 		handler = requests[id];
 	if (!handler || !h->tag ||
-	    (!client->greeted && id != WIRE_hello_id && id != WIRE_join_id)) {
+	    (!client->greeted && id != WIRE_hello_id && id != WIRE_join_id &&
+	     id != WIRE_ipc_join_id)) {
 		co_log(control, WARN, "client %d is dropped: %s", client->pid,
 		       handler ? "it did not begin with hello"
 			       : "it sent something that is no request");

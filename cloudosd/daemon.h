@@ -17,6 +17,7 @@
 struct control;
 struct members;
 struct notify;
+struct peers;
 struct keeper_link;
 struct look_waiter;
 struct pending;
@@ -37,6 +38,7 @@ struct daemon {
 	struct notify *notify;
 	struct pending *pending;
 	struct members *members;
+	struct peers *peers;
 	struct sites *sites;
 	struct session *sessions; /* by id */
 	unsigned looks;           /* going on: leftover.c */

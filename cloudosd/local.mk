@@ -19,9 +19,11 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/member.h %D%/member.c \
 	%D%/memory.h %D%/memory.c \
 	%D%/notify.h %D%/notify.c \
+	%D%/peer.h %D%/peer_inside.h %D%/peer.c %D%/peer_request.c \
 	%D%/pending.h %D%/pending.c \
 	%D%/request.h %D%/request.c \
-	%D%/request_service.c %D%/request_site.c %D%/request_session.c %D%/request_store.c \
+	%D%/request_channel.c %D%/request_service.c %D%/request_site.c \
+	%D%/request_session.c %D%/request_store.c \
 	%D%/session.h %D%/session.c \
 	%D%/site.h %D%/site.c \
 	%D%/site_file.h %D%/site_file.c \

@@ -25,6 +25,7 @@
 #include "cloudosd/keeper_link.h"
 #include "cloudosd/member.h"
 #include "cloudosd/notify.h"
+#include "cloudosd/peer.h"
 #include "cloudosd/pending.h"
 #include "cloudosd/site.h"
 #include "lib/cleanup.h"
@@ -84,7 +85,8 @@ void daemon_idle_check(struct daemon *d)
 	core_assert_locked();
 	if (!d->idle || d->stopping)
 		return;
-	if (d->sessions || !d->ready) {
+	if (d->sessions || !d->ready ||
+	    (!d->ephemeral && ipc_numbers(peers_ipc(d->peers)).peers)) {
 		d->host->timer_stop(d->idle);
 	} else if (d->ephemeral) {
 		if (d->served)
@@ -318,6 +320,8 @@ static int start(struct daemon *d, struct co_err *err)
 	r = pending_new(&d->pending, d, err);
 	if (!r)
 		r = members_new(&d->members, d, err);
+	if (!r)
+		r = peers_new(&d->peers, d, err);
 	if (!r)
 		r = sites_new(&d->sites, d, err);
 	if (!d->services.errors || !d->services.registry || !d->idle)

@@ -18,3 +18,5 @@ EXTRA_DIST += \
 	%D%/playsys/README.md \
 	%D%/anos/README.md \
 	%D%/linux/README.md
+
+include personality/anos/system/local.mk

@@ -65,8 +65,8 @@ static void hex(struct shim_fmt *out, uint64_t value)
 	shim_fmt_text(out, ";");
 }
 
-void shim_config_print(char *to, const struct shim_config *config, uint32_t flags,
-		       int32_t fd)
+uint32_t shim_config_print(char *to, const struct shim_config *config, uint32_t flags,
+			   int32_t fd)
 {
 	struct shim_fmt out = shim_fmt_init(to, CO_TRAP_CONFIG_MAX);
 
@@ -79,4 +79,5 @@ void shim_config_print(char *to, const struct shim_config *config, uint32_t flag
 	hex(&out, config->loader_length);
 	/* the folder follows it in the same text */
 	shim_fmt_text(&out, config->loader);
+	return (uint32_t) (out.at - to) + 1;
 }

@@ -16,9 +16,10 @@ int shim_config_parse(struct shim_config *out, const char *text);
 
 /*
  * The word for a program that is started by this one: the same with other flags and
- * another descriptor (-1: none).  `to` has CO_TRAP_CONFIG_MAX bytes.
+ * another descriptor (-1: none).  `to` has CO_TRAP_CONFIG_MAX bytes; returns how many of
+ * them are used, with the NUL.
  */
-void shim_config_print(char *to, const struct shim_config *config, uint32_t flags,
-		       int32_t fd);
+uint32_t shim_config_print(char *to, const struct shim_config *config, uint32_t flags,
+			   int32_t fd);
 
 #endif

@@ -84,13 +84,13 @@ static const struct {
 };
 /* clang-format on */
 
-uint8_t shim_plain[65536];
+uint8_t shim_plain[65536] __attribute__((section(".bss.plain")));
 
-static const struct shim_personality *personality;
+SHIM_HOT static const struct shim_personality *personality;
 
 /* Of Linux's numbers: an index into handlers, or one of these. */
 enum { ROUTE_KERNEL = 255, ROUTE_OWN = 254 };
-static uint8_t route[NUMBERS];
+static uint8_t route[NUMBERS] __attribute__((section(".bss.route")));
 
 _Static_assert(sizeof(handlers) / sizeof(handlers[0]) < ROUTE_OWN, "routes are bytes");
 

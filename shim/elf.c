@@ -214,7 +214,7 @@ static int read_interp(const struct reader *file, const Elf64_Phdr *header,
 {
 	int err;
 
-	if (header->p_filesz > sizeof(out->interp) || header->p_filesz < 2)
+	if (header->p_filesz > SHIM_ELF_INTERP_MAX || header->p_filesz < 2)
 		return -ENOEXEC;
 	err = read_at(file, out->interp, header->p_filesz, header->p_offset);
 	if (err)
@@ -363,7 +363,6 @@ static int read_elf(const struct reader *file, const struct shim_elf *program,
 	memset(out, 0, offsetof(struct shim_elf, interp));
 	out->start = out->start_code = UINT64_MAX;
 	out->alignment = PAGE;
-	out->interp[0] = '\0';
 	err = judge_header(file, program, out);
 	if (err)
 		return err;

@@ -3,7 +3,7 @@
  * GUEST.  ELF files: what they say of themselves, and how they come into memory.  Called by
  * the loader, which maps, and by exec.c, which only wants the errors.
  *
- *	struct shim_elf elf;
+ *	struct shim_elf elf = { .interp = text };
  *	int err = shim_elf_read(fd, &elf);              the errors of execve: ENOEXEC, ...
  *	if (err == 0)
  *		err = shim_elf_map(fd, &elf, hint);     what natively kills the process
@@ -19,7 +19,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SHIM_ELF_RANGES 8U
+#define SHIM_ELF_RANGES     8U
+#define SHIM_ELF_INTERP_MAX 4096U
 
 /* Code that may be patched: mapped from the file, executable, not writable. */
 struct shim_elf_range {
@@ -61,7 +62,7 @@ struct shim_elf {
 	uint64_t size;      /* of the file */
 	uint32_t ranges_used;
 	struct shim_elf_range range[SHIM_ELF_RANGES];
-	char interp[4096];
+	char *interp; /* set by the caller, for a program: room for INTERP_MAX bytes */
 };
 
 /*

@@ -7,13 +7,9 @@ _start:
 	xorl %ebp, %ebp
 	movq %rsp, %rdi
 	/* elsewhere: what lies below the program's stack may have to be written */
-	leaq stack_end(%rip), %rsp
+	leaq shim_start_stack(%rip), %rsp
 	call shim_start
 	/* shim_start never returns: it jumps by shim_enter */
 	ud2
-
-	.local stack
-	.comm stack, 65536, 16
-	.set stack_end, stack + 65536
 
 	.section .note.GNU-stack, "", @progbits

@@ -78,7 +78,7 @@ static bool named(uint64_t path)
 static enum shim_verdict readlink(struct shim_call *call, uint64_t path, uint64_t to,
 				  uint64_t size)
 {
-	size_t length = length_of(shim.path);
+	size_t length = length_of(shim_path);
 
 	if (!named(path))
 		return SHIM_KERNEL;
@@ -86,7 +86,7 @@ static enum shim_verdict readlink(struct shim_call *call, uint64_t path, uint64_
 		return shim_answer(call, -EINVAL);
 	if (length > size)
 		length = size;
-	return shim_answer(call, shim_write(to, shim.path, length) ? -EFAULT
+	return shim_answer(call, shim_write(to, shim_path, length) ? -EFAULT
 								   : (long) length);
 }
 
@@ -106,7 +106,7 @@ static enum shim_verdict instead(struct shim_call *call, unsigned which)
 	uint64_t a[6];
 
 	memcpy(a, call->args, sizeof(a));
-	a[which] = (uint64_t) shim.path;
+	a[which] = (uint64_t) shim_path;
 	return shim_answer(call, shim_syscall((long) call->number, (long) a[0],
 					      (long) a[1], (long) a[2], (long) a[3],
 					      (long) a[4], (long) a[5]));

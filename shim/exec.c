@@ -28,19 +28,27 @@ enum {
 	DESCRIPTORS = 1024 /* among which a kept loader is looked for */
 };
 
-/* In the slot's scratch mapping. */
+/*
+ * In the slot's scratch mapping, which may move when `words` grow.  Texts lie close together
+ * in `text`, as each page costs something: the guest's path, AT_EXECFN, then, as long as the
+ * file is judged, its ELF interpreter's name, and after that the config, the loader's path
+ * and argv of the loader.
+ */
 struct request {
 	int folder;
 	int flags; /* of execveat */
 	int fd;    /* for the loader: the program, when its name would not lead there */
+	uint32_t name, config, loader, words; /* where in `text` */
 	uint64_t argv, envp;
 	struct shim_elf elf, interp;
 	struct shim_program program;
-	char path[PATH_SIZE];      /* the guest's */
-	char name[PATH_SIZE + 32]; /* AT_EXECFN */
-	char config[CO_TRAP_CONFIG_MAX];
-	uint64_t words[]; /* argv of the loader */
+	char text[3 * PATH_SIZE + 32 + CO_TRAP_CONFIG_MAX];
 };
+
+static uint64_t *words_of(struct request *r)
+{
+	return (uint64_t *) (r->text + r->words);
+}
 
 static void close(long fd)
 {
@@ -54,7 +62,7 @@ static void close(long fd)
 /* Room for that many words; NULL: no memory. */
 static struct request *scratch(struct shim_call *call, uint64_t words)
 {
-	uint64_t size = sizeof(struct request) + words * sizeof(uint64_t);
+	uint64_t size = sizeof(struct request) + (words + 1) * sizeof(uint64_t);
 	long at;
 
 	if (call->scratch_size >= size)
@@ -190,21 +198,23 @@ enum shim_verdict shim_on_chroot(struct shim_call *call)
 
 static bool by_descriptor(const struct request *r)
 {
-	return r->folder != AT_FDCWD && r->path[0] != '/';
+	return r->folder != AT_FDCWD && r->text[0] != '/';
 }
 
 /* As the kernel makes it: the path, or one by way of the descriptor. */
 static void name_program(struct request *r)
 {
-	struct shim_fmt out = shim_fmt_init(r->name, sizeof(r->name));
+	struct shim_fmt out = shim_fmt_init(r->text + r->name, PATH_SIZE + 32);
 
 	if (by_descriptor(r)) {
 		shim_fmt_text(&out, "/dev/fd/");
 		shim_fmt_dec(&out, r->folder);
-		if (r->path[0] != '\0')
+		if (r->text[0] != '\0')
 			shim_fmt_text(&out, "/");
 	}
-	shim_fmt_text(&out, r->path);
+	shim_fmt_text(&out, r->text);
+	r->config = (uint32_t) (out.at - r->text) + 1;
+	r->elf.interp = r->text + r->config;
 }
 
 /* Opened for reading, whatever the guest's own descriptor is good for. */
@@ -214,8 +224,8 @@ static int open_program(const struct request *r)
 	char link[48];
 	struct shim_fmt out = shim_fmt_init(link, sizeof(link));
 
-	if (r->path[0] != '\0')
-		return shim_open_program(r->folder, r->path);
+	if (r->text[0] != '\0')
+		return shim_open_program(r->folder, r->text);
 	flags = shim_syscall(__NR_fcntl, r->folder, F_GETFL, 0, 0, 0, 0);
 	if (flags >= 0 && (flags & O_PATH) == 0)
 		return (int) shim_syscall(__NR_fcntl, r->folder, F_DUPFD_CLOEXEC, 3, 0,
@@ -229,7 +239,7 @@ static bool is_link(const struct request *r)
 {
 	struct stat st;
 
-	return shim_syscall(__NR_newfstatat, r->folder, (long) r->path, (long) &st,
+	return shim_syscall(__NR_newfstatat, r->folder, (long) r->text, (long) &st,
 			    AT_SYMLINK_NOFOLLOW, 0, 0) == 0 &&
 	       (st.st_mode & S_IFMT) == S_IFLNK;
 }
@@ -248,14 +258,14 @@ static bool starts_loader(const struct request *r)
 /* Judges path and file.  1: the kernel shall do it all; 0; or the error of exec. */
 static int judge(struct request *r)
 {
-	bool own = (r->flags & AT_SYMLINK_NOFOLLOW) == 0 && shim_is_own_exe(r->path);
+	bool own = (r->flags & AT_SYMLINK_NOFOLLOW) == 0 && shim_is_own_exe(r->text);
 	struct shim_program_check check = { .elf = &r->elf, .interp = &r->interp };
 	int fd, spare = -1;
 	uint64_t word;
 	int err;
 
 	/* the words are judged when the loader is started with them */
-	err = shim_may_execute(own ? AT_FDCWD : r->folder, own ? shim.path : r->path,
+	err = shim_may_execute(own ? AT_FDCWD : r->folder, own ? shim_path : r->text,
 			       own ? 0 : r->flags);
 	if (err)
 		return err;
@@ -271,12 +281,12 @@ static int judge(struct request *r)
 			return 1;
 		}
 		/* a link that is not /proc/self/exe by name, but in truth */
-		own = r->path[0] == '\0' || is_link(r);
+		own = r->text[0] == '\0' || is_link(r);
 		if (own)
 			close(fd);
 	}
 	if (own)
-		fd = (int) shim_syscall(__NR_open, (long) shim.path,
+		fd = (int) shim_syscall(__NR_open, (long) shim_path,
 					O_RDONLY | O_CLOEXEC, 0, 0, 0, 0);
 	if (fd < 0)
 		return fd;
@@ -287,7 +297,7 @@ static int judge(struct request *r)
 	if (by_descriptor(
 		    r)) /* a script's own is closed on the way to its interpreter */
 		spare = (int) shim_syscall(__NR_fcntl, fd, F_DUPFD_CLOEXEC, 3, 0, 0, 0);
-	err = shim_program_judge(r->name, fd, &check, &r->program);
+	err = shim_program_judge(r->text + r->name, fd, &check, &r->program);
 	if (err) {
 		close(spare);
 		return err;
@@ -328,12 +338,12 @@ static int copy_words(struct shim_call *call)
 			if (block[i] == 0)
 				from = 0;
 			else
-				r->words[used++] = block[i];
+				words_of(r)[used++] = block[i];
 		}
 	}
 	if (used == 2) /* the kernel gives such a program one empty word (5.18) */
-		r->words[used++] = (uint64_t) "";
-	r->words[used] = 0;
+		words_of(r)[used++] = (uint64_t) "";
+	words_of(r)[used] = 0;
 	return 0;
 }
 
@@ -342,18 +352,19 @@ static int copy_words(struct shim_call *call)
 /* Only if no signal waits: it would find its handler gone. */
 static long start(struct shim_call *call, struct request *r)
 {
-	const char *path = configured(r->path);
+	const char *path = r->text + r->loader;
+	const uint64_t *words = words_of(r);
 	int fd;
 
 	/* the file first: it is looked up in half the time of /proc */
 	if (!leads_to_loader(path))
 		path = leads_to_loader(OWN_EXE) ? OWN_EXE : NULL;
 	if (path != NULL)
-		return shim_wait(__NR_execve, (long) path, (long) r->words,
-				 (long) r->envp, 0, 0, 0, call);
+		return shim_wait(__NR_execve, (long) path, (long) words, (long) r->envp,
+				 0, 0, 0, call);
 	fd = kept_loader();
 	if (fd >= 0)
-		return shim_wait(__NR_execveat, fd, (long) "", (long) r->words,
+		return shim_wait(__NR_execveat, fd, (long) "", (long) words,
 				 (long) r->envp, AT_EMPTY_PATH, 0, call);
 	shim_say(
 		"no program can be started from here: cloudos-loader cannot be reached, "
@@ -381,7 +392,8 @@ static long start_from_shared(struct shim_call *call, struct request *r)
 	return err;
 }
 
-static long prepare_and_start(struct shim_call *call, struct request *r)
+/* What the loader is told, and where it lies. */
+static void configure(struct request *r)
 {
 	uint32_t flags = shim.config.flags & ~(uint32_t) SIGSYS_FLAGS;
 
@@ -389,9 +401,20 @@ static long prepare_and_start(struct shim_call *call, struct request *r)
 		flags |= CO_TRAP_SIGSYS_IGNORED;
 	if (shim_sigsys_blocked())
 		flags |= CO_TRAP_SIGSYS_BLOCKED;
-	shim_config_print(r->config, &shim.config, flags, r->fd);
-	r->words[0] = (uint64_t) r->config;
-	r->words[1] = (uint64_t) r->name;
+	r->loader = r->config +
+		    shim_config_print(r->text + r->config, &shim.config, flags, r->fd);
+	r->words = r->loader;
+	(void) configured(r->text + r->loader);
+	while (r->text[r->words] != '\0')
+		r->words++;
+	r->words = (uint32_t) ((uint64_t) (r->text + r->words + 8) & ~7UL) -
+		   (uint32_t) (uint64_t) r->text;
+}
+
+static long prepare_and_start(struct shim_call *call, struct request *r)
+{
+	words_of(r)[0] = (uint64_t) (r->text + r->config);
+	words_of(r)[1] = (uint64_t) (r->text + r->name);
 	if (r->fd >= 0)
 		(void) shim_syscall(__NR_fcntl, r->fd, F_SETFD, 0, 0, 0, 0);
 	return __atomic_load_n(&shim_sharing, __ATOMIC_ACQUIRE)
@@ -407,9 +430,10 @@ static enum shim_verdict execute(struct shim_call *call, int folder,
 
 	if (r == NULL)
 		return shim_answer(call, -ENOMEM);
-	err = shim_read_string(r->path, args[0], sizeof(r->path));
+	err = shim_read_string(r->text, args[0], PATH_SIZE);
 	if (err < 0)
 		return shim_answer(call, err);
+	r->name = (uint32_t) err;
 	r->folder = folder;
 	r->flags = (int) flags;
 	r->argv = args[1];
@@ -418,6 +442,7 @@ static enum shim_verdict execute(struct shim_call *call, int folder,
 	if (err == 1)
 		return SHIM_KERNEL;
 	if (err == 0) {
+		configure(r);
 		err = copy_words(call);
 		r = (struct request *) call->scratch; /* it may have moved */
 		if (err == 0)

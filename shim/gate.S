@@ -257,6 +257,15 @@ shim_probe:
 	movl $0x0c050c05, %eax
 	jmp shim_outside_probe_call
 
+/* The loader's stack, its upper part by the names under which it serves later. */
+	.section .bss.stack, "aw", @nobits
+	.skip 65536 - SHIM_SPARE_TEXT - SHIM_SPARE_EDITS
+label shim_spare_text
+	.skip SHIM_SPARE_TEXT
+label shim_spare_edits
+	.skip SHIM_SPARE_EDITS
+label shim_start_stack
+
 /* Outside the pools: what traps on purpose. */
 	.section .outside, "ax", @progbits
 	.globl shim_outside_flush_call

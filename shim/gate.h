@@ -28,6 +28,9 @@
 #define CALL_MASK     112
 #define CALL_DIRECTION 120
 
+#define SHIM_SPARE_TEXT  4608 /* bytes of the loader's stack that serve again later */
+#define SHIM_SPARE_EDITS 2560
+
 #define SITE_BACK 8  /* in struct co_trap_site */
 #define SITE_SIZE 40
 

@@ -15,13 +15,13 @@
 enum { BUCKETS = 256, BUCKET = 8, HELD = 16 };
 
 static uint32_t words[BUCKETS][BUCKET]; /* thread * 2 + blocked; 0: free */
-static uint32_t used;
+SHIM_HOT static uint32_t used;
 
 static struct held {
 	uint32_t thread; /* 0: free */
 	struct siginfo info;
 } held[HELD];
-static uint32_t nheld;
+SHIM_HOT static uint32_t nheld;
 
 static long ask(long number)
 {

@@ -38,8 +38,8 @@ int shim_write(uint64_t to, const void *from, size_t size)
 }
 
 /* Page numbers + 1 of pages that could be read, and written, by a program of one thread. */
-enum { KNOWN = 64 };
-static uint64_t readable[KNOWN], writable[KNOWN];
+enum { KNOWN = 32 };
+SHIM_HOT static uint64_t readable[KNOWN], writable[KNOWN];
 
 void shim_forget_pages(void)
 {
@@ -87,6 +87,8 @@ int shim_poke(uint64_t to, const void *from, size_t size)
 	return 0;
 }
 
+enum { MOST_TEXTS = 128 }; /* are shorter */
+
 long shim_read_string(char *to, uint64_t from, size_t size)
 {
 	size_t done = 0;
@@ -97,6 +99,8 @@ long shim_read_string(char *to, uint64_t from, size_t size)
 
 		if (part > size - done)
 			part = size - done;
+		if (done == 0 && part > MOST_TEXTS)
+			part = MOST_TEXTS;
 		if (shim_peek(to + done, from + done, part))
 			return -EFAULT;
 		for (size_t i = 0; i < part; i++)

@@ -24,6 +24,8 @@ enum {
 	PAGE = 4096,
 	TEXTS_MAX = 256,
 	IMAGES_MAX = 128,
+	FIRST_TEXTS = 6, /* these are hot */
+	FIRST_IMAGES = 6,
 	STATUS_SIZE = 1024,
 	ASK_EVERY = 32,
 	REACH = 0x7ff00000
@@ -34,17 +36,31 @@ struct text {
 	int image;
 };
 
-static struct text texts[TEXTS_MAX];
-static struct shim_image images[IMAGES_MAX];
-static uint32_t ntexts, nimages;
+SHIM_HOT static struct text first_texts[FIRST_TEXTS];
+SHIM_HOT static struct shim_image first_images[FIRST_IMAGES];
+SHIM_HOT static uint32_t ntexts, nimages;
+static struct text more_texts[TEXTS_MAX - FIRST_TEXTS];
+static struct shim_image more_images[IMAGES_MAX - FIRST_IMAGES];
+
+static struct text *text_at(uint32_t i)
+{
+	return i < FIRST_TEXTS ? &first_texts[i] : &more_texts[i - FIRST_TEXTS];
+}
+
+static struct shim_image *image_at(uint32_t i)
+{
+	return i < FIRST_IMAGES ? &first_images[i] : &more_images[i - FIRST_IMAGES];
+}
 
 /* ---- what may be patched ---- */
 
 void shim_text_remove(uint64_t start, uint64_t end)
 {
 	for (uint32_t i = 0; i < ntexts;) {
-		if (texts[i].start < end && start < texts[i].end)
-			texts[i] = texts[--ntexts]; /* all of it: rare, and safe */
+		struct text *text = text_at(i);
+
+		if (text->start < end && start < text->end)
+			*text = *text_at(--ntexts); /* all of it: rare, and safe */
 		else
 			i++;
 	}
@@ -54,26 +70,27 @@ void shim_text_add(uint64_t start, uint64_t end, uint64_t file_offset, int image
 {
 	shim_text_remove(start, end);
 	if (ntexts < TEXTS_MAX) /* beyond that, sites keep trapping */
-		texts[ntexts++] = (struct text){ start, end, file_offset, image };
+		*text_at(ntexts++) = (struct text){ start, end, file_offset, image };
 }
 
 int shim_image_add(uint64_t start, uint64_t end, long fd)
 {
+	struct shim_image *image;
 	struct stat file;
 	uint32_t at = nimages;
 
 	for (uint32_t i = 0; i < nimages; i++)
-		if (images[i].start < end && start < images[i].end)
+		if (image_at(i)->start < end && start < image_at(i)->end)
 			at = i; /* what was there is gone */
 	if (at == IMAGES_MAX)
 		return -1;
-	images[at] = (struct shim_image){ .start = start, .end = end };
+	image = image_at(at);
+	*image = (struct shim_image){ .start = start, .end = end };
 	if (shim_syscall(__NR_fstat, fd, (long) &file, 0, 0, 0, 0) == 0) {
-		images[at].device = file.st_dev;
-		images[at].inode = file.st_ino;
-		images[at].size = (uint64_t) file.st_size;
-		images[at].changed_ns =
-			file.st_ctime * 1000000000UL + file.st_ctime_nsec;
+		image->device = file.st_dev;
+		image->inode = file.st_ino;
+		image->size = (uint64_t) file.st_size;
+		image->changed_ns = file.st_ctime * 1000000000UL + file.st_ctime_nsec;
 	}
 	nimages += at == nimages;
 	return (int) at;
@@ -82,7 +99,7 @@ int shim_image_add(uint64_t start, uint64_t end, long fd)
 int shim_image_of(uint64_t address)
 {
 	for (uint32_t i = 0; i < nimages; i++)
-		if (address >= images[i].start && address < images[i].end)
+		if (address >= image_at(i)->start && address < image_at(i)->end)
 			return (int) i;
 	return -1;
 }
@@ -90,8 +107,8 @@ int shim_image_of(uint64_t address)
 static const struct text *text_of(uint64_t address)
 {
 	for (uint32_t i = 0; i < ntexts; i++)
-		if (address >= texts[i].start && address < texts[i].end)
-			return &texts[i];
+		if (address >= text_at(i)->start && address < text_at(i)->end)
+			return text_at(i);
 	return NULL;
 }
 
@@ -116,8 +133,9 @@ static bool read_traced(void)
 
 static bool traced(void)
 {
-	static uint64_t until; /* traps; patches come in bursts, and asking is slow */
-	static bool answer;
+	/* traps; patches come in bursts, and asking is slow */
+	SHIM_HOT static uint64_t until;
+	SHIM_HOT static bool answer;
 
 	if (shim_stats->traps >= until) {
 		until = shim_stats->traps + ASK_EVERY;
@@ -143,7 +161,9 @@ static uint32_t from_row(const struct text *text, const struct co_sites_row *row
 
 static const struct co_sites_header *table_of(const struct text *text, uint64_t address)
 {
-	return text->image < 0 ? NULL : shim_table_of(&images[text->image], address);
+	return text->image < 0
+		       ? NULL
+		       : shim_table_of(image_at((uint32_t) text->image), address);
 }
 
 static uint32_t from_table(const struct text *text, uint64_t address)
@@ -265,6 +285,16 @@ static int make_jump(uint64_t site, uint32_t length, uint64_t target,
 	return SHIM_WHY_NONE;
 }
 
+/* A number that is always the same needs to be looked up only now. */
+static uint64_t target_of(uint32_t index, uint64_t number, uint32_t length)
+{
+	const uint8_t *before = (const uint8_t *) shim_sites[index].address - length;
+
+	return sets_number(before, length) && number < 65536 && shim_plain[number]
+		       ? shim_site_pass(index)
+		       : shim_site_enter(index);
+}
+
 static int write_jump(uint64_t site, uint32_t length, uint64_t target)
 {
 	struct shim_edit edit;
@@ -283,36 +313,35 @@ static int write_jump(uint64_t site, uint32_t length, uint64_t target)
 
 enum { MANY = 8, MOST = 64 };
 
-static struct { /* under the lock */
+struct many {
 	struct shim_edit edits[MOST];
 	struct co_trap_site *sites[MOST];
 	uint32_t n;
-} many;
+};
 
-/* A site whose number the table knows, like those that trap first: numbers are all that
- * tells a plain call. */
-static void take(const struct text *text, const struct co_sites_row *row,
-		 uint64_t address)
+_Static_assert(sizeof(struct many) <= SHIM_SPARE_EDITS, "more edits than room");
+
+/* Only what has room for a whole jump: it needs no page of trampolines of its own. */
+static void take(struct many *many, const struct text *text,
+		 const struct co_sites_row *row, uint64_t address)
 {
 	const uint8_t *at = (const uint8_t *) address;
 	uint32_t length = from_row(text, row, address);
-	uint32_t number = row->number;
 	struct co_trap_site *site;
 	int index;
 
-	if (length != 5 || row->kind != CO_SITES_SYSCALL || many.n == MOST ||
-	    at[0] != 0x0f || at[1] != 0x05 || !sets_number(at - length, length))
+	if (length < 5 || row->kind != CO_SITES_SYSCALL || many->n == MOST ||
+	    at[0] != 0x0f || at[1] != 0x05)
 		return;
 	index = shim_site_add(address, false);
 	site = &shim_sites[index < 0 ? 0 : index];
 	if (index < 0 || site->state != CO_SITE_TRAPPING)
 		return;
-	if (make_jump(address, length,
-		      number < 65536 && shim_plain[number]
-			      ? shim_site_pass((uint32_t) index)
-			      : shim_site_enter((uint32_t) index),
-		      &many.edits[many.n]) == SHIM_WHY_NONE)
-		many.sites[many.n++] = site;
+	if (make_jump(address, length, target_of((uint32_t) index, row->number, length),
+		      &many->edits[many->n]) != SHIM_WHY_NONE)
+		return;
+	site->length = (uint8_t) length;
+	many->sites[many->n++] = site;
 }
 
 /* Rows of the table that lie on that page, from *first on. */
@@ -334,21 +363,21 @@ static void patch_page(uint64_t page, const struct text *text)
 {
 	const struct co_sites_header *table = table_of(text, page);
 	uint64_t offset = page - text->start + text->file_offset;
+	struct many *many = (struct many *) shim_spare_edits;
 	const struct co_sites_row *rows;
 	uint32_t n = table && page >= text->start ? rows_of(table, offset, &rows) : 0;
 
 	if (n < MANY)
 		return;
-	many.n = 0;
+	many->n = 0;
 	for (uint32_t i = 0; i < n; i++)
-		take(text, &rows[i], page + (rows[i].offset - offset));
-	if (shim_pool_done() || shim_code_edit(page, many.edits, many.n))
+		take(many, text, &rows[i], page + (rows[i].offset - offset));
+	if (shim_pool_done() || many->n == 0 ||
+	    shim_code_edit(page, many->edits, many->n))
 		return;
-	for (uint32_t i = 0; i < many.n; i++) {
-		many.sites[i]->state = CO_SITE_PATCHED;
-		many.sites[i]->length = 5;
-	}
-	shim_stats->patched += many.n;
+	for (uint32_t i = 0; i < many->n; i++)
+		many->sites[i]->state = CO_SITE_PATCHED;
+	shim_stats->patched += many->n;
 }
 
 /*
@@ -373,7 +402,6 @@ static int patch(const struct co_trap_site *site, uint32_t index, uint64_t numbe
 {
 	const struct text *text = text_of(site->address);
 	const uint8_t *at = (const uint8_t *) site->address;
-	uint64_t target;
 
 	if (!text)
 		return SHIM_WHY_NO_TEXT;
@@ -388,10 +416,7 @@ static int patch(const struct co_trap_site *site, uint32_t index, uint64_t numbe
 						       sets_number(at - *length, *length)));
 	if (at[0] != 0x0f || at[1] != 0x05)
 		return SHIM_WHY_NO_TEXT;
-	target = sets_number(at - *length, *length) && shim_plain[(uint16_t) number]
-			 ? shim_site_pass(index)
-			 : shim_site_enter(index);
-	return write_jump(site->address, *length, target);
+	return write_jump(site->address, *length, target_of(index, number, *length));
 }
 
 void shim_patch(struct co_trap_site *site, uint32_t index, uint64_t number)

@@ -17,7 +17,7 @@ enum { PAGE = 4096, SPREAD_PAGES = 2048, ONE_FILE = 0x04000000 };
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
-static uint64_t used = 1; /* bytes given away, over all windows; 1: not seeded */
+SHIM_HOT static uint64_t used; /* bytes given away, over all windows */
 
 void shim_place_seed(uint64_t random)
 {

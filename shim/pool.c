@@ -14,6 +14,7 @@
 #include <shim/site.h>
 
 enum { PAGE = 4096, PAGES_MAX = 512, UNITS = PAGE / SHIM_TRAMPOLINE };
+enum { FIRST_PAGES = 4 }; /* these are hot */
 
 struct page {
 	uint64_t address;
@@ -21,8 +22,14 @@ struct page {
 	bool mapped;
 };
 
-static struct page pages[PAGES_MAX];
-static uint32_t npages;
+SHIM_HOT static struct page first_pages[FIRST_PAGES];
+static struct page more_pages[PAGES_MAX - FIRST_PAGES];
+SHIM_HOT static uint32_t npages;
+
+static struct page *nth_page(uint32_t i)
+{
+	return i < FIRST_PAGES ? &first_pages[i] : &more_pages[i - FIRST_PAGES];
+}
 
 static long map(uint64_t at, int prot, int flags)
 {
@@ -87,8 +94,8 @@ int shim_code_edit(uint64_t page, const struct shim_edit *edits, uint32_t n)
 static struct page *page_at(uint64_t address)
 {
 	for (uint32_t i = 0; i < npages; i++)
-		if (pages[i].address == address)
-			return &pages[i];
+		if (nth_page(i)->address == address)
+			return nth_page(i);
 	return NULL;
 }
 
@@ -126,8 +133,8 @@ static uint64_t new_page(uint64_t first, uint64_t last)
 		return 0;
 	if (map(round, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE) != (long) round)
 		return 0;
-	pages[npages] = (struct page){ .address = round };
-	at = free_in(&pages[npages], first, last);
+	*nth_page(npages) = (struct page){ .address = round };
+	at = free_in(nth_page(npages), first, last);
 	npages++;
 	return at;
 }
@@ -135,10 +142,10 @@ static uint64_t new_page(uint64_t first, uint64_t last)
 uint64_t shim_pool_find(uint64_t first, uint64_t last)
 {
 	for (uint32_t i = 0; i < npages; i++) {
-		uint64_t at =
-			pages[i].address + PAGE > first && pages[i].address <= last
-				? free_in(&pages[i], first, last)
-				: 0;
+		const struct page *p = nth_page(i);
+		uint64_t at = p->address + PAGE > first && p->address <= last
+				      ? free_in(p, first, last)
+				      : 0;
 
 		if (at)
 			return at;
@@ -147,7 +154,7 @@ uint64_t shim_pool_find(uint64_t first, uint64_t last)
 }
 
 /* The page of trampolines that is being written. */
-static struct {
+SHIM_HOT static struct {
 	struct page *page; /* NULL: none */
 	uint64_t work;
 } writing;
@@ -198,7 +205,7 @@ bool shim_pool_get(uint64_t rip, uint64_t *start)
 bool shim_pool_touches(uint64_t start, uint64_t end)
 {
 	for (uint32_t i = 0; i < npages; i++)
-		if (pages[i].address < end && pages[i].address + PAGE > start)
+		if (nth_page(i)->address < end && nth_page(i)->address + PAGE > start)
 			return true;
 	return false;
 }

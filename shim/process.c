@@ -55,7 +55,7 @@ enum shim_verdict shim_on_clone3(struct shim_call *call)
 	return make_child(call);
 }
 
-static bool own_no_new_privs;
+SHIM_HOT static bool own_no_new_privs;
 
 enum shim_verdict shim_on_prctl(struct shim_call *call)
 {

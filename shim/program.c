@@ -9,6 +9,7 @@
 #include <shim/rt/kernel.h>
 #include <shim/rt/mem.h>
 #include <shim/rt/syscall_x86_64.h>
+#include <shim/shim.h>
 
 #include <stddef.h>
 
@@ -252,7 +253,7 @@ static int follow(struct shim_program *out, uint32_t depth,
 
 /* ---- the ELF interpreter ---- */
 
-static struct {
+SHIM_HOT static struct {
 	uint64_t device, inode, changed, changed_ns;
 } known;
 

@@ -13,9 +13,10 @@
 
 enum { PARENTS = 8, COLLECT_EVERY = 256 };
 
-uint32_t shim_sharing;            /* how many parents may have a child here */
-static uint32_t parents[PARENTS]; /* threads that wait for theirs (CLONE_VFORK) */
-static uint32_t made;
+SHIM_HOT uint32_t shim_sharing; /* how many parents may have a child here */
+SHIM_HOT static uint32_t
+	parents[PARENTS]; /* threads that wait for theirs: CLONE_VFORK */
+SHIM_HOT static uint32_t made;
 
 static uint32_t self(void)
 {

@@ -12,6 +12,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * Small variables that each start and nearly each call touches lie together (loader.ld): a
+ * page is paid for by each process that touches it first, and again after each fork.  Of
+ * tables, what most programs need.
+ */
+#define SHIM_HOT __attribute__((section(".bss.hot")))
+
 /* ---- a call on its way (dispatch.c) ---- */
 
 /*
@@ -40,7 +47,7 @@ struct shim_call {
 	uint64_t scratch, scratch_size; /* a mapping that this slot keeps (exec.c) */
 	uint64_t held_stub, held_info[16]; /* the signal that waits (deliver.c) */
 	uint32_t held_signal;              /* 0: none */
-	uint32_t reserved2;
+	uint32_t traps; /* up to SHORT_LIFE; begins again in a forked child (sigsys.c) */
 };
 
 enum shim_verdict {
@@ -88,8 +95,6 @@ struct shim_config {
 };
 
 struct shim_state {
-	struct shim_config config;
-	char path[4096];      /* the program's, absolute: what /proc/self/exe answers */
 	uint64_t device, inode; /* of the loader */
 	uint64_t random;
 	uint64_t interp_start, interp_end; /* of the ELF interpreter; 0: none */
@@ -97,9 +102,16 @@ struct shim_state {
 	bool onstack;         /* the program runs on stacks too small for a signal frame */
 	bool low;             /* the program lies below 4 GiB: low pools are in use */
 	bool i386;
+	struct shim_config config; /* last: its text is long, and mostly unused */
 };
 
 extern struct shim_state shim;
+extern char shim_path[4096]; /* the program's, absolute: what /proc/self/exe answers */
+
+/* The upper part of the loader's stack: of use again, under the lock, when the program
+ * runs. */
+extern char shim_spare_text[SHIM_SPARE_TEXT];                               /* table.c */
+extern char shim_spare_edits[SHIM_SPARE_EDITS] __attribute__((aligned(8))); /* patch.c */
 
 /* dispatch.c, called by gate.S; and whether a Linux call has a handler of the shim's. */
 void shim_dispatch(struct shim_call *call);

@@ -27,11 +27,11 @@ struct shim_action shim_actions[SHIM_STUBS_ALL];
 
 /* Signals that ever had a handler here, or something to remember: of all others the kernel
  * knows what the guest knows. */
-static uint64_t touched;
+SHIM_HOT static uint64_t touched;
 
 /* The action last set for a signal, if the kernel keeps less of it than the guest may
  * read: SIGSYS in the mask of a default action, all of a handler that was to run once. */
-static uint16_t last[SIGNALS + 1]; /* index + 1 */
+SHIM_HOT static uint16_t last[SIGNALS + 1]; /* index + 1 */
 
 /* ---- stubs ---- */
 
@@ -185,7 +185,7 @@ static struct virtual
 	struct sigaction action;
 }
 virtuals[VIRTUALS];
-static uint32_t nvirtuals;
+SHIM_HOT static uint32_t nvirtuals;
 
 static struct virtual *virtual_of(long pid)
 {

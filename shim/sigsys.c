@@ -26,7 +26,7 @@ enum {
 	SHORT_LIFE = 64
 };
 
-bool shim_inherited; /* the probe was caught */
+SHIM_HOT bool shim_inherited; /* the probe was caught */
 
 /* Signals were held while C code ran: they are let in where the guest goes on. */
 static uint64_t flush(struct ucontext *uc)
@@ -51,15 +51,27 @@ static uint64_t flush(struct ucontext *uc)
 	return handler;
 }
 
+/* Has this process, or its thread on that slot, made enough calls to be no short one? */
+static bool long_life(void)
+{
+	struct shim_call *slot = shim_slot_of((uint64_t) __builtin_frame_address(0));
+
+	if (shim.threads)
+		return shim_stats->traps >= SHORT_LIFE;
+	slot->traps += slot->traps < SHORT_LIFE;
+	return slot->traps == SHORT_LIFE;
+}
+
 /*
  * A patch costs as much as several traps.  A program that has made few calls in all will
- * hardly make enough more of them to get that back.
+ * hardly make enough more of them to get that back; nor will a forked child, whose patches
+ * are lost with it.
  */
 bool shim_worth_patching(const struct co_trap_site *site)
 {
 	if (shim.config.flags & CO_TRAP_EAGER)
 		return true;
-	if (shim_stats->traps < SHORT_LIFE || site->traps < PATCH_AFTER)
+	if (!long_life() || site->traps < PATCH_AFTER)
 		return false;
 	return site->why == SHIM_WHY_NONE || site->traps % RETRY_EVERY == 0;
 }

@@ -27,12 +27,8 @@ _Static_assert(offsetof(struct co_trap_site, back) == SITE_BACK, "gate.S knows i
 /* Records beyond those in text: page after page, behind the statistics. */
 #define MORE_AT (CO_TRAP_BASE + 0x1100000UL)
 
-/* Behind the statistics, as far as a short program needs them: one page to be copied by
- * each of its children instead of three. */
-#define HOT(part) __attribute__((section(".stats." part)))
-
-HOT("few") static uint16_t few[1 << FEW_BITS];
-HOT("sites") struct co_trap_site shim_sites[SHIM_SITES];
+SHIM_HOT static uint16_t few[1 << FEW_BITS];
+struct co_trap_site shim_sites[SHIM_SITES] __attribute__((section(".bss.sites")));
 
 /*
  * index + 1, in two tables: the sites of most programs fit into the first, which is one

@@ -37,10 +37,11 @@ enum { PAGE = 4096, SLOTS_MAX = 1024, SLOTS_MIN = 16, NUMBERS = 512, WIPE_ON_FOR
 #define HEAP_AT     0x710000000000UL
 #define HEAP_SPREAD 0x10000000UL /* pages */
 
-struct shim_state shim;
-uint64_t shim_slots, shim_slots_first, shim_slots_end, shim_slots_mask;
+struct shim_state shim __attribute__((section(".bss.state")));
+char shim_path[4096];
+SHIM_HOT uint64_t shim_slots, shim_slots_first, shim_slots_end, shim_slots_mask;
 
-static struct co_trap_stats stats __attribute__((section(".stats"), used));
+static struct co_trap_stats stats __attribute__((section(".bss.stats"), used));
 struct co_trap_stats *const shim_stats = &stats;
 
 /* What the kernel has put on the stack. */
@@ -113,7 +114,7 @@ static void map_file(int fd, struct shim_elf *elf)
 /* The interpreter of an ELF file: its entry, and where it lies. */
 static uint64_t map_interpreter(const struct shim_elf *program, uint64_t *base)
 {
-	static struct shim_elf elf;
+	struct shim_elf elf;
 	int fd = shim_open_program(AT_FDCWD, program->interp);
 	int r = fd < 0 ? fd : shim_elf_read_interp(fd, program, &elf);
 
@@ -150,7 +151,7 @@ static void name_process(const char *path)
 	size_t n = 0;
 
 	if (shim.config.fd >= 0 && base - path == 8 && memcmp(path, "/dev/fd/", 8) == 0)
-		base = base_of(shim.path);
+		base = base_of(shim_path);
 	for (; base[n] && n < sizeof(name) - 1; n++)
 		name[n] = base[n];
 	if (base != base_of(path) && n > more && memcmp(name + n - more, gone, more) == 0)
@@ -388,20 +389,21 @@ static void remember_path(int fd, const char *path)
 
 	shim_fmt_text(&out, "/proc/self/fd/");
 	shim_fmt_dec(&out, fd);
-	n = shim_syscall(__NR_readlink, (long) link, (long) shim.path,
-			 sizeof(shim.path) - 1, 0, 0, 0);
+	n = shim_syscall(__NR_readlink, (long) link, (long) shim_path,
+			 sizeof(shim_path) - 1, 0, 0, 0);
 	if (n > 0) {
-		shim.path[n] = '\0';
+		shim_path[n] = '\0';
 		return;
 	}
-	out = shim_fmt_init(shim.path, sizeof(shim.path));
+	out = shim_fmt_init(shim_path, sizeof(shim_path));
 	shim_fmt_text(&out, path);
 }
 
 _Noreturn void shim_start(uint64_t *sp)
 {
-	static struct shim_elf elf;
-	static struct shim_program program;
+	static char interp[SHIM_ELF_INTERP_MAX];
+	struct shim_elf elf = { .interp = interp };
+	struct shim_program program;
 	struct initial in = { 0 };
 	const uint64_t *random;
 	uint64_t base = 0, entry, arg_start;

@@ -15,7 +15,10 @@
 
 enum { SCM_RIGHTS = 1, SOL_SOCKETS = 1, MSG_NOSIGNAL = 0x4000 };
 
-static char text[4096 + CO_SITES_NAME_SIZE + 256];
+/* for a path, or lines of /proc/self/maps: under the lock */
+#define text shim_spare_text
+
+_Static_assert(sizeof(text) >= 4096 + CO_SITES_NAME_SIZE + 256, "a path may not fit");
 
 static bool same_file(long fd, const struct shim_image *image, struct stat *out)
 {

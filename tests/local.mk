@@ -36,6 +36,7 @@ include tests/trap/filter.mk
 include tests/trap/i386.mk
 include tests/trap/hostile.mk
 include tests/trap/signals.mk
+include tests/unit/anos.mk
 include tests/unit/base.mk
 include tests/unit/service.mk
 include tests/wire/local.mk

@@ -6,6 +6,8 @@ libservice_a_SOURCES = \
 	%D%/health.h %D%/health.c \
 	%D%/https.h %D%/https.c \
 	%D%/instance.h %D%/instance.c \
+	%D%/ipc.h %D%/ipc.c %D%/ipc_inside.h %D%/ipc_connection.c \
+	%D%/ipc_name.c %D%/ipc_port.c \
 	%D%/probe.h %D%/probe.c \
 	%D%/process.h %D%/process.c \
 	%D%/query.c \

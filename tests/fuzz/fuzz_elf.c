@@ -201,10 +201,12 @@ static void map(int fd, struct shim_elf *elf, uint64_t end_hint)
 	demand_canary(above);
 }
 
+static char interp_name[SHIM_ELF_INTERP_MAX];
+
 static void elf_file(const uint8_t *data, size_t size, bool changes)
 {
 	autoclose int fd = memfd_create("fuzz", MFD_CLOEXEC);
-	static struct shim_elf elf;
+	static struct shim_elf elf = { .interp = interp_name };
 	const uint8_t *change = NULL;
 	int r;
 
@@ -249,7 +251,7 @@ static void word(const uint8_t *data, size_t size)
 	    config.loader_length > (size_t) (end - config.loader) ||
 	    config.folder != config.loader + config.loader_length)
 		abort();
-	shim_config_print(printed, &config, 7, -1);
+	(void) shim_config_print(printed, &config, 7, -1);
 	/* numbers may have had zeroes in front, and the room is for one that has none */
 	if (shim_config_parse(&again, printed) || again.flags != 7 || again.fd != -1 ||
 	    again.session != config.session ||

@@ -55,6 +55,12 @@ sites="cloudosd/sites/hash.c cloudosd/sites/image.c cloudosd/sites/scan.c cloudo
 test "${CO_ZYDIS:-1}" = 1 && decoder=zydis || decoder=none
 # shellcheck disable=SC2086 # a list
 fuzz sites $sites cloudosd/sites/decoder_$decoder.c $base
+system=
+for source in boot devices disk image root spawn vfs; do
+	system="$system personality/anos/system/$source.c"
+done
+# shellcheck disable=SC2086 # a list
+fuzz anos $system $base
 # guest code: its own headers
 guest=
 for source in elf config program rt/fmt; do

@@ -2,7 +2,7 @@
 # Targets run their seeds and some mutations in `make check`; `make check-fuzz` runs each
 # under libFuzzer.
 check_PROGRAMS += fuzz-wire-run fuzz-config-run fuzz-filter-run fuzz-sites-run \
-	fuzz-elf-run
+	fuzz-elf-run fuzz-anos-run
 TESTS += %D%/run.sh
 dist_noinst_SCRIPTS += %D%/run.sh %D%/libfuzzer.sh
 EXTRA_DIST += %D%/corpus
@@ -29,6 +29,10 @@ fuzz_sites_run_LDADD = libsites.a libco.a
 fuzz_elf_run_SOURCES = %D%/fuzz_elf.c %D%/driver.c %D%/target.h
 fuzz_elf_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_elf_run_LDADD = libtrapelf.a libco.a
+
+fuzz_anos_run_SOURCES = %D%/fuzz_anos.c %D%/driver.c %D%/target.h
+fuzz_anos_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_anos_run_LDADD = libanossystem.a libco.a
 
 .PHONY: check-fuzz
 check-fuzz:

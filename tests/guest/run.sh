@@ -67,7 +67,7 @@ passed=0 failed=0 skipped=0
 inside=$("$exec_" --engine="$engine" sed -n 's/^\(Seccomp\|TracerPid\):[[:space:]]*/\1=/p' \
 	/proc/self/status 2>"$CLOUDOS_DIR/out" | sort | tr '\n' ' ')
 # The trap engine's own code lies in its guest; nothing else of ours lies in any.
-if "$exec_" --engine="$engine" grep -q '^700100ff0000-' /proc/self/maps 2>/dev/null; then
+if "$exec_" --engine="$engine" grep -q '^7000fffff000-' /proc/self/maps 2>/dev/null; then
 	inside="${inside}Trap=1 "
 fi
 case $engine:$inside in

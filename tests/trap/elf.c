@@ -94,6 +94,8 @@ static void start_natively(const char *path, int fd)
 	tell(fd, -errno);
 }
 
+static char interp_name[SHIM_ELF_INTERP_MAX];
+
 static void jump(uint64_t entry)
 {
 	__asm__ volatile("jmp *%0" : : "r"(entry));
@@ -102,7 +104,7 @@ static void jump(uint64_t entry)
 /* As the loader does it, without an engine. */
 static void start_as_loader(const char *path, int fd)
 {
-	static struct shim_elf elf, interp;
+	static struct shim_elf elf = { .interp = interp_name }, interp;
 	static struct shim_program program;
 	struct shim_program_check check = { .elf = &elf, .interp = &interp };
 	uint64_t entry;
@@ -161,7 +163,7 @@ END_TEST
 
 START_TEST(fault_is_named)
 {
-	static struct shim_elf elf;
+	static struct shim_elf elf = { .interp = interp_name };
 	const struct elf_file *f = &elf_files[_i];
 	autoclose int fd = open(in_folder(f->name), O_RDONLY | O_CLOEXEC);
 	int got;
@@ -221,7 +223,7 @@ static const char *rights_at(uint64_t address)
 
 static struct shim_elf mapped(const char *name, uint64_t hint)
 {
-	static struct shim_elf elf;
+	static struct shim_elf elf = { .interp = interp_name };
 	static char before[65536], after[65536];
 	autoclose int fd = open(in_folder(name), O_RDONLY | O_CLOEXEC);
 
@@ -300,7 +302,7 @@ END_TEST
 
 START_TEST(taken_hint_is_told_and_nothing_is_lost)
 {
-	static struct shim_elf elf;
+	static struct shim_elf elf = { .interp = interp_name };
 	autoclose int fd = open(in_folder("good-pie"), O_RDONLY | O_CLOEXEC);
 	char *mine = mmap((void *) 0x430000000000, PAGE, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
@@ -317,7 +319,7 @@ END_TEST
 
 START_TEST(hint_in_a_pool_is_refused)
 {
-	static struct shim_elf elf;
+	static struct shim_elf elf = { .interp = interp_name };
 	autoclose int fd = open(in_folder("good-pie"), O_RDONLY | O_CLOEXEC);
 
 	ck_assert_int_eq(shim_elf_read(fd, &elf), 0);
@@ -329,7 +331,7 @@ END_TEST
 
 START_TEST(program_that_covers_a_mapping_is_refused)
 {
-	static struct shim_elf elf;
+	static struct shim_elf elf = { .interp = interp_name };
 	autoclose int fd = open(in_folder("good"), O_RDONLY | O_CLOEXEC);
 	char *mine = mmap((void *) 0x20000000, PAGE, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
@@ -347,7 +349,7 @@ START_TEST(program_with_a_hole_around_a_mapping_is_taken)
 	/* its text and its bss are 16 pages apart */
 	char *mine = mmap((void *) 0x20008000, PAGE, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-	static struct shim_elf elf;
+	static struct shim_elf elf = { .interp = interp_name };
 	autoclose int fd = open(in_folder("good-bss-alone"), O_RDONLY | O_CLOEXEC);
 
 	ck_assert_ptr_eq(mine, (void *) 0x20008000);
@@ -362,7 +364,7 @@ END_TEST
 /* The headers that were judged are those of good-hole; then they are others. */
 START_TEST(file_that_changes_maps_nothing_outside)
 {
-	static struct shim_elf elf;
+	static struct shim_elf elf = { .interp = interp_name };
 	static char before[65536], after[65536], bytes[2 * PAGE];
 	static const char *const others[] = { "good-bss",     "wrap-end",
 					      "headers-none", "segment-sizes",
@@ -393,7 +395,7 @@ END_TEST
 
 START_TEST(facts_of_real_programs_are_found)
 {
-	static struct shim_elf elf;
+	static struct shim_elf elf = { .interp = interp_name };
 	autoclose int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	struct stat st;
 
@@ -459,7 +461,7 @@ static void words_by_kernel(const char *path, char *out, size_t n)
 static void words_by_us(const char *path, bool judge, char *out, size_t n)
 {
 	static const char *const rest[] = { "one", "", "three" };
-	static struct shim_elf elf, interp;
+	static struct shim_elf elf = { .interp = interp_name }, interp;
 	static struct shim_program program;
 	struct shim_program_check check = { .elf = &elf, .interp = &interp };
 	size_t used = 0;
@@ -625,7 +627,7 @@ END_TEST
 
 START_TEST(script_by_an_inaccessible_name_is_not_found)
 {
-	static struct shim_elf elf, interp;
+	static struct shim_elf elf = { .interp = interp_name }, interp;
 	static struct shim_program program;
 	struct shim_program_check check = { true, &elf, &interp };
 	int fd;
@@ -644,7 +646,7 @@ END_TEST
 
 START_TEST(no_descriptor_is_lost)
 {
-	static struct shim_elf elf, interp;
+	static struct shim_elf elf = { .interp = interp_name }, interp;
 	static struct shim_program program;
 	struct shim_program_check check = { .elf = &elf, .interp = &interp };
 	int before = dup(0), after;
@@ -712,7 +714,7 @@ START_TEST(word_is_read_and_written)
 	ck_assert_uint_eq(config.loader_length, 9);
 	ck_assert_int_eq(strncmp(config.loader, "/a/loader", 9), 0);
 	ck_assert_str_eq(config.folder, "/the/folder");
-	shim_config_print(text, &config, 0x10, 77);
+	(void) shim_config_print(text, &config, 0x10, 77);
 	ck_assert_str_eq(text,
 			 "cloudos1;5;10;fedcba9876543210;4d;9;/a/loader/the/folder");
 	ck_assert_int_eq(shim_config_parse(&again, text), 0);

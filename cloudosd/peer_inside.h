@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* One peer, as peer.c and peer_request.c see it.  HOST.  Private to cloudosd/peer*.c. */
+#ifndef CO_PEER_INSIDE_H
+#define CO_PEER_INSIDE_H
+
+#include "cloudosd/daemon.h"
+#include "cloudosd/peer.h"
+#include "lib/wire.h"
+
+struct peer_note; /* waits to be sent */
+
+struct peers {
+	struct daemon *daemon;
+	struct ipc *ipc;
+	struct co_msg *in, *out;
+	struct peer *all;
+	uint64_t key[2];
+	uint64_t tokens[PEERS_TOKENS];
+};
+
+struct peer {
+	struct peers *peers;
+	struct ipc_peer *ipc;
+	int fd, pidfd;
+	int page_fd; /* its doorbells, -1: it has none */
+	int32_t pid;
+	bool nested; /* its pids are others over there */
+	bool gone;   /* its funeral is posted; nothing is sent to it any more */
+	struct co_ring_control *control;
+	const struct co_ring_peer *page; /* read-only; NULL */
+	uint64_t bells;                  /* that it has ever received at */
+	struct co_watch *reading, *writing, *dying;
+	struct co_timer *rest; /* it has guessed and is not listened to for a while */
+	struct peer_note *queue;
+	unsigned queued;
+	struct peer *prev, *next;
+};
+
+/* Sends peers->out; fds are borrowed. */
+void peer_send(struct peer *p, const int *fds, uint32_t n);
+void peer_reply(struct peer *p, uint32_t type, uint64_t tag, int status,
+		const char *reason);
+
+/* It ends soon, with that sentence in the log if there is one. */
+void peer_lost(struct peer *p, const char *why);
+
+/* There is something to read for it; whoever sleeps at one of those bells wakes, too. */
+void peer_kick(struct peer *p, uint64_t bells);
+
+/* Is that a memory file of that size (0: any but empty) that nobody can change any more but
+ * as those seals allow?  0 or CO_INVALID; the size is told. */
+int peer_check_segment(int fd, uint64_t size, int seals, uint64_t *out_size,
+		       struct co_err *err);
+
+/* A checked message of p's is in peers->in. */
+int peer_request(struct peer *p, struct co_err *err);
+
+extern const struct ipc_events peer_events; /* without ctx */
+
+#endif

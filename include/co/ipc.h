@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Words of the messages about ports and connections (wire.def, 70 to 99).  SHARED by guest
+ * and host.  What the segments look like is the ring's matter.
+ *
+ * A peer is a connection to the daemon that has said ipc_join; a process may have several.
+ * Its requests may be answered in another order than they came: an open waits for its
+ * receiver.  Who answers what:
+ *
+ *	client                    cloudosd                     receiver
+ *	ipc_open + segment  ───▶  seals, size, quota
+ *	                          ipc_attach + segment    ───▶
+ *	                          ipc_accept + segment    ◀───  (or ipc_close: refused)
+ *	reply + 2 segments  ◀───
+ *
+ * Every ipc_attach is answered, by exactly one ipc_accept or ipc_close.  A peer reads its
+ * connection whenever the kick counter of its control page has changed.
+ */
+#ifndef CO_IPC_H
+#define CO_IPC_H
+
+#include <stdint.h>
+
+/* port_create, port_receive: nobody receives there yet */
+#define CO_IPC_NO_DOORBELL UINT32_MAX
+
+/* port_create: what ipc_open finds by the pid of this process */
+#define CO_IPC_PORT_MAIN 1U
+
+/* port_receive: not any more; what is connected stays so */
+#define CO_IPC_RECEIVE_STOP 1U
+
+/* name_register: a name of the peer's session, found by its programs before other names */
+#define CO_IPC_NAME_SESSION 1U
+
+/* ipc_open: the name is one of a registered service, whose healthiest instance is meant */
+#define CO_IPC_OPEN_SERVICE 1U
+
+/* ipc_detach.why, ipc_close.why */
+enum co_ipc_why {
+	CO_IPC_CLOSED,    /* the other side has closed the connection; it is over */
+	CO_IPC_DIED,      /* the other side has ended; it is over */
+	CO_IPC_DESTROYED, /* the port is gone; what has been received may be answered, then
+			     the client closes */
+	CO_IPC_REVOKED, /* the same by order of cloudosctl channel kill */
+	CO_IPC_FULL     /* ipc_close by a receiver that has no room */
+};
+
+#endif
