@@ -259,14 +259,16 @@ static bool starts_loader(const struct request *r)
 static int judge(struct request *r)
 {
 	bool own = (r->flags & AT_SYMLINK_NOFOLLOW) == 0 && shim_is_own_exe(r->text);
+	const char *path = own ? shim_own_path() : r->text;
 	struct shim_program_check check = { .elf = &r->elf, .interp = &r->interp };
 	int fd, spare = -1;
 	uint64_t word;
 	int err;
 
 	/* the words are judged when the loader is started with them */
-	err = shim_may_execute(own ? AT_FDCWD : r->folder, own ? shim_path : r->text,
-			       own ? 0 : r->flags);
+	if (!path)
+		return -ENOENT;
+	err = shim_may_execute(own ? AT_FDCWD : r->folder, path, own ? 0 : r->flags);
 	if (err)
 		return err;
 	if ((r->argv && shim_peek(&word, r->argv, sizeof(word))) ||
@@ -286,8 +288,10 @@ static int judge(struct request *r)
 			close(fd);
 	}
 	if (own)
-		fd = (int) shim_syscall(__NR_open, (long) shim_path,
-					O_RDONLY | O_CLOEXEC, 0, 0, 0, 0);
+		path = shim_own_path();
+	if (own && path)
+		fd = (int) shim_syscall(__NR_open, (long) path, O_RDONLY | O_CLOEXEC, 0,
+					0, 0, 0);
 	if (fd < 0)
 		return fd;
 	name_program(r);
