@@ -355,8 +355,9 @@ const uint64_t *peer_tokens(const struct peer *peer)
 static void offer_capture(struct peer *peer)
 {
 	if (!peer->capture) {
-		peer->capture = ring_segment_new(
-			"cloudos-capture", sizeof(*peer->capture), &peer->capture_fd);
+		peer->capture = ring_segment_new("cloudos-capture",
+						 sizeof(*peer->capture),
+						 &peer->capture_fd);
 		if (!peer->capture)
 			return;
 		ring_capture_format(peer->capture, (uint32_t) getpid());
