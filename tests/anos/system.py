@@ -26,6 +26,12 @@ ASK = os.path.join(BUILD, 'anos-ask')
 FAILED = 2 ** 64
 
 
+def line(process):
+    """The next one that it prints; empty at its end."""
+    check(select.select([process.stdout], [], [], LIMIT)[0], 'a line within %d s' % LIMIT)
+    return process.stdout.readline()
+
+
 class Machine:
     """A session of Anos programs; `boot:` is a folder that it makes."""
 
@@ -43,7 +49,7 @@ class Machine:
             stderr=subprocess.PIPE, start_new_session=True)
         if first is None:
             return
-        equal(self.process.stdout.readline(), first, 'the first line of the program')
+        equal(line(self.process), first, 'the first line of the program')
         rows = [s for s in self.sessions() if s['launcher_pid'] == self.process.pid]
         equal(len(rows), 1, 'sessions of that launcher')
         self.session, self.pid = rows[0]['id'], rows[0]['pid']
@@ -80,7 +86,7 @@ class Asker:
         self.process = subprocess.Popen([ASK, str(machine.session), name],
                                         env=machine.domain.env, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
-        self.first = self.process.stdout.readline().strip()
+        self.first = line(self.process).strip()
 
     def __enter__(self):
         equal(self.first, 'ready', 'a connection')
@@ -95,12 +101,11 @@ class Asker:
         self.process.stdin.write('%d %d %s\n' % (tag, size, page.hex() if page else '-'))
         self.process.stdin.flush()
 
-    def answered(self, seconds=LIMIT):
+    def answered(self, seconds):
         return select.select([self.process.stdout], [], [], seconds)[0]
 
     def end(self):
-        check(self.answered(), 'an answer within %d s' % LIMIT)
-        value, _, page = self.process.stdout.readline().strip().partition(' ')
+        value, _, page = line(self.process).strip().partition(' ')
         return int(value), bytes.fromhex(page)
 
     def __call__(self, tag, page=b'', size=None):
