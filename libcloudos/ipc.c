@@ -90,6 +90,9 @@ void *cloudos_shm_map(int shm_fd, size_t size, int prot, int flags)
 
 int cloudos_shm_unmap(void *addr, size_t size)
 {
+	if (!addr) /* Linux would say that nothing has been unmapped, successfully */
+		return cloudos__fail(CLOUDOS_EINVAL,
+				     "shm_unmap: no shared memory is mapped at NULL");
 	return munmap(addr, size) == 0 ? CLOUDOS_SUCCESS
 				       : cloudos__fail_errno("shm_unmap", errno);
 }
