@@ -39,7 +39,8 @@ int anos_start_init(struct co_anos_start *out, const struct anos_tokens *tokens,
 				       .stack_size = stack_size ? stack_size
 								: CO_ANOS_STACK_SIZE,
 				       .capc = capc,
-				       .framebuffer = -1 };
+				       .framebuffer = -1,
+				       .log = -1 };
 	if (capc > CO_ANOS_CAPS || out->stack_size >= CO_ANOS_STACK_TOP)
 		return co_fail(
 			err, CO_INVALID,

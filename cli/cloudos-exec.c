@@ -3,6 +3,7 @@
  * cloudos-exec: runs a program of any of the systems on Linux.  HOST.  Options, the
  * daemon, the engine; cli/launch.c does the rest.
  */
+#include <co/limits.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -17,19 +18,32 @@
 #include "cli/choose.h"
 #include "cli/classify.h"
 #include "cli/start.h"
+#include "cli/system.h"
 #include "lib/cleanup.h"
 
 enum {
 	EPHEMERAL_END_MS = 10000,
 	EPHEMERAL_EVERY_MS = 20,
 	EPHEMERAL_ATTEMPTS = 50,
-	DESCRIPTORS_FROM = 512
+	DESCRIPTORS_FROM = 512,
+
+	/* options without a letter */
+	OPTION_ROOT = 256,
+	OPTION_DISK,
+	OPTION_DISPLAY,
+	OPTION_DEBUG_IPC,
+	OPTION_STAY,
+
+	DISPLAY_WIDTH = 1024,
+	DISPLAY_HEIGHT = 768
 };
 
 struct options {
 	const char *engine, *personality, *name, *trace;
 	bool traced, ephemeral, system;
 	struct trap trap;
+	struct system_options anos;
+	bool anos_asked; /* an option says something about SYSTEM */
 };
 
 static const char usage[] =
@@ -48,6 +62,13 @@ static const char usage[] =
 	"  --trap=MECHANISM     seccomp or sud (syscall user dispatch)\n"
 	"  --allow-guest-seccomp  let the program install filters of its own\n"
 	"\n"
+	"programs of Anos:\n"
+	"  --root=FOLDER|IMAGE  what boot: is; PROGRAM may be boot:/NAME then\n"
+	"  --disk=IMAGE         a disk, in the device registry\n"
+	"  --display=WxH        size of the framebuffer (default: 1024x768)\n"
+	"  --debug-ipc          the program may make the debug calls\n"
+	"  --stay               wait for programs that it has started, too\n"
+	"\n"
 	"  --help, --version\n"
 	"\n"
 	"The exit status is the program's; 125 cloudos-exec failed, 126 PROGRAM cannot be\n"
@@ -57,6 +78,40 @@ static int fail(const struct co_err *err)
 {
 	(void) fprintf(stderr, "cloudos-exec: %s\n", err->message);
 	return EXIT_LAUNCHER;
+}
+
+static int display_size(struct system_options *out, const char *text,
+			struct co_err *err)
+{
+	char end;
+
+	if (sscanf(text, "%5ux%5u%c", &out->width, &out->height, &end) != 2 ||
+	    !out->width || !out->height || out->width > CO_LIMIT_ANOS_SURFACE ||
+	    out->height > CO_LIMIT_ANOS_SURFACE)
+		return co_fail(err, CO_INVALID,
+			       "--display is a width and a height of at most %d, as in "
+			       "1024x768, not \"%s\"",
+			       CO_LIMIT_ANOS_SURFACE, text);
+	return 0;
+}
+
+/* What is about SYSTEM. */
+static int anos_option(struct options *o, int option, struct co_err *err)
+{
+	int rc = 0;
+
+	o->anos_asked = true;
+	if (option == OPTION_ROOT)
+		o->anos.root = optarg;
+	else if (option == OPTION_DISK)
+		o->anos.disk = optarg;
+	else if (option == OPTION_DISPLAY)
+		rc = display_size(&o->anos, optarg, err);
+	else if (option == OPTION_DEBUG_IPC)
+		o->anos.debug = true;
+	else
+		o->anos.stay = true;
+	return rc;
 }
 
 /* -1: go on; otherwise the exit status. */
@@ -72,6 +127,11 @@ static int parse(struct options *o, int argc, char **argv)
 		{ "no-patch", no_argument, NULL, 'N' },
 		{ "trap", required_argument, NULL, 'T' },
 		{ "allow-guest-seccomp", no_argument, NULL, 'S' },
+		{ "root", required_argument, NULL, OPTION_ROOT },
+		{ "disk", required_argument, NULL, OPTION_DISK },
+		{ "display", required_argument, NULL, OPTION_DISPLAY },
+		{ "debug-ipc", no_argument, NULL, OPTION_DEBUG_IPC },
+		{ "stay", no_argument, NULL, OPTION_STAY },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ 0 }
@@ -114,6 +174,14 @@ static int parse(struct options *o, int argc, char **argv)
 		case 'S':
 			o->trap.flags |= CO_TRAP_GUEST_SECCOMP;
 			o->trap.asked = true;
+			break;
+		case OPTION_ROOT:
+		case OPTION_DISK:
+		case OPTION_DISPLAY:
+		case OPTION_DEBUG_IPC:
+		case OPTION_STAY:
+			if (anos_option(o, option, &err))
+				return fail(&err);
 			break;
 		case 'h':
 			(void) fputs(usage, stdout);
@@ -180,27 +248,27 @@ static int connect_daemon(struct launch *l, const struct options *o, char *folde
 {
 	static const char *const automatic[] = { "--auto", NULL };
 	static const char *const ephemeral[] = { "--ephemeral", NULL };
-	struct co_paths paths;
+	struct co_paths *paths = &l->paths;
 	int r;
 
 	folder[0] = 0;
 	if (o->ephemeral) {
 		r = folder_new(folder, n, err);
 		if (!r)
-			r = co_paths_init(&paths, false, folder, err);
+			r = co_paths_init(paths, false, folder, err);
 		if (!r)
-			r = co_start_daemon(&paths, ephemeral, "cloudos-exec",
+			r = co_start_daemon(paths, ephemeral, "cloudos-exec",
 					    &l->client, err);
 		if (r && folder[0])
 			(void) rmdir(
 				folder); /* if the keeper left something, so it stays */
 		return r;
 	}
-	r = co_paths_init(&paths, o->system, NULL, err);
+	r = co_paths_init(paths, o->system, NULL, err);
 	if (!r)
-		r = co_client_open(&paths, "cloudos-exec", &l->client, err);
+		r = co_client_open(paths, "cloudos-exec", &l->client, err);
 	if (r == CO_GONE && !o->system)
-		r = co_start_daemon(&paths, automatic, "cloudos-exec", &l->client, err);
+		r = co_start_daemon(paths, automatic, "cloudos-exec", &l->client, err);
 	return r;
 }
 
@@ -288,6 +356,14 @@ static int look_at_program(struct launch *l, const struct options *o, char *path
 	struct classified file = { .personality = "anos" };
 	struct co_err err = { 0 };
 
+	l->name = o->name ? o->name : base_name(l->argv[0]);
+	if (!strncmp(l->argv[0], "boot:", 5)) { /* SYSTEM knows where it is */
+		l->path = l->argv[0];
+		return choose_personality(l, o->personality ? o->personality : "anos",
+					  &err)
+			       ? fail(&err)
+			       : -1;
+	}
 	if (classify_find(l->argv[0], path, n, &err)) {
 		(void) fail(&err);
 		return err.code == CO_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
@@ -298,11 +374,30 @@ static int look_at_program(struct launch *l, const struct options *o, char *path
 	}
 	l->path = path;
 	l->script = file.script;
-	l->name = o->name ? o->name : base_name(path);
 	if (choose_personality(l, o->personality ? o->personality : file.personality,
 			       &err))
 		return fail(&err);
 	return -1;
+}
+
+/* What SYSTEM needs of files, before a daemon is started for it. */
+static int system_prepare(struct launch *l, struct options *o, struct system *system,
+			  struct co_err *err)
+{
+	if (strcmp(l->personality->name, "anos") != 0)
+		return o->anos_asked
+			       ? co_fail(err, CO_INVALID,
+					 "--root, --disk, --display, --debug-ipc and "
+					 "--stay are for programs of Anos; %s is one of %s "
+					 "(--personality=anos says otherwise)",
+					 l->path, l->personality->title)
+			       : 0;
+	if (!o->anos.width) {
+		o->anos.width = DISPLAY_WIDTH;
+		o->anos.height = DISPLAY_HEIGHT;
+	}
+	l->system = system;
+	return system_open(system, &o->anos, l->path, err);
 }
 
 /* Served already, by this very daemon: the program takes our place. */
@@ -346,7 +441,9 @@ static int run(struct launch *l, const struct options *o)
 
 int main(int argc, char **argv)
 {
+	static struct system system;
 	struct options o = { 0 };
+	struct co_err err = { 0 };
 	struct launch l = { .trace_fd = -1, .keep_fd = -1 };
 	char path[CO_PATH_SIZE];
 	int status;
@@ -358,6 +455,10 @@ int main(int argc, char **argv)
 	l.argv = argv + optind;
 	l.trap = o.trap;
 	status = look_at_program(&l, &o, path, sizeof(path));
+	if (status < 0 && system_prepare(&l, &o, &system, &err)) {
+		(void) fail(&err);
+		status = err.code == CO_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_LAUNCHER;
+	}
 	if (status < 0)
 		status = run(&l, &o);
 	(void) co_client_close(l.client);

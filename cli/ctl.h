@@ -53,6 +53,7 @@ struct ctl {
 		values[CTL_OPTIONS_MAX]; /* of the command's options; "" for switches */
 	const char **operands;           /* ended by NULL, owned */
 	size_t noperands;
+	const char *image; /* -o FILE.png of surface shot; NULL */
 	const char *dir;
 	bool system_, help;
 

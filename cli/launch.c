@@ -23,11 +23,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/anos.h"
 #include "cli/channel.h"
 #include "cli/filter.h"
 #include "cli/prefetch.h"
 #include "cli/ptrace.h"
+#include "cli/system.h"
 #include "lib/cleanup.h"
 
 static const int forwarded[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
@@ -114,43 +114,27 @@ static int become(const struct launch *l)
 	return errnum;
 }
 
-static bool is_anos(const struct launch *l)
-{
-	return strcmp(l->personality->name, "anos") == 0;
-}
-
-/* The word of an Anos program's loader that says where its tokens are.  Returns errno. */
-static int hand_over(char *word, size_t n)
-{
-	struct anos_tokens tokens;
-	struct co_anos_start start;
-	int fd = -ENOMEM;
-
-	if (!anos_tokens_new(&tokens, NULL) && !anos_start_all(&start, &tokens, NULL))
-		fd = anos_start_fd(&start);
-	if (fd < 0)
-		return -fd;
-	(void) snprintf(word, n, "%d", fd);
-	return fcntl(fd, F_SETFD, 0) < 0 ? errno : 0; /* it outlives exec */
-}
-
 /* Becomes the loader, which then becomes the program.  Returns errno. */
 static int become_loader(const struct launch *l, uint64_t session)
 {
 	extern char **environ;
+	struct trap_words config_words = { .personality = l->personality_index,
+					   .session = session,
+					   .program =
+						   l->system ? l->system->program : -1,
+					   .folder = l->client->folder };
 	char config[CO_TRAP_CONFIG_MAX], start[16];
-	char **argv = words_behind(l, is_anos(l) ? 3 : 2);
+	char **argv = words_behind(l, l->system ? 3 : 2);
 	int errnum = 0;
 
 	if (!argv)
 		return ENOMEM;
-	if (is_anos(l)) {
-		errnum = hand_over(start, sizeof(start));
+	if (l->system) {
+		errnum = system_inherit(l->system, start, sizeof(start));
 		argv[2] = start;
 	}
 	if (!errnum)
-		errnum = trap_config(&l->trap, l->personality_index, session,
-				     l->client->folder, config, sizeof(config));
+		errnum = trap_config(&l->trap, &config_words, config, sizeof(config));
 	if (!errnum) {
 		argv[0] = config;
 		argv[1] = l->script ? argv[2] : (char *) l->path;
@@ -314,6 +298,8 @@ static bool reap(struct running *r)
 
 		if (pid <= 0)
 			return false;
+		if (r->l->system && !WIFSTOPPED(status))
+			system_gone(r->l->system, pid);
 		if (pid != r->pid)
 			continue; /* an orphan; only its entry had to go */
 		if (WIFSTOPPED(status)) {
@@ -419,7 +405,17 @@ static int start(struct launch *l, struct running *r, int fd, int link[2])
 	session = ((const struct wire_attach_rep *) (void *) l->client->in->bytes)
 			  ->session;
 	r->subreaper = keep_orphans(l);
-	if (l->engine == CO_ENGINE_TRAP && !is_anos(l))
+	if (l->system) {
+		/* what a program leaves behind is SYSTEM's */
+		r->subreaper = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
+		l->system->trap = &l->trap;
+		l->system->personality = l->personality_index;
+		(void) snprintf(l->system->folder, sizeof(l->system->folder), "%s",
+				l->client->folder); /* of the same size */
+		if (system_begin(l->system, &l->paths, session, &err))
+			return refuse(r->pid, "SYSTEM cannot be served", &err);
+	}
+	if (l->engine == CO_ENGINE_TRAP && !l->system)
 		prefetch_sites(l->client, l->path);
 	if (l->keep_fd < 0) /* connections are few, programs may be many */
 		l->client = co_client_close(l->client);
@@ -480,6 +476,8 @@ int launch(struct launch *l)
 	for (size_t i = 0; i < co_countof(forwarded); i++)
 		(void) sigaddset(&mask, forwarded[i]);
 	(void) sigprocmask(SIG_BLOCK, &mask, &signals.mask);
+	if (l->system)
+		l->system->mask = signals.mask;
 	/* whoever reads the trace may go, and that ends neither us nor the program */
 	(void) sigemptyset(&broken);
 	(void) sigaddset(&broken, SIGPIPE);
@@ -511,8 +509,11 @@ int launch(struct launch *l)
 		r.channel_gone = true;
 		r.channel.fd = -1;
 	}
-	let_go(&r);
+	if (!l->system) /* that goes on to start programs, which want what it has */
+		let_go(&r);
 	wait_for(&r);
+	if (l->system)
+		system_end(l->system);
 	channel_done(&r.channel);
 	if (r.channel.fd >= 0)
 		(void) close(r.channel.fd); /* under trap the session ends with it */

@@ -15,10 +15,11 @@ cloudosctl_SOURCES = \
 	%D%/commands.def %D%/commands.c \
 	%D%/options.c %D%/help.c %D%/completion.c %D%/talk.c \
 	%D%/print.h %D%/print.c \
-	%D%/cmd_about.c %D%/cmd_channel.c %D%/cmd_daemon.c %D%/cmd_doctor.c %D%/cmd_personality.c \
-	%D%/cmd_service.c %D%/cmd_session.c %D%/cmd_store.c
+	%D%/cmd_about.c %D%/cmd_channel.c %D%/cmd_daemon.c %D%/cmd_doctor.c \
+	%D%/cmd_personality.c %D%/cmd_service.c %D%/cmd_session.c %D%/cmd_store.c \
+	%D%/cmd_surface.c
 cloudosctl_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
-cloudosctl_LDADD = libcocli.a libpersonality.a libco.a -ldl
+cloudosctl_LDADD = libcocli.a libanossystem.a libpersonality.a libco.a $(PNG_LIBS) -ldl
 
 # Its completions and its manual page come out of commands.def.
 bashcompletiondir = $(datadir)/bash-completion/completions
@@ -42,7 +43,9 @@ cloudos_exec_SOURCES = \
 	%D%/prefetch.h %D%/prefetch.c \
 	%D%/filter.h %D%/filter.c \
 	%D%/launch.h %D%/launch.c \
+	%D%/peer.h %D%/peer.c \
 	%D%/ptrace.h %D%/ptrace.c \
+	%D%/system.h %D%/system.c %D%/system_start.c \
 	%D%/trap.h %D%/trap.c
 cloudos_exec_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
-cloudos_exec_LDADD = libcocli.a libpersonality.a libco.a $(SECCOMP_LIBS)
+cloudos_exec_LDADD = libcocli.a libanossystem.a libpersonality.a libring.a libco.a $(SECCOMP_LIBS)

@@ -226,6 +226,8 @@ static int set_common(struct ctl *ctl, const struct ctl_option *option,
 		ctl->style.format = CO_FORMAT_JSON;
 	} else if (strcmp(value, "markdown") == 0) {
 		ctl->style.format = CO_FORMAT_MARKDOWN;
+	} else if (strlen(value) > 4 && !strcmp(value + strlen(value) - 4, ".png")) {
+		ctl->image = value;
 	} else {
 		return ctl_usage(ctl, "--output takes table or json, not \"%.60s\"",
 				 value);
@@ -342,6 +344,8 @@ static int check_operands(struct ctl *ctl)
 				 most ? c->operands : "");
 	if (ctl->style.format == CO_FORMAT_MARKDOWN && c->run != cmd_personality_show)
 		return ctl_usage(ctl, "-o markdown is only for `personality show`");
+	if (ctl->image && c->run != cmd_surface_shot)
+		return ctl_usage(ctl, "-o FILE.png is only for `surface shot`");
 	return 0;
 }
 

@@ -20,6 +20,7 @@
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -46,6 +47,7 @@ struct tracee {
 	enum state state;
 	uint64_t id; /* of its call */
 	int64_t result;
+	int gift;                     /* a descriptor that it opens meanwhile, -1 */
 	struct user_regs_struct regs; /* before the call */
 	UT_hash_handle hh;
 };
@@ -55,7 +57,8 @@ struct tracer {
 	bool every_call, lost;
 	struct channel channel;
 	int signals;
-	uint64_t next_id; /* from a random number on, as the kernel's are under notify */
+	uint64_t
+		next_id; /* from a random number on, as the kernel's are under notify */
 	struct tracee *tracees;
 };
 
@@ -72,6 +75,7 @@ static struct tracee *tracee_get(struct tracer *t, pid_t tid)
 	if (!e)
 		_exit(1); /* EXITKILL ends what could not be answered any more */
 	e->tid = tid;
+	e->gift = -1;
 	HASH_ADD(hh, t->tracees, tid, sizeof(e->tid), e);
 	return e;
 }
@@ -162,27 +166,77 @@ static void begin(struct tracer *t, struct tracee *e)
 		answer(t, e, -ENOSYS);
 }
 
-static void perform(struct tracer *t, struct tracee *e,
-		    const struct wire_call_perform_note *note)
+/* It performs that call instead of its own. */
+static void replace(struct tracer *t, struct tracee *e, uint64_t number,
+		    const uint64_t words[6])
 {
 	struct user_regs_struct regs = e->regs;
 
-	if (e->state == REPLACED) { /* a new daemon asks again: once is enough */
-		send_performed(t, e);
-		return;
-	}
-	if (e->state != CALLING)
-		return;
-	regs.orig_rax = (unsigned) note->number;
-	regs.rdi = note->a0;
-	regs.rsi = note->a1;
-	regs.rdx = note->a2;
-	regs.r10 = note->a3;
-	regs.r8 = note->a4;
-	regs.r9 = note->a5;
+	regs.orig_rax = number;
+	regs.rdi = words[0];
+	regs.rsi = words[1];
+	regs.rdx = words[2];
+	regs.r10 = words[3];
+	regs.r8 = words[4];
+	regs.r9 = words[5];
 	e->state = REPLACING;
 	(void) ptrace(PTRACE_SETREGS, e->tid, 0, &regs);
 	resume(t, e, 0);
+}
+
+static void gift_end(struct tracee *e)
+{
+	if (e->gift >= 0)
+		(void) close(e->gift); /* a borrowed copy */
+	e->gift = -1;
+}
+
+/*
+ * A descriptor of ours becomes one of the tracee's: it opens it by our /proc, with a name
+ * that is put below the part of its stack that may be in use.
+ */
+static void give(struct tracer *t, struct tracee *e,
+		 const struct wire_descriptor_give_note *note, int fd)
+{
+	enum { RED_ZONE = 128 };
+	uint64_t at = (e->regs.rsp - RED_ZONE - 64) & ~15ULL;
+	uint64_t words[6] = { (uint64_t) AT_FDCWD, at, note->flags | O_CLOEXEC };
+	char path[64];
+	struct iovec here = { path, sizeof(path) };
+	struct iovec there = { (void *) (uintptr_t) at, sizeof(path) };
+
+	if (e->state == REPLACED) {
+		send_performed(t, e); /* to a new daemon: it has one already */
+		(void) close(fd);
+		return;
+	}
+	if (e->state != CALLING) {
+		(void) close(fd);
+		return;
+	}
+	memset(path, 0, sizeof(path));
+	(void) snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), fd);
+	gift_end(e);
+	e->gift = fd;
+	if (process_vm_writev(e->tid, &here, 1, &there, 1, 0) != sizeof(path)) {
+		e->result = -EFAULT;
+		send_performed(t, e);
+		return;
+	}
+	replace(t, e, SYS_openat, words);
+}
+
+static void perform(struct tracer *t, struct tracee *e,
+		    const struct wire_call_perform_note *note)
+{
+	uint64_t words[6] = {
+		note->a0, note->a1, note->a2, note->a3, note->a4, note->a5
+	};
+
+	if (e->state == REPLACED) /* a new daemon asks again: once is enough */
+		send_performed(t, e);
+	else if (e->state == CALLING)
+		replace(t, e, (unsigned) note->number, words);
 }
 
 static void send_round(struct tracer *t, uint32_t round, bool over)
@@ -224,6 +278,12 @@ static void note_received(void *ctx, const struct co_msg *in)
 		if (e)
 			perform(t, e, (const void *) in->bytes);
 		break;
+	case WIRE_descriptor_give_note:
+		e = tracee_calling(t, result->id);
+		if (e && in->nfds == 1)
+			give(t, e, (const void *) in->bytes,
+			     fcntl(in->fds[0], F_DUPFD_CLOEXEC, 0));
+		break;
 	case WIRE_resend_calls_note:
 		resend(t, ((const struct wire_resend_calls_note *) (const void *)
 				   in->bytes)
@@ -261,6 +321,7 @@ static void behind_call(struct tracer *t, struct tracee *e)
 	}
 	e->state = REPLACED;
 	e->result = (int64_t) regs.rax;
+	gift_end(e);
 	/* from here on the registers are the guest's own again */
 	regs.rdi = e->regs.rdi;
 	regs.rsi = e->regs.rsi;
@@ -323,6 +384,7 @@ static void ended(struct tracer *t, struct tracee *e)
 		(void) send_note(t); /* the daemon looks for dead callers itself too */
 	}
 	HASH_DEL(t->tracees, e);
+	gift_end(e);
 	free(e);
 }
 

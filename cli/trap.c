@@ -13,9 +13,8 @@
 
 #include "lib/cleanup.h"
 
-#define LOADER        "cloudos-loader"
-#define LOADER_ANOS   "cloudos-loader-anos"
-#define NO_DESCRIPTOR 0xffffffffU
+#define LOADER      "cloudos-loader"
+#define LOADER_ANOS "cloudos-loader-anos"
 
 int trap_mechanism(struct trap *t, const char *name, struct co_err *err)
 {
@@ -115,14 +114,15 @@ bool trap_around(struct co_trap_stats *out)
 	       out->mark == CO_TRAP_STATS_MARK;
 }
 
-int trap_config(const struct trap *t, uint32_t personality, uint64_t session,
-		const char *folder, char *out, size_t n)
+int trap_config(const struct trap *t, const struct trap_words *words, char *out,
+		size_t n)
 {
 	int used = snprintf(out, n,
 			    CO_TRAP_CONFIG_MARK "%" PRIu32 ";%" PRIx32 ";%" PRIx64
 						";%" PRIx32 ";%zx;%s%s",
-			    personality, t->flags, session, NO_DESCRIPTOR,
-			    strlen(t->loader), t->loader, folder);
+			    words->personality, t->flags, words->session,
+			    (uint32_t) words->program, strlen(t->loader), t->loader,
+			    words->folder);
 
 	return used > 0 && (size_t) used < n ? 0 : ENAMETOOLONG;
 }

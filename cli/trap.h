@@ -32,8 +32,15 @@ int trap_find_loader(struct trap *t, const char *personality, struct co_err *err
 /* What this process itself runs in: false if that is not engine trap. */
 bool trap_around(struct co_trap_stats *out);
 
+struct trap_words {
+	uint32_t personality;
+	uint64_t session;
+	int program;        /* a descriptor of it that the loader inherits; -1: none */
+	const char *folder; /* of the domain */
+};
+
 /* The first argument of the loader.  0 or ENAMETOOLONG. */
-int trap_config(const struct trap *t, uint32_t personality, uint64_t session,
-		const char *folder, char *out, size_t n);
+int trap_config(const struct trap *t, const struct trap_words *words, char *out,
+		size_t n);
 
 #endif

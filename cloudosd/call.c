@@ -250,7 +250,7 @@ CALL_PATH void call_finish(struct co_call *call)
 		if (!r)
 			r = marshal_out(call);
 
-		if (!r && call->return_fd >= 0) {
+		if (!r && call->return_fd >= 0 && !call->giving) {
 			r = answer_with_fd(call);
 			answered = r == 0;
 		}
@@ -420,10 +420,28 @@ int64_t call_perform(struct co_call *call, int32_t number, const uint64_t words[
 	return call_pend(call, forget_performing, NULL);
 }
 
+/* The guest has taken it, or why not. */
+static void given(struct co_call *call, int64_t raw)
+{
+	if (raw < 0)
+		raw = call_fail(call, co_status_from_errno((int) -raw),
+				"%s: the program cannot take one more descriptor: %s",
+				call->op->name, strerror((int) -raw));
+	call_reply(call, raw);
+}
+
 int64_t call_return_fd(struct co_call *call, int fd)
 {
 	call->return_fd = fd;
-	return 0;
+	if (call_gives_fds(call))
+		return 0;
+	call->giving = true;
+	call->performed = given;
+	if (call->session->engine == CO_ENGINE_TRAP)
+		member_perform(call);
+	else
+		link_give(call->session->link, call->id, fd);
+	return call_pend(call, forget_performing, NULL);
 }
 
 void call_on_end(struct co_call *call, void (*finish)(void *arg, bool delivered),

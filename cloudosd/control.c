@@ -329,6 +329,7 @@ static void request_reload(struct client *client)
 #define request_ipc_open NULL
 #define request_ipc_close NULL
 #define request_ipc_blob NULL
+#define request_ipc_resume NULL
 static client_request *const requests[] = {
 #include <co/wire.def>
 };

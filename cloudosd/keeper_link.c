@@ -112,7 +112,9 @@ static void survive_exec(int fd)
 
 void keeper_become(struct daemon *d)
 {
-	size_t space = (size_t) (HASH_COUNT(d->sessions) + 1) * 40, used = 0;
+	size_t space =
+		(size_t) (HASH_COUNT(d->sessions) + CO_LIMIT_SHM_SEGMENTS + 1) * 40;
+	size_t used = 0;
 	autofree char *list = malloc(space);
 	char program[CO_PATH_SIZE];
 	char *argv[6] = { (char *) "cloudos-keeper", (char *) "--adopt" };
@@ -133,6 +135,15 @@ void keeper_become(struct daemon *d)
 		survive_exec(link_fd(s->link));
 		survive_exec(s->listener);
 	}
+	for (uint32_t i = 0; i < CO_LIMIT_SHM_SEGMENTS; i++) {
+		int fd = shm_fd(d->services.shm, i);
+
+		if (fd < 0)
+			continue;
+		used += (size_t) snprintf(list + used, space - used, "%u:%d:-1,",
+					  CO_LIMIT_SESSIONS + i, fd);
+		survive_exec(fd);
+	}
 	survive_exec(KEEPER_FD_TABLE);
 	survive_exec(KEEPER_FD_LISTEN);
 	if (d->paths.system_)
@@ -148,8 +159,18 @@ void keeper_become(struct daemon *d)
 	co_log(keeper, ERROR, "cannot run %s", program);
 }
 
+/* Shared memory comes first, and is whole when the first session is continued. */
+static void shm_is_whole(struct keeper_link *k, bool *whole)
+{
+	if (!*whole)
+		shm_restored(k->daemon->services.shm);
+	*whole = true;
+}
+
 static int take_over(struct keeper_link *k, struct co_msg *msg, struct co_err *err)
 {
+	bool whole = false;
+
 	for (;;) {
 		const struct wire_keeper_hold_note *note = (const void *) msg->bytes;
 		struct co_err failed = { 0 };
@@ -161,8 +182,12 @@ static int take_over(struct keeper_link *k, struct co_msg *msg, struct co_err *e
 			continue;
 		if (r)
 			return r == CO_GONE ? co_fail(err, r, "the keeper is gone") : r;
-		if (note->h.type == WIRE_keeper_ready_note)
+		if (note->h.type == WIRE_keeper_ready_note) {
+			core_lock();
+			shm_is_whole(k, &whole);
+			core_unlock();
 			return 0;
+		}
 		if (note->h.type != WIRE_keeper_hold_note || !msg->nfds)
 			return co_fail(err, CO_PROTOCOL,
 				       "the keeper sent something else");
@@ -170,6 +195,13 @@ static int take_over(struct keeper_link *k, struct co_msg *msg, struct co_err *e
 		link_fd = co_msg_take_fd(msg, 0);
 		listener = co_msg_take_fd(msg, 1);
 		core_lock();
+		if (slot >= CO_LIMIT_SESSIONS) {
+			shm_restore(k->daemon->services.shm, slot - CO_LIMIT_SESSIONS,
+				    link_fd);
+			core_unlock();
+			continue;
+		}
+		shm_is_whole(k, &whole);
 		r = session_restore(k->daemon, slot, link_fd, listener, &failed);
 		core_unlock();
 		if (r)

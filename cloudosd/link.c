@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -186,6 +187,7 @@ union note {
 	struct wire_call_result_note result;
 	struct wire_resend_calls_note resend;
 	struct wire_session_ended_note ended;
+	struct wire_descriptor_give_note give;
 };
 
 static struct co_msg note_in(union note *n, uint32_t type)
@@ -378,6 +380,28 @@ void link_perform(struct link *l, uint64_t call, int32_t number,
 	memcpy(&n.perform.a0, words, 6 * sizeof(words[0]));
 	/* a tracer that is gone takes its guests along, a guest asks again */
 	(void) send_note(l, &m, 0);
+}
+
+/* A guest receives it with the call that it is asked to perform, a launcher opens it anew
+ * in the guest. */
+void link_give(struct link *l, uint64_t call, int fd)
+{
+	union note n, first;
+	struct co_msg asks = note_in(&first, WIRE_call_perform_note); /* zeroed */
+	struct co_msg gives;
+	int r = 0;
+
+	first.perform.id = call;
+	first.perform.number = SYS_recvmsg;
+	gives = note_in(&n, WIRE_descriptor_give_note);
+	n.give.id = call;
+	n.give.flags = (uint32_t) fcntl(fd, F_GETFL) & O_ACCMODE;
+	(void) pthread_mutex_lock(&l->mutex); /* nothing may come between the two */
+	if (l->member)
+		r = send_now(l, &asks, 0);
+	if (!r && !l->gone)
+		(void) co_msg_send(&gives, l->fd, &fd, 1); /* as link_perform */
+	(void) pthread_mutex_unlock(&l->mutex);
 }
 
 void link_resend(struct link *l, uint32_t round)

@@ -64,6 +64,10 @@ int link_result(struct link *l, uint64_t call, int64_t result);
 void link_perform(struct link *l, uint64_t call, int32_t number,
 		  const uint64_t words[6]);
 
+/* Under ptrace and trap: the guest is to take a descriptor (borrowed) as one of its own,
+ * and says it as what it has performed.  Any thread. */
+void link_give(struct link *l, uint64_t call, int fd);
+
 /* Under ptrace, after a restart: asks the launcher for what it still waits for. */
 void link_resend(struct link *l, uint32_t round);
 

@@ -37,6 +37,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/error.c \
 	personality/cloudos/ipc.c \
 	personality/cloudos/service.c \
+	personality/cloudos/shm.c \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)

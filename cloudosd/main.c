@@ -234,6 +234,16 @@ static void deliver(void *ctx, void (*callback)(void *arg), void *arg)
 	core_unlock();
 }
 
+static void shm_held(void *ctx, uint32_t index, int fd)
+{
+	struct daemon *d = ctx;
+
+	if (fd >= 0)
+		keeper_hold(d->keeper, CO_LIMIT_SESSIONS + index, fd, -1);
+	else
+		keeper_drop(d->keeper, CO_LIMIT_SESSIONS + index);
+}
+
 /* Is nobody going to read that call's answer any more? */
 static bool call_is_over(void *ctx, const struct message_call *call)
 {
@@ -330,6 +340,7 @@ static int start(struct daemon *d, struct co_err *err)
 	d->services.errors = errors_new(d->table->errors, TABLE_ERRORS);
 	d->services.messages =
 		messages_new(d->host, &d->table->messages, call_is_over, d);
+	d->services.shm = shm_new(&d->table->shm, shm_held, d);
 	d->services.registry = registry_new(d->host, d->store, NULL);
 	d->idle = d->host->timer_new(d->host->ctx, idle_fire, d);
 	r = pending_new(&d->pending, d, err);
@@ -339,8 +350,8 @@ static int start(struct daemon *d, struct co_err *err)
 		r = peers_new(&d->peers, d, err);
 	if (!r)
 		r = sites_new(&d->sites, d, err);
-	if (!d->services.errors || !d->services.messages || !d->services.registry ||
-	    !d->idle)
+	if (!d->services.errors || !d->services.messages || !d->services.shm ||
+	    !d->services.registry || !d->idle)
 		r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	if (!r) {
 		configure(d);

@@ -33,7 +33,8 @@ struct member {
 	int pidfd;
 	bool nested;         /* its threads have other numbers over there */
 	int32_t there, here; /* the last such number, and which it was */
-	struct co_call *call;    /* not answered yet; the list of calls has its reference */
+	struct co_call
+		*call; /* not answered yet; the list of calls has its reference */
 	struct table_call *last; /* TABLE_ANSWERED */
 	UT_hash_handle hh;       /* by the id of that, in members.answered */
 	struct member *prev, *next;
@@ -46,7 +47,7 @@ struct members {
 	unsigned count, room;
 	struct co_call *calls; /* of all, until they are answered */
 	struct member *answered;
-	unsigned kept;         /* slots of the table, at least; without those of members */
+	unsigned kept; /* slots of the table, at least; without those of members */
 	struct co_timer *sweep;
 	uint64_t pause_ms; /* between sweeps */
 	bool sweeping;
@@ -258,7 +259,9 @@ static void attach(struct member *m, struct co_call *call)
 
 void member_perform(struct co_call *call)
 {
-	if (call->member) /* otherwise when it is said again */
+	if (call->member && call->giving)
+		link_give(call->member->link, call->id, call->return_fd);
+	else if (call->member) /* otherwise when it is said again */
 		link_perform(call->member->link, call->id, call->perform_number,
 			     call->perform_words);
 }

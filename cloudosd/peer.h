@@ -26,7 +26,7 @@ struct ipc *peers_ipc(struct peers *peers);
 const uint64_t *peers_tokens(const struct peers *peers);
 
 /* Nanoseconds of that many ticks of the time stamp counter. */
-uint64_t peers_ns(const struct peers *peers, uint64_t ticks);
+uint64_t peers_ns(struct peers *peers, uint64_t ticks);
 
 /* Somebody wants to see messages from now on (client->channel). */
 void peers_trace(struct peers *peers);

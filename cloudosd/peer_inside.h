@@ -19,6 +19,8 @@ struct peers {
 	uint64_t key[2];
 	uint64_t tokens[PEERS_TOKENS];
 	uint64_t ticks, ticks_ms; /* the counter at some time, to know how fast it is */
+	uint64_t measured_ms;
+	double tick_ns;
 	struct co_timer *tracing, *looking;
 	bool tracing_on, looking_on;
 	uint64_t round; /* of tracing */

@@ -260,6 +260,24 @@ static void close_request(struct peer *p, const void *message)
 	peer_reply(p, WIRE_ipc_close_rep, tag, r, err.message);
 }
 
+static void resume_request(struct peer *p, const void *message)
+{
+	const struct wire_ipc_resume_req *req = message;
+	uint64_t tag = req->h.tag;
+	int32_t other = req->pid;
+	struct co_err err = { 0 };
+	int r = 0;
+
+	if (req->flags & ~CO_IPC_RESUME_RECEIVER || !req->connection || other <= 0)
+		r = co_fail(&err, CO_INVALID, "there is no such side of a connection");
+	else if (p->nested && process_pid_from(p->pid, req->pid, &other))
+		r = co_fail(&err, CO_NOT_FOUND, "there is no process %d", req->pid);
+	if (!r)
+		r = ipc_resume(p->ipc, req->connection, req->cookie, other,
+			       req->flags & CO_IPC_RESUME_RECEIVER, &err);
+	peer_reply(p, WIRE_ipc_resume_rep, tag, r, err.message);
+}
+
 static void accept_note(struct peer *p, const void *message)
 {
 	const struct wire_ipc_accept_note *note = message;
@@ -352,6 +370,7 @@ int peer_request(struct peer *p, struct co_err *err)
 		{ WIRE_name_find_req, name_find },
 		{ WIRE_ipc_open_req, open_request },
 		{ WIRE_ipc_close_req, close_request },
+		{ WIRE_ipc_resume_req, resume_request },
 		{ WIRE_ipc_accept_note, accept_note },
 		{ WIRE_ipc_cancel_note, cancel_note },
 		{ WIRE_ipc_holds_note, holds_note },

@@ -103,7 +103,7 @@ static void put_names(const struct ipc_port *port, char *out, size_t size)
 static void list_port(void *arg, struct ipc_port *port)
 {
 	struct wanted *w = arg;
-	const struct daemon *d = w->client->daemon;
+	struct daemon *d = w->client->daemon;
 	struct co_msg *out = control_out(w->client->control);
 	struct wanted one = { .id = port->id };
 	struct wire_channel_row *row;
@@ -162,7 +162,7 @@ void request_channel_list(struct client *client)
 static void send_buckets(const struct wanted *w)
 {
 	struct co_msg *out = control_out(w->client->control);
-	const struct peers *peers = w->client->daemon->peers;
+	struct peers *peers = w->client->daemon->peers;
 
 	for (unsigned i = 0; i < CO_RING_BUCKETS; i++) {
 		struct wire_channel_bucket_row *row;
@@ -181,7 +181,7 @@ void request_channel_stats(struct client *client)
 {
 	const struct wire_channel_stats_req *req =
 		(const void *) control_in(client->control)->bytes;
-	const struct peers *peers = client->daemon->peers;
+	struct peers *peers = client->daemon->peers;
 	struct wanted w = wanted(client, req->id, req->name);
 	struct ipc_numbers numbers = ipc_numbers(w.ipc);
 	struct wire_channel_stats_rep *rep;
@@ -283,7 +283,7 @@ static void count_holder(void *arg, struct ipc_peer *peer)
 	struct holders *holders = arg;
 
 	for (unsigned i = 0; i < 64; i++)
-		holders->of[i] += peer->holds >> i & 1;
+		holders->of[i] += (unsigned) (peer->holds >> i & 1);
 }
 
 void request_capability_list(struct client *client)

@@ -22,11 +22,15 @@
 
 #include "cloudosd/service/errors.h"
 #include "cloudosd/service/message_saved.h"
+#include "cloudosd/service/shm.h"
 #include "lib/err.h"
 
 #define TABLE_MAGIC   0x436c6f75644f5301ULL
 #define TABLE_VERSION 2U
 #define TABLE_ERRORS  4096
+
+/* What the keeper holds descriptors for: sessions, then segments of shared memory. */
+#define KEEPER_SLOTS (CO_LIMIT_SESSIONS + CO_LIMIT_SHM_SEGMENTS)
 
 /*
  * INHERITED: a predecessor had it, and this daemon has not taken it up yet.  KEPT: under
@@ -72,6 +76,7 @@ struct table {
 	struct table_call calls[CO_LIMIT_CALLS_PENDING];
 	struct errors_saved errors[TABLE_ERRORS];
 	struct messages_saved messages;
+	struct shm_saved shm;
 };
 
 /* A new zeroed table; *out_fd is the memfd, sealed against resizing. */

@@ -15,7 +15,6 @@ libco_a_SOURCES = \
 	%D%/log.def %D%/log.h %D%/log.c \
 	%D%/json.h %D%/json.c \
 	%D%/paths.h %D%/paths.c \
-	%D%/siphash.h %D%/siphash.c \
 	%D%/utf8.h %D%/utf8.c \
 	%D%/wire.h %D%/wire.c
 nodist_libco_a_SOURCES = %D%/linux_calls.c

@@ -46,7 +46,7 @@ libcloudos_la_SOURCES = \
 libcloudos_la_CPPFLAGS = -D_GNU_SOURCE -U_FORTIFY_SOURCE -I$(srcdir)/include -I$(srcdir)
 libcloudos_la_CFLAGS = $(GUEST_CFLAGS) -fPIC -fvisibility=hidden
 # CURRENT:REVISION:AGE.  A new function: C+1:0:A+1; a changed one: C+1:0:0.
-libcloudos_la_LDFLAGS = -version-info 1:0:0 -no-undefined \
+libcloudos_la_LDFLAGS = -version-info 1:1:0 -no-undefined \
 	-Wl,--version-script=$(srcdir)/%D%/libcloudos.map -Wl,-z,relro,-z,now -Wl,-z,defs
 EXTRA_libcloudos_la_DEPENDENCIES = %D%/libcloudos.map
 EXTRA_DIST += %D%/README.md %D%/libcloudos.map

@@ -20,6 +20,7 @@
 #include "cloudosd/service/message.h"
 #include "cloudosd/service/process.h"
 #include "cloudosd/service/registry.h"
+#include "cloudosd/service/shm.h"
 #include "lib/err.h"
 #include "store/store.h"
 
@@ -36,6 +37,7 @@ struct co_services {
 	struct registry *registry;
 	struct errors *errors;
 	struct messages *messages;
+	struct shm *shm;
 	uint64_t
 		domain; /* random, 62 bits, the same as long as the state folder lives */
 	/* Keeps an error for `cloudosctl errors`, once for each origin that is not 0; what
@@ -94,7 +96,8 @@ void call_blocking_end(struct co_call *call);
 
 /*
  * Makes the call return a new descriptor of the guest for fd (taken), close-on-exec.
- * Returns 0, to be returned by the handler, or a negative status with a reason.
+ * Returns what the handler is to return: 0, or CO_PENDING where the guest's own thread has
+ * to take it.
  */
 int64_t call_return_fd(struct co_call *call, int fd);
 

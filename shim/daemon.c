@@ -51,7 +51,7 @@ enum {
 
 /* not among the kernel's headers for programs */
 enum { AF_UNIX = 1, SOCK_SEQPACKET = 5, SCM_RIGHTS = 1 };
-enum { SOCK_CLOEXEC = O_CLOEXEC, MSG_NOSIGNAL = 0x4000 };
+enum { SOCK_CLOEXEC = O_CLOEXEC, MSG_NOSIGNAL = 0x4000, MSG_CMSG_CLOEXEC = 0x40000000 };
 
 struct address {
 	uint16_t family;
@@ -85,7 +85,7 @@ struct process {
 
 static struct process *process;                  /* wiped in a child after fork */
 static struct connection inherited[CONNECTIONS]; /* as in the table, and not wiped */
-static uint32_t told; /* sentences */
+static uint32_t told;                            /* sentences */
 
 enum told { TOLD_ABSENT = 1, TOLD_REFUSED = 2 };
 
@@ -283,7 +283,8 @@ long shim_daemon_socket(void)
 	int32_t folder;
 	long fd, r;
 
-	fd = kernel(__NR_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | O_NONBLOCK, 0, 0);
+	fd = kernel(__NR_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | O_NONBLOCK, 0,
+		    0);
 	if (fd < 0)
 		return fd;
 	r = address_of(&to, &folder);
@@ -422,7 +423,7 @@ static long open_connection(struct talk *t)
 		close_fd((int32_t) fd);
 		/* a daemon that was stopped is started again, and calls wait for it */
 		return (r == -ENOENT || r == -ECONNREFUSED) && is_kept() ? -EAGAIN
-									  : no_daemon(r);
+									 : no_daemon(r);
 	}
 	c->fd = (int32_t) fd;
 	c->inode = st.st_ino;
@@ -480,21 +481,30 @@ static long memory_write(struct talk *t, size_t size)
 	return reply(t);
 }
 
+/* Sends or receives `size` bytes of the buffer and a descriptor. */
+static long with_rights(const struct talk *t, long number, struct rights *rights,
+			uint64_t size, long flags)
+{
+	struct vector iov = { (uint64_t) t->buffer.bytes, size };
+	struct message message = { .iov = (uint64_t) &iov,
+				   .iovlen = 1,
+				   .control = (uint64_t) rights,
+				   .controllen = sizeof(*rights) };
+
+	return kernel(number, t->connection->fd, (long) &message, flags, 0);
+}
+
 static long descriptor_get(struct talk *t)
 {
 	struct rights rights = { .length = 20,
 				 .level = SOL_SOCKET,
 				 .type = SCM_RIGHTS,
 				 .fd = t->buffer.get.fd };
-	struct vector iov = { (uint64_t) t->buffer.bytes, sizeof(t->buffer.get_rep) };
-	struct message message = { .iov = (uint64_t) &iov,
-				   .iovlen = 1,
-				   .control = (uint64_t) &rights,
-				   .controllen = sizeof(rights) };
 	long r;
 
 	begin_reply(t, WIRE_descriptor_get_rep, sizeof(t->buffer.get_rep), 0);
-	r = kernel(__NR_sendmsg, t->connection->fd, (long) &message, MSG_NOSIGNAL, 0);
+	r = with_rights(t, __NR_sendmsg, &rights, sizeof(t->buffer.get_rep),
+			MSG_NOSIGNAL);
 	if (r != -EBADF || !is_ours(t->connection))
 		return r;
 	begin_reply(t, WIRE_descriptor_get_rep, sizeof(t->buffer.get_rep), CO_INVALID);
@@ -523,10 +533,30 @@ static long send_cancel(struct talk *t)
 	return send_bytes(t, &note, sizeof(note));
 }
 
+/* The descriptor that follows, as one of the guest's own. */
+static long take_descriptor(struct talk *t)
+{
+	struct rights rights;
+	long r;
+
+	do {
+		rights.length = 0;
+		r = with_rights(t, __NR_recvmsg, &rights, sizeof(t->buffer),
+				MSG_CMSG_CLOEXEC);
+	} while (r == -EINTR);
+	if (r <= 0)
+		return -EPIPE;
+	t->raw = rights.length == 20 ? rights.fd : -EMFILE; /* no room for it */
+	t->performed = true;
+	return send_performed(t);
+}
+
 static long perform(struct talk *t)
 {
 	const struct wire_call_perform_note *note = &t->buffer.perform;
 
+	if (!t->performed && note->number == __NR_recvmsg)
+		return take_descriptor(t);
 	if (!t->performed) { /* once, however often a new daemon asks */
 		t->raw = t->held || t->call->deferred
 				 ? shim_syscall(note->number, (long) note->a0,

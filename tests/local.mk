@@ -27,6 +27,7 @@ EXTRA_DIST += %D%/README.md %D%/run.h %D%/unit/README.md %D%/cli/README.md %D%/w
 update-documents:
 
 include tests/anos/local.mk
+include tests/anos/system.mk
 include tests/fuzz/local.mk
 include tests/ring/local.mk
 include tests/sites/local.mk

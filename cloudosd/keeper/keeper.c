@@ -63,8 +63,8 @@ struct keeper {
 	uint64_t started_ms, pause_ms, next_ms;
 	int report;       /* where start-up is waited for, -1 when told */
 	char reason[512]; /* why the last daemon could not start */
-	struct held held[CO_LIMIT_SESSIONS];
-	unsigned nheld;
+	struct held held[KEEPER_SLOTS];
+	unsigned nheld; /* programs; shared memory keeps nobody */
 };
 
 static uint64_t now_ms(void)
@@ -216,20 +216,25 @@ static int log_open(struct keeper *k, struct co_err *err)
 
 /* ---- the daemon ---- */
 
+static int send_slot(struct keeper *k, uint32_t slot)
+{
+	const struct held *h = &k->held[slot];
+	int fds[2] = { h->link, h->listener };
+	struct wire_keeper_hold_note *note;
+
+	if (h->link < 0)
+		return 0;
+	note = co_msg_start(k->msg, WIRE_keeper_hold_note, 0);
+	note->slot = slot;
+	return co_msg_send(k->msg, k->channel, fds, h->listener >= 0 ? 2 : 1);
+}
+
+/* Shared memory first: a session makes calls from the moment that it is continued. */
 static int send_held(struct keeper *k)
 {
-	for (uint32_t i = 0; i < CO_LIMIT_SESSIONS; i++) {
-		const struct held *h = &k->held[i];
-		struct wire_keeper_hold_note *note;
-		int fds[2] = { h->link, h->listener };
-
-		if (h->link < 0)
-			continue;
-		note = co_msg_start(k->msg, WIRE_keeper_hold_note, 0);
-		note->slot = i;
-		if (co_msg_send(k->msg, k->channel, fds, h->listener >= 0 ? 2 : 1))
+	for (uint32_t i = 0; i < KEEPER_SLOTS; i++)
+		if (send_slot(k, (i + CO_LIMIT_SESSIONS) % KEEPER_SLOTS))
 			return CO_GONE;
-	}
 	(void) co_msg_start(k->msg, WIRE_keeper_ready_note, 0);
 	return co_msg_send(k->msg, k->channel, NULL, 0);
 }
@@ -314,7 +319,7 @@ static void drop(struct keeper *k, uint32_t slot)
 	if (h->listener >= 0)
 		(void) close(h->listener);
 	h->link = h->listener = -1;
-	k->nheld--;
+	k->nheld -= slot < CO_LIMIT_SESSIONS;
 }
 
 static void note_received(struct keeper *k)
@@ -339,14 +344,14 @@ static void note_received(struct keeper *k)
 		break;
 	case WIRE_keeper_hold_note:
 	case WIRE_keeper_drop_note:
-		if (note->slot >= CO_LIMIT_SESSIONS)
+		if (note->slot >= KEEPER_SLOTS)
 			break;
 		drop(k, note->slot);
 		if (k->msg->header->type == WIRE_keeper_drop_note || !k->msg->nfds)
 			break;
 		k->held[note->slot].link = co_msg_take_fd(k->msg, 0);
 		k->held[note->slot].listener = co_msg_take_fd(k->msg, 1);
-		k->nheld++;
+		k->nheld += note->slot < CO_LIMIT_SESSIONS;
 		break;
 	default:
 		break;
@@ -559,6 +564,8 @@ static void folder_remove(struct keeper *k)
 		"state/telemetry.db-wal",
 		"state/telemetry.db-shm",
 		"state/telemetry.db-journal",
+		"state/secrets",
+		"state/secrets.new",
 		"state/ballast",
 		"state/cloudosd.log",
 	};
@@ -622,13 +629,13 @@ static void adopt(struct keeper *k)
 	(void) fcntl(k->listen, F_SETFD, FD_CLOEXEC);
 	while (at && sscanf(at, "%u:%d:%d,%n", &slot, &link, &listener, &n) == 3) {
 		at += n;
-		if (slot >= CO_LIMIT_SESSIONS || k->held[slot].link >= 0)
+		if (slot >= KEEPER_SLOTS || k->held[slot].link >= 0)
 			continue;
 		(void) fcntl(link, F_SETFD, FD_CLOEXEC);
 		if (listener >= 0)
 			(void) fcntl(listener, F_SETFD, FD_CLOEXEC);
 		k->held[slot] = (struct held){ link, listener };
-		k->nheld++;
+		k->nheld += slot < CO_LIMIT_SESSIONS;
 	}
 	(void) unsetenv("CLOUDOS_ADOPT");
 }

@@ -273,11 +273,14 @@ struct ipc *ipc_new(const struct co_host *host, const struct ipc_events *events,
 	/* of another run of the daemon's none is meant by accident */
 	ipc->next_connection = host->random(host->ctx) >> 16 << 8 | 1;
 	ipc_names_key(host);
-	return ipc;
+	ipc->missing = host->timer_new(host->ctx, ipc_missing_fire, ipc);
+	return ipc->missing ? ipc : ipc_free(ipc);
 }
 
 struct ipc *ipc_free(struct ipc *ipc)
 {
+	if (ipc)
+		ipc->host->timer_free(ipc->missing);
 	free(ipc);
 	return NULL;
 }

@@ -80,20 +80,22 @@ enum ipc_state {
 	IPC_WAITING, /* for a receiver */
 	IPC_OFFERED, /* to the receiver, who has not answered */
 	IPC_OPEN,
-	IPC_ORPHAN /* the client has gone before the receiver answered */
+	IPC_ORPHAN, /* the client has gone before the receiver answered */
+	IPC_HALF    /* of before this daemon; one side has told of it yet */
 };
 
 struct ipc_connection {
 	uint64_t id;
 	enum ipc_state state;
-	struct ipc_peer *client;       /* NULL: orphan */
-	struct ipc_peer *server;       /* NULL: waiting */
+	struct ipc_peer *client;       /* NULL: orphan, half */
+	struct ipc_peer *server;       /* NULL: waiting, half */
 	struct ipc_port *port;         /* NULL: the port is gone */
 	struct ipc_receiver *receiver; /* NULL: waiting, or it has stopped receiving */
 	struct ipc_process *process;   /* charged */
 	struct ipc_user *user;
 	uint64_t cookie, tag; /* of the request that opened it */
 	uint32_t doorbell;
+	int32_t other;              /* half: the process of the side that is missing */
 	int client_fd, server_fd;   /* segments; owned; -1 */
 	uint64_t waited, waited_ms; /* the oldest message that somebody waits for */
 	struct co_timer *limit;
@@ -199,6 +201,13 @@ void ipc_cancel(struct ipc_peer *peer, uint64_t tag);
 void ipc_accept(struct ipc_peer *peer, uint64_t connection, int fd);
 int ipc_close(struct ipc_peer *peer, uint64_t connection, enum co_ipc_why why,
 	      struct co_err *err);
+/*
+ * A connection that an earlier daemon knew: one side tells it, with the process of the
+ * other.  It is one again when both have said the same; until then the process that is
+ * missing is looked at now and then.
+ */
+int ipc_resume(struct ipc_peer *peer, uint64_t connection, uint64_t cookie,
+	       int32_t other, bool receiver, struct co_err *err);
 /* One of that peer's, on either side; NULL. */
 struct ipc_connection *ipc_connection_of(struct ipc_peer *peer, uint64_t connection);
 

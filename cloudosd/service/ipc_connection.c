@@ -6,6 +6,9 @@
 #include <utlist.h>
 
 #include "cloudosd/service/ipc_inside.h"
+#include "cloudosd/service/process.h"
+
+enum { MISSING_MS = 1000 };
 
 /* ---- lists that a connection is in ---- */
 
@@ -50,6 +53,18 @@ static void leave_server(struct ipc_connection *c)
 	c->server = NULL;
 }
 
+static uint64_t new_id(struct ipc *ipc)
+{
+	struct ipc_connection *taken;
+	uint64_t id;
+
+	do { /* ipc_resume has ids that we did not choose */
+		id = ipc->next_connection++;
+		HASH_FIND(hh, ipc->connections, &id, sizeof(id), taken);
+	} while (taken);
+	return id;
+}
+
 /* Nobody waits for it to be accepted any more. */
 static void settle(struct ipc *ipc, struct ipc_connection *c)
 {
@@ -63,6 +78,8 @@ static void connection_free(struct ipc *ipc, struct ipc_connection *c)
 {
 	if (c->state == IPC_WAITING || c->state == IPC_OFFERED)
 		settle(ipc, c);
+	if (c->state == IPC_HALF)
+		ipc->halves--;
 	if (c->state == IPC_OPEN && c->port) {
 		struct ipc_stats carried = { 0 };
 
@@ -145,7 +162,7 @@ void ipc_requeue(struct ipc_connection *c)
 	ipc->events.detached(ipc->events.ctx, c->server, c->id, CO_IPC_CLOSED);
 	/* its answer, which may be on the way, is not one to the next offer */
 	HASH_DEL(ipc->connections, c);
-	c->id = ipc->next_connection++;
+	c->id = new_id(ipc);
 	HASH_ADD(hh, ipc->connections, id, sizeof(c->id), c);
 	DL_DELETE2(port->connected, c, port_prev, port_next);
 	port->connections--;
@@ -164,6 +181,9 @@ static void orphan(struct ipc *ipc, struct ipc_connection *c, enum co_ipc_why wh
 	settle(ipc, c);
 	leave_port(c);
 	leave_client(c);
+	if (c->receiver)
+		c->receiver->connections--;
+	c->receiver = NULL; /* may go before the answer comes */
 	close_fd(&c->client_fd);
 	c->state = IPC_ORPHAN;
 	ipc->events.detached(ipc->events.ctx, c->server, c->id, why);
@@ -298,7 +318,7 @@ static struct ipc_connection *connection_new(struct ipc_peer *peer,
 		}
 		ipc->host->timer_start(c->limit, ms);
 	}
-	c->id = ipc->next_connection++;
+	c->id = new_id(ipc);
 	c->state = IPC_WAITING;
 	c->client = peer;
 	c->port = port;
@@ -354,7 +374,8 @@ struct ipc_connection *ipc_connection_of(struct ipc_peer *peer, uint64_t connect
 	if (!c || (c->server != peer && c->client != peer))
 		return NULL;
 	/* a client does not know its connection before it is open */
-	return c->state == IPC_OPEN || c->server == peer ? c : NULL;
+	return c->state == IPC_OPEN || c->state == IPC_HALF || c->server == peer ? c
+										 : NULL;
 }
 
 void ipc_accept(struct ipc_peer *peer, uint64_t connection, int fd)
@@ -362,7 +383,8 @@ void ipc_accept(struct ipc_peer *peer, uint64_t connection, int fd)
 	struct ipc_connection *c = ipc_connection_of(peer, connection);
 	struct ipc *ipc = peer->ipc;
 
-	if (!c || c->server != peer || c->state == IPC_OPEN) {
+	if (!c || c->server != peer ||
+	    (c->state != IPC_OFFERED && c->state != IPC_ORPHAN)) {
 		close_fd(&fd); /* what it was offered has gone meanwhile */
 		return;
 	}
@@ -410,4 +432,105 @@ int ipc_close(struct ipc_peer *peer, uint64_t connection, enum co_ipc_why why,
 	if (answers)
 		offer_more(peer);
 	return 0;
+}
+
+/* ---- of before this daemon ---- */
+
+void ipc_missing_fire(void *arg)
+{
+	struct ipc *ipc = arg;
+	struct ipc_connection *c, *next;
+
+	HASH_ITER (hh, ipc->connections, c, next) {
+		struct ipc_peer *side = c->client ? c->client : c->server;
+		uint64_t id = c->id;
+
+		if (c->state != IPC_HALF || process_thread_is_alive(c->other))
+			continue;
+		connection_free(ipc, c);
+		ipc->events.detached(ipc->events.ctx, side, id, CO_IPC_DIED);
+	}
+	if (ipc->halves)
+		ipc->host->timer_start(ipc->missing, MISSING_MS);
+}
+
+static void take_side(struct ipc_connection *c, struct ipc_peer *peer, bool receiver)
+{
+	if (receiver) {
+		c->server = peer;
+		DL_APPEND2(peer->served, c, server_prev, server_next);
+	} else {
+		c->client = peer;
+		DL_APPEND2(peer->opened, c, client_prev, client_next);
+	}
+}
+
+static int half_new(struct ipc_peer *peer, uint64_t id, int32_t other, bool receiver,
+		    struct co_err *err)
+{
+	struct ipc *ipc = peer->ipc;
+	struct ipc_connection *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return co_fail(err, CO_NO_MEMORY, "no memory for one more connection");
+	c->id = id;
+	c->state = IPC_HALF;
+	c->other = other;
+	c->client_fd = c->server_fd = -1;
+	c->process = peer->process;
+	c->user = peer->user;
+	c->process->uses.connections++;
+	c->user->uses.connections++;
+	HASH_ADD(hh, ipc->connections, id, sizeof(c->id), c);
+	take_side(c, peer, receiver);
+	if (!ipc->halves++)
+		ipc->host->timer_start(ipc->missing, 0);
+	return 0;
+}
+
+/* The missing side has come. */
+static void half_join(struct ipc_connection *c, struct ipc_peer *peer, uint64_t cookie,
+		      bool receiver)
+{
+	struct ipc *ipc = peer->ipc;
+
+	take_side(c, peer, receiver);
+	c->state = IPC_OPEN;
+	ipc->halves--;
+	c->cookie = cookie;
+	if (c->process != c->client->process) { /* who opens is charged */
+		struct ipc_process *before = c->process;
+
+		c->process = c->client->process;
+		c->process->uses.connections++;
+		before->uses.connections--;
+		ipc_process_release(ipc, before);
+	}
+	HASH_FIND(hh, ipc->ports, &cookie, sizeof(cookie), c->port);
+	if (c->port && c->port->user != c->user)
+		c->port = NULL;
+	if (c->port) {
+		DL_APPEND2(c->port->connected, c, port_prev, port_next);
+		c->port->connections++;
+	}
+}
+
+int ipc_resume(struct ipc_peer *peer, uint64_t connection, uint64_t cookie,
+	       int32_t other, bool receiver, struct co_err *err)
+{
+	struct ipc_connection *c;
+	int r;
+
+	HASH_FIND(hh, peer->ipc->connections, &connection, sizeof(connection), c);
+	if (!c) {
+		r = open_quota(peer, err);
+		return r ? r : half_new(peer, connection, other, receiver, err);
+	}
+	if (c->state == IPC_HALF && c->user == peer->user && c->other == peer->pid &&
+	    (receiver ? c->client && c->client->pid == other
+		      : c->server && c->server->pid == other)) {
+		half_join(c, peer, cookie, receiver);
+		return 0;
+	}
+	return co_fail(err, CO_EXISTS, "there is another connection of that number");
 }

@@ -49,7 +49,8 @@ struct ipc {
 	uint64_t revoked[64]; /* cookies that come back to nobody, a ring */
 	unsigned next_revoked;
 	uint64_t next_peer, next_port, next_connection;
-	unsigned peer_count;
+	unsigned peer_count, halves;
+	struct co_timer *missing; /* looks for processes of halves */
 	uint64_t guesses;
 	struct ipc_peer *peers;
 	struct ipc_process *processes; /* those with peers */
@@ -76,6 +77,9 @@ void ipc_port_free(struct ipc_port *port, const struct ipc_peer *by,
 		   enum co_ipc_why why);
 /* The peer does not receive there any more. */
 void ipc_receiver_free(struct ipc_receiver *receiver);
+
+/* Timer: the other sides of halves. */
+void ipc_missing_fire(void *arg);
 
 /* Opens that wait there go to receivers that have room. */
 void ipc_offer(struct ipc_port *port);

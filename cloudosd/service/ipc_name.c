@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The engine for messages: names of ports.  HOST.  The only user of their table. */
 #include <co/limits.h>
+#include <co/siphash.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
 #include "cloudosd/service/ipc_inside.h"
-#include "lib/siphash.h"
 
 /* Whoever chooses names must not be able to choose their places in the table. */
 static uint64_t names_key[2];

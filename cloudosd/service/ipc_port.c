@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The engine for messages: ports and who receives there.  HOST. */
 #include <co/limits.h>
+#include <co/siphash.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
 #include "cloudosd/service/ipc_inside.h"
-#include "lib/siphash.h"
 
 /* ---- receivers ---- */
 
@@ -186,6 +186,10 @@ void ipc_port_free(struct ipc_port *port, const struct ipc_peer *by,
 	struct ipc_receiver *r, *next_receiver;
 
 	ipc_names_free(port);
+	DL_FOREACH_SAFE2(port->waiting, c, next, port_next)
+	ipc_refuse(c, CO_GONE, "the port is gone");
+	DL_FOREACH_SAFE2(port->connected, c, next, port_next)
+	ipc_connection_port_gone(c, why);
 	DL_FOREACH_SAFE (port->receivers, r, next_receiver) {
 		if (r->peer != by && r->peer != owner)
 			ipc->events.port_gone(ipc->events.ctx, r->peer, port->cookie,
@@ -195,10 +199,6 @@ void ipc_port_free(struct ipc_port *port, const struct ipc_peer *by,
 	}
 	if (owner != by)
 		ipc->events.port_gone(ipc->events.ctx, owner, port->cookie, why);
-	DL_FOREACH_SAFE2(port->waiting, c, next, port_next)
-	ipc_refuse(c, CO_GONE, "the port is gone");
-	DL_FOREACH_SAFE2(port->connected, c, next, port_next)
-	ipc_connection_port_gone(c, why);
 	HASH_DEL(ipc->ports, port);
 	DL_DELETE2(owner->ports, port, own_prev, own_next);
 	port->process->uses.ports--;

@@ -14,6 +14,7 @@ libservice_a_SOURCES = \
 	%D%/process.h %D%/process.c \
 	%D%/query.c \
 	%D%/registry.h %D%/registry.c \
+	%D%/shm.h %D%/shm.c \
 	%D%/spec.h %D%/spec.c \
 	%D%/target.h %D%/target.c
 EXTRA_DIST += %D%/README.md

@@ -359,21 +359,41 @@ int process_pid_from(int32_t viewer_tid, int32_t pid, int32_t *out_host_pid)
 	return 0;
 }
 
-int process_user(int32_t tid, uint32_t *out_uid)
+/* The second number behind "Name:\t", which is the effective one of ids. */
+static bool effective(const char *text, const char *name, uint32_t *out)
+{
+	const char *line = strstr(text, name);
+
+	line = line ? strchr(line + strlen(name), '\t') : NULL;
+	if (line)
+		*out = (uint32_t) strtoul(line, NULL, 10);
+	return line != NULL;
+}
+
+int process_credentials(int32_t tid, struct process_credentials *out)
 {
 	char path[64], text[8192];
-	const char *line;
+	int32_t groups[PROCESS_GROUPS];
 
 	(void) snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	if (tid <= 0 || read_small(path, text, sizeof(text)) < 0)
+	if (tid <= 0 || read_small(path, text, sizeof(text)) < 0 ||
+	    !effective(text, "\nUid:\t", &out->uid) ||
+	    !effective(text, "\nGid:\t", &out->gid))
 		return CO_NOT_FOUND;
-	line = strstr(text, "\nUid:\t");
-	line = line ? strchr(line + 6, '\t')
-		    : NULL; /* the second is the effective one */
-	if (!line)
-		return CO_NOT_FOUND;
-	*out_uid = (uint32_t) strtoul(line, NULL, 10);
+	out->ngroups = (uint32_t) numbers_of(text, "\nGroups:", groups, PROCESS_GROUPS);
+	for (uint32_t i = 0; i < out->ngroups; i++)
+		out->groups[i] = (uint32_t) groups[i];
 	return 0;
+}
+
+int process_user(int32_t tid, uint32_t *out_uid)
+{
+	struct process_credentials credentials;
+	int r = process_credentials(tid, &credentials);
+
+	if (!r)
+		*out_uid = credentials.uid;
+	return r;
 }
 
 bool process_is_nested(int32_t pid)

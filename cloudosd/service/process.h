@@ -62,6 +62,15 @@ int process_pid_from(int32_t viewer_tid, int32_t pid, int32_t *out_host_pid);
 /* The effective user of a thread, as this program counts users; CO_NOT_FOUND. */
 int process_user(int32_t tid, uint32_t *out_uid);
 
+/* What a thread may: effective user and group, and further groups, as many as fit. */
+#define PROCESS_GROUPS 64
+struct process_credentials {
+	uint32_t uid, gid, ngroups;
+	uint32_t groups[PROCESS_GROUPS];
+};
+int process_credentials(int32_t tid,
+			struct process_credentials *out); /* CO_NOT_FOUND */
+
 /* Does the process live in a pid name space below this program's? */
 bool process_is_nested(int32_t pid);
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Messages and shared memory ("Inter-Process Communication").
- * `cloudosctl personality show cloudos` says which of these this version answers; one
- * that it lacks returns CLOUDOS_EACCES, and cloudos_get_last_error() says why.
  */
 #ifndef CLOUDOS_IPC_H
 #define CLOUDOS_IPC_H
@@ -106,13 +104,56 @@ CLOUDOS_API int cloudos_ipc_discover_service(const char *service_name,
 
 /* ---- Shared Memory API ---- */
 
-/* A descriptor of a new segment of size bytes. */
+/*
+ * A segment has a name of 1 to 255 bytes, which is of the whole domain and compared byte by
+ * byte, and a size, which never changes.  It lives until it is unlinked, or the domain's
+ * daemon ends, and longer where it is open or mapped.  Descriptors are Linux's: they are
+ * inherited, passed on, mapped and closed as any other, and closed by exec.
+ */
+
+/*
+ * A descriptor, for reading and writing, of a new segment of size bytes, all of them 0.
+ * mode has the nine bits that say what the user, the group and others may open it for;
+ * the creator's umask is not applied.
+ *   CLOUDOS_EEXIST  there is one of that name
+ *   CLOUDOS_EINVAL  the name is empty, size is 0, mode has other bits
+ *   CLOUDOS_EFBIG   size is more than 1 GiB
+ *   CLOUDOS_ENOSPC, CLOUDOS_ENFILE  all segments have as many bytes, there are as many, as
+ *                   the domain may have (cloudosctl limits)
+ *   CLOUDOS_EMFILE  the program has no free descriptor; nothing is made
+ *   CLOUDOS_ENAMETOOLONG, CLOUDOS_EFAULT  the name has more than 255 bytes, is not readable
+ */
 CLOUDOS_API int cloudos_shm_create(const char *name, size_t size, mode_t mode);
+
+/*
+ * A descriptor of the segment of that name; flags is O_RDONLY or O_RDWR.
+ *   CLOUDOS_ENOENT  there is none
+ *   CLOUDOS_EACCES  its mode does not let the caller
+ *   CLOUDOS_EINVAL  flags are others
+ *   CLOUDOS_EMFILE, CLOUDOS_ENAMETOOLONG, CLOUDOS_EFAULT  as above
+ */
 CLOUDOS_API int cloudos_shm_open(const char *name, int flags);
 
-/* NULL on failure; the code is in cloudos_get_last_error(). */
+/*
+ * Maps the first size bytes with PROT_READ, PROT_WRITE or both; flags is MAP_SHARED (or 0,
+ * the same) or MAP_PRIVATE.  NULL on failure; the code is in cloudos_get_last_error():
+ *   CLOUDOS_EINVAL  no such descriptor, or not of shared memory; size is 0 or more than
+ *                   there is; prot or flags are others
+ *   CLOUDOS_EACCES  the descriptor is for reading only
+ *   CLOUDOS_ENOMEM  the program cannot map more
+ * The number of shm_map works under engines trap and ptrace; this function everywhere.
+ */
 CLOUDOS_API void *cloudos_shm_map(int shm_fd, size_t size, int prot, int flags);
+
+/* Returns 0; CLOUDOS_EINVAL: that is no mapping.  As shm_map for its number. */
 CLOUDOS_API int cloudos_shm_unmap(void *addr, size_t size);
+
+/*
+ * Takes the name away; who has the segment open or mapped keeps it.  Returns 0.
+ *   CLOUDOS_ENOENT  there is none
+ *   CLOUDOS_EACCES  it is another user's
+ *   CLOUDOS_ENAMETOOLONG, CLOUDOS_EFAULT  as above
+ */
 CLOUDOS_API int cloudos_shm_unlink(const char *name);
 
 CLOUDOS_END_DECLS

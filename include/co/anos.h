@@ -65,6 +65,8 @@ struct co_anos_start {
 	struct co_anos_capability caps[CO_ANOS_CAPS];
 	int32_t framebuffer; /* a descriptor that stays open; -1: there is none */
 	uint32_t width, height, pitch; /* of it; pitch in bytes, 4 a pixel */
+	int32_t log; /* a stream socket for what is printed; -1: there is none */
+	uint32_t reserved;
 };
 
 /* Where the framebuffer is for map_physical. */

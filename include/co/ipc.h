@@ -15,6 +15,11 @@
  *
  * Every ipc_attach is answered, by exactly one ipc_accept or ipc_close.  A peer reads its
  * connection whenever the kick counter of its control page has changed.
+ *
+ * Messages go on without a daemon.  A peer that has lost its connection joins again, creates
+ * its ports again (port_create with cookie and secret), registers their names and says
+ * ipc_resume for each connection that it has, on either side: from then on the death of the
+ * other side is told again.
  */
 #ifndef CO_IPC_H
 #define CO_IPC_H
@@ -37,6 +42,9 @@
 
 /* ipc_open: the name is one of a registered service, whose healthiest instance is meant */
 #define CO_IPC_OPEN_SERVICE 1U
+
+/* ipc_resume: the side of the receiver; `pid` is the client's */
+#define CO_IPC_RESUME_RECEIVER 1U
 
 /* ipc_detach.why, ipc_close.why */
 enum co_ipc_why {

@@ -60,6 +60,15 @@ void anos_print(const char *text, size_t size);
 
 void anos_hardware_init(const struct co_anos_start *start);
 
+/* ---- guest_log.c ---- */
+
+void anos_log_init(const struct co_anos_start *start);
+
+/* Into the kernel log, if there is room. */
+void anos_log(const char *text, size_t size);
+
+anos_handler anos_read_kernel_log;
+
 /* ---- guest_memory.c ---- */
 
 static inline bool anos_is_user(uint64_t address)

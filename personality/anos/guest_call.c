@@ -17,6 +17,7 @@ static void wait_writable(void)
 
 void anos_print(const char *text, size_t size)
 {
+	anos_log(text, size);
 	while (size) {
 		long n = shim_syscall(__NR_write, CONSOLE, (long) text, (long) size, 0,
 				      0, 0);

@@ -486,3 +486,36 @@ enum shim_verdict anos_find_named_channel(struct shim_call *call)
 	}
 	return anos_result(call, CO_ANOS_OK, cookie); /* 0: there is none */
 }
+
+/* ---- questions of the shim's own ---- */
+
+bool ipc_ask(const uint8_t *name, long length, uint64_t tag, uint32_t size, uint64_t to,
+	     uint64_t *out_value)
+{
+	struct sending s = { .call = { .tag = tag,
+				       .size = size,
+				       .tid = ANOS_SELF(uint32_t, thread),
+				       .flags = CO_RING_PAYLOAD } };
+	uint64_t cookie;
+	bool good = false;
+
+	if (to >= CO_ANOS_GUEST_END || ipc_join() || !(cookie = find(name, length)))
+		return false;
+	s.client = ipc_client_get(cookie);
+	if (!s.client)
+		return false;
+	if (begin(&s)) {
+		ring_post(&s.client->ring, &s.call);
+		if (await(&s)) {
+			s.buffer = (uint8_t *) to;
+			if (s.answer.size > size)
+				s.answer.size = size;
+			good = s.answer.status == CO_RING_OK &&
+			       anos_guarded(page_back, &s);
+			*out_value = s.answer.value;
+			ring_end(&s.client->ring, &s.call);
+		}
+	}
+	ipc_client_put(s.client);
+	return good;
+}

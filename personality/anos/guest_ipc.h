@@ -96,6 +96,15 @@ struct ipc_state {
 
 extern struct ipc_state *ipc;
 
+/* ---- guest_ipc.c ---- */
+
+/*
+ * Sends a message of the shim's own, without a page, to the channel of a name, waits for the
+ * answer and puts the bytes that come with it, at most `size`, where the program wants them.
+ */
+bool ipc_ask(const uint8_t *name, long length, uint64_t tag, uint32_t size, uint64_t to,
+	     uint64_t *out_value);
+
 /* ---- guest_peer.c ---- */
 
 void ipc_lock(void);

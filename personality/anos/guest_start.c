@@ -15,6 +15,10 @@
 
 enum { LAUNCHER_WORDS = 3, NAME_SIZE = 16 };
 
+/* Linux wants to know where code and heap are, and nothing depends on it. */
+#define CODE    0x2000000UL
+#define HEAP_AT 0x710000000000UL
+
 static struct co_anos_start start;
 
 /* What the launcher has handed over by that descriptor. */
@@ -93,6 +97,37 @@ static uint64_t make_stack(uint64_t bottom, uint64_t argc, char **argv)
 	return at;
 }
 
+/* ---- how it looks from outside ---- */
+
+/* Its name and its arguments, without ours; no environment, as it has none. */
+static void describe(uint64_t argc, char **argv, uint64_t stack)
+{
+	char name[NAME_SIZE];
+	struct shim_fmt comm = shim_fmt_init(name, sizeof(name));
+	uint64_t first = (uint64_t) argv[0], last = (uint64_t) argv[argc - 1];
+	struct prctl_mm_map map = {
+		.start_code = CODE,
+		.end_code = CODE + CO_ANOS_PAGE,
+		.start_data = CO_ANOS_STACK_TOP,
+		.end_data = CO_ANOS_STACK_TOP,
+		.start_brk = HEAP_AT,
+		.brk = HEAP_AT,
+		.start_stack = stack,
+		.arg_start = first,
+		.arg_end = last + length_of(argv[argc - 1]) + 1,
+		.exe_fd = ~0U,
+	};
+
+	map.env_start = map.env_end = map.arg_end;
+	/* some kernels are built without it */
+	(void) shim_syscall(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP, (long) &map,
+			    sizeof(map), 0, 0);
+	shim_fmt_text(&comm, base_of(argv[0]));
+	(void) shim_syscall(__NR_prctl, PR_SET_NAME, (long) name, 0, 0, 0, 0);
+}
+
+/* ---- the mechanism ---- */
+
 /*
  * rax is whatever the program last had there.  Newer kernels have numbers that they take
  * past any filter (uretprobe and uprobe, Linux 6.14 and 6.18), but none that they take past
@@ -116,8 +151,6 @@ _Noreturn void shim_start(uint64_t *sp)
 	};
 	uint64_t argc = sp[0], bottom, entry, stack = 0;
 	char **argv = (char **) (sp + 1);
-	char name[NAME_SIZE];
-	struct shim_fmt comm = shim_fmt_init(name, sizeof(name));
 	int fd, r;
 
 	if (argc < LAUNCHER_WORDS || shim_config_parse(&shim.config, argv[0]) ||
@@ -140,8 +173,11 @@ _Noreturn void shim_start(uint64_t *sp)
 	if (!stack)
 		shim_die("the program's arguments do not fit onto its stack of % bytes",
 			 CO_ANOS_STACK_TOP - bottom);
+	/* a machine without SYSTEM is switched off */
+	(void) shim_syscall(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
 	anos_tokens_init(&start);
 	anos_hardware_init(&start);
+	anos_log_init(&start);
 	memset(&start, 0, sizeof(start)); /* a token is where the program has put it */
 	anos_exit_point(entry);
 	shim.onstack = true;
@@ -150,8 +186,7 @@ _Noreturn void shim_start(uint64_t *sp)
 	anos_tasks_init();
 	anos_faults_init();
 	shim_arm(&spec);
-	shim_fmt_text(&comm,
-		      base_of(argc > LAUNCHER_WORDS ? argv[LAUNCHER_WORDS] : argv[1]));
-	(void) shim_syscall(__NR_prctl, PR_SET_NAME, (long) name, 0, 0, 0, 0);
+	if (argc > LAUNCHER_WORDS)
+		describe(argc - LAUNCHER_WORDS, argv + LAUNCHER_WORDS, stack);
 	shim_enter(entry, stack);
 }

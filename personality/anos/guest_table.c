@@ -31,5 +31,6 @@ anos_handler *const anos_handlers[CO_ANOS_CALLS] = {
 	[22] = anos_alloc_physical_pages,
 	[23] = anos_alloc_interrupt_vector,
 	[24] = anos_wait_interrupt,
+	[25] = anos_read_kernel_log,
 	[26] = anos_get_framebuffer_phys,
 };

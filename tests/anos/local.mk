@@ -31,6 +31,7 @@ EXTRA_DIST += %D%/README.md %D%/check.h %D%/calls.c %D%/channels.c %D%/channels.
 	%D%/process.c %D%/return.S %D%/stack.c %D%/threads.c %D%/token.c \
 	%D%/hello.expected %D%/calls.expected %D%/fault.expected %D%/memory.expected \
 	%D%/process.expected %D%/return.expected %D%/stack.expected %D%/threads.expected \
-	%D%/token.expected
+	%D%/token.expected %D%/memory-example.expected %D%/threads-example.expected \
+	%D%/spawn.expected
 %D%/programs.log: $(ANOS_EXAMPLES) $(ANOS_GUESTS) cloudos-exec cloudos-loader-anos cloudosd cloudosctl
 %D%/files.log: cloudos-exec cloudos-loader-anos cloudosd cloudosctl

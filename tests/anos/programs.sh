@@ -88,6 +88,9 @@ sys.exit(libc.syscall(336) != -1 or ctypes.get_errno() != errno.ENXIO)' && {
 }
 
 program hello 'two words' ''
+program memory-example
+program threads-example
+program spawn
 program stack 'two words' ''
 program calls
 program token

@@ -5,7 +5,7 @@
 enum { THREADS = 8, TURNS = 2000, SHORT_LIVES = 1000, PAGE = 4096 };
 
 static unsigned char stacks[THREADS][PAGE] __attribute__((aligned(4096)));
-static volatile int done, wrong, go_on, mapping_done;
+static volatile int done, wrong, go_on;
 static volatile uint64_t rsp_seen, rest_seen;
 
 /* An entry that is no function: nothing is on the stack, not even a return address. */

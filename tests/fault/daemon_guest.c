@@ -30,7 +30,13 @@
 
 enum {
 	NR_CLOUD_REGISTER = 20200,
+	NR_IPC_SEND = 20300,
+	NR_IPC_RECEIVE = 20301,
+	NR_IPC_REPLY = 20302,
 	NR_IPC_REGISTER = 20303,
+	NR_SHM_CREATE = 20400,
+	NR_SHM_OPEN = 20401,
+	NR_SHM_UNLINK = 20404,
 	NR_REGISTER = 20500,
 	NR_DEREGISTER = 20501,
 	NR_DISCOVER = 20502,
@@ -87,6 +93,92 @@ static long report(int code, const char *message)
 
 	(void) snprintf(e.message, sizeof(e.message), "%s", message);
 	return call(NR_REPORT, &e, NULL, NULL);
+}
+
+/* ---- messages ---- */
+
+static union {
+	message_t m;
+	unsigned char bytes[sizeof(message_t) + 70000];
+} message;
+
+/* One with data whose bytes follow from the id. */
+static long send_one(long number, uint32_t to, message_type_t type, uint32_t id)
+{
+	message.m.type = type;
+	message.m.id = id;
+	message.m.size = id % 7 * 10000 + 1;
+	memset(message.bytes + sizeof(message_t), (int) id, message.m.size);
+	return call(number, (void *) (uintptr_t) to, &message, NULL);
+}
+
+/* The raw result; the id of what came, 0 if its data is not as it was sent. */
+static long receive_one(uint32_t *out_id)
+{
+	uint32_t sender = 0, i = 0;
+	long result;
+
+	memset(&message, 0x5a, sizeof(message));
+	result = call(NR_IPC_RECEIVE, &sender, &message,
+		      (void *) (uintptr_t) sizeof(message));
+	*out_id = message.m.id;
+	while (result == 0 && i < message.m.size &&
+	       message.bytes[sizeof(message_t) + i] == (unsigned char) *out_id)
+		i++;
+	if (result == 0 &&
+	    (i != message.m.id % 7 * 10000 + 1 || sender != message.m.sender_pid))
+		*out_id = 0;
+	return result;
+}
+
+/* All that waits in front of a last one, which this sends itself. */
+static void drain(void)
+{
+	uint32_t id = 0;
+	long result = send_one(NR_IPC_SEND, 0, MSG_NOTIFICATION, 99);
+
+	printf("drain");
+	while (!result) {
+		result = receive_one(&id);
+		if (id == 99)
+			break;
+		printf(" %u", id);
+	}
+	if (result)
+		printf(" failed %ld", result);
+	printf("\n");
+}
+
+/* ---- shared memory of one page ---- */
+
+static char *shm_map(long fd)
+{
+	char *p = fd < 0 ? MAP_FAILED
+			 : mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
+				(int) fd, 0);
+
+	if (fd >= 0)
+		(void) close((int) fd); /* the mapping stays */
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* Makes one and writes a 7 into it. */
+static void shm_make(const char *name)
+{
+	long result = call(NR_SHM_CREATE, name, (void *) 4096, (void *) 0600);
+	char *p = shm_map(result);
+
+	if (p)
+		*p = 7;
+	printf("shmcreate %ld\n", result < 0 ? result : p ? 0 : -1);
+}
+
+static void shm_read(const char *name)
+{
+	long result = call(NR_SHM_OPEN, name, (void *) O_RDWR, NULL);
+	char *p = shm_map(result);
+
+	printf("shmread %ld %d\n", result < 0 ? result : 0, p ? *p : -1);
 }
 
 /* ---- many calls ---- */
@@ -334,6 +426,7 @@ static void command(char *line)
 {
 	char word[32] = "", name[64] = "";
 	long number = 0;
+	uint32_t id = 0;
 	size_t n = 0;
 
 	(void) sscanf(line, "%31s %63s %ld", word, name, &number);
@@ -343,6 +436,30 @@ static void command(char *line)
 		printf("cloud %ld\n", cloud(name));
 	else if (!strcmp(word, "ipc"))
 		printf("ipc %ld\n", call(NR_IPC_REGISTER, name, NULL, NULL));
+	else if (!strcmp(word, "send"))
+		printf("send %ld\n", send_one(NR_IPC_SEND, 0, MSG_NOTIFICATION,
+					      (uint32_t) atoi(name)));
+	else if (!strcmp(word, "to"))
+		printf("to %ld\n", send_one(NR_IPC_SEND, (uint32_t) atoi(name),
+					    MSG_NOTIFICATION, (uint32_t) number));
+	else if (!strcmp(word, "request"))
+		printf("request %ld\n",
+		       send_one(NR_IPC_SEND, 0, MSG_REQUEST, (uint32_t) atoi(name)));
+	else if (!strcmp(word, "reply"))
+		printf("reply %ld\n",
+		       send_one(NR_IPC_REPLY, 0, MSG_RESPONSE, (uint32_t) atoi(name)));
+	else if (!strcmp(word, "receive")) {
+		long result = receive_one(&id);
+
+		printf("receive %ld %u\n", result, id);
+	} else if (!strcmp(word, "drain"))
+		drain();
+	else if (!strcmp(word, "shmcreate"))
+		shm_make(name);
+	else if (!strcmp(word, "shmread"))
+		shm_read(name);
+	else if (!strcmp(word, "shmunlink"))
+		printf("shmunlink %ld\n", call(NR_SHM_UNLINK, name, NULL, NULL));
 	else if (!strcmp(word, "deregister"))
 		printf("deregister %ld\n", call(NR_DEREGISTER, name, NULL, NULL));
 	else if (!strcmp(word, "discover")) {

@@ -25,6 +25,11 @@ guest_cloudos = \
 	guest-cloudos-service_discover \
 	guest-cloudos-service_health_check \
 	guest-cloudos-service_register \
+	guest-cloudos-shm_create \
+	guest-cloudos-shm_map \
+	guest-cloudos-shm_open \
+	guest-cloudos-shm_unlink \
+	guest-cloudos-shm_unmap \
 	guest-cloudos-signals \
 	guest-cloudos-sys_cloud_discover_service \
 	guest-cloudos-sys_cloud_register_service \
@@ -122,6 +127,31 @@ guest_cloudos_service_register_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
 guest_cloudos_service_register_CFLAGS = $(GUEST_TEST_COMPILE)
 guest_cloudos_service_register_LDFLAGS = $(GUEST_TEST_LINK)
 guest_cloudos_service_register_LDADD = libcloudos.la
+guest_cloudos_shm_create_SOURCES = %D%/cloudos/shm_create.c
+guest_cloudos_shm_create_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_shm_create_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_shm_create_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_shm_create_LDADD = libcloudos.la
+guest_cloudos_shm_map_SOURCES = %D%/cloudos/shm_map.c
+guest_cloudos_shm_map_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_shm_map_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_shm_map_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_shm_map_LDADD = libcloudos.la
+guest_cloudos_shm_open_SOURCES = %D%/cloudos/shm_open.c
+guest_cloudos_shm_open_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_shm_open_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_shm_open_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_shm_open_LDADD = libcloudos.la
+guest_cloudos_shm_unlink_SOURCES = %D%/cloudos/shm_unlink.c
+guest_cloudos_shm_unlink_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_shm_unlink_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_shm_unlink_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_shm_unlink_LDADD = libcloudos.la
+guest_cloudos_shm_unmap_SOURCES = %D%/cloudos/shm_unmap.c
+guest_cloudos_shm_unmap_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_shm_unmap_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_shm_unmap_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_shm_unmap_LDADD = libcloudos.la
 guest_cloudos_signals_SOURCES = %D%/cloudos/signals.c
 guest_cloudos_signals_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
 guest_cloudos_signals_CFLAGS = $(GUEST_TEST_COMPILE)
@@ -150,4 +180,4 @@ guest_cloudos_sys_readdir_LDADD = libcloudos.la
 
 TESTS += %D%/notify.test %D%/launcher.test %D%/ptrace.test %D%/trap.test %D%/trap-memory.test %D%/examples.test
 EXTRA_DIST += %D%/README.md %D%/run.sh %D%/notify.test %D%/launcher.test %D%/ptrace.test %D%/trap.test %D%/trap-memory.test %D%/examples.test \
-	%D%/cloudos/guest.h %D%/cloudos/message.h %D%/cloudos/net.h %D%/cloudos/folder.h
+	%D%/cloudos/guest.h %D%/cloudos/message.h %D%/cloudos/shm.h %D%/cloudos/net.h %D%/cloudos/folder.h

@@ -34,6 +34,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = "/usr/bin/python3"
 VARIANTS = ("patched", "no-patch")
 REPEATS = 3
+BUSY = 5  # how much longer than its limit a check may take where others work, too
 STRICT = bool(os.environ.get("CO_STRICT"))
 
 # Where it runs nothing else may be seen: no user's settings, one clock, one language.
@@ -134,7 +135,14 @@ class Suite:
         return env
 
     def run(self, check, variant):
-        """One run in an empty folder: {item: outcome} and the end of what it printed."""
+        """{item: outcome} and the end of what it printed."""
+        items, said = self.run_once(check, variant)
+        if items.get("did something") == "no":  # it had no time to: it gets more
+            items, said = self.run_once(check._replace(data=["-t", "20"]), variant)
+        return items, said
+
+    def run_once(self, check, variant):
+        """One run in an empty folder."""
         with self.lock:
             self.count += 1
             top = os.path.join(self.work, f"run{self.count}")
@@ -158,7 +166,7 @@ class Suite:
         out, err = os.path.join(top, "stdout"), os.path.join(top, "stderr")
         with open(out, "wb") as stdout, open(err, "wb") as stderr:
             subprocess.run([PYTHON, os.path.abspath(__file__), "--supervise",
-                            str(check.limit), os.path.join(top, "status"), *argv],
+                            str(check.limit * BUSY), os.path.join(top, "status"), *argv],
                            stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
                            cwd=folder, env=env, check=False)
         ended = text_of(os.path.join(top, "status")) or "the supervisor failed"
@@ -219,12 +227,16 @@ class Stress:
 
     @staticmethod
     def checks(_):
-        return [Check("stress", words[0], int(words[1]), "short" in words, None)
-                for words in rows_of("stress.list")]
+        found = []
+        for words in rows_of("stress.list"):
+            ops = [word[4:] for word in words if word.startswith("ops=")]
+            how = [f"--{words[0]}-ops", ops[0], "-t", "60"] if ops else ["-t", "1"]
+            found.append(Check("stress", words[0], int(words[1]), "short" in words, how))
+        return found
 
     @staticmethod
     def command(_, check, top, folder):
-        argv = [shutil.which("stress-ng"), f"--{check.name}", "1", "--verify", "-t", "1",
+        argv = [shutil.which("stress-ng"), f"--{check.name}", "1", "--verify", *check.data,
                 "--temp-path", folder, "--yaml", os.path.join(top, "yaml")]
         return argv, True, {}
 

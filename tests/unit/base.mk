@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Units of lib/ and of the configuration.
-co_base_units = unit-err unit-escape unit-fault unit-log unit-config
+co_base_units = unit-err unit-escape unit-fault unit-log unit-config unit-siphash
 check_PROGRAMS += $(co_base_units)
 TESTS += $(co_base_units) %D%/banned.sh %D%/fault-points.sh %D%/fault-setuid.sh
 dist_noinst_SCRIPTS += %D%/banned.sh %D%/fault-points.sh %D%/fault-setuid.sh
@@ -23,6 +23,10 @@ unit_fault_LDADD = $(CO_TEST_LIBS)
 unit_log_SOURCES = %D%/log.c
 unit_log_CFLAGS = $(CO_TEST_CFLAGS)
 unit_log_LDADD = $(CO_TEST_LIBS)
+
+unit_siphash_SOURCES = %D%/siphash.c
+unit_siphash_CFLAGS = $(CO_TEST_CFLAGS)
+unit_siphash_LDADD = $(CO_TEST_LIBS)
 
 unit_config_SOURCES = %D%/config.c \
 	cloudosd/config.def cloudosd/config.h cloudosd/config.c

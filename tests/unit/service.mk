@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The services of cloudosd, on a fake host and a fake store.
-SERVICE_TESTS = %D%/errors %D%/health %D%/process %D%/registry
+SERVICE_TESTS = %D%/errors %D%/health %D%/ipc %D%/message %D%/process %D%/registry
 SERVICE_TEST_LIBS = libservice.a libco.a $(CHECK_LIBS) -ldl
 SERVICE_FAKES = \
 	%D%/fake_host.h %D%/fake_host.c \
@@ -18,6 +18,14 @@ endif
 %C%_health_SOURCES = %D%/health.c $(SERVICE_FAKES)
 %C%_health_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_health_LDADD = $(SERVICE_TEST_LIBS)
+
+%C%_ipc_SOURCES = %D%/ipc.c $(SERVICE_FAKES)
+%C%_ipc_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_ipc_LDADD = $(SERVICE_TEST_LIBS)
+
+%C%_message_SOURCES = %D%/message.c $(SERVICE_FAKES)
+%C%_message_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_message_LDADD = $(SERVICE_TEST_LIBS)
 
 %C%_process_SOURCES = %D%/process.c
 %C%_process_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

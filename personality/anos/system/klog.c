@@ -38,3 +38,8 @@ size_t anos_klog_take(struct anos_klog *log, void *to, size_t n)
 	log->read += n;
 	return n;
 }
+
+void anos_klog_put_back(struct anos_klog *log, size_t n)
+{
+	log->read -= n;
+}

@@ -24,4 +24,7 @@ void anos_klog_append(struct anos_klog *log, const void *bytes, size_t n);
 /* Takes out up to n of the oldest bytes; returns how many, 0 when there are none. */
 size_t anos_klog_take(struct anos_klog *log, void *to, size_t n);
 
+/* Undoes the last take, of that many, before anything else is done with the log. */
+void anos_klog_put_back(struct anos_klog *log, size_t n);
+
 #endif

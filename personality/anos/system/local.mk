@@ -10,6 +10,7 @@ libanossystem_a_SOURCES = \
 	%D%/klog.h %D%/klog.c \
 	%D%/root.h %D%/root.c \
 	%D%/spawn.h %D%/spawn.c \
+	%D%/surface.h %D%/surface.c %D%/surface_png.c \
 	%D%/vfs.h %D%/vfs.c
 EXTRA_DIST += %D%/README.md
 libanossystem_a_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
