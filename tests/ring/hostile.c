@@ -290,7 +290,7 @@ static void hostile_server(uint64_t seconds)
 
 int main(int argc, char **argv)
 {
-	int seconds = argc > 1 ? atoi(argv[1]) : 2;
+	int seconds = argc > 1 ? (int) strtol(argv[1], NULL, 10) : 2;
 
 	if (seconds < 1)
 		return 2;

@@ -221,10 +221,11 @@ static pid_t make(void)
 
 int main(int argc, char **argv)
 {
-	int seconds = argc > 1 ? atoi(argv[1]) : 2;
+	int seconds = argc > 1 ? (int) strtol(argv[1], NULL, 10) : 2;
 	pid_t server, clients[CLIENTS];
 
-	seed = argc > 2 ? (unsigned int) atoi(argv[2]) : (unsigned int) getpid();
+	seed = argc > 2 ? (unsigned int) strtoul(argv[2], NULL, 10)
+			: (unsigned int) getpid();
 	if (seconds < 1)
 		return 2;
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
