@@ -44,7 +44,8 @@ struct peer {
 	struct co_client *client; /* of the thread that reads it, once that runs */
 	struct co_ring_peer *page;
 	const struct co_ring_control *control;
-	pthread_mutex_t lock; /* links come, go and are answered late */
+	struct co_ring_capture *capture; /* NULL: messages cannot be seen */
+	pthread_mutex_t lock;            /* links come, go and are answered late */
 	struct link *links[CO_LIMIT_PEER_CONNECTIONS];
 	uint64_t tokens[CO_ANOS_CALLS];
 	struct port *ports[PORTS];
@@ -138,6 +139,7 @@ static int link_open(struct peer *peer, struct port *port,
 	if (link->own && link->theirs) {
 		ring_server_format(link->own, (uint32_t) getpid());
 		link->ring.control = peer->control;
+		link->ring.capture = peer->capture;
 		link->ring.connection = note->connection;
 		if (ring_attach(&port->ring, &link->ring, number, link->own,
 				link->theirs) == RING_OK)
@@ -359,6 +361,21 @@ const uint64_t *peer_tokens(const struct peer *peer)
 	return peer->tokens;
 }
 
+/* Where messages are written down while somebody wants to see them. */
+static void offer_capture(struct peer *peer)
+{
+	autoclose int fd = -1;
+
+	peer->capture =
+		ring_segment_new("cloudos-capture", sizeof(*peer->capture), &fd);
+	if (!peer->capture)
+		return;
+	ring_capture_format(peer->capture, (uint32_t) getpid());
+	(void) co_msg_start(peer->client->out, WIRE_ipc_capture_note, 0);
+	/* gone is seen when reading */
+	(void) co_msg_send(peer->client->out, peer->client->fd, &fd, 1);
+}
+
 int peer_open(const struct co_paths *paths, uint64_t session, struct peer **out,
 	      struct co_err *err)
 {
@@ -386,6 +403,7 @@ int peer_open(const struct co_paths *paths, uint64_t session, struct peer **out,
 	peer->control = ring_segment_map(control, sizeof(*peer->control));
 	if (!peer->control)
 		return co_fail_errno(err, errno, "cannot map memory of the daemon");
+	offer_capture(peer);
 	*out = peer;
 	return 0;
 }

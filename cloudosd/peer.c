@@ -386,6 +386,7 @@ static int peer_new(struct peers *all, const struct ipc_peer_spec *spec, int fd,
 		return r;
 	}
 	p->control->peer = p->ipc->id;
+	p->control->names = all->names;
 	*out = p;
 	return 0;
 }
@@ -509,6 +510,8 @@ int peers_new(struct peers **out, struct daemon *d, struct co_err *err)
 		return co_fail(err, CO_NO_MEMORY, "no memory for peers");
 	*out = all;
 	all->daemon = d;
+	/* what somebody has kept of an earlier daemon's names does not hold here */
+	all->names = (uint32_t) d->host->random(d->host->ctx) | 1;
 	r = secrets_read(all, err);
 	if (r)
 		return r;

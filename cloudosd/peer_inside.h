@@ -16,6 +16,7 @@ struct peers {
 	struct ipc *ipc;
 	struct co_msg *in, *out;
 	struct peer *all;
+	uint32_t names; /* counts changes, never 0; as in every control page */
 	uint64_t key[2];
 	uint64_t tokens[PEERS_TOKENS];
 	uint64_t ticks, ticks_ms; /* the counter at some time, to know how fast it is */

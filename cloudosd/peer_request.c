@@ -94,6 +94,19 @@ static void port_gone(void *ctx, struct ipc_peer *whom, uint64_t cookie,
 	peer_kick(whom->ctx, UINT64_MAX);
 }
 
+/* Peers keep what they have found for as long as this stays the same. */
+static void names_changed(void *ctx)
+{
+	struct peers *all = ctx;
+	struct peer *p;
+
+	all->names += 2; /* odd, so never 0 */
+	for (p = all->all; p; p = p->next)
+		if (p->control)
+			__atomic_store_n(&p->control->names, all->names,
+					 __ATOMIC_RELEASE);
+}
+
 static void audit(void *ctx, const struct ipc_peer *peer, uint64_t guesses)
 {
 	(void) ctx;
@@ -107,6 +120,7 @@ const struct ipc_events peer_events = { .offered = offered,
 					.refused = refused,
 					.detached = detached,
 					.port_gone = port_gone,
+					.names_changed = names_changed,
 					.audit = audit };
 
 /* ---- ports and names ---- */

@@ -19,38 +19,37 @@
 
 enum { PAGE = 4096, SLOTS_MAX = 1024, SLOTS_MIN = 16, WIPE_ON_FORK = 18 };
 
-#define SLOTS_AT (CO_TRAP_BASE + 0x20000000UL)
-
 struct shim_state shim __attribute__((section(".bss.state")));
-char shim_path[4096];
 SHIM_HOT uint64_t shim_slots, shim_slots_first, shim_slots_end, shim_slots_mask;
 
 static struct co_trap_stats stats __attribute__((section(".bss.stats"), used));
 struct co_trap_stats *const shim_stats = &stats;
 
+/* Where they begin is the session's mark: one mapping less. */
 static void make_slots(void)
 {
+	uint64_t mark = co_trap_mark(shim.config.folder, shim.config.session);
+	uint64_t first = (mark + SHIM_SLOT_SIZE - 1) & -SHIM_SLOT_SIZE;
+
 	for (uint64_t n = SLOTS_MAX; n >= SLOTS_MIN; n /= 4) {
-		uint64_t size = n * SHIM_SLOT_SIZE;
+		uint64_t end = first + n * SHIM_SLOT_SIZE;
 		/* behind them a page for words that a forked child finds cleared */
-		long at = shim_syscall(__NR_mmap, (long) SLOTS_AT, (long) size + PAGE,
-				       PROT_READ | PROT_WRITE,
+		long size = (long) (end + PAGE - mark);
+		long at = shim_syscall(__NR_mmap, (long) mark, size, PROT_READ | PROT_WRITE,
 				       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
 					       MAP_FIXED_NOREPLACE,
 				       -1, 0);
 
-		if (at != (long) SLOTS_AT)
+		if (at != (long) mark)
 			continue;
-		(void) shim_syscall(__NR_madvise, at, (long) size + PAGE, WIPE_ON_FORK,
-				    0, 0, 0);
-		shim_slots = SLOTS_AT;
-		shim_slots_first = SLOTS_AT + SLOT_HEADER;
-		shim_slots_end = SLOTS_AT + size;
+		(void) shim_syscall(__NR_madvise, at, size, WIPE_ON_FORK, 0, 0, 0);
+		shim_slots = first;
+		shim_slots_first = first + SLOT_HEADER;
+		shim_slots_end = end;
 		shim_slots_mask = (n - 1) * SHIM_SLOT_SIZE;
 		return;
 	}
-	shim_die("there is no memory for what cloudos keeps in a program (ulimit -v?)",
-		 0);
+	shim_die("there is no memory for what cloudos keeps in a program (ulimit -v?)", 0);
 }
 
 static void handle_sigsys(void)
@@ -110,15 +109,6 @@ void shim_arm(const struct shim_filter_spec *spec)
 		install_filter(spec);
 }
 
-static void mark_session(void)
-{
-	(void) shim_syscall(
-		__NR_mmap, (long) co_trap_mark(shim.config.folder, shim.config.session),
-		PAGE, PROT_NONE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
-		0);
-}
-
 void shim_publish(void)
 {
 	stats.version = 1;
@@ -127,5 +117,4 @@ void shim_publish(void)
 	stats.sites = (uint64_t) shim_sites;
 	stats.sites_max = SHIM_SITES;
 	stats.mark = CO_TRAP_STATS_MARK;
-	mark_session();
 }

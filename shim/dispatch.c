@@ -14,7 +14,7 @@
 #include <shim/sud.h>
 #include <shim/start.h>
 
-enum { NUMBERS = 512, X32_BIT = 1 << 30 };
+enum { X32_BIT = 1 << 30 };
 
 #define AT(field, offset)                                                              \
 	_Static_assert(offsetof(struct shim_call, field) == (offset), "gate.h is wrong")
@@ -30,14 +30,15 @@ AT(flags, CALL_FLAGS);
 AT(id, CALL_ID);
 AT(mask, CALL_MASK);
 AT(direction, CALL_DIRECTION);
+_Static_assert(offsetof(struct shim_state, threads) == STATE_THREADS, "gate.h is wrong");
+_Static_assert(offsetof(struct shim_handled, handler) == 8 &&
+		       sizeof(struct shim_handled) == 16,
+	       "gate.S knows it");
 _Static_assert(SHIM_SLOT_SIZE == SLOT_BYTES && SLOT_HEADER % 16 == 0 &&
 		       SLOT_HEADER + sizeof(struct shim_call) <= SLOT_BYTES, "");
 
 /* clang-format off */
-static const struct {
-	uint16_t number;
-	shim_handler *handler;
-} handlers[] = {
+const struct shim_handled shim_handlers[] = {
 	{ __NR_execve, shim_on_execve },
 	{ __NR_execveat, shim_on_execveat },
 	{ __NR_rt_sigaction, shim_on_rt_sigaction },
@@ -88,15 +89,15 @@ uint8_t shim_plain[65536] __attribute__((section(".bss.plain")));
 
 SHIM_HOT static const struct shim_personality *personality;
 
-/* Of Linux's numbers: an index into handlers, or one of these. */
-enum { ROUTE_KERNEL = 255, ROUTE_OWN = 254 };
-static uint8_t route[NUMBERS] __attribute__((section(".bss.route")));
+/* Of Linux's numbers: an index into shim_handlers, ROUTE_OWN or this. */
+enum { ROUTE_KERNEL = 255, HANDLERS = sizeof(shim_handlers) / sizeof(shim_handlers[0]) };
+uint8_t shim_route[ROUTE_NUMBERS] __attribute__((section(".bss.route")));
 
-_Static_assert(sizeof(handlers) / sizeof(handlers[0]) < ROUTE_OWN, "routes are bytes");
+_Static_assert(HANDLERS < ROUTE_OWN, "routes are bytes");
 
 bool shim_has_handler(uint32_t number)
 {
-	return number < NUMBERS && route[number] < ROUTE_OWN;
+	return number < ROUTE_NUMBERS && shim_route[number] < ROUTE_OWN;
 }
 
 void shim_dispatch_init(void)
@@ -106,14 +107,14 @@ void shim_dispatch_init(void)
 		shim_die("this program is for a system that the trap engine does not know "
 			 "(%)",
 			 shim.config.personality);
-	memset(route, ROUTE_KERNEL, sizeof(route));
-	for (uint32_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
-		route[handlers[i].number] = (uint8_t) i;
-	for (uint32_t i = 0; i < NUMBERS; i++) {
+	memset(shim_route, ROUTE_KERNEL, sizeof(shim_route));
+	for (uint32_t i = 0; i < HANDLERS; i++)
+		shim_route[shim_handlers[i].number] = (uint8_t) i;
+	for (uint32_t i = 0; i < ROUTE_NUMBERS; i++) {
 		/* the personality's, although Linux has that number too */
 		if (personality->plane(i) != CO_PLANE_KERNEL)
-			route[i] = ROUTE_OWN;
-		shim_plain[i] = route[i] == ROUTE_KERNEL && i != __NR_rt_sigreturn;
+			shim_route[i] = ROUTE_OWN;
+		shim_plain[i] = shim_route[i] == ROUTE_KERNEL && i != __NR_rt_sigreturn;
 	}
 }
 
@@ -121,11 +122,11 @@ static enum shim_verdict decide(struct shim_call *call)
 {
 	uint32_t number = (uint32_t) call->number;
 
-	if (number < NUMBERS) {
-		uint8_t way = route[number];
+	if (number < ROUTE_NUMBERS) {
+		uint8_t way = shim_route[number];
 
 		if (way < ROUTE_OWN)
-			return handlers[way].handler(call);
+			return shim_handlers[way].handler(call);
 		return way == ROUTE_OWN ? personality->dispatch(call) : SHIM_KERNEL;
 	}
 	if (number == SHIM_SUD_ARM && shim.config.flags & CO_TRAP_SUD)
@@ -138,24 +139,26 @@ static enum shim_verdict decide(struct shim_call *call)
 	return SHIM_KERNEL;
 }
 
-void shim_dispatch(struct shim_call *call)
+/* Where the guest goes on. */
+void shim_settle(struct shim_call *call, enum shim_verdict verdict)
 {
-	uint32_t index = shim_site_of_id(call->id);
-	const struct co_trap_site *site = &shim_sites[index];
-
-	call->site = site->address;
-	shim_share_enter(call);
-	switch (decide(call)) {
+	switch (verdict) {
 	case SHIM_ANSWER:
-		call->target = site->back;
-		break;
+		call->target = call->site + 2;
+		return;
 	case SHIM_KERNEL:
-		call->result = call->number;
-		call->target = shim_site_pass(index);
+		call->target = shim_site_pass(shim_site_of_id(call->id));
 		break;
 	case SHIM_TAIL:
-		call->result = call->number;
 		break;
 	}
+	call->result = call->number;
+}
+
+void shim_dispatch_any(struct shim_call *call)
+{
+	call->site = shim_sites[shim_site_of_id(call->id)].address;
+	shim_share_enter(call);
+	shim_settle(call, decide(call));
 	shim_share_leave(call);
 }

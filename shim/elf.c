@@ -156,7 +156,7 @@ static int segment_fault(const struct shim_elf *elf, const Elf64_Phdr *load)
 	/* The rest of the last page is cleared, so there has to be that page. */
 	if ((load->p_flags & PF_W) != 0 && load->p_filesz != 0 &&
 	    load->p_memsz > load->p_filesz && PAGE_OFFSET(file_end) != 0 &&
-	    PAGE_DOWN(file_end) >= elf->size)
+	    PAGE_DOWN(file_end) >= elf->file.size)
 		return SHIM_ELF_TRUNCATED;
 	return 0;
 }
@@ -225,19 +225,13 @@ static int read_interp(const struct reader *file, const Elf64_Phdr *header,
 	return 0;
 }
 
-/* One note: is it the build-id, or Go's? */
-static void read_note(struct shim_elf *out, const Elf64_Nhdr *note, const uint8_t *name,
-		      const uint8_t *value)
+/* One note: is it Go's? */
+static void read_note(struct shim_elf *out, const Elf64_Nhdr *note, const uint8_t *name)
 {
 	if (note->n_namesz != 4)
 		return;
 	if (memcmp(name, "Go\0", 4) == 0)
 		out->flags |= SHIM_ELF_GO;
-	if (memcmp(name, "GNU", 4) == 0 && note->n_type == 3 && note->n_descsz != 0 &&
-	    note->n_descsz <= sizeof(out->build_id) && out->build_id_size == 0) {
-		out->build_id_size = (uint16_t) note->n_descsz;
-		memcpy(out->build_id, value, note->n_descsz);
-	}
 }
 
 /* Only the first bytes of each: nobody needs more, and what is wrong is no error. */
@@ -262,7 +256,7 @@ static void read_notes(const struct reader *file, const Elf64_Phdr *header,
 		at = (value + note.n_descsz + mask) & ~mask;
 		if (value + note.n_descsz > size)
 			return;
-		read_note(out, &note, notes + name, notes + value);
+		read_note(out, &note, notes + name);
 		if (at > size)
 			return;
 	}
@@ -354,6 +348,12 @@ static int read_headers(const struct reader *file, bool interpreter,
 	return got;
 }
 
+struct shim_file shim_file_from(const struct stat *st)
+{
+	return (struct shim_file){ st->st_dev, st->st_ino, (uint64_t) st->st_size,
+				   st->st_ctime * 1000000000UL + st->st_ctime_nsec };
+}
+
 static int read_elf(const struct reader *file, const struct shim_elf *program,
 		    struct shim_elf *out)
 {
@@ -369,7 +369,7 @@ static int read_elf(const struct reader *file, const struct shim_elf *program,
 	err = (int) shim_syscall(__NR_fstat, file->fd, (long) &st, 0, 0, 0, 0);
 	if (err)
 		return err;
-	out->size = (uint64_t) st.st_size;
+	out->file = shim_file_from(&st);
 	err = read_headers(file, program != NULL, out);
 	if (err)
 		return err;
@@ -435,14 +435,31 @@ static int probe(uint64_t start, uint64_t size, long flags, uint64_t *out)
 	return flags == 0 || at == start ? 0 : -EEXIST;
 }
 
-/* Finds the bias: a multiple of the alignment, as the program was linked for. */
-static int choose_place(struct shim_elf *elf, uint64_t hint)
+/* Just there, or -EEXIST.  The same for older kernels. */
+static uint64_t map_at(uint64_t at, uint64_t size, long prot, long flags, int fd,
+		       uint64_t offset)
+{
+	uint64_t got = map(at, size, prot, flags, fd, offset);
+
+	if (failed(got) || got == at)
+		return got;
+	(void) shim_syscall(__NR_munmap, (long) got, (long) size, 0, 0, 0,
+			    0); /* ours */
+	return (uint64_t) -EEXIST;
+}
+
+/*
+ * Finds the bias: a multiple of the alignment, as the program was linked for.  Whether there
+ * is room at a hint is seen when its segments are mapped, unless they lie one over another.
+ */
+static int choose_place(struct shim_elf *elf, uint64_t hint, bool *found)
 {
 	uint64_t size = elf->end - elf->start, mask = elf->alignment - 1;
 	uint64_t inside = elf->start & mask;
 	uint64_t at;
 	int err = 0;
 
+	*found = hint == 0 || (elf->flags & (SHIM_ELF_OVERLAPS | SHIM_ELF_I386)) != 0;
 	if (hint == 0)
 		err = probe(0, size + elf->alignment, 0, &hint);
 	if (err)
@@ -453,7 +470,7 @@ static int choose_place(struct shim_elf *elf, uint64_t hint)
 	if (in_pool(at, at + size))
 		return SHIM_ELF_POOL;
 	elf->bias = at - elf->start;
-	return probe(at, size, MAP_FIXED_NOREPLACE, &at);
+	return *found ? probe(at, size, MAP_FIXED_NOREPLACE, &at) : 0;
 }
 
 static long protection(const Elf64_Phdr *load)
@@ -464,7 +481,7 @@ static long protection(const Elf64_Phdr *load)
 }
 
 /* What memory has beyond the file, as the kernel: pages that can be written. */
-static int map_zeroes(const Elf64_Phdr *load, uint64_t bias)
+static int map_zeroes(const Elf64_Phdr *load, uint64_t bias, long how)
 {
 	uint64_t from = load->p_vaddr + bias + load->p_filesz;
 	uint64_t end = PAGE_UP(load->p_vaddr + bias + load->p_memsz);
@@ -476,13 +493,14 @@ static int map_zeroes(const Elf64_Phdr *load, uint64_t bias)
 		memset((void *) from, 0, start - from);
 	if (start >= end)
 		return 0;
-	at = map(start, end - start,
-		 PROT_READ | PROT_WRITE | (protection(load) & PROT_EXEC),
-		 MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	at = map_at(start, end - start,
+		    PROT_READ | PROT_WRITE | (protection(load) & PROT_EXEC),
+		    MAP_ANONYMOUS | how, -1, 0);
 	return failed(at) ? (int) at : 0;
 }
 
-static int map_segment(int fd, const struct shim_elf *elf, bool sparse,
+/* `how`: what is there is replaced (MAP_FIXED), or is -EEXIST. */
+static int map_segment(int fd, const struct shim_elf *elf, long how,
 		       const Elf64_Phdr *load)
 {
 	uint64_t start = PAGE_DOWN(load->p_vaddr);
@@ -494,20 +512,24 @@ static int map_segment(int fd, const struct shim_elf *elf, bool sparse,
 		return SHIM_ELF_CHANGED;
 	if (place_fault(load, elf->bias) != 0)
 		return place_fault(load, elf->bias);
-	if (sparse) {
-		int err = probe(start, PAGE_UP(load->p_vaddr + load->p_memsz) - start,
-				MAP_FIXED_NOREPLACE, &at);
-
-		if (err)
-			return err == -EEXIST ? SHIM_ELF_OCCUPIED : err;
-	}
 	if (load->p_filesz != 0) {
-		at = map(start + elf->bias, size, protection(load), MAP_FIXED, fd,
-			 load->p_offset - PAGE_OFFSET(load->p_vaddr));
+		at = map_at(start + elf->bias, size, protection(load),
+			    how | SHIM_TEXT_FLAGS(protection(load)), fd,
+			    load->p_offset - PAGE_OFFSET(load->p_vaddr));
 		if (failed(at))
 			return (int) at;
 	}
-	return load->p_memsz > load->p_filesz ? map_zeroes(load, elf->bias) : 0;
+	return load->p_memsz > load->p_filesz ? map_zeroes(load, elf->bias, how) : 0;
+}
+
+/* The first segments, and what lies between them, are there and the next cannot be. */
+static int give_up(const struct shim_elf *elf, const Elf64_Phdr *load)
+{
+	if ((elf->flags & SHIM_ELF_FIXED) != 0)
+		return SHIM_ELF_OCCUPIED;
+	(void) shim_syscall(__NR_munmap, (long) (elf->start + elf->bias),
+			    (long) (PAGE_DOWN(load->p_vaddr) - elf->start), 0, 0, 0, 0);
+	return -EEXIST;
 }
 
 static void add_bias(struct shim_elf *elf)
@@ -534,25 +556,27 @@ int shim_elf_map(int fd, struct shim_elf *elf, uint64_t hint)
 	struct reader file = { .fd = fd }; /* nothing at hand: it is read again */
 	struct headers headers = { .file = &file, .elf = elf };
 	const Elf64_Phdr *header;
-	bool sparse = false;
+	bool found = false;
 	uint64_t at;
 	int got = elf->fault;
 
 	/* A program linked to a place may have something in a hole between its segments. */
 	if (got == 0 && (elf->flags & SHIM_ELF_FIXED) != 0)
-		sparse = probe(elf->start, elf->end - elf->start, MAP_FIXED_NOREPLACE,
-			       &at) != 0;
+		found = probe(elf->start, elf->end - elf->start, MAP_FIXED_NOREPLACE,
+			      &at) == 0;
 	else if (got == 0)
-		got = choose_place(elf, hint);
+		got = choose_place(elf, hint, &found);
 	if (got != 0)
 		return got;
 	while ((got = next_header(&headers, &header)) > 0) {
 		int err = 0;
 
 		if (header->p_type == PT_LOAD)
-			err = map_segment(fd, elf, sparse, header);
+			err = map_segment(fd, elf,
+					  found ? MAP_FIXED : MAP_FIXED_NOREPLACE,
+					  header);
 		if (err)
-			return err;
+			return err == -EEXIST ? give_up(elf, header) : err;
 	}
 	if (got < 0)
 		return SHIM_ELF_CHANGED;

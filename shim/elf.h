@@ -22,12 +22,27 @@
 #define SHIM_ELF_RANGES     8U
 #define SHIM_ELF_INTERP_MAX 4096U
 
+/*
+ * For mmap of code: a page of it that was writable for a moment is otherwise counted as if
+ * it still were, and so stays a mapping of its own, which each fork and each exit pays for.
+ */
+#define SHIM_TEXT_FLAGS(prot)                                                          \
+	(((prot) & (PROT_WRITE | PROT_EXEC)) == PROT_EXEC ? MAP_NORESERVE : 0)
+
 /* Code that may be patched: mapped from the file, executable, not writable. */
 struct shim_elf_range {
 	uint64_t start,
 		end; /* in memory; the bytes of the file, not the rest of the page */
 	uint64_t offset; /* in the file, of `start` */
 };
+
+/* Which file it is, as fstat says it. */
+struct shim_file {
+	uint64_t device, inode, size, changed_ns;
+};
+
+struct stat;
+struct shim_file shim_file_from(const struct stat *st);
 
 enum shim_elf_flag {
 	SHIM_ELF_FIXED = 1U << 0,      /* ET_EXEC */
@@ -45,8 +60,6 @@ enum shim_elf_flag {
 struct shim_elf {
 	uint32_t flags;
 	uint16_t machine, phnum, phent;
-	uint16_t build_id_size; /* 0: none */
-	uint8_t build_id[64];
 	int32_t fault; /* what shim_elf_map will refuse it for */
 
 	/* addresses as the file has them; in memory (bias added) after shim_elf_map */
@@ -59,7 +72,7 @@ struct shim_elf {
 
 	uint64_t phoff;     /* of the program headers in the file */
 	uint64_t alignment; /* of `start`: a power of two, at least a page */
-	uint64_t size;      /* of the file */
+	struct shim_file file;
 	uint32_t ranges_used;
 	struct shim_elf_range range[SHIM_ELF_RANGES];
 	char *interp; /* set by the caller, for a program: room for INTERP_MAX bytes */

@@ -9,6 +9,7 @@
 #include <shim/rt/mem.h>
 #include <shim/rt/syscall_x86_64.h>
 #include <shim/shim.h>
+#include <shim/site.h>
 
 enum { LONGEST = 40 }; /* "/proc/4194304/task/4194304/exe" and its NUL */
 
@@ -62,6 +63,34 @@ bool shim_is_own_exe(const char *path)
 	return at && *at == '\0';
 }
 
+static char own[4096];
+
+void shim_own_path_know(int fd)
+{
+	char link[48];
+	struct shim_fmt out = shim_fmt_init(link, sizeof(link));
+
+	shim_fmt_text(&out, "/proc/self/fd/");
+	shim_fmt_dec(&out, fd);
+	(void) shim_syscall(__NR_readlink, (long) link, (long) own, sizeof(own) - 1, 0, 0,
+			    0);
+}
+
+const char *shim_own_path(void)
+{
+	const char *path;
+
+	shim_lock();
+	path = own[0] ? NULL : shim_mapped_path(shim.program);
+	if (path) {
+		struct shim_fmt out = shim_fmt_init(own, sizeof(own));
+
+		shim_fmt_text(&out, path);
+	}
+	shim_unlock();
+	return own[0] ? own : NULL;
+}
+
 /* Is it the path of the guest's own program? */
 static bool named(uint64_t path)
 {
@@ -78,16 +107,18 @@ static bool named(uint64_t path)
 static enum shim_verdict readlink(struct shim_call *call, uint64_t path, uint64_t to,
 				  uint64_t size)
 {
-	size_t length = length_of(shim_path);
+	const char *own_path = named(path) ? shim_own_path() : NULL;
+	size_t length;
 
-	if (!named(path))
+	if (!own_path)
 		return SHIM_KERNEL;
 	if ((int64_t) size <= 0)
 		return shim_answer(call, -EINVAL);
+	length = length_of(own_path);
 	if (length > size)
 		length = size;
-	return shim_answer(call, shim_write(to, shim_path, length) ? -EFAULT
-								   : (long) length);
+	return shim_answer(call, shim_write(to, own_path, length) ? -EFAULT
+								  : (long) length);
 }
 
 enum shim_verdict shim_on_readlink(struct shim_call *call)
@@ -106,7 +137,7 @@ static enum shim_verdict instead(struct shim_call *call, unsigned which)
 	uint64_t a[6];
 
 	memcpy(a, call->args, sizeof(a));
-	a[which] = (uint64_t) shim_path;
+	a[which] = (uint64_t) own;
 	return shim_answer(call, shim_syscall((long) call->number, (long) a[0],
 					      (long) a[1], (long) a[2], (long) a[3],
 					      (long) a[4], (long) a[5]));
@@ -114,7 +145,8 @@ static enum shim_verdict instead(struct shim_call *call, unsigned which)
 
 static enum shim_verdict by_path(struct shim_call *call, unsigned which)
 {
-	return named(call->args[which]) ? instead(call, which) : SHIM_KERNEL;
+	return named(call->args[which]) && shim_own_path() ? instead(call, which)
+							   : SHIM_KERNEL;
 }
 
 static enum shim_verdict open_by(struct shim_call *call, unsigned which, uint64_t flags)

@@ -259,14 +259,16 @@ static bool starts_loader(const struct request *r)
 static int judge(struct request *r)
 {
 	bool own = (r->flags & AT_SYMLINK_NOFOLLOW) == 0 && shim_is_own_exe(r->text);
+	const char *path = own ? shim_own_path() : r->text;
 	struct shim_program_check check = { .elf = &r->elf, .interp = &r->interp };
 	int fd, spare = -1;
 	uint64_t word;
 	int err;
 
 	/* the words are judged when the loader is started with them */
-	err = shim_may_execute(own ? AT_FDCWD : r->folder, own ? shim_path : r->text,
-			       own ? 0 : r->flags);
+	if (!path)
+		return -ENOENT;
+	err = shim_may_execute(own ? AT_FDCWD : r->folder, path, own ? 0 : r->flags);
 	if (err)
 		return err;
 	if ((r->argv && shim_peek(&word, r->argv, sizeof(word))) ||
@@ -286,8 +288,10 @@ static int judge(struct request *r)
 			close(fd);
 	}
 	if (own)
-		fd = (int) shim_syscall(__NR_open, (long) shim_path,
-					O_RDONLY | O_CLOEXEC, 0, 0, 0, 0);
+		path = shim_own_path();
+	if (own && path)
+		fd = (int) shim_syscall(__NR_open, (long) path, O_RDONLY | O_CLOEXEC, 0,
+					0, 0, 0);
 	if (fd < 0)
 		return fd;
 	name_program(r);
@@ -317,29 +321,22 @@ static int copy_words(struct shim_call *call)
 {
 	struct request *r = scratch(call, 0);
 	uint64_t from = r->argv, used = 2;
-	uint64_t block[64];
-	int err;
+	uint64_t block[SHIM_WORDS];
+	bool ended = from == 0;
 
-	while (from != 0) {
-		/* never over the end of a page on which the last word may be */
-		uint64_t room = (PATH_SIZE - (from & (PATH_SIZE - 1))) / 8;
-		uint64_t n = room == 0 ? 1 : room < 64 ? room : 64;
+	while (!ended) {
+		int n = shim_read_words(block, from, &ended);
 
-		err = shim_peek(block, from, n * 8);
-		if (err)
-			return err;
+		if (n < 0)
+			return n;
 		if (used > ARGUMENTS_MAX)
 			return -E2BIG;
-		r = scratch(call, used + n + 2);
+		r = scratch(call, used + SHIM_WORDS + 2);
 		if (r == NULL)
 			return -ENOMEM;
-		from += n * 8;
-		for (uint64_t i = 0; i < n && from != 0; i++) {
-			if (block[i] == 0)
-				from = 0;
-			else
-				words_of(r)[used++] = block[i];
-		}
+		memcpy(words_of(r) + used, block, (size_t) n * 8);
+		used += (uint64_t) n;
+		from += (uint64_t) n * 8;
 	}
 	if (used == 2) /* the kernel gives such a program one empty word (5.18) */
 		words_of(r)[used++] = (uint64_t) "";

@@ -71,9 +71,13 @@ label shim_gate_flags
 	shrl $7, %r11d
 	andq shim_slots_mask(%rip), %r11
 	addq shim_slots_first(%rip), %r11
-2:	lock btsl $0, CALL_BUSY(%r11)
+	/* alone in this memory, without the prefix, which costs as much as all the rest */
+	cmpb $0, shim + STATE_THREADS(%rip)
+	je 9f
+2:	lock
+9:	btsl $0, CALL_BUSY(%r11)
 label shim_gate_tried
-	jc 4f
+	jc shim_gate_next
 label shim_gate_claimed
 	movq %rsp, CALL_RSP(%r11)
 	leaq SLOT_STACK(%r11), %rsp
@@ -100,7 +104,7 @@ label shim_gate_stack
 	bswapl %ecx
 	movq %rcx, CALL_ID(%r11)
 	movq %r11, %rdi
-	call shim_dispatch
+	call shim_dispatch /* which may use eax and ecx as they are */
 
 label shim_gate_exit
 	movq %rsp, %r11
@@ -129,7 +133,7 @@ label shim_gate_released
 label shim_gate_end
 
 label shim_gate_next
-4:	addq $SLOT_BYTES, %r11
+	addq $SLOT_BYTES, %r11
 	cmpq shim_slots_end(%rip), %r11
 	jb 2b
 	movq shim_slots_first(%rip), %r11

@@ -31,6 +31,10 @@
 #define SHIM_SPARE_TEXT  4608 /* bytes of the loader's stack that serve again later */
 #define SHIM_SPARE_EDITS 2560
 
+#define STATE_THREADS 48 /* in struct shim_state */
+#define ROUTE_OWN     254 /* the first that is no index of shim_handlers */
+#define ROUTE_NUMBERS 512
+
 #define SITE_BACK 8  /* in struct co_trap_site */
 #define SITE_SIZE 40
 

@@ -288,7 +288,7 @@ static enum shim_verdict place_file(struct shim_call *call)
 			continue;
 		if ((long) call->result > 0) {
 			shim_lock();
-			(void) shim_image_add(call->result, call->result + size, fd);
+			(void) shim_image_open(call->result, call->result + size, fd);
 			shim_unlock();
 		}
 		return SHIM_ANSWER;
@@ -343,64 +343,65 @@ static enum shim_verdict on_old_mmap(struct shim_call *call)
 /* ---- the list, by i386's numbers ---- */
 
 /* clang-format off */
-static const struct {
-	uint32_t number;
-	shim_handler *handler;
-} handlers[] = {
-	{ 5, on_open },
-	{ 11, on_execve },
-	{ 26, on_ptrace },
-	{ 45, shim_i386_brk },
-	{ 48, shim_i386_old_signal },
-	{ 61, on_chroot },
-	{ 67, shim_i386_old_sigaction },
-	{ 69, shim_i386_ssetmask },
-	{ 72, on_sigsuspend },
-	{ 85, on_readlink },
-	{ 90, on_old_mmap },
-	{ 91, on_munmap },
-	{ 120, on_clone },
-	{ 125, on_mprotect },
-	{ 126, shim_i386_sigprocmask },
-	{ 163, on_mremap },
-	{ 172, on_prctl },
-	{ 174, shim_i386_sigaction },
-	{ 175, shim_i386_rt_sigprocmask },
-	{ 177, mask_in_ebx },	/* rt_sigtimedwait */
-	{ 179, mask_in_ebx },	/* rt_sigsuspend */
-	{ 192, on_mmap2 },
-	{ 217, on_pivot_root },
-	{ 219, on_madvise },
-	{ 295, on_openat },
-	{ 305, on_readlinkat },
-	{ 308, mask_by_ebp },	/* pselect6 */
-	{ 309, mask_in_esi },	/* ppoll */
-	{ 310, on_unshare },
-	{ 319, mask_in_edi },	/* epoll_pwait */
-	{ 321, mask_in_ecx },	/* signalfd */
-	{ 327, mask_in_ecx },	/* signalfd4 */
-	{ 346, on_setns },
-	{ 354, on_seccomp },
-	{ 358, on_execveat },
-	{ 380, on_mprotect },	/* pkey_mprotect */
-	{ 383, on_statx },
-	{ 385, mask_by_ebp },	/* io_pgetevents */
-	{ 413, mask_by_ebp },	/* pselect6_time64 */
-	{ 414, mask_in_esi },	/* ppoll_time64 */
-	{ 416, mask_by_ebp },	/* io_pgetevents_time64 */
-	{ 421, mask_in_ebx },	/* rt_sigtimedwait_time64 */
-	{ 425, shim_on_io_uring },
-	{ 426, shim_on_io_uring },
-	{ 427, shim_on_io_uring },
-	{ 435, on_clone3 },
-	{ 441, mask_in_edi },	/* epoll_pwait2 */
-};
+#define HANDLED(H) \
+	H(5, on_open) \
+	H(11, on_execve) \
+	H(26, on_ptrace) \
+	H(45, shim_i386_brk) \
+	H(48, shim_i386_old_signal) \
+	H(61, on_chroot) \
+	H(67, shim_i386_old_sigaction) \
+	H(69, shim_i386_ssetmask) \
+	H(72, on_sigsuspend) \
+	H(85, on_readlink) \
+	H(90, on_old_mmap) \
+	H(91, on_munmap) \
+	H(120, on_clone) \
+	H(125, on_mprotect) \
+	H(126, shim_i386_sigprocmask) \
+	H(163, on_mremap) \
+	H(172, on_prctl) \
+	H(174, shim_i386_sigaction) \
+	H(175, shim_i386_rt_sigprocmask) \
+	H(177, mask_in_ebx) /* rt_sigtimedwait */ \
+	H(179, mask_in_ebx) /* rt_sigsuspend */ \
+	H(192, on_mmap2) \
+	H(217, on_pivot_root) \
+	H(219, on_madvise) \
+	H(295, on_openat) \
+	H(305, on_readlinkat) \
+	H(308, mask_by_ebp) /* pselect6 */ \
+	H(309, mask_in_esi) /* ppoll */ \
+	H(310, on_unshare) \
+	H(319, mask_in_edi) /* epoll_pwait */ \
+	H(321, mask_in_ecx) /* signalfd */ \
+	H(327, mask_in_ecx) /* signalfd4 */ \
+	H(346, on_setns) \
+	H(354, on_seccomp) \
+	H(358, on_execveat) \
+	H(380, on_mprotect) /* pkey_mprotect */ \
+	H(383, on_statx) \
+	H(385, mask_by_ebp) /* io_pgetevents */ \
+	H(413, mask_by_ebp) /* pselect6_time64 */ \
+	H(414, mask_in_esi) /* ppoll_time64 */ \
+	H(416, mask_by_ebp) /* io_pgetevents_time64 */ \
+	H(421, mask_in_ebx) /* rt_sigtimedwait_time64 */ \
+	H(425, shim_on_io_uring) \
+	H(426, shim_on_io_uring) \
+	H(427, shim_on_io_uring) \
+	H(435, on_clone3) \
+	H(441, mask_in_edi) /* epoll_pwait2 */
 /* clang-format on */
+
+#define PLACE(number, handler)  AT_##number,
+#define INDEX(number, handler)  [number] = AT_##number,
+#define HANDLER(number, handler) handler,
+
+enum { AT_NONE, HANDLED(PLACE) };
+static const uint8_t places[512] = { HANDLED(INDEX) };
+static shim_handler *const handlers[] = { NULL, HANDLED(HANDLER) };
 
 shim_handler *shim_i386_handler(uint32_t number)
 {
-	for (uint32_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
-		if (handlers[i].number == number)
-			return handlers[i].handler;
-	return NULL;
+	return number < sizeof(places) ? handlers[places[number]] : NULL;
 }

@@ -41,7 +41,10 @@ label shim_i386_flags
 	shrl $7, %r10d
 	andq shim_slots_mask(%rip), %r10
 	addq shim_slots_first(%rip), %r10
-1:	lock btsl $0, CALL_BUSY(%r10)
+	cmpb $0, shim + STATE_THREADS(%rip) /* as in gate.S */
+	je 2f
+1:	lock
+2:	btsl $0, CALL_BUSY(%r10)
 label shim_i386_tried
 	jc shim_i386_spin
 label shim_i386_claimed

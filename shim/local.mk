@@ -3,7 +3,7 @@
 # rules; these flags are what enforces them.
 noinst_LIBRARIES += libshim.a
 libshim_a_SOURCES = \
-	%D%/arm.c %D%/config.h %D%/config.c %D%/daemon.c %D%/deliver.c %D%/dispatch.c %D%/elf.h \
+	%D%/arm.c %D%/config.h %D%/config.c %D%/daemon.c %D%/deliver.c %D%/direct.S %D%/dispatch.c %D%/elf.h \
 	%D%/elf.c %D%/entry.S %D%/exe.c %D%/exec.h %D%/exec.c %D%/filter.h %D%/filter.c \
 	%D%/fork.S %D%/gate.h %D%/gate.S %D%/guest.h %D%/hidden.h %D%/i386.h %D%/i386.c \
 	%D%/i386_call.c %D%/i386_gate.S %D%/i386_signal.c %D%/i386_start.c %D%/mask.c \

@@ -73,10 +73,8 @@ void shim_text_add(uint64_t start, uint64_t end, uint64_t file_offset, int image
 		*text_at(ntexts++) = (struct text){ start, end, file_offset, image };
 }
 
-int shim_image_add(uint64_t start, uint64_t end, long fd)
+int shim_image_add(uint64_t start, uint64_t end, const struct shim_file *file)
 {
-	struct shim_image *image;
-	struct stat file;
 	uint32_t at = nimages;
 
 	for (uint32_t i = 0; i < nimages; i++)
@@ -84,16 +82,20 @@ int shim_image_add(uint64_t start, uint64_t end, long fd)
 			at = i; /* what was there is gone */
 	if (at == IMAGES_MAX)
 		return -1;
-	image = image_at(at);
-	*image = (struct shim_image){ .start = start, .end = end };
-	if (shim_syscall(__NR_fstat, fd, (long) &file, 0, 0, 0, 0) == 0) {
-		image->device = file.st_dev;
-		image->inode = file.st_ino;
-		image->size = (uint64_t) file.st_size;
-		image->changed_ns = file.st_ctime * 1000000000UL + file.st_ctime_nsec;
-	}
+	*image_at(at) =
+		(struct shim_image){ .start = start, .end = end, .file = *file };
 	nimages += at == nimages;
 	return (int) at;
+}
+
+int shim_image_open(uint64_t start, uint64_t end, long fd)
+{
+	struct shim_file file = { 0 };
+	struct stat st;
+
+	if (shim_syscall(__NR_fstat, fd, (long) &st, 0, 0, 0, 0) == 0)
+		file = shim_file_from(&st);
+	return shim_image_add(start, end, &file);
 }
 
 int shim_image_of(uint64_t address)
@@ -102,6 +104,14 @@ int shim_image_of(uint64_t address)
 		if (address >= image_at(i)->start && address < image_at(i)->end)
 			return (int) i;
 	return -1;
+}
+
+void shim_forget_tables(void)
+{
+	shim_lock();
+	for (uint32_t i = 0; i < nimages; i++)
+		shim_table_forget(image_at(i));
+	shim_unlock();
 }
 
 static const struct text *text_of(uint64_t address)
@@ -359,7 +369,7 @@ static uint32_t rows_of(const struct co_sites_header *table, uint64_t offset,
 	return n;
 }
 
-static void patch_page(uint64_t page, const struct text *text)
+static bool patch_page(uint64_t page, const struct text *text)
 {
 	const struct co_sites_header *table = table_of(text, page);
 	uint64_t offset = page - text->start + text->file_offset;
@@ -368,33 +378,35 @@ static void patch_page(uint64_t page, const struct text *text)
 	uint32_t n = table && page >= text->start ? rows_of(table, offset, &rows) : 0;
 
 	if (n < MANY)
-		return;
+		return false;
 	many->n = 0;
 	for (uint32_t i = 0; i < n; i++)
 		take(many, text, &rows[i], page + (rows[i].offset - offset));
 	if (shim_pool_done() || many->n == 0 ||
 	    shim_code_edit(page, many->edits, many->n))
-		return;
+		return true;
 	for (uint32_t i = 0; i < many->n; i++)
 		many->sites[i]->state = CO_SITE_PATCHED;
 	shim_stats->patched += many->n;
+	return true;
 }
 
 /*
  * What begins a program, its ELF interpreter, makes many calls from one page and each of
  * them seldom: to wait for a site to trap often would mean that nearly all of them trap.
  */
-void shim_patch_page(uint64_t address)
+bool shim_patch_page(uint64_t address)
 {
 	const struct text *text;
+	bool done;
 
 	if (shim.config.flags & CO_TRAP_NO_PATCH || traced())
-		return;
+		return false;
 	shim_lock();
 	text = text_of(address);
-	if (text)
-		patch_page(address & ~(uint64_t) (PAGE - 1), text);
+	done = text && patch_page(address & ~(uint64_t) (PAGE - 1), text);
 	shim_unlock();
+	return done;
 }
 
 static int patch(const struct co_trap_site *site, uint32_t index, uint64_t number,

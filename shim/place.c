@@ -4,6 +4,7 @@
  * so that short jumps reach it; nothing of the guest inside pools, where its system calls
  * would go through unseen.  Called by dispatch.c and start.c.
  */
+#include <shim/elf.h>
 #include <shim/i386.h>
 #include <shim/rt/kernel.h>
 #include <shim/rt/mem.h>
@@ -75,9 +76,17 @@ static bool touches_engine(uint64_t start, uint64_t size)
 
 	/* the loader with the page below it, statistics, records */
 	return overlap(start, end, CO_TRAP_BASE - PAGE, CO_TRAP_BASE + CO_TRAP_OWN_SIZE) ||
-	       overlap(start, end, shim_slots, shim_slots_end + PAGE) ||
+	       overlap(start, end, shim_slots - SHIM_SLOT_SIZE, shim_slots_end + PAGE) ||
 	       (shim.i386 && overlap(start, end, I386_VDSO, I386_END)) ||
 	       shim_pool_touches(start, end);
+}
+
+/* What lies there goes.  Is it the program, whose path nobody has asked for yet? */
+static void forget(uint64_t start, uint64_t size)
+{
+	shim_forget_pages();
+	if (overlap(start, start + size, shim.program, shim.program + PAGE))
+		(void) shim_own_path();
 }
 
 /* Must that be refused, with that protection? */
@@ -98,8 +107,11 @@ static bool is_elf(long fd)
 
 static long map(const struct shim_call *call, uint64_t at)
 {
-	return shim_syscall(__NR_mmap, (long) at, (long) call->args[1],
-			    (long) call->args[2], (long) call->args[3],
+	long prot = (long) call->args[2], flags = (long) call->args[3];
+
+	if (!(flags & MAP_ANONYMOUS) && (flags & MAP_TYPE) == MAP_PRIVATE)
+		flags |= SHIM_TEXT_FLAGS(prot);
+	return shim_syscall(__NR_mmap, (long) at, (long) call->args[1], prot, flags,
 			    (long) call->args[4], (long) call->args[5]);
 }
 
@@ -122,7 +134,7 @@ enum shim_verdict shim_on_mmap(struct shim_call *call)
 			at = shim_place(size);
 	}
 	if (fixed)
-		shim_forget_pages();
+		forget(at, size);
 	result = map(call, at);
 	if (result < 0 && result > -PAGE)
 		return shim_answer(call, result);
@@ -130,9 +142,9 @@ enum shim_verdict shim_on_mmap(struct shim_call *call)
 		shim_lock();
 		shim_text_remove((uint64_t) result, (uint64_t) result + size);
 		if (elf)
-			(void) shim_image_add((uint64_t) result,
-					      (uint64_t) result + size,
-					      (long) (int) call->args[4]);
+			(void) shim_image_open((uint64_t) result,
+					       (uint64_t) result + size,
+					       (long) (int) call->args[4]);
 		if (file && (prot & (PROT_EXEC | PROT_READ | PROT_WRITE)) ==
 				    (PROT_EXEC | PROT_READ))
 			shim_text_add((uint64_t) result, (uint64_t) result + size, offset,
@@ -161,7 +173,7 @@ enum shim_verdict shim_on_mremap(struct shim_call *call)
 {
 	if (touches_engine(call->args[0], call->args[1]))
 		return shim_answer(call, -EFAULT);
-	shim_forget_pages();
+	forget(call->args[0], call->args[1]);
 	if (call->args[3] & MREMAP_FIXED) {
 		if (refused(call->args[4], call->args[2], PROT_EXEC))
 			return shim_answer(call, -ENOMEM);
@@ -176,7 +188,7 @@ enum shim_verdict shim_on_munmap(struct shim_call *call)
 {
 	if (touches_engine(call->args[0], call->args[1]))
 		return shim_answer(call, -ENOMEM);
-	shim_forget_pages();
+	forget(call->args[0], call->args[1]);
 	shim_lock();
 	shim_text_remove(call->args[0], call->args[0] + call->args[1]);
 	shim_unlock();

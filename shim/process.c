@@ -6,6 +6,7 @@
 #include <shim/rt/kernel.h>
 #include <shim/rt/syscall_x86_64.h>
 #include <shim/shim.h>
+#include <shim/site.h>
 #include <shim/sud.h>
 
 /* of the kernel's headers, where they are new enough */
@@ -23,22 +24,24 @@ static void note_threads(uint64_t flags)
 		shim_share_begin(flags & CLONE_VFORK);
 }
 
-static enum shim_verdict make_child(struct shim_call *call)
+/* With memory of its own, unless flags say otherwise. */
+static enum shim_verdict make_child(struct shim_call *call, uint64_t flags)
 {
+	if (!(flags & CLONE_VM))
+		shim_forget_tables();
+	note_threads(flags);
 	return shim.config.flags & CO_TRAP_SUD ? shim_sud_fork(call) : SHIM_KERNEL;
 }
 
 enum shim_verdict shim_on_fork(struct shim_call *call)
 {
-	if (call->number == __NR_vfork)
-		note_threads(CLONE_VM | CLONE_VFORK);
-	return make_child(call);
+	return make_child(call,
+			  call->number == __NR_vfork ? CLONE_VM | CLONE_VFORK : 0);
 }
 
 enum shim_verdict shim_on_clone(struct shim_call *call)
 {
-	note_threads(call->args[0]);
-	return make_child(call);
+	return make_child(call, call->args[0]);
 }
 
 enum shim_verdict shim_on_clone3(struct shim_call *call)
@@ -51,8 +54,7 @@ enum shim_verdict shim_on_clone3(struct shim_call *call)
 	 * Kernels before 5.5 do not know the flag, so callers have another way. */
 	if (flags & CLONE_CLEAR_SIGHAND)
 		return shim_answer(call, -EINVAL);
-	note_threads(flags);
-	return make_child(call);
+	return make_child(call, flags);
 }
 
 SHIM_HOT static bool own_no_new_privs;

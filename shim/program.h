@@ -59,6 +59,6 @@ int shim_may_execute(int folder, const char *path, int flags);
  * The ELF interpreter of this process, or of the one it was forked from: judged once, and
  * the same file needs not be judged again.
  */
-void shim_interp_known(int fd);
+void shim_interp_known(const struct shim_file *file);
 
 #endif

@@ -98,6 +98,7 @@ struct shim_state {
 	uint64_t device, inode; /* of the loader */
 	uint64_t random;
 	uint64_t interp_start, interp_end; /* of the ELF interpreter; 0: none */
+	uint64_t program;     /* where its file lies */
 	bool threads;         /* more than one thread may share this memory */
 	bool onstack;         /* the program runs on stacks too small for a signal frame */
 	bool low;             /* the program lies below 4 GiB: low pools are in use */
@@ -106,19 +107,35 @@ struct shim_state {
 };
 
 extern struct shim_state shim;
-extern char shim_path[4096]; /* the program's, absolute: what /proc/self/exe answers */
 
 /* The upper part of the loader's stack: of use again, under the lock, when the program
  * runs. */
 extern char shim_spare_text[SHIM_SPARE_TEXT];                               /* table.c */
 extern char shim_spare_edits[SHIM_SPARE_EDITS] __attribute__((aligned(8))); /* patch.c */
 
-/* dispatch.c, called by gate.S; and whether a Linux call has a handler of the shim's. */
+/* direct.S, called by gate.S: a short way through what dispatch.c does. */
+struct shim_handled {
+	uint64_t number;
+	shim_handler *handler;
+};
+
+extern const struct shim_handled shim_handlers[];
+extern uint8_t shim_route[ROUTE_NUMBERS];
 void shim_dispatch(struct shim_call *call);
+void shim_dispatch_any(struct shim_call *call);
+void shim_settle(struct shim_call *call, enum shim_verdict verdict);
 bool shim_has_handler(uint32_t number);
 
 /* exe.c: does that absolute path name the guest's own program in /proc? */
 bool shim_is_own_exe(const char *path);
+
+/*
+ * The program's path, absolute: what /proc/self/exe answers.  Most never ask: it is looked
+ * up when somebody does, or before that memory goes to something else.  NULL: nobody knows,
+ * as without /proc.
+ */
+const char *shim_own_path(void);
+void shim_own_path_know(int fd); /* of the program; for those who need it at once */
 
 /* ---- children that share this memory (share.c) ---- */
 
@@ -160,6 +177,13 @@ void shim_forget_pages(void);
 
 /* A string with its NUL, at most size bytes: its length, -EFAULT or -ENAMETOOLONG. */
 long shim_read_string(char *to, uint64_t from, size_t size);
+
+/*
+ * A piece of a list that a NULL ends, nothing behind the page on which that may be: how
+ * many words came before it or before the end of the piece; or -EFAULT.
+ */
+enum { SHIM_WORDS = 64 };
+int shim_read_words(uint64_t to[SHIM_WORDS], uint64_t from, bool *out_ended);
 
 /* ---- last words (report.c) ---- */
 

@@ -77,7 +77,9 @@ static uint32_t intern(int number, const struct shim_action *action)
 	for (uint32_t i = 0; i < SHIM_STUBS; i++) {
 		struct shim_action *slot = &shim_actions[i];
 
-		if (shim_replace(&slot->state, FREE, WRITING)) {
+		/* looked at first: an attempt would be a write, and after fork a copy */
+		if (shim_load_acquire(&slot->state) == FREE &&
+		    shim_replace(&slot->state, FREE, WRITING)) {
 			fill(slot, action);
 			return i;
 		}
@@ -165,6 +167,7 @@ static long set(int number, const struct sigaction *wanted, struct sigaction *ol
 		to = wrap(number, wanted, &now);
 	/* the kernel is always asked, and refuses what it does not like */
 	if (wanted && number >= 1 && number <= SIGNALS &&
+	    !(touched & SHIM_SIGSET_BIT(number)) &&
 	    (now || action_of((uint64_t) to.sa_handler)))
 		(void) __atomic_fetch_or(&touched, SHIM_SIGSET_BIT(number),
 					 __ATOMIC_RELAXED);
@@ -172,7 +175,7 @@ static long set(int number, const struct sigaction *wanted, struct sigaction *ol
 			      (long) old, sizeof(sigset_t), 0, 0);
 	if (result == 0)
 		unwrap(remembered, old);
-	if (result == 0 && wanted)
+	if (result == 0 && wanted && now != remembered)
 		last[number] = now;
 	return result;
 }
@@ -198,10 +201,10 @@ static struct virtual *virtual_of(long pid)
 /* Under the lock.  A child that has said nothing yet has its parent's. */
 static struct sigaction virtual_get(long pid)
 {
-	const struct virtual *v = virtual_of(pid);
+	const struct virtual *v = nvirtuals ? virtual_of(pid) : NULL;
 	struct sigaction fresh = { .sa_handler = SIG_DFL };
 
-	if (!v)
+	if (!v && nvirtuals)
 		v = virtual_of(shim_syscall(__NR_getppid, 0, 0, 0, 0, 0, 0));
 	if (!v && nvirtuals)
 		v = &virtuals[0];

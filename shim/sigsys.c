@@ -23,7 +23,8 @@ enum {
 	CODE_USER_DISPATCH = 2,
 	PATCH_AFTER = 4,
 	RETRY_EVERY = 64,
-	SHORT_LIFE = 64
+	SHORT_LIFE = 64,
+	LONG_START = 32 /* a program with the C library alone begins with fewer */
 };
 
 SHIM_HOT bool shim_inherited; /* the probe was caught */
@@ -51,15 +52,11 @@ static uint64_t flush(struct ucontext *uc)
 	return handler;
 }
 
-/* Has this process, or its thread on that slot, made enough calls to be no short one? */
-static bool long_life(void)
+/* How many calls have trapped in this process, or in its thread on that slot; at most
+ * SHORT_LIFE. */
+static uint32_t *life(void)
 {
-	struct shim_call *slot = shim_slot_of((uint64_t) __builtin_frame_address(0));
-
-	if (shim.threads)
-		return shim_stats->traps >= SHORT_LIFE;
-	slot->traps += slot->traps < SHORT_LIFE;
-	return slot->traps == SHORT_LIFE;
+	return &shim_slot_of((uint64_t) __builtin_frame_address(0))->traps;
 }
 
 /*
@@ -71,7 +68,8 @@ bool shim_worth_patching(const struct co_trap_site *site)
 {
 	if (shim.config.flags & CO_TRAP_EAGER)
 		return true;
-	if (!long_life() || site->traps < PATCH_AFTER)
+	*life() += *life() < SHORT_LIFE;
+	if ((*life() < SHORT_LIFE && !shim.threads) || site->traps < PATCH_AFTER)
 		return false;
 	return site->why == SHIM_WHY_NONE || site->traps % RETRY_EVERY == 0;
 }
@@ -97,10 +95,11 @@ static void caught(struct ucontext *uc)
 		m->rip = shim_sigreturn(uc);
 		return;
 	}
-	if (site->traps == 1 && m->rip >= shim.interp_start && m->rip < shim.interp_end)
-		shim_patch_page(site->address);
 	if (site->state == CO_SITE_TRAPPING && shim_worth_patching(site))
 		shim_patch(site, (uint32_t) index, number);
+	else if (m->rip >= shim.interp_start && m->rip < shim.interp_end &&
+		 *life() >= LONG_START && shim_patch_page(site->address))
+		shim.interp_end = 0; /* that is all */
 	m->rip = number < 65536 && shim_plain[number] ? shim_site_pass((uint32_t) index)
 						       : shim_site_enter((uint32_t) index);
 }

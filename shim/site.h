@@ -4,6 +4,7 @@
 #define SHIM_SITE_H
 
 #include <co/sites.h>
+#include <shim/elf.h>
 #include <shim/shim.h>
 
 enum shim_why { /* why a site is not patched; the words are beside the list */
@@ -35,19 +36,29 @@ bool shim_site_of_trampoline(uint64_t rip, uint64_t *restart, uint64_t *after);
 void shim_text_add(uint64_t start, uint64_t end, uint64_t file_offset, int image);
 void shim_text_remove(uint64_t start, uint64_t end);
 
-/* An ELF file of that descriptor; its number for shim_text_add, -1: no room. */
-int shim_image_add(uint64_t start, uint64_t end, long fd);
+/* An ELF file; its number for shim_text_add, -1: no room. */
+int shim_image_add(uint64_t start, uint64_t end, const struct shim_file *file);
+int shim_image_open(uint64_t start, uint64_t end,
+		    long fd);        /* the one of that descriptor */
 int shim_image_of(uint64_t address); /* -1: none */
 
 /* An ELF file in memory, and the table of its sites (table.c), under the lock. */
 struct shim_image {
 	uint64_t start, end;
-	uint64_t device, inode, size, changed_ns; /* 0: not known */
-	const struct co_sites_header *table;      /* NULL: none yet */
-	uint32_t asked;                           /* how often it was not there */
+	struct shim_file file;
+	const struct co_sites_header *table; /* NULL: none yet */
+	uint32_t asked;                      /* how often it was not there */
 };
 
 const struct co_sites_header *shim_table_of(struct shim_image *image, uint64_t address);
+
+void shim_table_forget(struct shim_image *image);
+
+/* Before a fork: its child would pay for tables, and seldom has a use for them. */
+void shim_forget_tables(void);
+
+/* Under the lock: the path of what is mapped there, as the kernel has it now; NULL. */
+const char *shim_mapped_path(uint64_t address);
 
 /* Has it trapped often enough? */
 bool shim_worth_patching(const struct co_trap_site *site);
@@ -55,8 +66,8 @@ bool shim_worth_patching(const struct co_trap_site *site);
 /* Makes the site jump, if that is possible; all signals blocked, on a slot. */
 void shim_patch(struct co_trap_site *site, uint32_t index, uint64_t number);
 
-/* The same for all sites around one that has trapped, if there are many. */
-void shim_patch_page(uint64_t address);
+/* The same for all sites around one that has trapped, if there are many; were there? */
+bool shim_patch_page(uint64_t address);
 
 /* pool.c, under the lock: changes a readable and executable page; 0 or negative. */
 struct shim_edit {

@@ -75,9 +75,9 @@ static void auxv_set(const struct initial *in, uint64_t key, uint64_t value)
 
 /* ---- the program ---- */
 
-static void record(int fd, const struct shim_elf *elf)
+static void record(const struct shim_elf *elf)
 {
-	int image = shim_image_add(elf->start, elf->end, fd);
+	int image = shim_image_add(elf->start, elf->end, &elf->file);
 
 	for (uint32_t i = 0; i < elf->ranges_used; i++)
 		shim_text_add(elf->range[i].start, elf->range[i].end,
@@ -97,7 +97,7 @@ static void map_file(int fd, struct shim_elf *elf)
 		r = shim_elf_map(fd, elf, 0);
 	if (r)
 		shim_die(shim_elf_sentence(r), (uint64_t) (r < 0 ? -r : r));
-	record(fd, elf);
+	record(elf);
 }
 
 /* The interpreter of an ELF file: its entry, and where it lies. */
@@ -110,7 +110,7 @@ static uint64_t map_interpreter(const struct shim_elf *program, uint64_t *base)
 	if (r)
 		shim_refuse(program->interp, r);
 	map_file(fd, &elf);
-	shim_interp_known(fd);
+	shim_interp_known(&elf.file);
 	shim.interp_start = elf.start;
 	shim.interp_end = elf.end;
 	(void) shim_syscall(__NR_close, fd, 0, 0, 0, 0, 0);
@@ -139,8 +139,9 @@ static void name_process(const char *path)
 	char name[64];
 	size_t n = 0;
 
-	if (shim.config.fd >= 0 && base - path == 8 && memcmp(path, "/dev/fd/", 8) == 0)
-		base = base_of(shim_path);
+	if (shim.config.fd >= 0 && base - path == 8 && memcmp(path, "/dev/fd/", 8) == 0 &&
+	    shim_own_path())
+		base = base_of(shim_own_path());
 	for (; base[n] && n < sizeof(name) - 1; n++)
 		name[n] = base[n];
 	if (base != base_of(path) && n > more &&
@@ -278,24 +279,6 @@ static void execstack(const struct initial *in, const struct shim_elf *elf)
 
 _Noreturn void shim_start(uint64_t *sp);
 
-static void remember_path(int fd, const char *path)
-{
-	char link[48];
-	struct shim_fmt out = shim_fmt_init(link, sizeof(link));
-	long n;
-
-	shim_fmt_text(&out, "/proc/self/fd/");
-	shim_fmt_dec(&out, fd);
-	n = shim_syscall(__NR_readlink, (long) link, (long) shim_path,
-			 sizeof(shim_path) - 1, 0, 0, 0);
-	if (n > 0) {
-		shim_path[n] = '\0';
-		return;
-	}
-	out = shim_fmt_init(shim_path, sizeof(shim_path));
-	shim_fmt_text(&out, path);
-}
-
 _Noreturn void shim_start(uint64_t *sp)
 {
 	static char interp[SHIM_ELF_INTERP_MAX];
@@ -327,8 +310,10 @@ _Noreturn void shim_start(uint64_t *sp)
 	shim.i386 = elf.flags & SHIM_ELF_I386;
 	shim.low = shim.i386 || elf.flags & SHIM_ELF_LOW;
 	shim.onstack = elf.flags & SHIM_ELF_GO;
-	remember_path(program.fd, program.path);
+	if (shim.i386 || shim.config.fd >= 0)
+		shim_own_path_know(program.fd);
 	map_file(program.fd, &elf);
+	shim.program = elf.start;
 	(void) shim_syscall(__NR_close, program.fd, 0, 0, 0, 0, 0);
 	entry = elf.entry;
 	if (elf.flags & SHIM_ELF_INTERP)

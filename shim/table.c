@@ -23,7 +23,7 @@ _Static_assert(sizeof(text) >= 4096 + CO_SITES_NAME_SIZE + 256, "a path may not 
 static bool same_file(long fd, const struct shim_image *image, struct stat *out)
 {
 	return shim_syscall(__NR_fstat, fd, (long) out, 0, 0, 0, 0) == 0 &&
-	       out->st_dev == image->device && out->st_ino == image->inode;
+	       out->st_dev == image->file.device && out->st_ino == image->file.inode;
 }
 
 static void close_fd(long fd)
@@ -65,40 +65,35 @@ static const char *path_in(const char *line, uint64_t address)
 	return *at ? at : NULL;
 }
 
-/* The file that is mapped there, opened again; or an error. */
-static long open_mapped(uint64_t address)
+const char *shim_mapped_path(uint64_t address)
 {
 	long fd = shim_syscall(__NR_open, (long) "/proc/self/maps", O_RDONLY | O_CLOEXEC,
 			       0, 0, 0, 0);
-	long have = 0, n, file = -ENOENT;
+	const char *path = NULL;
+	long have = 0, n;
 
-	if (fd < 0)
-		return fd;
-	while (file == -ENOENT &&
+	while (fd >= 0 && !path &&
 	       (n = shim_syscall(__NR_read, fd, (long) text + have,
 				 (long) sizeof(text) - 1 - have, 0, 0, 0)) > 0) {
 		char *line = text, *end;
 
 		text[have + n] = '\0';
-		for (end = line; *end; end++) {
-			const char *path;
-
+		for (end = line; *end && !path; end++) {
 			if (*end != '\n')
 				continue;
 			*end = '\0';
 			path = path_in(line, address);
-			if (path)
-				file = shim_syscall(__NR_open, (long) path,
-						    O_RDONLY | O_CLOEXEC, 0, 0, 0, 0);
 			line = end + 1;
 		}
 		have = end - line;
-		memmove(text, line, (size_t) have);
 		if (have == (long) sizeof(text) - 1)
 			break; /* no line is that long */
+		if (!path)
+			memmove(text, line, (size_t) have);
 	}
-	close_fd(fd);
-	return file;
+	if (fd >= 0)
+		close_fd(fd);
+	return path;
 }
 
 static void send(long to, long file)
@@ -125,8 +120,12 @@ static void send(long to, long file)
 static void ask(const struct shim_image *image, uint64_t address)
 {
 	struct stat st;
-	long file = open_mapped(address), to;
+	const char *path = shim_mapped_path(address);
+	long file = -1, to;
 
+	if (path)
+		file = shim_syscall(__NR_open, (long) path, O_RDONLY | O_CLOEXEC, 0, 0, 0,
+				    0);
 	if (file < 0)
 		return;
 	to = same_file(file, image, &st) ? shim_daemon_socket() : -ENOENT;
@@ -151,10 +150,25 @@ static const struct co_sites_header *map(const struct shim_image *image, long fd
 	if (at < 0 && at > -4096)
 		return NULL;
 	if (co_sites_check((const struct co_sites_header *) at, (uint64_t) st.st_size,
-			   image->device, image->inode, image->size, image->changed_ns))
+			   image->file.device, image->file.inode, image->file.size,
+			   image->file.changed_ns))
 		return (const struct co_sites_header *) at;
 	(void) shim_syscall(__NR_munmap, at, st.st_size, 0, 0, 0, 0);
 	return NULL;
+}
+
+void shim_table_forget(struct shim_image *image)
+{
+	const struct co_sites_header *table = image->table;
+
+	if (!table)
+		return;
+	image->table = NULL;
+	image->asked = 0;
+	(void) shim_syscall(__NR_munmap, (long) table,
+			    (long) (sizeof(*table) +
+				    table->count * sizeof(struct co_sites_row)),
+			    0, 0, 0, 0);
 }
 
 const struct co_sites_header *shim_table_of(struct shim_image *image, uint64_t address)
@@ -163,14 +177,14 @@ const struct co_sites_header *shim_table_of(struct shim_image *image, uint64_t a
 	char name[CO_SITES_NAME_SIZE];
 	long fd;
 
-	if (image->table || image->inode == 0)
+	if (image->table || image->file.inode == 0)
 		return image->table;
 	/* the 1st, 2nd, 4th, 8th ... time */
 	image->asked++;
 	if (image->asked & (image->asked - 1))
 		return NULL;
-	(void) co_sites_name(name, image->device, image->inode, image->size,
-			     image->changed_ns);
+	(void) co_sites_name(name, image->file.device, image->file.inode,
+			     image->file.size, image->file.changed_ns);
 	shim_fmt_text(&out, shim.config.folder);
 	shim_fmt_text(&out, "/" CO_SITES_FOLDER "/");
 	shim_fmt_text(&out, name);

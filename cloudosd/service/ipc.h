@@ -122,6 +122,8 @@ struct ipc_events {
 	/* a receiver, or the owner, of a port that is gone by another's doing */
 	void (*port_gone)(void *ctx, struct ipc_peer *whom, uint64_t cookie,
 			  enum co_ipc_why why);
+	/* a name stands for another port than before, or for none */
+	void (*names_changed)(void *ctx);
 	/* a process has named 10, 100, 1000, ... cookies that do not exist */
 	void (*audit)(void *ctx, const struct ipc_peer *peer, uint64_t guesses);
 };

@@ -57,6 +57,7 @@ static struct ipc_name *name_seen(struct ipc_peer *peer, const char *text)
 static void name_free(struct ipc *ipc, struct ipc_name *name)
 {
 	HASH_DEL(ipc->names, name);
+	ipc->events.names_changed(ipc->events.ctx);
 	DL_DELETE2(name->port->names, name, port_prev, port_next);
 	name->process->uses.names--;
 	name->user->uses.names--;
@@ -137,6 +138,7 @@ int ipc_name_register(struct ipc_peer *peer, uint64_t cookie, uint32_t flags,
 	name->user->uses.names++;
 	HASH_ADD_KEYPTR(hh, ipc->names, name->key, sizeof(session) + n, name);
 	DL_APPEND2(port->names, name, port_prev, port_next);
+	ipc->events.names_changed(ipc->events.ctx);
 	return 0;
 }
 

@@ -8,7 +8,8 @@ libservice_a_SOURCES = \
 	%D%/instance.h %D%/instance.c \
 	%D%/ipc.h %D%/ipc.c %D%/ipc_inside.h %D%/ipc_connection.c \
 	%D%/ipc_name.c %D%/ipc_port.c %D%/ipc_stats.h %D%/ipc_stats.c %D%/ipc_wait.c \
-	%D%/message.h %D%/message.c \
+	%D%/message.h %D%/message.c %D%/message_inside.h \
+	%D%/message_box.c %D%/message_give.c \
 	%D%/message_saved.h %D%/message_saved.c \
 	%D%/probe.h %D%/probe.c \
 	%D%/process.h %D%/process.c \

@@ -10,7 +10,7 @@
  *            HTTP(method, path), MESSAGE(type), CAP(id), INT80(n), SYMBOL(function),
  *            SERVICE("name", opcode) a request to a named service,
  *            NAMESPACE("prefix") a name space that is served
- * plane      who answers: SHIM, KERNEL, DAEMON, HTTP, NONE
+ * plane      who answers: SHIM, KERNEL, DAEMON, HTTP, LAUNCHER (cloudos-exec), NONE
  * support    FULL, PARTIAL or ABSENT; a note is compulsory unless FULL
  * arguments  typed words, none to six:
  *   I32 U32 I64 U64 SIZE FD PID(name)   a register
@@ -37,7 +37,8 @@
 /* clang-format off */
 /* X(enum constant, as people write it) */
 #define CO_PLANES(X) \
-	X(SHIM, "shim") X(KERNEL, "kernel") X(DAEMON, "daemon") X(HTTP, "http") X(NONE, "none")
+	X(SHIM, "shim") X(KERNEL, "kernel") X(DAEMON, "daemon") X(HTTP, "http") X(NONE, "none") \
+	X(LAUNCHER, "launcher")
 #define CO_SUPPORTS(X) X(FULL, "full") X(PARTIAL, "partial") X(ABSENT, "absent")
 #define CO_KEY_KINDS(X) \
 	X(NUM) X(LINUX) X(HTTP) X(MESSAGE) X(CAP) X(INT80) X(SYMBOL) X(SERVICE) X(NAMESPACE)

@@ -65,9 +65,9 @@ enum co_trap_flag {
 #define CO_TRAP_STATS_MARK 0x7470617274736f63UL
 
 /*
- * A page that nobody touches.  Its address says whose session a process belongs to, for the
- * daemon, which reads /proc/PID/maps when the launcher is gone.  Above what short jumps of
- * the last window reach.
+ * Where the guest engine's memory for calls begins (shim/start.c).  The address says whose
+ * session a process belongs to, for the daemon, which reads /proc/PID/maps when the launcher
+ * is gone.  Above what short jumps of the last window reach.
  */
 #define CO_TRAP_MARKS     (CO_TRAP_POOL(CO_TRAP_WINDOWS - 1) + 0x80000000UL)
 #define CO_TRAP_MARKS_END (CO_TRAP_MARKS + 0x40000000UL)

@@ -8,6 +8,7 @@
  */
 #include <co/siphash.h>
 #include <personality/anos/guest.h>
+#include <personality/anos/guest_ipc.h>
 #include <shim/rt/atomic.h>
 #include <shim/rt/kernel.h>
 #include <shim/rt/mem.h>
@@ -69,6 +70,7 @@ static uint64_t call_of(uint64_t token)
 	for (id = 1; id < CO_ANOS_CALLS; id++)
 		if (hashes[id] && hashes[id] == hash) {
 			remember(token, id);
+			ipc_holds(id);
 			return id;
 		}
 	return 0;

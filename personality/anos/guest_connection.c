@@ -358,6 +358,7 @@ static bool server_begin(struct ipc_server *server, struct ipc_port *port,
 		return false;
 	ring_server_format(server->own, pid());
 	server->ring.control = ipc->control;
+	server->ring.capture = ipc->capture;
 	server->ring.connection = server->connection;
 	return ring_attach(&port->ring, &server->ring, number, server->own,
 			   server->client) == RING_OK;
@@ -434,6 +435,13 @@ void ipc_port_gone(uint64_t cookie)
 		return;
 	ring_port_stop(&port->ring);
 	ring_port_refuse(&port->ring);
+}
+
+void ipc_captured(void)
+{
+	for (uint32_t i = 0; i < ipc->servers_used; i++)
+		__atomic_store_n(&ipc->servers[i].ring.capture, ipc->capture,
+				 __ATOMIC_RELEASE);
 }
 
 void ipc_received(void)

@@ -70,6 +70,7 @@ struct ipc_state {
 	uint64_t tag, random;
 	const struct co_ring_control *control;
 	struct co_ring_peer *page;
+	struct co_ring_capture *capture; /* once somebody has wanted to see messages */
 	uint32_t clients_used, servers_used, ports_used, bells_used; /* ever */
 	uint32_t client_cache[IPC_CACHE], port_cache[IPC_CACHE];     /* index + 1 */
 	struct ipc_name names[IPC_NAMES];
@@ -135,7 +136,13 @@ const void *ipc_segment_map(int32_t fd, uint64_t size); /* takes fd */
 void ipc_segment_free(const void *segment, uint64_t size);
 void ipc_close_fd(int32_t fd);
 
+/* This process has presented the token of that call. */
+void ipc_holds(uint64_t id);
+
 /* ---- guest_connection.c ---- */
+
+/* Messages are written down there from now on, too; under the lock. */
+void ipc_captured(void);
 
 /* What was received is something that changes; under the lock. */
 void ipc_received(void);

@@ -271,6 +271,26 @@ static long receive(bool wait)
 	return 1;
 }
 
+/* Somebody wants to see messages: they are written down in a segment that the daemon reads. */
+static void capture(void)
+{
+	struct wire_ipc_capture_note note = {
+		.h = { WIRE_ipc_capture_note, sizeof(note), 0 },
+	};
+	int32_t fd;
+
+	if (ipc->capture || !(__atomic_load_n(&ipc->control->flags, __ATOMIC_ACQUIRE) &
+			      CO_RING_CAPTURE))
+		return;
+	ipc->capture = ipc_segment_new(sizeof(*ipc->capture), &fd);
+	if (!ipc->capture)
+		return; /* then nothing is seen */
+	ring_capture_format(ipc->capture, (uint32_t) kernel(__NR_getpid, 0, 0, 0, 0));
+	(void) ipc_say(&note, sizeof(note), fd);
+	ipc_close_fd(fd);
+	ipc_captured();
+}
+
 uint32_t ipc_catch_up(void)
 {
 	uint32_t kick = shim_load_acquire(&ipc->control->kick);
@@ -280,6 +300,7 @@ uint32_t ipc_catch_up(void)
 	ipc_lock();
 	while (receive(false) > 0)
 		ipc_received();
+	capture();
 	shim_store_release(&ipc->seen, kick);
 	ipc_unlock();
 	return kick;
@@ -361,6 +382,28 @@ static long say_join(int32_t page)
 	return ipc->control ? 0 : -ENOMEM;
 }
 
+static uint64_t holds; /* a bit a call */
+
+static void say_holds(void)
+{
+	struct wire_ipc_holds_note note = {
+		.h = { WIRE_ipc_holds_note, sizeof(note), 0 },
+		.calls = __atomic_load_n(&holds, __ATOMIC_RELAXED),
+	};
+
+	(void) ipc_say(&note, sizeof(note), -1); /* nothing depends on it */
+}
+
+void ipc_holds(uint64_t id)
+{
+	if (__atomic_fetch_or(&holds, 1UL << id, __ATOMIC_RELAXED) & 1UL << id ||
+	    !ipc || !shim_load_acquire(&ipc->joined))
+		return;
+	ipc_lock();
+	say_holds();
+	ipc_unlock();
+}
+
 static long join(void)
 {
 	int32_t page;
@@ -386,6 +429,7 @@ static long join(void)
 	}
 	(void) kernel(__NR_getrandom, (long) &ipc->random, sizeof(ipc->random), 0, 0);
 	inherited = ipc->fd + 1;
+	say_holds();
 	shim_store_release(&ipc->joined, 1);
 	return 0;
 }
@@ -394,6 +438,7 @@ void anos_ipc_forget(void)
 {
 	ipc_close_fd(inherited - 1);
 	inherited = 0;
+	holds = 0; /* what the child has it will show */
 }
 
 static void tell(long error)

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: MIT
 """SYSTEM as cloudos-exec serves it to a session: each service asked over the engine for
-messages, as a program of Anos asks, by a process of that session."""
+messages, as a program of Anos asks, by a process of that session.
+
+VFS_FIND_FS_DRIVER, VFS_REGISTER_DRIVER and VFS_UNREGISTER_DRIVER are tags 1 to 3 of
+SYSTEM::VFS, PROCESS_SPAWN is tag 1 of SYSTEM::PROCESS, FS_QUERY_OBJECT_SIZE and
+FS_LOAD_OBJECT_PAGE are tags 1 and 2 of the driver of boot:.  The programs make the calls
+read_kernel_log (log.elf) and get_framebuffer_phys (screen.elf)."""
 import contextlib
 import json
 import os
@@ -24,11 +29,12 @@ class Machine:
     """A session of Anos programs; `boot:` is a folder that it makes."""
 
     def __init__(self, domain, *options, program='boot:/park.elf', root=None,
-                 first=b'parked\n'):
+                 first=b'parked\n', instead=()):
         self.domain = domain
         self.root = tempfile.mkdtemp(dir=domain.dir)
         for name in ('park', 'hello', 'cat', 'files', 'log', 'screen', 'delegate'):
-            with open(os.path.join(BUILD, 'anos-%s.elf' % name), 'rb') as f:
+            built = dict(instead).get(name, name)
+            with open(os.path.join(BUILD, 'anos-%s.elf' % built), 'rb') as f:
                 self.put(name + '.elf', f.read())
         self.process = subprocess.Popen(
             [EXEC, '--root', root or self.root, *options, *program.split()],
@@ -386,6 +392,64 @@ def what_cannot_be_is_told():
                                timeout=LIMIT)
             equal((r.returncode, r.stdout), (status, ''), ' '.join(arguments))
             check(sentence in r.stderr and r.stderr.count('\n') == 1, r.stderr)
+
+
+@test
+def messages_of_a_machine_are_counted_and_shown():
+    with Domain() as d, machine(d) as m, m.ask('SYSTEM::VFS') as vfs:
+        trace = subprocess.Popen([CTL, 'channel', 'trace', 'SYSTEM::VFS'], env=d.env,
+                                 stdout=subprocess.PIPE, text=True)
+
+        def lines():
+            """Of the trace, which begins some time after it was asked for."""
+            vfs(1, text('boot:/park.elf'))
+            return select.select([trace.stdout], [], [], 0.05)[0]
+        until('a message in the trace', lines)
+        got = trace.stdout.readline()
+        check('received connection' in got and 'tag 1 size' in got and '"boot:/park.elf' in got, got)
+        trace.kill()
+        trace.communicate()
+        rows = json.loads(d.ctl('channel', 'ls', 'SYSTEM::VFS', '-o', 'json').stdout)
+        equal((len(rows), rows[0]['pid'], rows[0]['session']), (1, m.process.pid, m.session),
+              'the channel')
+        asked = rows[0]['messages']
+        vfs(1, text('boot:/park.elf'))
+        row, = json.loads(d.ctl('channel', 'ls', 'SYSTEM::VFS', '-o', 'json').stdout)
+        equal(row['messages'], asked + 1, 'messages')
+        check(0 < row['took_p50_ns'] < 60 * 10 ** 9, 'latency: %s' % row)
+
+
+@test
+def messages_of_a_program_are_counted_and_shown():
+    # the reader that it starts never reads, so that it stays
+    with Domain() as d, machine(d, program='boot:/files.elf x', instead={'cat': 'park'}) as m, \
+            m.ask('SYSTEM::VFS') as vfs:
+        driver, _ = vfs(1, text('mem:/poem'))
+        with m.ask('=%d' % driver) as files:
+            def channel():
+                rows = json.loads(d.ctl('channel', 'ls', '-o', 'json').stdout)
+                return next(r for r in rows if r['pid'] == m.pid and r['messages'])
+            equal(files(1, text('mem:/poem'))[0], 34, 'the size of a file')
+            id = channel()['id']
+            trace = subprocess.Popen([CTL, 'channel', 'trace', str(id), '-o', 'json'], env=d.env,
+                                     stdout=subprocess.PIPE, text=True)
+
+            def seen():
+                files(1, text('mem:/poem'))
+                return select.select([trace.stdout], [], [], 0.05)[0]
+            until('a message in the trace', seen)
+            row = json.loads(trace.stdout.readline())
+            equal((row['pid'], row['tag'], row['event']), (m.pid, 1, 'received'), 'the message')
+            check(row['data'].startswith('mem:/poem'), row['data'])
+            trace.kill()
+            trace.communicate()
+            asked = channel()['messages']
+            files(1, text('mem:/poem'))
+            equal(channel()['messages'], asked + 1, 'messages')
+        rows = json.loads(d.ctl('capability', 'ls', '-o', 'json').stdout)
+        holders = {r['name']: r['holders'] for r in rows}
+        check(holders['create_channel'] == 1 and holders['map_physical'] == 0,
+              'holders: %s' % holders)
 
 
 run()

@@ -16,6 +16,7 @@ daemon_fault_tests = \
 	%D%/daemon_client.py \
 	%D%/daemon_join.py \
 	%D%/daemon_ipc.py \
+	%D%/daemon_channel.py \
 	%D%/daemon_hostile.py
 TESTS += $(daemon_fault_tests)
 EXTRA_DIST += $(daemon_fault_tests) %D%/README.md %D%/python.sh %D%/harness.py %D%/peers.py

@@ -6,12 +6,13 @@ import fcntl
 import mmap
 import os
 import re
+import signal
 import socket
 import struct
 import sys
 
 sys.path.insert(0, __file__.rpartition('/')[0])
-from harness import SRC, Client, decode, encode, equal  # noqa: E402
+from harness import SRC, Client, Domain, check, decode, encode, equal  # noqa: E402
 
 NO_DOORBELL = 2**32 - 1
 PORT_MAIN, RECEIVE_STOP, NAME_SESSION, OPEN_SERVICE = 1, 1, 1, 1
@@ -150,3 +151,62 @@ def connect(client, server, cookie):
     tag = client.open_begin(cookie)
     server.accept()
     return client.open_end(tag)['connection']
+
+
+# ---- domains ----
+
+class Engine:
+    """A domain whose daemon is to be the same one at the end."""
+
+    def __init__(self, **more):
+        self.domain = Domain(**more)
+
+    def __enter__(self):
+        self.domain.__enter__()
+        self.domain.start()
+        self.pid = self.domain.status()['pid']
+        self.peers = []
+        return self
+
+    def __exit__(self, kind, value, trace):
+        try:
+            if not kind:
+                equal(self.domain.status()['pid'], self.pid, 'the daemon')
+        finally:
+            for peer in self.peers:
+                peer.close()
+            self.domain.__exit__(kind, value, trace)
+
+    def peer(self, **more):
+        peer = Peer(self.domain, **more)
+        equal(peer.joined['status'], 0, 'ipc_join: ' + peer.joined['reason_'])
+        self.peers.append(peer)
+        return peer
+
+    def child(self, function):
+        """Runs function(engine) in a process of its own that stays until it is killed."""
+        out, into = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.close(out)
+                for peer in self.peers:
+                    peer.close()
+                self.peers = []
+                kept = function(self)
+                os.write(into, b'%d' % (kept if isinstance(kept, int) else 0))
+                os.close(into)
+                while True:
+                    signal.pause()
+            finally:
+                os._exit(1)
+        os.close(into)
+        with os.fdopen(out) as f:
+            said = f.read()
+        check(said, 'the child has failed')
+        return pid, int(said)
+
+
+def reap(pid):
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)

@@ -161,7 +161,7 @@ static void demand_canary(char *page)
 /* What the loader relies on after a good answer. */
 static void demand_facts(const struct shim_elf *elf)
 {
-	if (elf->ranges_used > SHIM_ELF_RANGES || elf->build_id_size > 64)
+	if (elf->ranges_used > SHIM_ELF_RANGES)
 		abort();
 	if (elf->flags & SHIM_ELF_INTERP && strnlen(elf->interp, 4096) == 4096)
 		abort();

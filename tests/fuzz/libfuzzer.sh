@@ -62,15 +62,23 @@ done
 # shellcheck disable=SC2086 # a list
 fuzz anos $system $base
 # guest code: its own headers
-guest=
-for source in elf config program rt/fmt; do
-	object=$work/guest-$(basename $source).o
-	$clang -std=gnu17 -ffreestanding -g -O1 -nostdinc \
-		-isystem "$($clang -print-file-name=include)" -isystem uapi \
-		-I"$srcdir/include" -I"$srcdir" -fno-sanitize-recover=all \
-		-fsanitize=fuzzer-no-link,address,undefined \
-		-c "$srcdir/shim/$source.c" -o "$object"
-	guest="$guest $object"
-done
+# guest SOURCE...: its objects, in $guest
+guest()
+{
+	guest=
+	for source in "$@"; do
+		object=$work/guest-$(basename "$source").o
+		$clang -std=gnu17 -ffreestanding -g -O1 -nostdinc \
+			-isystem "$($clang -print-file-name=include)" -isystem uapi \
+			-I"$srcdir/include" -I"$srcdir" -fno-sanitize-recover=all \
+			-fsanitize=fuzzer-no-link,address,undefined \
+			-c "$srcdir/shim/$source.c" -o "$object"
+		guest="$guest $object"
+	done
+}
+guest elf config program rt/fmt
 LIBS=$guest fuzz elf
+guest memory
+# shellcheck disable=SC2086 # a list
+LIBS=$guest fuzz pages cloudosd/memory.c $base
 echo "check-fuzz: no failures"

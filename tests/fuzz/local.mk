@@ -2,7 +2,7 @@
 # Targets run their seeds and some mutations in `make check`; `make check-fuzz` runs each
 # under libFuzzer.
 check_PROGRAMS += fuzz-wire-run fuzz-config-run fuzz-filter-run fuzz-sites-run \
-	fuzz-elf-run fuzz-anos-run
+	fuzz-elf-run fuzz-anos-run fuzz-pages-run
 TESTS += %D%/run.sh
 dist_noinst_SCRIPTS += %D%/run.sh %D%/libfuzzer.sh
 EXTRA_DIST += %D%/corpus
@@ -33,6 +33,16 @@ fuzz_elf_run_LDADD = libtrapelf.a libco.a
 fuzz_anos_run_SOURCES = %D%/fuzz_anos.c %D%/driver.c %D%/target.h
 fuzz_anos_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_anos_run_LDADD = libanossystem.a libco.a
+
+# The shim's part is guest code and not instrumented here; check-fuzz does that.
+check_LIBRARIES += libtrappages.a
+libtrappages_a_SOURCES = shim/memory.c
+libtrappages_a_CPPFLAGS = $(CO_GUEST_INCLUDES)
+libtrappages_a_CFLAGS = -std=gnu17 -ffreestanding -fPIE $(CO_WARN)
+fuzz_pages_run_SOURCES = %D%/fuzz_pages.c %D%/driver.c %D%/target.h \
+	cloudosd/memory.h cloudosd/memory.c
+fuzz_pages_run_CFLAGS = $(AM_CFLAGS) -pthread
+fuzz_pages_run_LDADD = libtrappages.a libco.a
 
 .PHONY: check-fuzz
 check-fuzz:

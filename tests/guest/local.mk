@@ -16,6 +16,7 @@ guest_cloudos = \
 	guest-cloudos-interface_require \
 	guest-cloudos-interface_version \
 	guest-cloudos-ipc_discover_service \
+	guest-cloudos-ipc_namespaces \
 	guest-cloudos-ipc_receive \
 	guest-cloudos-ipc_register_service \
 	guest-cloudos-ipc_reply \
@@ -82,6 +83,11 @@ guest_cloudos_ipc_discover_service_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
 guest_cloudos_ipc_discover_service_CFLAGS = $(GUEST_TEST_COMPILE)
 guest_cloudos_ipc_discover_service_LDFLAGS = $(GUEST_TEST_LINK)
 guest_cloudos_ipc_discover_service_LDADD = libcloudos.la
+guest_cloudos_ipc_namespaces_SOURCES = %D%/cloudos/ipc_namespaces.c
+guest_cloudos_ipc_namespaces_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_ipc_namespaces_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_ipc_namespaces_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_ipc_namespaces_LDADD = libcloudos.la
 guest_cloudos_ipc_receive_SOURCES = %D%/cloudos/ipc_receive.c
 guest_cloudos_ipc_receive_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
 guest_cloudos_ipc_receive_CFLAGS = $(GUEST_TEST_COMPILE)

@@ -296,6 +296,7 @@ START_TEST(every_word_has_a_name)
 	ck_assert_str_eq(co_plane_name(CO_PLANE_DAEMON), "daemon");
 	ck_assert_str_eq(co_plane_name(CO_PLANE_HTTP), "http");
 	ck_assert_str_eq(co_plane_name(CO_PLANE_NONE), "none");
+	ck_assert_str_eq(co_plane_name(CO_PLANE_LAUNCHER), "launcher");
 	ck_assert_str_eq(co_arg_kind_name(CO_ARG_CSTR), "CSTR");
 	ck_assert_str_eq(co_arg_kind_name(CO_ARG_OUT_ARRAY), "OUT_ARRAY");
 	for (int kind = CO_ARG_NONE; kind <= CO_ARG_TEXT; kind++)

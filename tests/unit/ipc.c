@@ -111,6 +111,11 @@ static void port_gone(void *ctx, struct ipc_peer *whom, uint64_t cookie,
 	event("gone", whom, (int) why);
 }
 
+static void names_changed(void *ctx)
+{
+	(void) ctx;
+}
+
 static void audit(void *ctx, const struct ipc_peer *peer, uint64_t guesses)
 {
 	(void) ctx;
@@ -124,6 +129,7 @@ static const struct ipc_events all_events = { .offered = offered,
 					      .refused = refused,
 					      .detached = detached,
 					      .port_gone = port_gone,
+					      .names_changed = names_changed,
 					      .audit = audit };
 
 static unsigned descriptors(void)

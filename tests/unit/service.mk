@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The services of cloudosd, on a fake host and a fake store.
-SERVICE_TESTS = %D%/errors %D%/health %D%/ipc %D%/message %D%/process %D%/registry
+SERVICE_TESTS = %D%/errors %D%/health %D%/ipc %D%/message %D%/process %D%/registry %D%/shm
 SERVICE_TEST_LIBS = libservice.a libco.a $(CHECK_LIBS) -ldl
 SERVICE_FAKES = \
 	%D%/fake_host.h %D%/fake_host.c \
@@ -36,3 +36,7 @@ endif
 	%D%/fake_store.h %D%/fake_store.c $(SERVICE_FAKES)
 %C%_registry_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_registry_LDADD = $(SERVICE_TEST_LIBS)
+
+%C%_shm_SOURCES = %D%/shm.c
+%C%_shm_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_shm_LDADD = $(SERVICE_TEST_LIBS)
