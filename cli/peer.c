@@ -19,7 +19,7 @@
 #include "ring/ring.h"
 #include "ring/segment.h"
 
-enum { PORTS = 8 };
+enum { PORTS = 8, AGAIN_MS = 200 };
 
 /* A connection.  Its memory is never freed, only used again: stale cookies lead here. */
 struct link {
@@ -34,7 +34,9 @@ struct link {
 struct port {
 	struct peer *peer;
 	struct ring_port ring;
-	uint64_t cookie;
+	uint64_t cookie, secret; /* the secret is for the next daemon */
+	uint32_t bell, name_flags;
+	const char *name;
 	peer_serve *serve;
 	void *ctx;
 	struct ring_server *table[CO_LIMIT_PEER_CONNECTIONS];
@@ -42,7 +44,10 @@ struct port {
 
 struct peer {
 	struct co_client *client; /* of the thread that reads it, once that runs */
+	struct co_paths paths;
+	uint64_t session;
 	struct co_ring_peer *page;
+	int page_fd, capture_fd;
 	const struct co_ring_control *control;
 	struct co_ring_capture *capture; /* NULL: messages cannot be seen */
 	pthread_mutex_t lock;            /* links come, go and are answered late */
@@ -241,21 +246,6 @@ static int call(struct peer *peer, int *fd, struct co_err *err)
 	return rc;
 }
 
-static void *read_connection(void *arg)
-{
-	struct peer *peer = arg;
-
-	for (;;) {
-		int rc = co_msg_receive(peer->client->in, peer->client->fd, NULL);
-
-		if (rc == CO_INTERRUPTED)
-			continue;
-		if (rc) /* what is open stays open; nobody new can come */
-			return NULL;
-		listen_to(peer);
-	}
-}
-
 /* ---- messages ---- */
 
 static void fill_reply(struct ring_reply *reply, uint64_t value, const uint8_t *page,
@@ -364,67 +354,96 @@ const uint64_t *peer_tokens(const struct peer *peer)
 /* Where messages are written down while somebody wants to see them. */
 static void offer_capture(struct peer *peer)
 {
-	autoclose int fd = -1;
-
-	peer->capture =
-		ring_segment_new("cloudos-capture", sizeof(*peer->capture), &fd);
-	if (!peer->capture)
-		return;
-	ring_capture_format(peer->capture, (uint32_t) getpid());
+	if (!peer->capture) {
+		peer->capture = ring_segment_new("cloudos-capture",
+						 sizeof(*peer->capture),
+						 &peer->capture_fd);
+		if (!peer->capture)
+			return;
+		ring_capture_format(peer->capture, (uint32_t) getpid());
+	}
 	(void) co_msg_start(peer->client->out, WIRE_ipc_capture_note, 0);
 	/* gone is seen when reading */
-	(void) co_msg_send(peer->client->out, peer->client->fd, &fd, 1);
+	(void) co_msg_send(peer->client->out, peer->client->fd, &peer->capture_fd, 1);
+}
+
+/* Takes part, over a connection that is new. */
+static int join(struct peer *peer, struct co_err *err)
+{
+	struct wire_ipc_join_req *req =
+		co_client_request(peer->client, WIRE_ipc_join_req);
+	autoclose int control = -1;
+	const void *page;
+	int rc;
+
+	req->session = peer->session;
+	req->version = CO_WIRE_VERSION;
+	rc = call(peer, &peer->page_fd, err);
+	if (rc)
+		return rc;
+	control = co_msg_take_fd(peer->client->in, 0);
+	page = ring_segment_map(control, sizeof(*peer->control));
+	if (!page)
+		return co_fail_errno(err, errno, "cannot map memory of the daemon");
+	/* an earlier one stays mapped: connections look at it */
+	peer->control = page;
+	offer_capture(peer);
+	return 0;
 }
 
 int peer_open(const struct co_paths *paths, uint64_t session, struct peer **out,
 	      struct co_err *err)
 {
 	struct peer *peer = &the_peer;
-	struct wire_ipc_join_req *req;
-	autoclose int fd = -1;
-	autoclose int control = -1;
 	int rc = co_client_open(paths, "cloudos-exec", &peer->client, err);
 
+	peer->paths = *paths;
+	peer->session = session;
 	if (!rc)
 		rc = tokens_get(peer, err);
 	if (rc)
 		return rc;
-	peer->page = ring_segment_new("cloudos-peer", sizeof(*peer->page), &fd);
+	peer->page =
+		ring_segment_new("cloudos-peer", sizeof(*peer->page), &peer->page_fd);
 	if (!peer->page)
 		return co_fail_errno(err, errno, "cannot make memory for messages");
 	ring_peer_format(peer->page, (uint32_t) getpid());
-	req = co_client_request(peer->client, WIRE_ipc_join_req);
-	req->session = session;
-	req->version = CO_WIRE_VERSION;
-	rc = call(peer, &fd, err);
-	if (rc)
-		return rc;
-	control = co_msg_take_fd(peer->client->in, 0);
-	peer->control = ring_segment_map(control, sizeof(*peer->control));
-	if (!peer->control)
-		return co_fail_errno(err, errno, "cannot map memory of the daemon");
-	offer_capture(peer);
-	*out = peer;
-	return 0;
+	rc = join(peer, err);
+	if (!rc)
+		*out = peer;
+	return rc;
 }
 
-static int name_port(struct peer *peer, const struct port *port, const char *name,
-		     uint32_t flags, struct co_err *err)
+/* A new port, or with a cookie the one that an earlier daemon knew. */
+static int announce(struct peer *peer, struct port *port, struct co_err *err)
 {
-	struct wire_name_register_req *req =
-		co_client_request(peer->client, WIRE_name_register_req);
+	struct wire_port_create_req *create =
+		co_client_request(peer->client, WIRE_port_create_req);
+	struct wire_name_register_req *name;
+	const struct wire_port_create_rep *rep;
+	int rc;
 
-	req->cookie = port->cookie;
-	req->flags = flags;
-	co_msg_text(peer->client->out, &req->name, name);
+	create->cookie = port->cookie;
+	create->secret = port->secret;
+	create->doorbell = port->bell;
+	rc = call(peer, NULL, err);
+	if (rc)
+		return rc;
+	rep = (const void *) peer->client->in->bytes;
+	port->cookie = rep->cookie;
+	port->secret = rep->secret;
+	if (!port->name)
+		return 0;
+	name = co_client_request(peer->client, WIRE_name_register_req);
+	name->cookie = port->cookie;
+	name->flags = port->name_flags;
+	co_msg_text(peer->client->out, &name->name, port->name);
 	return call(peer, NULL, err);
 }
 
 int peer_port(struct peer *peer, const char *name, uint32_t name_flags,
 	      peer_serve *serve, void *ctx, uint64_t *out_cookie, struct co_err *err)
 {
-	struct wire_port_create_req *req;
-	const struct wire_port_create_rep *rep;
 	struct port *port = peer->nports < PORTS ? calloc(1, sizeof(*port)) : NULL;
 	uint64_t random;
 	int rc;
@@ -436,18 +455,76 @@ int peer_port(struct peer *peer, const char *name, uint32_t name_flags,
 	port->peer = peer;
 	port->serve = serve;
 	port->ctx = ctx;
+	port->name = name;
+	port->name_flags = name_flags;
 	/* a doorbell a port: each has one thread that sleeps on it */
-	(void) ring_port_open(&port->ring, peer->page, peer->nports, port->table,
+	port->bell = peer->nports;
+	(void) ring_port_open(&port->ring, peer->page, port->bell, port->table,
 			      CO_LIMIT_PEER_CONNECTIONS, lookup, random);
-	peer->ports[peer->nports] = port;
-	req = co_client_request(peer->client, WIRE_port_create_req);
-	req->doorbell = peer->nports++;
-	rc = call(peer, NULL, err);
+	peer->ports[peer->nports++] = port;
+	rc = announce(peer, port, err);
+	*out_cookie = port->cookie;
+	return rc;
+}
+
+/* ---- daemons come and go ---- */
+
+/* From now on the new daemon tells when those who are connected end. */
+static int resume(struct peer *peer, struct co_err *err)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < CO_LIMIT_PEER_CONNECTIONS && peer->links[i] && !rc;
+	     i++) {
+		const struct link *link = peer->links[i];
+		struct wire_ipc_resume_req *req;
+
+		if (!link->used || link->ring.users.closed)
+			continue;
+		req = co_client_request(peer->client, WIRE_ipc_resume_req);
+		req->connection = link->connection;
+		req->cookie = container_of(link->ring.port, struct port, ring)->cookie;
+		req->pid = link->pid;
+		req->flags = CO_IPC_RESUME_RECEIVER;
+		rc = call(peer, NULL, err);
+	}
+	return rc;
+}
+
+static bool again(struct peer *peer)
+{
+	int rc = co_client_open(&peer->paths, "cloudos-exec", &peer->client, NULL);
+
+	if (!rc)
+		rc = join(peer, NULL);
+	for (uint32_t i = 0; i < peer->nports && !rc; i++)
+		rc = announce(peer, peer->ports[i], NULL);
+	if (!rc)
+		rc = resume(peer, NULL);
 	if (rc)
-		return rc;
-	rep = (const void *) peer->client->in->bytes;
-	port->cookie = *out_cookie = rep->cookie;
-	return name ? name_port(peer, port, name, name_flags, err) : 0;
+		peer->client = co_client_close(peer->client);
+	return !rc;
+}
+
+static void *read_connection(void *arg)
+{
+	struct peer *peer = arg;
+
+	for (;;) {
+		int rc = co_msg_receive(peer->client->in, peer->client->fd, NULL);
+
+		if (rc == CO_INTERRUPTED)
+			continue;
+		if (!rc) {
+			listen_to(peer);
+			continue;
+		}
+		/* what is open stays open meanwhile */
+		peer->client = co_client_close(peer->client);
+		while (!again(peer))
+			(void) usleep(AGAIN_MS * 1000);
+	}
+	return NULL;
 }
 
 static int thread_start(void *(*run)(void *), void *arg, struct co_err *err)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Programs of other systems as people write them; guest code, so without sanitizers.  -static
 # is libtool's: with our library in the program it needs no wrapper script to run from here.
-noinst_PROGRAMS += example-service example-client
+noinst_PROGRAMS += example-service example-client example-messages
 example_service_SOURCES = %D%/cloudos/service.c
 example_service_CFLAGS = $(GUEST_CFLAGS)
 example_service_LDFLAGS = -static
@@ -10,5 +10,9 @@ example_client_SOURCES = %D%/cloudos/client.c
 example_client_CFLAGS = $(GUEST_CFLAGS)
 example_client_LDFLAGS = -static
 example_client_LDADD = libcloudos.la
+example_messages_SOURCES = %D%/cloudos/messages.c
+example_messages_CFLAGS = $(GUEST_CFLAGS)
+example_messages_LDFLAGS = -static
+example_messages_LDADD = libcloudos.la
 EXTRA_DIST += %D%/README.md %D%/cloudos/README.md %D%/cloudos/client.py
 include examples/anos/local.mk

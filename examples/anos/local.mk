@@ -4,7 +4,8 @@ CO_ANOS_COMPILE = $(CC) -std=gnu17 -Os -g -ffreestanding -fno-pic -fno-pie \
 	-mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
 	-fcf-protection=none -Wall -Wextra -Werror -I$(srcdir)/%D% \
 	-nostdlib -static -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,norelro \
-	-Wl,--no-warn-rwx-segments -Wl,-T,$(srcdir)/%D%/anos.ld
+	-Wl,--no-warn-rwx-segments -Wl,-T,$(CO_ANOS_SCRIPT)
+CO_ANOS_SCRIPT = $(srcdir)/%D%/anos.ld
 CO_ANOS_COMMON = $(srcdir)/%D%/crt.S $(srcdir)/%D%/anos.h $(srcdir)/%D%/anos.ld
 
 CO_ANOS_FOLDER = $(srcdir)/%D%

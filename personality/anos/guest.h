@@ -92,6 +92,9 @@ long anos_map(uint64_t start, uint64_t end, int prot);
 /* The same where there is nothing yet. */
 long anos_map_missing(uint64_t start, uint64_t end, int prot);
 
+/* shim_poke for memory of a program, which may write to its own code: 0 or -EFAULT. */
+int anos_write(uint64_t to, const void *from, size_t size);
+
 /* The guest has nothing outside of those ranges any more.  They are sorted. */
 struct anos_range {
 	uint64_t start, end;

@@ -77,7 +77,7 @@ enum shim_verdict anos_get_mem_info(struct shim_call *call)
 			    0); /* cannot fail */
 	memory.total = info.totalram * info.mem_unit;
 	memory.available = info.freeram * info.mem_unit;
-	if (shim_poke(call->args[0], &memory, sizeof(memory)))
+	if (anos_write(call->args[0], &memory, sizeof(memory)))
 		return anos_result(call, CO_ANOS_BAD_ARGUMENTS, 0);
 	return anos_result(call, CO_ANOS_OK, 0);
 }

@@ -84,7 +84,7 @@ enum shim_verdict anos_get_framebuffer_phys(struct shim_call *call)
 	if (screen.fd < 0)
 		return anos_result(call, CO_ANOS_FAILURE, 0);
 	return anos_result(call,
-			   shim_write(call->args[0], &info, size)
+			   anos_write(call->args[0], &info, size)
 				   ? CO_ANOS_BAD_ARGUMENTS
 				   : CO_ANOS_OK,
 			   0);

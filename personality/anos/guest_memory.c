@@ -121,6 +121,18 @@ void anos_unmap_others(const struct anos_range *keep, uint32_t n)
 	unmap(at, CO_ANOS_GUEST_END);
 }
 
+/* Linux does not write for us where code was patched; the program itself might. */
+int anos_write(uint64_t to, const void *from, size_t size)
+{
+	uint64_t first = to & ~(PAGE - 1), last = (to + size - 1) & ~(PAGE - 1);
+
+	if (shim_poke(to, from, size) == 0)
+		return 0;
+	if (!anos_patched(first) && !anos_patched(last))
+		return -EFAULT;
+	return anos_unpatch(first, last + PAGE) ? shim_poke(to, from, size) : -EFAULT;
+}
+
 /* ---- regions ---- */
 
 void anos_regions_forget(void)

@@ -22,7 +22,7 @@
 
 #define PLACES_AT (CO_TRAP_BASE + 0x30000000UL)
 
-enum { PLACE_SIZE = 65536, PLACES = CO_LIMIT_ANOS_THREADS, TAKEN = 1, ASIDE = 64 };
+enum { PLACE_SIZE = 65536, PLACES = CO_LIMIT_ANOS_THREADS, TAKEN = 1 };
 enum { IDLE, NORMAL, HIGH, REALTIME, CLASSES };
 enum { HIGH_NICE = -5, SCHED_RR_ = 2, SCHED_IDLE_ = 5, ARCH_SET_GS_ = 0x1001 };
 
@@ -98,6 +98,9 @@ long anos_spawn(uint64_t flags, const struct anos_begin *begin)
 }
 
 /* ---- stepping aside ---- */
+
+/* One that is never refused for want of room, and that means nothing by itself. */
+enum { ASIDE = SIGURG };
 
 static uint32_t asked; /* under the space lock */
 

@@ -3,9 +3,13 @@
  * Sends messages as an Anos program does, for tests.  HOST.
  *
  *	anos-ask SESSION NAME|=COOKIE
+ *	anos-ask SESSION NAME|=COOKIE scribble MESSAGES
  *
  * Each line of standard input is a message: "TAG SIZE PAGE", the page in hex, cut where it
  * goes on with zeros, or "-" for none.  Each answer is a line "VALUE PAGE", or why not.
+ *
+ * scribble: writes what it likes wherever it may write, entries that look like messages
+ * among it, and rings the bell.
  */
 #include <co/ipc.h>
 #include <co/ring.h>
@@ -141,6 +145,54 @@ static void say(uint64_t tag, uint64_t size, const char *hex)
 	ring_end(&ring, &call);
 }
 
+static uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+/* A message that might be one, or nearly. */
+static void forge(struct co_ring_client *own, uint64_t *state, uint64_t ticket)
+{
+	struct co_ring_entry *entry = &own->entries[ticket % CO_RING_SLOTS];
+	uint64_t r = next_random(state);
+
+	entry->tag = r & 1 ? r >> 8 & 3 : r;
+	entry->size = r & 2 ? (uint32_t) (r >> 16) : (uint32_t) (r >> 16) & 0x1fff;
+	entry->flags = (uint16_t) (r >> 3);
+	entry->kind = (uint8_t) (r >> 19);
+	entry->slot = (uint8_t) (r >> 27) & (r & 4 ? 0xff : 0x3f);
+	entry->slots = r & 8 ? 1 : (uint8_t) (r >> 35);
+	entry->seq = (uint32_t) (r >> 40);
+	__atomic_store_n(&entry->ticket, ticket + 1, __ATOMIC_RELEASE);
+}
+
+/* Until that many messages have been taken. */
+static int scribble(uint64_t count)
+{
+	struct co_ring_client *own = ring.own;
+	uint8_t *bytes = (uint8_t *) own;
+	uint64_t now = ring_os_now(), end = now + WAIT_NS, state = now | 1, ticket = 0;
+	uint64_t taken = 0;
+
+	for (; taken < count && now < end; now = ring_os_now()) {
+		for (int i = 0; i < 100; i++) {
+			uint64_t r = next_random(&state);
+
+			bytes[r % sizeof(*own)] = (uint8_t) (r >> 40);
+			forge(own, &state, r & 0xff00 ? ticket++ : r);
+		}
+		taken = __atomic_load_n(&ring.server->consumed, __ATOMIC_ACQUIRE);
+		if (ticket - taken >= CO_RING_SLOTS)
+			ticket = taken;
+		(void) ring_os_wake(&ring.bell->word, INT32_MAX);
+	}
+	(void) printf("taken %" PRIu64 "\n", taken);
+	return taken < count;
+}
+
 int main(int argc, char **argv)
 {
 	static char line[2 * CO_RING_PAGE + 100], hex[sizeof(line)];
@@ -149,7 +201,7 @@ int main(int argc, char **argv)
 	struct co_err err = { 0 };
 	uint64_t tag, size;
 
-	if (argc != 3)
+	if (argc != 3 && argc != 5)
 		return 2;
 	if (co_paths_init(&paths, false, NULL, &err) ||
 	    co_client_open(&paths, "anos-ask", &c, &err) ||
@@ -157,6 +209,8 @@ int main(int argc, char **argv)
 		return fail(&err);
 	(void) printf("ready\n");
 	(void) fflush(stdout);
+	if (argc == 5)
+		return scribble(strtoull(argv[4], NULL, 10));
 	while (fgets(line, sizeof(line), stdin)) {
 		if (sscanf(line, "%" SCNu64 " %" SCNu64 " %s", &tag, &size, hex) != 3)
 			return 2;

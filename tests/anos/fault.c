@@ -4,6 +4,24 @@
 
 static volatile int zero;
 
+/* From a page of its own, because it takes away the one with the stubs. */
+static void cover_code(void)
+{
+	/* syscall; movq $1, (%rsi) */
+	static const uint8_t code[] = { 0x0f, 0x05, 0x48, 0xc7, 0x06, 1, 0, 0, 0 };
+	volatile uint8_t *to = (uint8_t *) 0x18000000;
+	register uint64_t r9 __asm__("r9") = tokens[7];
+	uint64_t page = (uint64_t) kprint & -4096UL;
+
+	(void) map_virtual(4096, 0x18000000, READ | WRITE | EXECUTE);
+	for (unsigned i = 0; i < sizeof(code); i++)
+		to[i] = code[i];
+	__asm__ volatile("jmp *%%rax"
+			 :
+			 : "a"(to), "D"(4096), "S"(page), "d"(READ), "r"(r9)
+			 : "memory");
+}
+
 int main(int argc, char **argv)
 {
 	const char *kind = argc > 1 ? argv[1] : "";
@@ -57,6 +75,11 @@ int main(int argc, char **argv)
 		*(volatile uint64_t *) 0x18000000 = 2;
 		kprint("what was touched is there\n");
 		return (int) *(volatile uint64_t *) 0x18001000;
+	case 'c': /* code that jumps, covered by what cannot be written */
+		for (int i = 0; i < 20; i++)
+			(void) kprint("");
+		cover_code();
+		break;
 	case 'o': /* its own memory, taken away */
 		(void) unmap_virtual(0x100000, 0x2000000);
 		break;

@@ -93,6 +93,10 @@ static void regions(void)
 	check("writes there", *at(0x12002000) != 0);
 	is("one beside it", create_region(0x12004000, 0x12008000, AUTOMAP), OK, 0);
 	*at(0x12007ff8) = 4;
+	is("unmap_virtual in the new part", unmap_virtual(4096, 0x12005000), OK, 0);
+	check("which is part of the region", *at(0x12005000) == 0);
+	is("destroy_region of that part alone", destroy_region(0x12004000), OK, 0);
+	check("is of none", *at(0x12006000) == 0 && *at(0x12007ff8) == 4);
 	is("one over it", create_region(0x12000000, 0x12010000, AUTOMAP), OK, 0);
 	check("what was there stays", *at(0x12003ff8) == 3 && *at(0x12007ff8) == 4);
 	*at(0x1200fff8) = 5;

@@ -20,6 +20,7 @@ import zlib
 sys.path.insert(0, __file__.rpartition('/')[0] + '/../fault')
 from harness import (BUILD, CTL, EXEC, LIMIT, Domain, alive, check, equal, run, test,  # noqa: E402
                      until)
+from peers import NAME_SESSION, Peer  # noqa: E402
 
 ASK = os.path.join(BUILD, 'anos-ask')
 FAILED = 2 ** 64
@@ -221,6 +222,24 @@ def a_disk_is_in_the_registry_and_is_read():
 
 
 @test
+def a_devman_of_the_programs_takes_the_place_of_ours():
+    with Domain() as d, machine(d) as m:
+        with m.ask('DEVMAN') as ours:
+            equal(ours(0, struct.pack('<IIIIQ', 3, 3, 0, 0, 0))[0], 0, 'devices')
+            peer = Peer(d, m.session)
+            native = peer.done('name_find', name='DEVMAN')['cookie']
+            own = peer.port()
+            for name, status in (('SYSTEM::VFS', 'taken'), ('DEVMAN', 0)):
+                reply, _ = peer.request('name_register', cookie=own, flags=NAME_SESSION,
+                                        name=name)
+                equal(reply['status'] == 0, status == 0, 'registering %s' % name)
+            check(native not in (0, own), 'a channel of ours before')
+            equal(peer.done('name_find', name='DEVMAN')['cookie'], own, 'who is found now')
+            equal(ours(0, struct.pack('<IIIIQ', 3, 3, 0, 0, 0))[0], 0, 'ours, still there')
+            peer.close()
+
+
+@test
 def two_machines_do_not_meet():
     with Domain() as d, machine(d) as one, machine(d) as other:
         one.put('only-here', b'x')
@@ -250,6 +269,54 @@ def connections_come_and_go():
                 before = counts()
         until('as many descriptors and mappings as before',
               lambda: counts() <= (before[0] + 1, before[1] + 4))
+
+
+@test
+def who_scribbles_harms_only_himself():
+    with Domain() as d:
+        image = os.path.join(d.dir, 'disk')
+        with open(image, 'wb') as f:
+            f.write(b'd' * 512 * 64)
+        with machine(d, '--disk', image) as m, m.ask('SYSTEM::VFS') as vfs, \
+                m.ask('DEVMAN') as devman:
+            boot = vfs(1, text('boot:/'))[0]
+            _, page = devman(0, struct.pack('<IIIIQ', 3, 1, 2, 0, 0))
+            disk, = struct.unpack_from('<Q', page, 8 + 128)
+            names = ['SYSTEM::VFS', 'SYSTEM::PROCESS', 'DEVMAN', 'cloudos::kernel',
+                     '=%d' % boot, '=%d' % disk]
+            count = int(os.environ.get('CO_SCRIBBLE', '2000'))
+            hostile = [subprocess.Popen([ASK, str(m.session), name, 'scribble', str(count)],
+                                        env=d.env, stdout=subprocess.PIPE, text=True)
+                       for name in names]
+            m.put('honest', b'x' * 5000)
+            with m.ask('=%d' % boot) as ask:
+                rounds = 0
+                while rounds < 20 or any(p.poll() is None for p in hostile):
+                    equal(ask(1, text('boot:/honest'))[0], 5000, 'an honest question')
+                    equal(vfs(1, text('boot:/'))[0], boot, 'another')
+                    rounds += 1
+            for p in hostile:
+                out = p.communicate(timeout=2 * LIMIT)[0]
+                equal(p.returncode, 0, 'what the hostile one did (%s)' % out)
+            check(m.process.poll() is None, 'SYSTEM is there')
+            equal(os.path.getsize(image), 512 * 64, 'the size of the disk')
+
+
+@test
+def system_outlives_a_daemon():
+    with Domain() as d, machine(d) as m, m.ask('SYSTEM::VFS') as vfs:
+        boot = vfs(1, text('boot:/'))[0]
+        d.kill_daemon()
+        equal(vfs(1, text('boot:/'))[0], boot, 'an answer without a daemon')
+
+        def found():
+            with contextlib.suppress(AssertionError), m.ask('SYSTEM::VFS') as other:
+                return other(1, text('boot:/'))[0]
+
+        equal(until('SYSTEM at the next daemon', found), boot, 'the same channel')
+        with m.ask('=%d' % boot) as ask:
+            check(ask(1, text('boot:/park.elf'))[0] > 0, 'a file')
+        equal(vfs(1, text('boot:/'))[0], boot, 'on the old connection')
 
 
 @test
