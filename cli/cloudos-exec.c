@@ -31,8 +31,7 @@ enum {
 	OPTION_ROOT = 256,
 	OPTION_DISK,
 	OPTION_DISPLAY,
-	OPTION_DEBUG_IPC,
-	OPTION_STAY,
+	OPTION_UNTIL_FIRST,
 
 	DISPLAY_WIDTH = 1024,
 	DISPLAY_HEIGHT = 768
@@ -66,8 +65,7 @@ static const char usage[] =
 	"  --root=FOLDER|IMAGE  what boot: is; PROGRAM may be boot:/NAME then\n"
 	"  --disk=IMAGE         a disk, in the device registry\n"
 	"  --display=WxH        size of the framebuffer (default: 1024x768)\n"
-	"  --debug-ipc          the program may make the debug calls\n"
-	"  --stay               wait for programs that it has started, too\n"
+	"  --until-first        when PROGRAM ends, end what it has started\n"
 	"\n"
 	"  --help, --version\n"
 	"\n"
@@ -107,10 +105,8 @@ static int anos_option(struct options *o, int option, struct co_err *err)
 		o->anos.disk = optarg;
 	else if (option == OPTION_DISPLAY)
 		rc = display_size(&o->anos, optarg, err);
-	else if (option == OPTION_DEBUG_IPC)
-		o->anos.debug = true;
 	else
-		o->anos.stay = true;
+		o->anos.first = true;
 	return rc;
 }
 
@@ -130,8 +126,7 @@ static int parse(struct options *o, int argc, char **argv)
 		{ "root", required_argument, NULL, OPTION_ROOT },
 		{ "disk", required_argument, NULL, OPTION_DISK },
 		{ "display", required_argument, NULL, OPTION_DISPLAY },
-		{ "debug-ipc", no_argument, NULL, OPTION_DEBUG_IPC },
-		{ "stay", no_argument, NULL, OPTION_STAY },
+		{ "until-first", no_argument, NULL, OPTION_UNTIL_FIRST },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ 0 }
@@ -178,8 +173,7 @@ static int parse(struct options *o, int argc, char **argv)
 		case OPTION_ROOT:
 		case OPTION_DISK:
 		case OPTION_DISPLAY:
-		case OPTION_DEBUG_IPC:
-		case OPTION_STAY:
+		case OPTION_UNTIL_FIRST:
 			if (anos_option(o, option, &err))
 				return fail(&err);
 			break;
@@ -387,8 +381,8 @@ static int system_prepare(struct launch *l, struct options *o, struct system *sy
 	if (strcmp(l->personality->name, "anos") != 0)
 		return o->anos_asked
 			       ? co_fail(err, CO_INVALID,
-					 "--root, --disk, --display, --debug-ipc and "
-					 "--stay are for programs of Anos; %s is one of %s "
+					 "--root, --disk, --display and "
+					 "--until-first are for programs of Anos; %s is one of %s "
 					 "(--personality=anos says otherwise)",
 					 l->path, l->personality->title)
 			       : 0;

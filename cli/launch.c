@@ -513,7 +513,7 @@ int launch(struct launch *l)
 		let_go(&r);
 	wait_for(&r);
 	if (l->system)
-		system_end(l->system);
+		system_end(l->system, r.signals);
 	channel_done(&r.channel);
 	if (r.channel.fd >= 0)
 		(void) close(r.channel.fd); /* under trap the session ends with it */

@@ -7,10 +7,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -346,10 +348,10 @@ static void kill_children(void)
 }
 
 /* True: nobody is left to wait for. */
-static bool reap_all(struct system *system, int flags)
+static bool reap_all(struct system *system)
 {
 	for (;;) {
-		pid_t pid = waitpid(-1, NULL, flags);
+		pid_t pid = waitpid(-1, NULL, WNOHANG);
 
 		if (pid > 0)
 			system_gone(system, pid);
@@ -358,15 +360,28 @@ static bool reap_all(struct system *system, int flags)
 	}
 }
 
-/* As a machine that is switched off: what children leave behind comes to us and goes, too. */
-void system_end(struct system *system)
+/* Has somebody asked us to end? */
+static bool told_to_end(int signals)
 {
-	if (system->options.stay) {
-		(void) reap_all(system, 0);
-		return;
-	}
-	for (int i = 0; i < END_ATTEMPTS && !reap_all(system, WNOHANG); i++) {
-		kill_children();
-		(void) usleep(END_EVERY_MS * 1000);
+	struct signalfd_siginfo info;
+	bool end = false;
+
+	while (read(signals, &info, sizeof(info)) == sizeof(info))
+		end = end || info.ssi_signo == SIGTERM || info.ssi_signo == SIGHUP;
+	return end;
+}
+
+void system_end(struct system *system, int signals)
+{
+	struct pollfd p = { .fd = signals, .events = POLLIN };
+	bool off = system->options.first;
+
+	/* off: as a machine that is switched off; what children leave behind comes to us
+	 * and goes, too */
+	for (int i = 0; i < END_ATTEMPTS && !reap_all(system); i += off) {
+		if (off)
+			kill_children();
+		(void) poll(&p, 1, off ? END_EVERY_MS : -1); /* looks again anyway */
+		off = told_to_end(signals) || off;
 	}
 }

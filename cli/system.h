@@ -29,8 +29,7 @@ struct system_options {
 	const char *root;       /* folder or image; NULL: the program's folder */
 	const char *disk;       /* image; NULL: none */
 	uint32_t width, height; /* of the display */
-	bool debug; /* the first program has the capabilities of the debug calls, too */
-	bool stay;  /* other programs go on when the first has ended */
+	bool first;             /* when the first program ends, all do */
 };
 
 /* Somebody waits for the kernel log. */
@@ -72,8 +71,11 @@ int system_begin(struct system *system, const struct co_paths *paths, uint64_t s
 
 void system_gone(struct system *system, int32_t pid);
 
-/* Returns when no program of it runs any more. */
-void system_end(struct system *system);
+/*
+ * Returns when no program of it runs any more.  signals: what signalfd has for us; SIGTERM
+ * and SIGHUP end them all.
+ */
+void system_end(struct system *system, int signals);
 
 /* ---- system_start.c ---- */
 

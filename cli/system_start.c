@@ -15,8 +15,7 @@
 #include "personality/anos/system/boot.h"
 
 enum {
-	DEBUG_FIRST = 27, /* the debug calls of personality/anos/ops.def */
-	LOADER_WORDS = 3  /* before the program's own: config, path, start file */
+	LOADER_WORDS = 3 /* before the program's own: config, path, start file */
 };
 
 int system_inherit(const struct system *system, char *word, size_t n)
@@ -55,8 +54,7 @@ int system_first(struct system *system, struct co_err *err)
 	uint64_t capc = 0;
 
 	for (uint64_t id = 1; id < CO_ANOS_CALLS; id++)
-		if (system->tokens.token[id] &&
-		    (system->options.debug || id < DEBUG_FIRST))
+		if (system->tokens.token[id])
 			caps[capc++] =
 				(struct co_anos_capability){ id,
 							     system->tokens.token[id] };

@@ -26,6 +26,12 @@ ASK = os.path.join(BUILD, 'anos-ask')
 FAILED = 2 ** 64
 
 
+def line(process):
+    """The next one that it prints; empty at its end."""
+    check(select.select([process.stdout], [], [], LIMIT)[0], 'a line within %d s' % LIMIT)
+    return process.stdout.readline()
+
+
 class Machine:
     """A session of Anos programs; `boot:` is a folder that it makes."""
 
@@ -43,7 +49,7 @@ class Machine:
             stderr=subprocess.PIPE, start_new_session=True)
         if first is None:
             return
-        equal(self.process.stdout.readline(), first, 'the first line of the program')
+        equal(line(self.process), first, 'the first line of the program')
         rows = [s for s in self.sessions() if s['launcher_pid'] == self.process.pid]
         equal(len(rows), 1, 'sessions of that launcher')
         self.session, self.pid = rows[0]['id'], rows[0]['pid']
@@ -80,7 +86,7 @@ class Asker:
         self.process = subprocess.Popen([ASK, str(machine.session), name],
                                         env=machine.domain.env, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
-        self.first = self.process.stdout.readline().strip()
+        self.first = line(self.process).strip()
 
     def __enter__(self):
         equal(self.first, 'ready', 'a connection')
@@ -95,12 +101,11 @@ class Asker:
         self.process.stdin.write('%d %d %s\n' % (tag, size, page.hex() if page else '-'))
         self.process.stdin.flush()
 
-    def answered(self, seconds=LIMIT):
+    def answered(self, seconds):
         return select.select([self.process.stdout], [], [], seconds)[0]
 
     def end(self):
-        check(self.answered(), 'an answer within %d s' % LIMIT)
-        value, _, page = self.process.stdout.readline().strip().partition(' ')
+        value, _, page = line(self.process).strip().partition(' ')
         return int(value), bytes.fromhex(page)
 
     def __call__(self, tag, page=b'', size=None):
@@ -152,7 +157,7 @@ def a_guest_registers_a_prefix_and_loses_it_with_its_life():
 
 @test
 def a_process_is_started_with_its_arguments():
-    with Domain() as d, machine(d) as m, m.ask('SYSTEM::PROCESS') as process:
+    with Domain() as d, machine(d, '--until-first') as m, m.ask('SYSTEM::PROCESS') as process:
         def spawn(*argv, stack=0x100000, caps=()):
             data = struct.pack('<QHH', stack, len(argv), len(caps))
             data += b''.join(struct.pack('<QQ', *c) for c in caps)
@@ -170,6 +175,22 @@ def a_process_is_started_with_its_arguments():
         os.kill(m.pid, 9)
         m.process.wait(LIMIT)
         until('the end of process %d' % value, lambda: not alive(value))
+
+
+@test
+def a_machine_runs_as_long_as_a_program_does():
+    with Domain() as d, machine(d) as m, m.ask('SYSTEM::PROCESS') as process:
+        data = struct.pack('<QHH', 0x100000, 1, 0) + text('boot:/park.elf') + b'\0' * 4
+        others = [process(1, data)[0] for _ in range(3)]
+        check(all(0 < pid < 2 ** 31 for pid in others), 'three more')
+        os.kill(m.pid, 9)
+        until('the end of the first', lambda: not alive(m.pid))
+        os.kill(others[0], 9)
+        until('the end of another', lambda: not alive(others[0]))
+        check(m.process.poll() is None and alive(others[1]), 'the machine is on')
+        m.process.terminate()
+        equal(m.process.wait(LIMIT), -9, 'the status is that of the first')
+        until('the end of all', lambda: not any(alive(pid) for pid in others))
 
 
 @test
@@ -517,6 +538,31 @@ def messages_of_a_program_are_counted_and_shown():
         holders = {r['name']: r['holders'] for r in rows}
         check(holders['create_channel'] == 1 and holders['map_physical'] == 0,
               'holders: %s' % holders)
+
+
+@test
+def programs_go_on_with_the_next_daemon():
+    with Domain() as d, machine(d, program='boot:/files.elf x', instead={'cat': 'park'}) as m:
+        with m.ask('SYSTEM::VFS') as vfs:
+            driver, _ = vfs(1, text('mem:/poem'))
+        with m.ask('=%d' % driver) as files:
+            equal(files(1, text('mem:/poem'))[0], 34, 'the size of a file')
+            d.kill_daemon()
+            equal(files(1, text('mem:/poem'))[0], 34, 'without a daemon')
+            d.status()
+            equal(files(1, text('mem:/poem'))[0], 34, 'with the next one')
+
+        # the program has announced its channel again, and its name
+        def channels():
+            rows = json.loads(d.ctl('channel', 'ls', '-o', 'json').stdout)
+            return [r for r in rows if r['pid'] == m.pid]
+        until('its channels', lambda: len(channels()) == 2)
+        until('its name', lambda: any('files::done' == r['name'] for r in channels()))
+
+        def asked():
+            with contextlib.suppress(AssertionError), m.ask('=%d' % driver) as files:
+                return files(1, text('mem:/poem'))[0]
+        equal(until('an answer', asked), 34, 'a new connection')
 
 
 run()
