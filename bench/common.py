@@ -30,6 +30,14 @@ BUDGETS = {
     "trap.python": ({"ratio<=": 1.10}, "<= 1.10"),
     "trap.sqlite": ({"ratio<=": 1.10}, "<= 1.10"),
     "trap.dd": ({"ratio<=": 1.4}, "<= 1.4"),
+    "ipc.two0": ({"most": 1000.0, "ratio<=": 8.0}, "<= 1 us, <= 8 x shm"),
+    "ipc.two64": ({"most": 1000.0, "ratio<=": 8.0}, "<= 1 us, <= 8 x shm"),
+    "ipc.two4096": ({"most": 1000.0, "ratio<=": 8.0}, "<= 1 us, <= 8 x shm"),
+    "ipc.page": ({"more": 400.0}, "<= 400 ns more"),
+    "ipc.same0": ({"ratio<=": 1.5}, "<= 1.5"),
+    "ipc.same64": ({"ratio<=": 1.5}, "<= 1.5"),
+    "ipc.same4096": ({"ratio<=": 1.5}, "<= 1.5"),
+    "ipc.idle": ({"most": 10.0}, "<= 10 ms a second"),
     "trap.bash_spawn": ({"ratio<=": 1.25}, "<= 1.25"),
 }
 

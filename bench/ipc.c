@@ -8,6 +8,8 @@
  *	shm         the least that does not: a word each, both spin
  *	seqpacket   a Unix socket
  *
+ * bench-ipc ticks: how many of the processor's clock are a nanosecond.
+ *
  * WHERE: `same` CPU, `two` CPUs, or `free` for the kernel to choose.  SIZE: bytes; each side
  * writes into the first 64 of them before it sends.  4096f: into all of them.
  */
@@ -396,10 +398,28 @@ static int run(const struct kind *kind, const char *where, size_t size,
 	return 0;
 }
 
+/* How many ticks of the processor's clock are a nanosecond: programs of Anos have no other. */
+static int ticks(void)
+{
+	double start = loop_wall_ns();
+	uint64_t first = __builtin_ia32_rdtsc();
+	double now;
+
+	do
+		now = loop_wall_ns();
+	while (now - start < 5e7);
+	printf("{\"per_ns\": %.6f}\n",
+	       (double) (__builtin_ia32_rdtsc() - first) / (now - start));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	long size = argc == 5 ? atol(argv[3]) : -1;
 	double milliseconds = argc == 5 ? atof(argv[4]) : 0;
+
+	if (argc == 2 && strcmp(argv[1], "ticks") == 0)
+		return ticks();
 
 	if (size > 0 && argv[3][strlen(argv[3]) - 1] == 'f')
 		fresh = (size_t) size;

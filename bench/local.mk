@@ -28,9 +28,9 @@ bench-anos-pong.elf: %D%/anos_pong.c $(CO_ANOS_COMMON)
 CLEANFILES += $(BENCH_ANOS)
 EXTRA_DIST += %D%/anos_ping.c %D%/anos_pong.c
 
-EXTRA_DIST += %D%/README.md %D%/common.py %D%/run %D%/trap.py %D%/trap_i386.c
+EXTRA_DIST += %D%/README.md %D%/common.py %D%/run %D%/ipc.py %D%/trap.py %D%/trap_i386.c
 
-bench: all $(BENCH_HELPERS) bench-trap-i386
+bench: all $(BENCH_HELPERS) bench-trap-i386 $(BENCH_ANOS)
 	@$(srcdir)/%D%/run --build=$(abs_builddir) $(BENCH)
 .PHONY: bench
 noinst_PROGRAMS += bench-store

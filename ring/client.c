@@ -283,7 +283,8 @@ void ring_post(struct ring_client *client, struct ring_call *call)
 		(void) __atomic_fetch_or(&client->loose, 1UL << call->slot,
 					 __ATOMIC_SEQ_CST);
 	ring_publish(&entry->ticket, call->ticket + 1);
-	ring_count(&client->own->counts.messages, 1UL);
+	/* two threads may say it in the wrong order; the next one puts it right */
+	ring_note(&client->own->counts.messages, call->ticket + 1);
 	if (call->flags & CO_RING_PAYLOAD)
 		ring_count(&client->own->counts.bytes, (uint64_t) call->size);
 	if (ring_bell(client) && async)

@@ -217,6 +217,7 @@ struct ring_port {
 	uint32_t table_size, table_used;
 	uint32_t rotor;
 	uint32_t pending; /* messages in the queues */
+	uint32_t picked;  /* counts */
 	struct ring_queue queues[CO_RING_CLASSES];
 	struct ring_pace pace;
 	uint32_t client_cpu; /* where the last message came from */

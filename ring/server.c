@@ -12,6 +12,7 @@
 
 enum {
 	OS_EINTR = 4,
+	PATIENCE = 16,
 	SCAN = 64, /* connections looked at before the best message is chosen */
 	LOCK_SPINS = 64,
 	TIME_CHECK = 16, /* looks for messages between looks at the clock */
@@ -133,11 +134,17 @@ static void enqueue(struct ring_port *port, struct ring_server *server, uint32_t
 		ring_note(&server->own->counts.depth_max, (uint64_t) port->pending);
 }
 
-/* The first message of the highest class. */
+/*
+ * The first message of the highest class.  One in PATIENCE comes from the lowest, so that
+ * nobody can keep others waiting for ever by saying that he is more important.
+ */
 static struct ring_slot *dequeue(struct ring_port *port,
 				 struct ring_server **out_server)
 {
-	for (uint32_t kind = CO_RING_CLASSES; kind-- > 0;) {
+	bool lowest = ++port->picked % PATIENCE == 0;
+
+	for (uint32_t i = 0; i < CO_RING_CLASSES; i++) {
+		uint32_t kind = lowest ? i : CO_RING_CLASSES - 1 - i;
 		struct ring_queue *queue = &port->queues[kind];
 		struct ring_slot *slot;
 

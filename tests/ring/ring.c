@@ -350,6 +350,30 @@ START_TEST(higher_classes_are_received_first_and_each_in_its_order)
 }
 END_TEST
 
+START_TEST(a_message_of_the_lowest_class_is_not_kept_waiting_for_ever)
+{
+	struct ring_call call = { .tag = 1000, .kind = 0 };
+	int received = 0;
+
+	ck_assert_int_eq(ring_begin(&pair->clients[1].client, &call, 0), RING_OK);
+	ring_post(&pair->clients[1].client, &call);
+	for (;;) {
+		struct ring_call busy = { .kind = 3 };
+		struct ring_message message;
+
+		ck_assert_int_eq(ring_begin(client, &busy, 0), RING_OK);
+		ring_post(client, &busy);
+		message = receive();
+		if (message.tag == 1000)
+			break;
+		ck_assert(reply(message.server, message.cookie, 1));
+		(void) await(client, &busy);
+		ring_end(client, &busy);
+		ck_assert_int_lt(++received, 1000);
+	}
+}
+END_TEST
+
 START_TEST(clients_are_served_in_turn)
 {
 	for (uint64_t i = 0; i < 20; i++)
@@ -898,6 +922,7 @@ int main(void)
 	tcase_add_test(tc, a_message_is_answered_once_and_by_its_cookie_only);
 	tcase_add_test(tc, answers_find_their_message_in_any_order);
 	tcase_add_test(tc, higher_classes_are_received_first_and_each_in_its_order);
+	tcase_add_test(tc, a_message_of_the_lowest_class_is_not_kept_waiting_for_ever);
 	tcase_add_test(tc, clients_are_served_in_turn);
 	tcase_add_test(tc, a_full_connection_says_so_until_something_is_answered);
 	tcase_add_test(tc, who_waits_for_room_is_woken_when_there_is);
