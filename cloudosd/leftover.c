@@ -93,7 +93,7 @@ static void work(void *arg)
 		if (i && !l->starting)
 			return;
 		if (i) /* shorter: one look less */
-			(void) usleep(PATIENCE_US << (i - 1));
+			(void) usleep((useconds_t) PATIENCE_US << (i - 1));
 		l->starting = false;
 		look_once(l);
 	}
@@ -172,9 +172,8 @@ void leftover_look(struct session *s)
 	if (l) {
 		l->session = session_ref(s);
 		l->pidfd = -1;
-		(void) snprintf(
-			l->mark, sizeof(l->mark), "%llx-",
-			(unsigned long long) co_trap_mark(d->paths.run, s->id));
+		(void) snprintf(l->mark, sizeof(l->mark), "%llx-",
+				(unsigned long long) co_trap_mark(d->paths.run, s->id));
 		s->looking = true;
 		d->looks++;
 		if (host->offload(host->ctx, work, done, l) == 0)

@@ -307,6 +307,7 @@ static void loaded(void *arg, int status, const char *reason)
 static int start(struct daemon *d, struct co_err *err)
 {
 	struct store_options store = { .folder = d->paths.state, .deliver = deliver };
+	struct rlimit files = { 0 };
 	int r;
 
 	if (uv_loop_init(&d->uv) < 0)
@@ -340,7 +341,12 @@ static int start(struct daemon *d, struct co_err *err)
 	d->services.errors = errors_new(d->table->errors, TABLE_ERRORS);
 	d->services.messages =
 		messages_new(d->host, &d->table->messages, call_is_over, d);
-	d->services.shm = shm_new(&d->table->shm, shm_held, d);
+	(void) getrlimit(RLIMIT_NOFILE, &files); /* fails for no such limit only */
+	d->services.shm = shm_new(&d->table->shm,
+				  files.rlim_cur / 8 < CO_LIMIT_SHM_SEGMENTS
+					  ? (uint32_t) (files.rlim_cur / 8)
+					  : CO_LIMIT_SHM_SEGMENTS,
+				  shm_held, d);
 	d->services.registry = registry_new(d->host, d->store, NULL);
 	d->idle = d->host->timer_new(d->host->ctx, idle_fire, d);
 	r = pending_new(&d->pending, d, err);

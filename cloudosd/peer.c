@@ -182,6 +182,8 @@ static void peer_read(void *arg)
 			r = peer_request(p, &err);
 		for (uint32_t k = 0; k < in->nfds; k++) {
 			autoclose int unwanted = co_msg_take_fd(in, k);
+
+			(void) unwanted; /* closed, and that is all */
 		}
 		if (r) {
 			peer_lost(p, r == CO_GONE ? NULL : err.message);

@@ -31,13 +31,19 @@ shim_dispatch:
 	pushq %rdi
 	call *8(%rdx,%rax)
 	popq %rdi
-	testl %eax, %eax
-	jnz 1f
-	movq CALL_SITE(%rdi), %rcx
-	addq $2, %rcx
+	/* SHIM_ANSWER, SHIM_KERNEL, SHIM_TAIL */
+	cmpl $1, %eax
+	jb 1f
+	movq CALL_NUMBER(%rdi), %rdx
+	movq %rdx, CALL_RESULT(%rdi)
+	ja 2f
+	leaq shim_records + SHIM_RECORD_PASS(%rip), %rcx
+	addq CALL_ID(%rdi), %rcx
 	movq %rcx, CALL_TARGET(%rdi)
 	ret
-1:	movl %eax, %esi
-	jmp shim_settle
+1:	movq CALL_SITE(%rdi), %rcx
+	addq $2, %rcx
+	movq %rcx, CALL_TARGET(%rdi)
+2:	ret
 
 	.section .note.GNU-stack, "", @progbits

@@ -30,6 +30,7 @@ AT(flags, CALL_FLAGS);
 AT(id, CALL_ID);
 AT(mask, CALL_MASK);
 AT(direction, CALL_DIRECTION);
+_Static_assert(SHIM_ANSWER == 0 && SHIM_KERNEL == 1 && SHIM_TAIL == 2, "direct.S knows them");
 _Static_assert(offsetof(struct shim_state, threads) == STATE_THREADS, "gate.h is wrong");
 _Static_assert(offsetof(struct shim_handled, handler) == 8 &&
 		       sizeof(struct shim_handled) == 16,
@@ -139,26 +140,19 @@ static enum shim_verdict decide(struct shim_call *call)
 	return SHIM_KERNEL;
 }
 
-/* Where the guest goes on. */
-void shim_settle(struct shim_call *call, enum shim_verdict verdict)
-{
-	switch (verdict) {
-	case SHIM_ANSWER:
-		call->target = call->site + 2;
-		return;
-	case SHIM_KERNEL:
-		call->target = shim_site_pass(shim_site_of_id(call->id));
-		break;
-	case SHIM_TAIL:
-		break;
-	}
-	call->result = call->number;
-}
-
 void shim_dispatch_any(struct shim_call *call)
 {
-	call->site = shim_sites[shim_site_of_id(call->id)].address;
+	uint32_t index = shim_site_of_id(call->id);
+	enum shim_verdict verdict;
+
+	call->site = shim_sites[index].address;
 	shim_share_enter(call);
-	shim_settle(call, decide(call));
+	verdict = decide(call);
+	if (verdict == SHIM_ANSWER)
+		call->target = call->site + 2;
+	else
+		call->result = call->number;
+	if (verdict == SHIM_KERNEL)
+		call->target = shim_site_pass(index);
 	shim_share_leave(call);
 }

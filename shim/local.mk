@@ -52,6 +52,7 @@ libshimanos_a_SOURCES = \
 	personality/anos/guest_connection.c personality/anos/guest_elf.c \
 	personality/anos/guest_fault.c personality/anos/guest_guard.h \
 	personality/anos/guest_guard.S personality/anos/guest_log.c personality/anos/guest_ipc.h \
+	personality/anos/guest_again.c \
 	personality/anos/guest_ipc.c personality/anos/guest_peer.c \
 	personality/anos/guest_hardware.c personality/anos/guest_memory.c \
 	personality/anos/guest_patch.c personality/anos/guest_process.c \

@@ -123,7 +123,6 @@ extern const struct shim_handled shim_handlers[];
 extern uint8_t shim_route[ROUTE_NUMBERS];
 void shim_dispatch(struct shim_call *call);
 void shim_dispatch_any(struct shim_call *call);
-void shim_settle(struct shim_call *call, enum shim_verdict verdict);
 bool shim_has_handler(uint32_t number);
 
 /* exe.c: does that absolute path name the guest's own program in /proc? */

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -685,6 +686,17 @@ static int options(struct keeper *k, int argc, char **argv, bool *out_adopt)
 	return optind == argc ? 0 : 2;
 }
 
+/* A descriptor or two for each program, and one for each segment of shared memory. */
+static void room_for_descriptors(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	(void) setrlimit(RLIMIT_NOFILE, &files); /* up to that anybody may */
+}
+
 int main(int argc, char **argv)
 {
 	static struct keeper k = {
@@ -701,6 +713,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	(void) umask(0077);
+	room_for_descriptors();
 	if (CO_RELEASE)
 		(void) prctl(PR_SET_DUMPABLE, 0); /* it holds everybody's listeners */
 	r = co_paths_init(&k.paths, k.system, NULL, &err);

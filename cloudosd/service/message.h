@@ -126,6 +126,9 @@ bool messages_have_sent(const struct messages *m, const struct message_call *cal
 /* The process that MESSAGE_OPAQUE_PID | number names; NULL if it is gone. */
 const struct process_id *messages_named(const struct messages *m, uint32_t opaque_pid);
 
+/* The living process of that pid, if it has sent or received before; NULL otherwise. */
+const struct process_id *messages_process(const struct messages *m, int32_t pid);
+
 /* What is waiting in the domain, and how many processes take part. */
 void messages_numbers(const struct messages *m, uint64_t *out_messages,
 		      uint64_t *out_processes);

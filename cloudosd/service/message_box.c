@@ -94,6 +94,22 @@ bool box_is_alive(const struct box *box)
 	return box->watch && poll(&ended, 1, 0) == 0;
 }
 
+/* Its pid is nobody's, or another's, from now on. */
+void box_unname(struct box *box)
+{
+	if (box->hh_pid.tbl)
+		HASH_DELETE(hh_pid, box->all->by_pid, box);
+	memset(&box->hh_pid, 0, sizeof(box->hh_pid));
+}
+
+const struct process_id *messages_process(const struct messages *m, int32_t pid)
+{
+	struct box *box;
+
+	HASH_FIND(hh_pid, m->by_pid, &pid, sizeof(pid), box);
+	return box && box_is_alive(box) ? &box->id : NULL;
+}
+
 void box_free(struct box *box)
 {
 	struct messages *m = box->all;
@@ -102,6 +118,7 @@ void box_free(struct box *box)
 		m->host->watch_free(box->watch);
 	HASH_DELETE(hh, m->by_process, box);
 	HASH_DELETE(hh_number, m->by_number, box);
+	box_unname(box);
 	DL_DELETE(m->by_use, box);
 	if (box->pidfd >= 0)
 		(void) close(box->pidfd); /* a pidfd has nothing to flush */
@@ -202,8 +219,16 @@ int box_new(struct messages *m, const struct process_id *id, struct box **out,
 		return 0;
 	(*out)->watch =
 		m->host->watch_new(m->host->ctx, (*out)->pidfd, false, box_ended, *out);
-	if ((*out)->watch)
-		return 0;
+	if ((*out)->watch) {
+		struct box *living;
+
+		/* one of the same number that has ended may not have been told yet */
+		HASH_FIND(hh_pid, m->by_pid, &id->pid, sizeof(id->pid), living);
+		if (living)
+			box_unname(living);
+		HASH_ADD(hh_pid, m->by_pid, id.pid, sizeof((*out)->id.pid), *out);
+		return 0; /* without memory for that it is looked up the longer way */
+	}
 	box_free(*out);
 	return co_fail(err, CO_NO_MEMORY, "process %" PRId32 " cannot be watched",
 		       id->pid);

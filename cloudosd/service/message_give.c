@@ -228,6 +228,7 @@ void box_died(struct box *box)
 	if (box->watch)
 		m->host->watch_free(box->watch);
 	box->watch = NULL;
+	box_unname(box);
 	/* who waits here is dead, too, and is cancelled as such */
 	receiver_died(m, box);
 	sender_died(m, box);

@@ -37,6 +37,7 @@ struct box { /* of one process that sends or receives */
 	size_t held;              /* items and waits that point here */
 	uint64_t messages, bytes; /* charged */
 	UT_hash_handle hh, hh_number;
+	UT_hash_handle hh_pid;   /* while it lives */
 	struct box *prev, *next; /* all, least recently used first */
 };
 
@@ -68,7 +69,7 @@ struct messages {
 	void *ctx;
 	struct item *items;
 	struct item *delivered;
-	struct box *by_process, *by_number, *by_use;
+	struct box *by_process, *by_number, *by_pid, *by_use;
 	struct account *accounts;
 	struct co_timer *reap;
 	uint64_t count;
@@ -96,6 +97,7 @@ int box_new(struct messages *m, const struct process_id *id, struct box **out,
 struct box *box_find(struct messages *m, const struct process_id *id);
 bool box_is_alive(const struct box *box);
 void box_free(struct box *box);
+void box_unname(struct box *box);
 /* One that nothing points to is kept while its process lives: it may write again. */
 void box_release(struct box *box);
 

@@ -137,15 +137,11 @@ static size_t numbers_of(const char *text, const char *name, int32_t *out, size_
 
 /* The name comes first in the file; the kernel escapes newlines in it, so that no
  * process can write a line of its own. */
-static int read_status(int32_t tid, struct status *out)
+static int parse_status(const char *text, struct status *out)
 {
-	char path[64], text[8192];
 	int32_t tgid = 0;
 	size_t depth;
 
-	(void) snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	if (tid <= 0 || read_small(path, text, sizeof(text)) < 0)
-		return CO_NOT_FOUND;
 	if (numbers_of(text, "\nTgid:", &tgid, 1) != 1)
 		return CO_NOT_FOUND;
 	depth = numbers_of(text, "\nNSpid:", out->nspid, DEPTH_MAX);
@@ -155,6 +151,22 @@ static int read_status(int32_t tid, struct status *out)
 	out->tgid = tgid;
 	out->depth = depth;
 	return 0;
+}
+
+static ssize_t read_status_text(int32_t tid, char *text, size_t size)
+{
+	char path[64];
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	return tid <= 0 ? -1 : read_small(path, text, size);
+}
+
+static int read_status(int32_t tid, struct status *out)
+{
+	char text[8192];
+
+	return read_status_text(tid, text, sizeof(text)) < 0 ? CO_NOT_FOUND
+							     : parse_status(text, out);
 }
 
 int process_of_thread(int32_t tid, int32_t *out_pid)
@@ -372,17 +384,30 @@ static bool effective(const char *text, const char *name, uint32_t *out)
 
 int process_credentials(int32_t tid, struct process_credentials *out)
 {
-	char path[64], text[8192];
+	char text[8192];
 	int32_t groups[PROCESS_GROUPS];
 
-	(void) snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	if (tid <= 0 || read_small(path, text, sizeof(text)) < 0 ||
+	if (read_status_text(tid, text, sizeof(text)) < 0 ||
 	    !effective(text, "\nUid:\t", &out->uid) ||
 	    !effective(text, "\nGid:\t", &out->gid))
 		return CO_NOT_FOUND;
 	out->ngroups = (uint32_t) numbers_of(text, "\nGroups:", groups, PROCESS_GROUPS);
 	for (uint32_t i = 0; i < out->ngroups; i++)
 		out->groups[i] = (uint32_t) groups[i];
+	return 0;
+}
+
+int process_look(int32_t tid, struct process_look *out)
+{
+	struct status status;
+	char text[8192];
+
+	if (read_status_text(tid, text, sizeof(text)) < 0 ||
+	    parse_status(text, &status) < 0 || !effective(text, "\nUid:\t", &out->uid))
+		return CO_NOT_FOUND;
+	out->pid = status.tgid;
+	out->own_pid = (uint32_t) status.nstgid[status.depth - 1];
+	out->is_nested = status.depth > 1;
 	return 0;
 }
 

@@ -62,6 +62,15 @@ int process_pid_from(int32_t viewer_tid, int32_t pid, int32_t *out_host_pid);
 /* The effective user of a thread, as this program counts users; CO_NOT_FOUND. */
 int process_user(int32_t tid, uint32_t *out_uid);
 
+/* What one look at a thread tells, for whoever needs all of it at once. */
+struct process_look {
+	int32_t pid;      /* of its process */
+	uint32_t uid;     /* effective */
+	uint32_t own_pid; /* what that process calls itself */
+	bool is_nested;   /* in a pid name space below this program's */
+};
+int process_look(int32_t tid, struct process_look *out); /* CO_NOT_FOUND */
+
 /* What a thread may: effective user and group, and further groups, as many as fit. */
 #define PROCESS_GROUPS 64
 struct process_credentials {

@@ -19,6 +19,7 @@ struct shm {
 	shm_hold *hold;
 	void *ctx;
 	uint64_t order;
+	uint32_t most;
 	int fds[CO_LIMIT_SHM_SEGMENTS]; /* -1: none */
 };
 
@@ -214,11 +215,11 @@ int shm_create(struct shm *shm, const struct shm_spec *spec,
 			       "there is shared memory \"%.80s\" already; open it, or "
 			       "unlink it first",
 			       spec->name);
-	if (i == CO_LIMIT_SHM_SEGMENTS)
+	if (i >= shm->most)
 		return co_fail(err, CO_TABLE_FULL,
-			       "there are %d segments of shared memory, which is the "
+			       "there are %u segments of shared memory, which is the "
 			       "limit",
-			       CO_LIMIT_SHM_SEGMENTS);
+			       shm->most);
 	r = memory_new(spec, who, &fd, err);
 	if (r)
 		return r;
@@ -311,13 +312,14 @@ void shm_restored(struct shm *shm)
 	}
 }
 
-struct shm *shm_new(struct shm_saved *saved, shm_hold *hold, void *ctx)
+struct shm *shm_new(struct shm_saved *saved, uint32_t most, shm_hold *hold, void *ctx)
 {
 	struct shm *shm = calloc(1, sizeof(*shm));
 
 	if (!shm)
 		return NULL;
 	shm->saved = saved;
+	shm->most = most < CO_LIMIT_SHM_SEGMENTS ? most : CO_LIMIT_SHM_SEGMENTS;
 	shm->hold = hold;
 	shm->ctx = ctx;
 	for (uint32_t i = 0; i < CO_LIMIT_SHM_SEGMENTS; i++)

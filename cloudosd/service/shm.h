@@ -42,8 +42,9 @@ struct shm;
 /* Keeps a copy of a descriptor under that number, or forgets it (fd -1). */
 typedef void shm_hold(void *ctx, uint32_t index, int fd);
 
-/* NULL: no memory.  saved is borrowed. */
-struct shm *shm_new(struct shm_saved *saved, shm_hold *hold, void *ctx);
+/* NULL: no memory.  saved is borrowed.  Each of `most` segments is an open descriptor, here
+ * and with the keeper; more than CO_LIMIT_SHM_SEGMENTS there are never. */
+struct shm *shm_new(struct shm_saved *saved, uint32_t most, shm_hold *hold, void *ctx);
 struct shm *shm_free(struct shm *shm);
 
 /* At start-up: the descriptor (taken) that a predecessor had under that number; and, when

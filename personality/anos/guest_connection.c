@@ -137,6 +137,7 @@ static void open_answered(void)
 	client->server = ipc_segment_map(ipc_take_fd(0), sizeof(*client->server));
 	client->page = ipc_segment_map(ipc_take_fd(1), sizeof(*client->page));
 	client->connection = rep->connection;
+	client->pid = rep->pid;
 	client->ring.control = ipc->control;
 	client->ring.connection = rep->connection;
 	if (client->server && client->page &&
@@ -179,6 +180,7 @@ static struct ipc_client *client_cached(uint64_t cookie)
 struct ipc_client *ipc_client_get(uint64_t cookie)
 {
 	bool mine = false; /* this thread has asked for it */
+	uint32_t joins = 0;
 
 	for (;;) {
 		struct ipc_client *client = client_cached(cookie);
@@ -192,6 +194,14 @@ struct ipc_client *ipc_client_get(uint64_t cookie)
 		if (!client && !mine) {
 			client = client_begin(cookie);
 			mine = true;
+			joins = ipc->joins;
+		}
+		if (client && client->state == IPC_FAILED && mine &&
+		    ipc->joins != joins) { /* the daemon that it asked is gone */
+			client_free(client);
+			mine = false;
+			ipc_unlock();
+			continue;
 		}
 		if (!client || (client->state == IPC_OPEN && client->doomed) ||
 		    (client->state == IPC_FAILED && mine)) {
@@ -376,8 +386,11 @@ static void attach(void)
 	};
 	int32_t fd = -1;
 
-	if (server)
+	if (server) {
 		server->connection = note.connection;
+		server->cookie = note.cookie;
+		server->pid = note.pid;
+	}
 	if (server && server_begin(server, port, &fd)) {
 		(void) ipc_say(&accept, sizeof(accept), fd);
 	} else {

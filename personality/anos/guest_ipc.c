@@ -92,7 +92,9 @@ static bool begin(struct sending *s)
 			return true;
 		if (outcome != RING_FULL)
 			return false;
-		(void) ring_room(&s->client->ring, &s->call, NULL, kick, 0);
+		if (ring_room(&s->client->ring, &s->call, NULL, kick, IPC_CHECK_NS) ==
+		    RING_TIMEOUT)
+			ipc_check();
 	}
 }
 
@@ -107,8 +109,10 @@ static bool await(struct sending *s)
 		    !ring_taken(&s->client->ring, &s->call))
 			outcome = RING_DEAD;
 		else
-			outcome = ring_wait(&s->client->ring, &s->call, NULL, kick, 0,
-					    &s->answer);
+			outcome = ring_wait(&s->client->ring, &s->call, NULL, kick,
+					    IPC_CHECK_NS, &s->answer);
+		if (outcome == RING_TIMEOUT)
+			ipc_check();
 		if (outcome == RING_OK)
 			return true;
 		if (outcome == RING_DEAD) {
@@ -209,7 +213,10 @@ static enum ring_outcome receive(struct ipc_port *port, struct ring_message *out
 	do {
 		uint32_t kick = ipc_catch_up();
 
-		outcome = ring_receive(&port->ring, NULL, ipc->control, kick, 0, out);
+		outcome = ring_receive(&port->ring, NULL, ipc->control, kick,
+				       IPC_CHECK_NS, out);
+		if (outcome == RING_TIMEOUT)
+			ipc_check();
 	} while (outcome != RING_OK && outcome != RING_DEAD);
 	return outcome;
 }
@@ -307,14 +314,20 @@ enum shim_verdict anos_create_channel(struct shim_call *call)
 		.h.type = WIRE_port_create_req,
 		.doorbell = UINT32_MAX, /* from the first recv_message on */
 	};
-	uint64_t cookie = 0;
+	uint64_t cookie = 0, secret = 0;
+	struct ipc_port *port;
 
 	if (ipc_join())
 		return failure(call);
 	ipc_lock();
-	if (ipc_request(&req, sizeof(req), -1) == 0)
+	if (ipc_request(&req, sizeof(req), -1) == 0) {
 		cookie = ipc->buffer.create.cookie;
-	if (cookie && !ipc_port_new(cookie))
+		secret = ipc->buffer.create.secret;
+	}
+	port = cookie ? ipc_port_new(cookie) : NULL;
+	if (port)
+		port->secret = secret;
+	else
 		cookie = 0;
 	ipc_unlock();
 	return cookie ? anos_result(call, CO_ANOS_OK, cookie) : failure(call);
@@ -381,10 +394,16 @@ static long ask_by_name(struct named *n, struct wire_span *span, uint32_t fixed,
 	return ipc_request(n, fixed + (uint32_t) length + 1, -1);
 }
 
-enum shim_verdict anos_register_channel_name(struct shim_call *call)
+long ipc_name_say(uint64_t cookie, const uint8_t *name, long length)
 {
 	struct named n = { .req.add = { .h.type = WIRE_name_register_req,
-					.cookie = call->args[0] } };
+					.cookie = cookie } };
+
+	return ask_by_name(&n, &n.req.add.name, sizeof(n.req.add), name, length);
+}
+
+enum shim_verdict anos_register_channel_name(struct shim_call *call)
+{
 	uint8_t name[IPC_NAME_MAX];
 	long length, r;
 
@@ -394,7 +413,9 @@ enum shim_verdict anos_register_channel_name(struct shim_call *call)
 	if (ipc_join())
 		return failure(call);
 	ipc_lock();
-	r = ask_by_name(&n, &n.req.add.name, sizeof(n.req.add), name, length);
+	r = ipc_name_say(call->args[0], name, length);
+	if (!r)
+		ipc_name_given(call->args[0], name, length);
 	ipc_unlock();
 	return anos_result(call, r ? CO_ANOS_BAD_NUMBER : CO_ANOS_OK, 0);
 }
@@ -412,6 +433,8 @@ enum shim_verdict anos_remove_channel_name(struct shim_call *call)
 		return failure(call);
 	ipc_lock();
 	r = ask_by_name(&n, &n.req.remove.name, sizeof(n.req.remove), name, length);
+	if (!r)
+		ipc_name_taken(name);
 	ipc_unlock();
 	return anos_result(call, r ? CO_ANOS_BAD_NAME : CO_ANOS_OK, 0);
 }

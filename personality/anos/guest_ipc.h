@@ -23,12 +23,16 @@ enum {
 	IPC_NAME_MAX = CO_LIMIT_IPC_NAME + 1
 };
 
+/* Who sleeps longer looks whether the daemon is still the same. */
+#define IPC_CHECK_NS 1000000000UL
+
 /* A channel that this process sends to. */
 enum ipc_client_state { IPC_FREE, IPC_OPENING, IPC_OPEN, IPC_FAILED };
 
 struct ipc_client {
 	struct ring_client ring;
 	uint64_t cookie, connection;
+	int32_t pid; /* of who receives there */
 	uint32_t state;  /* enum ipc_client_state; under the lock but for a look */
 	uint32_t doomed; /* the port is gone: only what was taken will be answered */
 	struct co_ring_client *own;
@@ -39,7 +43,8 @@ struct ipc_client {
 /* Somebody who sends to a channel where this process receives. */
 struct ipc_server {
 	struct ring_server ring;
-	uint64_t connection;
+	uint64_t connection, cookie;
+	int32_t pid; /* of who sends */
 	uint32_t used;
 	struct co_ring_server *own;
 	const struct co_ring_client *client;
@@ -49,7 +54,8 @@ struct ipc_server {
 /* A channel where this process receives, or that it has made. */
 struct ipc_port {
 	struct ring_port ring;
-	uint64_t cookie;
+	uint64_t cookie, secret;   /* secret: it has made it */
+	uint32_t lost;             /* the daemon does not know it yet again */
 	uint32_t used, open, gone; /* open: it receives here */
 	uint32_t threads;          /* in recv_message */
 	struct ring_server *table[CO_LIMIT_ANOS_CALLERS];
@@ -62,11 +68,20 @@ struct ipc_name {
 	uint8_t text[IPC_NAME_MAX + 4]; /* zeros behind */
 };
 
+/* A name that this process has registered. */
+struct ipc_given {
+	uint64_t cookie; /* 0: free */
+	uint32_t lost;
+	uint8_t text[IPC_NAME_MAX];
+};
+
 struct ipc_state {
 	uint32_t lock;
 	uint32_t joined; /* set last */
 	uint32_t seen;   /* kick that everything up to was read for */
-	int32_t fd;
+	int32_t fd, page_fd;
+	uint32_t joins; /* how often */
+	uint32_t given_used, unsettled, joining;
 	uint64_t tag, random;
 	const struct co_ring_control *control;
 	struct co_ring_peer *page;
@@ -74,6 +89,7 @@ struct ipc_state {
 	uint32_t clients_used, servers_used, ports_used, bells_used; /* ever */
 	uint32_t client_cache[IPC_CACHE], port_cache[IPC_CACHE];     /* index + 1 */
 	struct ipc_name names[IPC_NAMES];
+	struct ipc_given given[CO_LIMIT_IPC_PROCESS_NAMES];
 	struct ipc_client clients[IPC_CLIENTS];
 	struct ipc_port ports[IPC_PORTS];
 	struct ipc_server servers[IPC_SERVERS];
@@ -135,6 +151,25 @@ void *ipc_segment_new(uint64_t size, int32_t *out_fd);
 const void *ipc_segment_map(int32_t fd, uint64_t size); /* takes fd */
 void ipc_segment_free(const void *segment, uint64_t size);
 void ipc_close_fd(int32_t fd);
+
+/* Nothing has come for long: does the daemon still know us? */
+void ipc_check(void);
+
+/* Like ipc_request, and the daemon's end is its end. */
+long ipc_request_once(void *request, uint32_t size, int32_t fd);
+
+/* ---- guest_again.c: all of it under the lock ---- */
+
+/* The next daemon is told what this process has. */
+void ipc_again(void);
+/* What it could not be told yet, for want of others. */
+void ipc_again_lost(void);
+
+void ipc_name_given(uint64_t cookie, const uint8_t *name, long length);
+void ipc_name_taken(const uint8_t *name);
+long ipc_name_say(uint64_t cookie, const uint8_t *name, long length);
+
+/* ---- guest_peer.c again ---- */
 
 /* This process has presented the token of that call. */
 void ipc_holds(uint64_t id);

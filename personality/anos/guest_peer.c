@@ -20,7 +20,12 @@
 
 /* not among the kernel's headers for programs */
 enum { AF_UNIX = 1, SOCK_SEQPACKET = 5, SCM_RIGHTS = 1, KICK_MS = 50 };
-enum { SOCK_CLOEXEC = O_CLOEXEC, MSG_NOSIGNAL = 0x4000, MSG_DONTWAIT = 0x40 };
+enum {
+	SOCK_CLOEXEC = O_CLOEXEC,
+	MSG_NOSIGNAL = 0x4000,
+	MSG_DONTWAIT = 0x40,
+	MSG_PEEK = 2
+};
 enum { MSG_CMSG_CLOEXEC = 0x40000000, SECOND_NS = 1000000000 };
 
 struct address {
@@ -42,7 +47,8 @@ struct rights {
 };
 
 struct ipc_state *ipc;
-static int32_t inherited; /* as ipc->fd, plus one, and not empty in a child */
+static int32_t inherited_page; /* likewise, its page of doorbells */
+static int32_t inherited;      /* as ipc->fd, plus one, and not empty in a child */
 
 static long kernel(long number, long a, long b, long c, long d)
 {
@@ -308,10 +314,11 @@ uint32_t ipc_catch_up(void)
 
 void ipc_wait_for_kick(uint32_t kick)
 {
-	(void) ring_os_wait(NULL, &ipc->control->kick, kick, NULL, 0, SECOND_NS);
+	if (ring_os_wait(NULL, &ipc->control->kick, kick, NULL, 0, IPC_CHECK_NS) < 0)
+		ipc_check();
 }
 
-long ipc_request(void *request, uint32_t size, int32_t fd)
+long ipc_request_once(void *request, uint32_t size, int32_t fd)
 {
 	struct wire_header *h = request;
 	uint32_t reply = WIRE_TYPE(h->type & 0xffffff, WIRE_REPLY);
@@ -367,6 +374,22 @@ static long connect_to(int32_t fd)
 	return r;
 }
 
+/* Another daemon's page in the place of the first: many point there. */
+static long control_again(int32_t fd)
+{
+	long at = fd < 0 ? -EBADF
+			 : shim_syscall(__NR_mmap, (long) ipc->control,
+					sizeof(*ipc->control), PROT_READ,
+					MAP_SHARED | MAP_FIXED, fd, 0);
+
+	ipc_close_fd(fd);
+	if (at < 0 && at > -4096)
+		return at;
+	(void) kernel(__NR_madvise, at, sizeof(*ipc->control), MADV_DONTFORK, 0);
+	shim_store_release(&ipc->seen, ipc->control->kick + 1); /* read all */
+	return 0;
+}
+
 static long say_join(int32_t page)
 {
 	struct wire_ipc_join_req req = {
@@ -374,10 +397,12 @@ static long say_join(int32_t page)
 		.session = shim.config.session,
 		.version = CO_WIRE_VERSION,
 	};
-	long r = ipc_request(&req, sizeof(req), page);
+	long r = ipc_request_once(&req, sizeof(req), page);
 
 	if (r)
 		return r < 0 ? r : -EACCES;
+	if (ipc->control)
+		return control_again(ipc_take_fd(0));
 	ipc->control = ipc_segment_map(ipc_take_fd(0), sizeof(*ipc->control));
 	return ipc->control ? 0 : -ENOMEM;
 }
@@ -417,27 +442,91 @@ static long join(void)
 	ipc->page = r ? NULL : ipc_segment_new(sizeof(*ipc->page), &page);
 	if (ipc->page) {
 		ring_peer_format(ipc->page, (uint32_t) kernel(__NR_getpid, 0, 0, 0, 0));
+		ipc->page_fd = page; /* for the next daemon */
 		r = say_join(page);
-		ipc_close_fd(page);
 	} else if (!r) {
 		r = -ENOMEM;
 	}
 	if (r) {
+		if (ipc->page)
+			ipc_close_fd(ipc->page_fd);
 		ipc_segment_free(ipc->page, sizeof(*ipc->page));
 		ipc_close_fd(ipc->fd);
 		return r;
 	}
 	(void) kernel(__NR_getrandom, (long) &ipc->random, sizeof(ipc->random), 0, 0);
 	inherited = ipc->fd + 1;
+	inherited_page = ipc->page_fd + 1;
+	ipc->joins++;
 	say_holds();
 	shim_store_release(&ipc->joined, 1);
 	return 0;
 }
 
+static bool is_lost(long error)
+{
+	return error == -EPIPE || error == -ECONNRESET || error == -ENOTCONN;
+}
+
+/* The daemon is gone, or does not want this connection any more. */
+static long join_again(void)
+{
+	long fd = kernel(__NR_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, 0);
+	int32_t before = ipc->fd;
+	long r;
+
+	if (fd < 0)
+		return fd;
+	r = connect_to((int32_t) fd);
+	if (!r) {
+		ipc->fd = (int32_t) fd;
+		r = say_join(ipc->page_fd);
+	}
+	if (r) { /* the next time */
+		ipc->fd = before;
+		ipc_close_fd((int32_t) fd);
+		return r;
+	}
+	ipc_close_fd(before);
+	inherited = ipc->fd + 1;
+	ipc->joins++;
+	say_holds();
+	ipc->joining = 1;
+	ipc_again();
+	ipc->joining = 0;
+	return 0;
+}
+
+long ipc_request(void *request, uint32_t size, int32_t fd)
+{
+	long r = ipc_request_once(request, size, fd);
+
+	/* not again while the next one is being told all that */
+	if (is_lost(r) && !ipc->joining && join_again() == 0)
+		r = ipc_request_once(request, size, fd);
+	return r;
+}
+
+void ipc_check(void)
+{
+	uint8_t byte;
+	long n;
+
+	ipc_lock();
+	n = shim_syscall(__NR_recvfrom, ipc->fd, (long) &byte, sizeof(byte),
+			 MSG_DONTWAIT | MSG_PEEK, 0, 0);
+	if (n == 0 || is_lost(n))
+		(void) join_again(); /* or at the next look */
+	else if (ipc->unsettled)
+		ipc_again_lost();
+	ipc_unlock();
+}
+
 void anos_ipc_forget(void)
 {
 	ipc_close_fd(inherited - 1);
-	inherited = 0;
+	ipc_close_fd(inherited_page - 1);
+	inherited = inherited_page = 0;
 	holds = 0; /* what the child has it will show */
 }
 

@@ -35,13 +35,32 @@ static int64_t nobody(struct co_call *call, uint32_t pid)
 			 call_op(call)->name, pid);
 }
 
-/* The caller.  Without the core lock. */
-static int64_t caller(struct co_call *call, struct message_party *out)
+/* The identity of a living process; who has written before is known.  Without the core
+ * lock. */
+static int identify(struct co_call *call, int32_t pid, struct process_id *out)
 {
-	*out = (struct message_party){ .process = *call_process(call),
-				       .session = call_session(call) };
-	if (!out->process.pid || process_user(call_tid(call), &out->uid))
+	const struct process_id *known;
+
+	call_lock(call);
+	known = messages_process(call_services(call)->messages, pid);
+	if (known)
+		*out = *known;
+	call_unlock(call);
+	if (known)
+		return 0;
+	return process_read(pid, out, NULL) || !process_is_alive(out) ? CO_NOT_FOUND
+								      : 0;
+}
+
+/* The caller.  Without the core lock. */
+static int64_t caller(struct co_call *call, struct process_look *look,
+		      struct message_party *out)
+{
+	*out = (struct message_party){ .session = call_session(call) };
+	if (process_look(call_tid(call), look) ||
+	    identify(call, look->pid, &out->process))
 		return call_fail(call, CO_GONE, "the calling process is gone");
+	out->uid = look->uid;
 	return 0;
 }
 
@@ -67,25 +86,25 @@ static bool opaque(struct co_call *call, uint32_t pid, struct process_id *out)
 }
 
 /* The process that the caller calls `pid`.  Without the core lock. */
-static int64_t find(struct co_call *call, uint32_t pid, struct process_id *out)
+static int64_t find(struct co_call *call, uint32_t pid, const struct process_look *look,
+		    struct process_id *out)
 {
-	int32_t host_pid;
+	int32_t host_pid = (int32_t) pid;
 	bool known;
 
-	if (!pid) {
-		*out = *call_process(call);
-		return 0;
-	}
+	if (!pid)
+		return identify(call, look->pid, out) ? nobody(call, pid) : 0;
 	if (pid >= SERVICE_OPAQUE_PID) {
 		call_lock(call);
 		known = opaque(call, pid, out);
 		call_unlock(call);
 		return known ? 0 : nobody(call, pid);
 	}
-	if (process_pid_from(call_tid(call), (int32_t) pid, &host_pid) ||
-	    process_read(host_pid, out, NULL) || !process_is_alive(out))
+	if (look->is_nested &&
+	    process_pid_from(call_tid(call), (int32_t) pid, &host_pid))
 		return nobody(call, pid);
-	return 0;
+	return identify(call, host_pid, out) || out->pid != host_pid ? nobody(call, pid)
+								     : 0;
 }
 
 /* What one of two processes calls the other. */
@@ -100,17 +119,21 @@ static uint32_t seen(int32_t pid, int32_t viewer)
 static int64_t parties(struct co_call *call, uint32_t dest_pid,
 		       struct message_party *from, struct message_party *to)
 {
+	struct process_look here, there;
 	int64_t r;
 
 	call_blocking_begin(call);
-	r = caller(call, from);
+	r = caller(call, &here, from);
 	if (!r)
-		r = find(call, dest_pid, &to->process);
-	if (!r && process_user(to->process.pid, &to->uid))
+		r = find(call, dest_pid, &here, &to->process);
+	if (!r && process_look(to->process.pid, &there))
 		r = nobody(call, dest_pid);
 	if (!r) {
-		from->pid = seen(from->process.pid, to->process.pid);
-		to->pid = dest_pid ? dest_pid : seen(from->process.pid, call_tid(call));
+		to->uid = there.uid;
+		to->pid = dest_pid ? dest_pid : here.own_pid;
+		/* in the daemon's own name space everybody has the number it knows */
+		from->pid = there.is_nested ? seen(from->process.pid, to->process.pid)
+					    : (uint32_t) from->process.pid;
 	}
 	call_blocking_end(call);
 	return r;
@@ -267,6 +290,7 @@ int64_t cloudos_on_ipc_receive(struct co_call *call,
 	struct message_room room = { .headroom = sizeof(message_t) };
 	struct receiving *receiving;
 	struct message_party self;
+	struct process_look look = { 0 };
 	int64_t r;
 
 	if (a->max_size < sizeof(message_t))
@@ -276,10 +300,9 @@ int64_t cloudos_on_ipc_receive(struct co_call *call,
 				 a->max_size, sizeof(message_t));
 	room.data = a->max_size - sizeof(message_t);
 	call_blocking_begin(call);
-	r = caller(call, &self);
-	if (!r)
-		room.pid = seen(self.process.pid, call_tid(call));
+	r = caller(call, &look, &self);
 	call_blocking_end(call);
+	room.pid = look.own_pid;
 	if (r)
 		return r;
 	receiving = calloc(1, sizeof(*receiving));

@@ -95,9 +95,36 @@ static void hardware(void)
 	is("with a bad address", wait_interrupt(40, (uint32_t *) KERNEL), BAD_ARGUMENTS,
 	   0);
 	check("and nothing was written", data == 7);
-	is("get_framebuffer_phys", get_framebuffer_phys(long_text), OK, 0);
-	is("to a kernel address", get_framebuffer_phys((void *) KERNEL), BAD_ARGUMENTS,
-	   0);
+}
+
+static void screen(void)
+{
+	struct {
+		uint64_t physical;
+		uint32_t width, height, pitch, bits, reserved[3], behind;
+	} s = { .behind = 7 };
+	volatile uint32_t *here = (uint32_t *) 0x500000000,
+			  *there = (uint32_t *) 0x510000000;
+	uint64_t size;
+
+	is("get_framebuffer_phys to a kernel address",
+	   get_framebuffer_phys((void *) KERNEL), BAD_ARGUMENTS, 0);
+	is("to where nothing is", get_framebuffer_phys((void *) 0x1234567000),
+	   BAD_ARGUMENTS, 0);
+	is("get_framebuffer_phys", get_framebuffer_phys(&s), OK, 0);
+	check("a screen of 32 bits a pixel", s.physical && s.width && s.height &&
+						     s.pitch >= 4 * s.width &&
+						     s.bits == 32);
+	check("and no byte more", s.behind == 7);
+	size = ((uint64_t) s.pitch * s.height + 4095) & -4096UL;
+	is("map_physical of it",
+	   map_physical(s.physical, (void *) here, size, READ | WRITE), OK, 0);
+	is("and again", map_physical(s.physical, (void *) there, size, READ), OK, 0);
+	here[s.width - 1] = 0x123456;
+	check("what is drawn here is seen there", there[s.width - 1] == 0x123456);
+	is("map_physical over its end",
+	   map_physical(s.physical, (void *) there, size + 4096, READ), OK, 0);
+	check("is that of a bus", there[s.width - 1] == 0xffffffff);
 }
 
 int main(void)
@@ -106,5 +133,6 @@ int main(void)
 	memory();
 	sleep();
 	hardware();
+	screen();
 	return 0;
 }

@@ -21,7 +21,7 @@ try() {
 	shift 3
 	{ # shells and timeout say what they think of signals, and nobody asks
 		# shellcheck disable=SC2016 # its own words
-		timeout "$limit" sh -c '"$@" 2>&1' sh "$x" "$@" </dev/null
+		timeout "$limit" sh -c 'exec "$@" 2>&1' sh "$x" "$@" </dev/null
 		echo $? >"$work/status"
 	} 2>/dev/null | cat >"$out" # until the last process of the program has ended
 	got=$(cat "$work/status")

@@ -546,4 +546,29 @@ def messages_of_a_program_are_counted_and_shown():
               'holders: %s' % holders)
 
 
+@test
+def programs_go_on_with_the_next_daemon():
+    with Domain() as d, machine(d, program='boot:/files.elf x', instead={'cat': 'park'}) as m:
+        with m.ask('SYSTEM::VFS') as vfs:
+            driver, _ = vfs(1, text('mem:/poem'))
+        with m.ask('=%d' % driver) as files:
+            equal(files(1, text('mem:/poem'))[0], 34, 'the size of a file')
+            d.kill_daemon()
+            equal(files(1, text('mem:/poem'))[0], 34, 'without a daemon')
+            d.status()
+            equal(files(1, text('mem:/poem'))[0], 34, 'with the next one')
+
+        # the program has announced its channel again, and its name
+        def channels():
+            rows = json.loads(d.ctl('channel', 'ls', '-o', 'json').stdout)
+            return [r for r in rows if r['pid'] == m.pid]
+        until('its channels', lambda: len(channels()) == 2)
+        until('its name', lambda: any('files::done' == r['name'] for r in channels()))
+
+        def asked():
+            with contextlib.suppress(AssertionError), m.ask('=%d' % driver) as files:
+                return files(1, text('mem:/poem'))[0]
+        equal(until('an answer', asked), 34, 'a new connection')
+
+
 run()

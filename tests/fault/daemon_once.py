@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """kill -9 of the daemon anywhere in a call: the native answer, and exactly one effect."""
 import os
+import resource
 import signal
 import sys
 
@@ -137,6 +138,27 @@ def make_kept(engine):
     test(case)
 
 
+def make_many(engine):
+    def case():
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        try:
+            with Domain() as domain:
+                domain.start()
+                guest = domain.guest(engine)
+                for i in range(300):
+                    equal(guest.result('shmcreate s%d' % i), 0, 'create')
+                domain.kill_daemon()
+                until('the restart', lambda: domain.status()['restarts'] == 1)
+                for i in range(300):
+                    equal(guest.ask('shmread s%d' % i), 'shmread 0 7', 'segment %d' % i)
+                equal(guest.finish()[0], 0, 'exit status')
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    case.__name__ = 'more segments live on than a shell has descriptors, under %s' % engine
+    test(case)
+
+
 def make_waiting(engine):
     def case():
         with Domain() as domain:
@@ -194,6 +216,7 @@ def make_older(engine):
     test(case)
 
 
+make_many(ENGINES[0])
 for engine in ENGINES:
     make_older(engine)
     for row in EFFECTS:

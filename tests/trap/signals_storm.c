@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -180,8 +181,8 @@ static void under_a_timer(void (*part)(void), const char *what, long n)
 
 /* ---- another process ---- */
 
-enum { VALUES = 5000 };
-static volatile int next[3];
+enum { VALUES = 5000, AHEAD = 50 };
+static volatile int *next; /* of three signals; the sender sees them, too */
 static char stack[65536] __attribute__((aligned(16)));
 
 static void in_order(int number, siginfo_t *info, void *context)
@@ -209,14 +210,20 @@ static int send_value(pid_t to, int number, int value, bool to_thread)
 				: syscall(SYS_rt_sigqueueinfo, to, number, &info));
 }
 
-/* Each value of each of three signals comes once, in order, whatever it interrupts. */
+/*
+ * Each value of each of three signals comes once, in order, whatever it interrupts.  Never
+ * many at once: the places in queues are all that this user has, and others need some.
+ */
 static _Noreturn void sender(pid_t to)
 {
 	for (int value = 0; value < VALUES; value++)
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < 3; i++) {
+			while (value - next[i] > AHEAD && getppid() == to)
+				sched_yield();
 			while (send_value(to, SIGRTMIN + i, value, i == 2))
 				if (errno != EAGAIN)
 					_exit(1);
+		}
 	_exit(0);
 }
 
@@ -233,7 +240,9 @@ static void from_another_process(void)
 	pid_t to = getpid(), child;
 	int status;
 
-	if (sigaltstack(&alternate, NULL))
+	next = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		    0);
+	if (sigaltstack(&alternate, NULL) || next == MAP_FAILED)
 		wrong("sigaltstack: %m");
 	for (int i = 0; i < 3; i++)
 		handle(SIGRTMIN + i, in_order, i == 1 ? SA_ONSTACK : SA_RESTART);

@@ -18,6 +18,7 @@ static struct shm_saved *saved;
 static struct shm *shm;
 static int kept[CO_LIMIT_SHM_SEGMENTS];
 static uint64_t calls;
+static uint32_t most = CO_LIMIT_SHM_SEGMENTS;
 static struct co_err err;
 static const struct process_credentials root, owner = { .uid = 7, .gid = 8 };
 
@@ -33,7 +34,7 @@ static void hold(void *ctx, uint32_t index, int fd)
 static void restart(void)
 {
 	shm = shm_free(shm);
-	shm = shm_new(saved, hold, NULL);
+	shm = shm_new(saved, most, hold, NULL);
 	ck_assert_ptr_nonnull(shm);
 	for (uint32_t i = 0; i < CO_LIMIT_SHM_SEGMENTS; i++)
 		if (kept[i] >= 0)
@@ -197,6 +198,19 @@ START_TEST(all_segments_have_limits)
 }
 END_TEST
 
+START_TEST(there_are_as_many_as_descriptors_let)
+{
+	most = 3;
+	restart();
+	create("a");
+	create("b");
+	create("c");
+	ck_assert_int_eq(create_as(&owner, "d", 1, 0600), CO_TABLE_FULL);
+	ck_assert_int_eq(remove_as(&owner, "b"), 0);
+	create("d");
+}
+END_TEST
+
 START_TEST(the_next_daemon_has_what_is_there)
 {
 	int fd = create_as(&owner, "a", 4096, 0600);
@@ -292,6 +306,7 @@ int main(void)
 	tcase_add_test(tests, a_mode_lets_user_group_and_others);
 	tcase_add_test(tests, what_cannot_be_made_is_refused);
 	tcase_add_test(tests, all_segments_have_limits);
+	tcase_add_test(tests, there_are_as_many_as_descriptors_let);
 	tcase_add_test(tests, the_next_daemon_has_what_is_there);
 	tcase_add_test(tests, a_call_that_is_said_again_has_its_effect_once);
 	tcase_add_test(tests, what_could_not_be_given_was_never_there);
