@@ -65,7 +65,7 @@ program() {
 	modes "$name" 0 "./anos-$name.elf" "$@"
 }
 family() {
-	modes "$1" 0 --stay "./anos-$1.elf"
+	modes "$1" 0 "./anos-$1.elf"
 }
 
 # fault KIND STATUS
