@@ -119,7 +119,17 @@ static int reopen(int fd, bool writes, int *out, struct co_err *err)
 	return *out < 0 ? co_fail_errno(err, errno, "cannot open shared memory") : 0;
 }
 
-/* The kernel checks the same mode when somebody opens it by /proc. */
+/*
+ * The kernel checks the same mode when somebody opens it by /proc; its creator is let in, who
+ * may have to get it that way, until it has it.
+ */
+static int mode_for_creator(int fd, uint32_t mode, struct co_err *err)
+{
+	return fchmod(fd, (mode & 0777) | 0600) < 0 ?
+		       co_fail_errno(err, errno, "cannot set the mode of memory") :
+		       0;
+}
+
 static int memory_new(const struct shm_spec *spec,
 		      const struct process_credentials *who, int *out,
 		      struct co_err *err)
@@ -135,8 +145,8 @@ static int memory_new(const struct shm_spec *spec,
 				     spec->size);
 	/* not root: it is the daemon's own user's anyway, or nobody's business */
 	(void) !fchown(fd, who->uid, who->gid);
-	if (fchmod(fd, spec->mode & 0777) < 0)
-		return co_fail_errno(err, errno, "cannot set the mode of memory");
+	if (mode_for_creator(fd, spec->mode, err))
+		return err->code;
 	*out = take_fd(fd);
 	return 0;
 }
@@ -205,8 +215,10 @@ int shm_create(struct shm *shm, const struct shm_spec *spec,
 	uint32_t i = free_index(shm);
 	int r;
 
-	if (old && again && message_call_same(&old->created, call))
-		return reopen(shm->fds[index_of(shm, old)], true, out_fd, err);
+	if (old && again && message_call_same(&old->created, call)) {
+		r = mode_for_creator(shm->fds[index_of(shm, old)], old->mode, err);
+		return r ? r : reopen(shm->fds[index_of(shm, old)], true, out_fd, err);
+	}
 	r = check_spec(shm, spec, err);
 	if (r)
 		return r;
@@ -234,11 +246,16 @@ int shm_create(struct shm *shm, const struct shm_spec *spec,
 	return 0;
 }
 
-void shm_undo(struct shm *shm, const char *name, const struct message_call *call)
+void shm_created(struct shm *shm, const char *name, const struct message_call *call,
+		 bool delivered)
 {
 	const struct shm_record *record = find(shm, name);
 
-	if (record && message_call_same(&record->created, call))
+	if (!record || !message_call_same(&record->created, call))
+		return;
+	if (delivered) /* fails at nothing: the mode is one, the file is ours */
+		(void) fchmod(shm->fds[index_of(shm, record)], record->mode & 0777);
+	else
 		forget(shm, index_of(shm, record));
 }
 

@@ -66,8 +66,12 @@ int shm_create(struct shm *shm, const struct shm_spec *spec,
 	       const struct process_credentials *who, const struct message_call *call,
 	       bool again, int *out_fd, struct co_err *err);
 
-/* The creator could not be given it: as if it had never been. */
-void shm_undo(struct shm *shm, const char *name, const struct message_call *call);
+/*
+ * The call that created it is over.  Delivered: from now on its mode is true for its creator,
+ * too.  If not, nobody has a descriptor of it: it is as if it had never been.
+ */
+void shm_created(struct shm *shm, const char *name, const struct message_call *call,
+		 bool delivered);
 
 /* A descriptor for reading or for both.  CO_NOT_FOUND, CO_ACCESS, CO_NO_FDS. */
 int shm_open_segment(struct shm *shm, const char *name, bool writes,

@@ -49,17 +49,14 @@ struct creating {
 	char name[SHM_NAME_SIZE];
 };
 
-/* Nobody has a descriptor of it: it is as if it had failed at once. */
 static void created_end(void *arg, bool delivered)
 {
 	struct creating *creating = arg;
 
-	if (!delivered) {
-		call_lock(creating->call);
-		shm_undo(call_services(creating->call)->shm, creating->name,
-			 &creating->self);
-		call_unlock(creating->call);
-	}
+	call_lock(creating->call);
+	shm_created(call_services(creating->call)->shm, creating->name, &creating->self,
+		    delivered);
+	call_unlock(creating->call);
 	free(creating);
 }
 

@@ -236,8 +236,8 @@ class Stress:
 
     @staticmethod
     def command(_, check, top, folder):
-        argv = [shutil.which("stress-ng"), f"--{check.name}", "1", "--verify", *check.data,
-                "--temp-path", folder, "--yaml", os.path.join(top, "yaml")]
+        argv = [shutil.which("stress-ng"), f"--{check.name}", "1", "--verify", "--metrics",
+                *check.data, "--temp-path", folder, "--yaml", os.path.join(top, "yaml")]
         return argv, True, {}
 
     @staticmethod

@@ -268,11 +268,37 @@ START_TEST(what_could_not_be_given_was_never_there)
 
 	ck_assert_int_eq(shm_create(shm, &spec, &owner, &call, false, &fd, &err), 0);
 	(void) close(fd); /* nothing to flush */
-	shm_undo(shm, "a", &other);
+	shm_created(shm, "a", &other, false);
 	ck_assert(opens(&owner, "a", true));
-	shm_undo(shm, "a", &call);
+	shm_created(shm, "a", &call, false);
 	ck_assert_int_eq(open_as(&owner, "a", true), CO_NOT_FOUND);
 	ck_assert_int_eq(kept[0], -1);
+}
+END_TEST
+
+static mode_t kernel_mode(void)
+{
+	struct stat st;
+
+	ck_assert_int_eq(fstat(shm_fd(shm, 0), &st), 0);
+	return st.st_mode & 07777;
+}
+
+/* Who gets it by opening it, as under ptrace, is checked by the kernel. */
+START_TEST(the_creator_is_let_in_whatever_the_mode)
+{
+	struct shm_spec spec = { .name = "a", .size = 1, .mode = 0040 };
+	struct message_call call = next_call();
+	int fd;
+
+	ck_assert_int_eq(shm_create(shm, &spec, &owner, &call, false, &fd, &err), 0);
+	(void) close(fd); /* nothing to flush */
+	ck_assert_uint_eq(kernel_mode(), 0640);
+	shm_created(shm, "a", &call, true);
+	ck_assert_uint_eq(kernel_mode(), 0040);
+	ck_assert_int_eq(shm_create(shm, &spec, &owner, &call, true, &fd, &err), 0);
+	(void) close(fd); /* nothing to flush */
+	ck_assert_uint_eq(kernel_mode(), 0640);
 }
 END_TEST
 
@@ -304,6 +330,7 @@ int main(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_segment_is_found_by_its_whole_name);
 	tcase_add_test(tests, a_mode_lets_user_group_and_others);
+	tcase_add_test(tests, the_creator_is_let_in_whatever_the_mode);
 	tcase_add_test(tests, what_cannot_be_made_is_refused);
 	tcase_add_test(tests, all_segments_have_limits);
 	tcase_add_test(tests, there_are_as_many_as_descriptors_let);
