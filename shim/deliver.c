@@ -24,7 +24,6 @@
 
 #define ARITHMETIC 0xd5UL /* of ah: SF ZF AF PF CF */
 #define OVERFLOW   0x800UL
-#define DIRECTION  0x400UL
 
 static long ask(long number)
 {
@@ -91,41 +90,11 @@ static void undo_claim(struct sigcontext *m)
 	undo_gate(m);
 }
 
-/* C code is done: the guest goes on. */
-static void finish_gate(struct sigcontext *m)
-{
-	struct shim_call *call = shim_slot_of(m->rsp);
-
-	m->rdi = call->args[0];
-	m->rsi = call->args[1];
-	m->rdx = call->args[2];
-	m->r10 = call->args[3];
-	m->r8 = call->args[4];
-	m->r9 = call->args[5];
-	m->eflags = flags_of(m->eflags, call->flags) & ~DIRECTION;
-	if (call->direction != CALL_TARGET + 1) /* gate.S: `lodsb` went downwards */
-		m->eflags |= DIRECTION;
-	m->rax = call->result;
-	m->rip = call->target;
-	m->rsp = call->rsp;
-	release(call);
-}
-
-/* Exits that the gate keeps behind its end. */
-static bool in_exit(uint64_t rip)
-{
-	return between(rip, shim_gate_exit, shim_gate_left) ||
-	       between(rip, shim_gate_down, shim_gate_down_end);
-}
-
 /* With all held signals blocked: about to ask the SIGSYS handler to let them in. */
 static bool in_flush(const struct sigcontext *m)
 {
-	const struct shim_call *call = shim_slot_of(m->rsp);
-
 	return between(m->rip, shim_gate_flush, shim_gate_down) ||
-	       m->rip == (uint64_t) shim_outside_flush - 2 ||
-	       (call && call->deferred && in_exit(m->rip));
+	       m->rip == (uint64_t) shim_outside_flush - 2;
 }
 
 /* A sigreturn that was not made yet: its frame says again what we have remembered. */
@@ -139,16 +108,14 @@ static void soil_frame(const struct sigcontext *m)
 	(void) shim_write(at, &mask, sizeof(mask));
 }
 
-/* C code is done, the gate not left yet: to where the guest goes on. */
+/* The slot's stack is left, the slot perhaps not yet: to where the guest goes on. */
 static void leave_gate(struct sigcontext *m)
 {
-	if (in_exit(m->rip)) {
-		finish_gate(m);
-	} else if (between(m->rip, shim_gate_left, shim_gate_end)) {
-		if (m->rip == (uint64_t) shim_gate_left)
-			release((struct shim_call *) m->r11);
-		m->rip = m->rcx;
-	}
+	if (!between(m->rip, shim_gate_left, shim_gate_end))
+		return;
+	if (m->rip == (uint64_t) shim_gate_left)
+		release((struct shim_call *) m->r11);
+	m->rip = m->rcx;
 }
 
 /* True if the guest is in its own code now; false if it is in C code. */
@@ -187,9 +154,20 @@ static bool put_back(struct sigcontext *m)
 
 /* ---- holding a signal back ---- */
 
-/* From now on all are blocked, until the flush gives the guest its mask back. */
+/*
+ * From now on all are blocked, until the flush gives the guest its mask back.  A wait ends,
+ * whether the kernel has ended it already or means to restart it.  An exit that has begun
+ * begins anew, and sees that a signal waits: no handler may run on the slot's stack.
+ */
 static void block_all(struct shim_call *call, struct ucontext *uc)
 {
+	struct sigcontext *m = &uc->uc_mcontext;
+
+	if (between(m->rip, shim_wait_begin, shim_wait_end))
+		m->rip = (uint64_t) shim_wait_abort;
+	else if (between(m->rip, shim_gate_exit, shim_gate_left) ||
+		 between(m->rip, shim_gate_down, shim_gate_down_end))
+		m->rip = (uint64_t) shim_gate_exit;
 	if (!call->deferred)
 		call->mask = uc->uc_sigmask;
 	call->deferred = 1;
@@ -201,16 +179,12 @@ static void hold(int number, const struct siginfo *info, struct ucontext *uc,
 		 uint32_t index)
 {
 	struct shim_call *call = shim_slot_of(uc->uc_mcontext.rsp);
-	uint64_t rip = uc->uc_mcontext.rip;
 
 	if (info->si_code > 0 && FAULTS & SHIM_SIGSET_BIT(number))
 		shim_die(
 			"a fault in cloudos itself at %: the program may have destroyed "
 			"what is kept in it",
-			rip);
-	/* a wait ends, whether the kernel has ended it already or means to restart it */
-	if (between(rip, shim_wait_begin, shim_wait_end))
-		uc->uc_mcontext.rip = (uint64_t) shim_wait_abort;
+			uc->uc_mcontext.rip);
 	/* it is the only one: from here on none comes */
 	call->held_signal = (uint32_t) number;
 	call->held_stub = (uint64_t) shim_stubs + (uint64_t) index * SHIM_STUB_SIZE;
@@ -361,13 +335,10 @@ uint64_t shim_sigsys_sent(const struct siginfo *info, struct ucontext *uc)
 	bool fresh, blocked, lets;
 
 	shim_stats->sent++;
-	if (in_flush(m) || (call && !in_exit(m->rip))) {
+	if (in_flush(m) || call) {
 		shim_sigsys_hold(info);
-		if (call && !in_flush(m)) {
-			if (between(m->rip, shim_wait_begin, shim_wait_end))
-				m->rip = (uint64_t) shim_wait_abort;
+		if (call)
 			block_all(call, uc);
-		}
 		return 0;
 	}
 	leave_gate(m);

@@ -42,13 +42,16 @@ struct shared {
 
 static volatile int calls_of_handler, sender;
 
-static char stack[65536];
+enum { FRAMES = 65536 };
+static char stack[FRAMES];
+static const char *base; /* of the program's own stack: in main */
 static bool alternate;
 
-static bool stack_of(const void *object)
+static bool on_its_stack(const void *object)
 {
-	return (const char *) object >= stack &&
-	       (const char *) object < stack + sizeof(stack);
+	const char *at = object, *end = alternate ? stack + FRAMES : base;
+
+	return at >= end - FRAMES && at < end;
 }
 
 static void on_signal(int number, siginfo_t *info, void *context)
@@ -62,7 +65,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
 	if (number != SIGUSR1 || info->si_pid != sender)
 		wrong("after %ld steps: signal %d of %d", shared->steps, number,
 		      info->si_pid);
-	if (stack_of(&rip) != alternate)
+	if (!on_its_stack(&rip))
 		wrong("after %ld steps the handler is on the wrong stack",
 		      shared->steps);
 	calls_of_handler++;
@@ -355,8 +358,10 @@ static void step_through(pid_t pid, long stride)
 int main(int argc, char **argv)
 {
 	long stride = argc > 1 ? atol(argv[1]) : 1;
+	char first;
 	pid_t pid;
 
+	base = &first + 1;
 	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);
 	pid = fork();
