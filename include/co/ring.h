@@ -177,7 +177,9 @@ struct co_ring_control {
 	uint32_t kick;  /* counts: there is something to read on the way to cloudosd */
 	uint32_t names; /* changes when what a name stands for may have; 0: not told */
 	uint64_t peer;
-	uint8_t unused[CO_RING_PAGE - 32];
+	uint32_t waiting; /* CO_IPC_JOIN_MESSAGES: messages that cloudosd holds for it */
+	uint32_t reserved;
+	uint8_t unused[CO_RING_PAGE - 40];
 };
 
 /* ---- capture segment ---- */
