@@ -22,7 +22,8 @@
 #include "call.h"
 #include "direct.h"
 
-#define GIVE_UP_NS 5000000000UL /* without a daemon and without a ring: the system call */
+#define GIVE_UP_NS                                                                     \
+	5000000000UL /* without a daemon and without a ring: the system call */
 
 /* ---- ids ---- */
 
@@ -95,13 +96,20 @@ static bool detour(const char *name, const struct other *other, int *result)
 	return true;
 }
 
+/* Can that process answer?  It has opened its way here, and knows. */
+static bool can_answer(const struct other *other)
+{
+	return other->link &&
+	       __atomic_load_n(&other->link->theirs->ready, __ATOMIC_ACQUIRE) == 1;
+}
+
 static bool send_to(struct direct *d, struct other *other, const message_t *msg,
 		    int *result)
 {
 	bool fits = msg->size <= CO_RING_RUN * CO_RING_PAGE;
 
 	cloudos__direct_open(d, other);
-	if (other->state != OTHER_OPEN || !other->links || !fits)
+	if (other->state != OTHER_OPEN || !can_answer(other) || !fits)
 		return detour("ipc_send", other, result);
 	if (msg->type == MSG_REQUEST) {
 		if (other->asked.count >= CO_LIMIT_DIRECT_REQUESTS) {
@@ -311,8 +319,7 @@ static int give_first(struct direct *d, const struct receiving *to)
 			return cloudos__fail(CLOUDOS_ENOMEM,
 					     "ipc_receive: out of memory; it stays");
 		other->received.at[other->received.count++] = id;
-	} else if (m->type != MSG_NOTIFICATION &&
-		   ids_has(&other->asked, id, &index)) {
+	} else if (m->type != MSG_NOTIFICATION && ids_has(&other->asked, id, &index)) {
 		ids_remove(&other->asked, index);
 	}
 	give(d, to, other->pid, (message_type_t) m->type, id, m->page, size);
@@ -323,7 +330,7 @@ static int give_first(struct direct *d, const struct receiving *to)
 /* Who has asked a process that has ended is told so; false: there is nothing to tell. */
 static bool give_end(struct direct *d, const struct receiving *to, int *result)
 {
-	for (uint32_t i = 0; i < DIRECT_BUCKETS; i++)
+	for (uint32_t i = 0; d->may_tell && i < DIRECT_BUCKETS; i++)
 		for (struct other *o = d->others[i]; o; o = o->next) {
 			char text[96];
 			int n;
@@ -336,7 +343,6 @@ static bool give_end(struct direct *d, const struct receiving *to, int *result)
 				     "%u",
 				     o->pid, o->asked.at[0]) +
 			    1;
-			d->has_ended = true; /* look again */
 			if ((size_t) n > to->max_size - sizeof(message_t)) {
 				*result = too_big((uint32_t) n, to->max_size);
 				return true;
@@ -344,9 +350,11 @@ static bool give_end(struct direct *d, const struct receiving *to, int *result)
 			give(d, to, o->pid, MSG_ERROR, o->asked.at[0], text,
 			     (uint32_t) n);
 			ids_remove(&o->asked, 0);
+			d->has_ended = true; /* it may be the last */
 			*result = CLOUDOS_SUCCESS;
 			return true;
 		}
+	d->may_tell = false;
 	return false;
 }
 
@@ -387,8 +395,8 @@ static bool wait_for_more(struct direct *d)
 
 	d->spare = NULL;
 	cloudos__direct_unlock(d);
-	outcome = ring_receive(&d->port, NULL, control, kick, DIRECT_SLICE_NS,
-			       &mine->m);
+	outcome =
+		ring_receive(&d->port, NULL, control, kick, DIRECT_SLICE_NS, &mine->m);
 	(void) pthread_mutex_lock(&d->lock); /* an ordinary mutex: cannot fail */
 	if (outcome == RING_OK)
 		append(d, mine);
@@ -410,19 +418,24 @@ static int receive(struct direct *d, const struct receiving *to)
 					     "ipc_receive: out of memory");
 		if (!d->first)
 			poll_rings(d);
-		if (!d->lost && table_is_first(d))
+		if (!d->first)
+			cloudos__direct_finish(d);
+		if (!d->lost && table_is_first(d)) {
+			/* of a daemon that has died the number is not true any more:
+			 * what it held may have been received from the next one */
+			cloudos__direct_look(d);
+			if (d->lost || !table_is_first(d))
+				continue;
 			return take_from_table(d, to);
+		}
 		if (d->first && is_proper(d->first))
 			return give_first(d, to);
 		if (d->first) {
 			done_with(d, d->first);
 			continue;
 		}
-		if (d->has_ended) {
-			cloudos__direct_finish(d);
-			if (give_end(d, to, &r))
-				return r;
-		}
+		if (give_end(d, to, &r))
+			return r;
 		if (d->lost && !d->nlinks && ring_os_now() - d->lost_at > GIVE_UP_NS)
 			return take_from_table(d, to);
 		if (!wait_for_more(d))

@@ -39,7 +39,8 @@ enum other_state {
 struct other {
 	uint32_t pid;
 	enum other_state state;
-	uint32_t links;       /* from it */
+	uint32_t links;          /* from it */
+	const struct link *link; /* the newest of them; NULL */
 	uint32_t uses;        /* the same, and those that are detached and still read */
 	struct ids asked;     /* that it has not answered */
 	struct ids received;  /* that it waits for an answer to */
@@ -95,7 +96,8 @@ struct direct {
 	uint32_t nlinks; /* in use */
 	struct other *others[DIRECT_BUCKETS];
 	uint32_t nothers, closing;
-	bool has_ended; /* some link, or some other with something to tell */
+	bool has_ended; /* some link or some other: look for what can go */
+	bool may_tell;  /* some other that was asked has ended */
 	struct pending *first, *spare;
 	uint32_t taking; /* threads that fetch from the table */
 	struct {
@@ -114,6 +116,9 @@ void cloudos__direct_unlock(struct direct *d);
 
 /* Does what the daemon has to say; joins a new one. */
 void cloudos__direct_settle(struct direct *d);
+
+/* Reads what the daemon has said; afterwards it is known whether it lives. */
+void cloudos__direct_look(struct direct *d);
 
 /* That process; with `make` a new one.  NULL: none, or no room. */
 struct other *cloudos__direct_other(struct direct *d, uint32_t pid, bool make);

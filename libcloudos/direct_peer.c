@@ -328,9 +328,8 @@ static void retry_later(struct other *other)
 
 void cloudos__direct_open(struct direct *d, struct other *other)
 {
-	struct wire_ipc_open_req req =
-		REQUEST(ipc_open, .pid = (int32_t) other->pid,
-			.flags = CO_IPC_OPEN_MESSAGES);
+	struct wire_ipc_open_req req = REQUEST(ipc_open, .pid = (int32_t) other->pid,
+					       .flags = CO_IPC_OPEN_MESSAGES);
 	int fd;
 
 	if (other->state != OTHER_NONE || d->lost || ring_os_now() < other->retry)
@@ -396,6 +395,7 @@ static void opened(struct direct *d)
 		return;
 	}
 	other->ring.connection = rep->connection;
+	__atomic_store_n(&other->own->ready, 1, __ATOMIC_RELEASE);
 	other->state = OTHER_OPEN;
 	other->wait = RETRY_FIRST_NS;
 }
@@ -411,7 +411,8 @@ static void close_drained(struct direct *d)
 			if (o->state != OTHER_CLOSING || !cloudos__direct_drained(o))
 				continue;
 			req.h.tag = ++d->tag;
-			(void) send_wire(d, &req, NULL); /* or a lost daemon forgets it */
+			(void) send_wire(d, &req,
+					 NULL); /* or a lost daemon forgets it */
 			d->closing--;
 			retry_later(o);
 		}
@@ -441,6 +442,7 @@ void cloudos__direct_finish(struct direct *d)
 	if (!d->has_ended)
 		return;
 	d->has_ended = false;
+	d->may_tell = true;
 	for (uint32_t i = 0; i < CO_LIMIT_DIRECT_CONNECTIONS && d->links[i]; i++) {
 		struct link *link = d->links[i];
 
@@ -448,6 +450,8 @@ void cloudos__direct_finish(struct direct *d)
 			continue;
 		link->detached = true;
 		link->other->links--;
+		if (link->other->link == link)
+			link->other->link = NULL;
 		if (ring_detach(&link->ring))
 			cloudos__direct_release(d, link);
 	}
@@ -507,6 +511,7 @@ static int link_open(struct direct *d, const struct wire_ipc_attach_note *note, 
 		if (ring_attach(&d->port, &link->ring, number, link->own,
 				link->theirs) == RING_OK) {
 			other->links++;
+			other->link = link;
 			other->retry = 0; /* and now the way back */
 			return own;
 		}
@@ -735,11 +740,23 @@ static void again(struct direct *d)
 	}
 }
 
+void cloudos__direct_look(struct direct *d)
+{
+	int r;
+
+	d->looked = ring_os_now();
+	while (!d->lost && (r = receive_wire(d)) != 0) {
+		if (r == LOST)
+			lose(d);
+		else
+			heard(d);
+	}
+}
+
 void cloudos__direct_settle(struct direct *d)
 {
 	uint64_t now = ring_os_now();
 	uint32_t kick;
-	int r;
 
 	if (d->lost && now >= d->again)
 		again(d);
@@ -748,11 +765,7 @@ void cloudos__direct_settle(struct direct *d)
 	kick = __atomic_load_n(&d->control->kick, __ATOMIC_ACQUIRE);
 	if (kick != d->seen || now - d->looked >= DIRECT_AGAIN_NS) {
 		d->seen = kick;
-		d->looked = now;
-		while ((r = receive_wire(d)) == 1)
-			heard(d);
-		if (r == LOST)
-			lose(d);
+		cloudos__direct_look(d);
 	}
 	if (d->closing)
 		close_drained(d);

@@ -95,6 +95,8 @@ CLOUDOS_API int cloudos_ipc_reply(uint32_t dest_pid, const message_t *reply);
  *     place of several); then CLOUDOS_EBUSY
  *   - a message of more than 64 KiB is CLOUDOS_EBUSY until those before it have been
  *     received; an answer of more than 64 KiB to a request that came so is CLOUDOS_EFBIG
+ *   - a process that has ended is CLOUDOS_ENOENT as soon as the daemon has told, which may be
+ *     some milliseconds later; what was sent in between has come too late
  *   - what waits outlives the daemon and the sender, but not exec of the receiver; requests
  *     are told then (MSG_ERROR)
  *   - order is kept among messages of one sender; between senders nearly

@@ -98,7 +98,8 @@ struct co_ring_wait {
 struct co_ring_client {
 	uint64_t mark;
 	uint32_t version, pid;
-	uint64_t reserved[6];
+	uint64_t ready; /* libcloudos: 1: the caller has the server's segment */
+	uint64_t reserved[5];
 	struct co_ring_counts counts;
 	uint64_t latency
 		[CO_RING_BUCKETS]; /* [n]: 2^n to 2^(n+1) ticks until the answer */

@@ -428,6 +428,31 @@ END_TEST
 
 /* ---- daemons ---- */
 
+static void remember(void *ctx, uint32_t waiting)
+{
+	*(uint32_t *) ctx = waiting;
+}
+
+START_TEST(who_watches_knows_how_many_wait)
+{
+	uint32_t told = 99;
+	struct message_watch watch = { .told = remember, .ctx = &told };
+	struct message_got got;
+
+	ck_assert_int_eq(messages_watch(m, &b, &watch, &err), 0);
+	ck_assert_uint_eq(told, 0);
+	ck_assert_int_eq(say(&a, &b, MESSAGE_NOTIFICATION, 1, "x"), 0);
+	ck_assert_int_eq(say(&a, &b, MESSAGE_NOTIFICATION, 2, "y"), 0);
+	ck_assert_uint_eq(told, 2);
+	WATCH_TAKE
+	ck_assert_uint_eq(told, 1);
+	messages_unwatch(&watch);
+	messages_unwatch(&watch); /* nothing */
+	ck_assert_int_eq(say(&a, &b, MESSAGE_NOTIFICATION, 3, "z"), 0);
+	ck_assert_uint_eq(told, 1);
+}
+END_TEST
+
 START_TEST(the_next_daemon_has_what_waits)
 {
 	ck_assert_int_eq(send_to(&a, &b, MESSAGE_REQUEST, 1), 0);
