@@ -142,6 +142,7 @@ static void got_sent(struct bridge_agent *agent, const struct message_got *got)
 	job->to = agent->process;
 	job->cookie = port && got->size <= CO_RING_PAGE ? port->cookie : 0;
 	job->id = got->id;
+	job->port = got->addressed;
 	job->size = job->cookie ? got->size : 0;
 	job->request = got->kind == MESSAGE_REQUEST;
 	if (job->size)
@@ -348,8 +349,9 @@ int bridge_admit(struct bridge *b, const struct message_party *from,
 	int r;
 
 	if (!port || receiver_of(port) != to->process.pid)
-		return co_fail(err, CO_GONE, "the process that received there has "
-					     "ended; discover the name again");
+		return co_fail(err, CO_GONE,
+			       "the process that received there has "
+			       "ended; discover the name again");
 	if (size > CO_RING_PAGE)
 		return co_fail(err, CO_TOO_BIG,
 			       "a message to a port has at most %u bytes of data, and "
@@ -367,8 +369,8 @@ int bridge_admit(struct bridge *b, const struct message_party *from,
 	return 0;
 }
 
-static int reply_to(struct bridge *b, const struct bridge_job *job,
-		    uint32_t kind, const void *data, uint32_t size)
+static int reply_to(struct bridge *b, const struct bridge_job *job, uint32_t kind,
+		    const void *data, uint32_t size)
 {
 	struct message_party from = { .process = job->to };
 	struct message_text text = {
@@ -459,10 +461,9 @@ static void registry_said(void *arg, const struct registry_event *event)
 static struct ipc_port *service_port(struct bridge *b, const char *name)
 {
 	struct ipc_peer *peer = b->peer->ipc;
-	struct bridge_service *service =
-		HASH_COUNT(b->services) < CO_LIMIT_BRIDGE_PORTS
-			? calloc(1, sizeof(*service))
-			: NULL;
+	struct bridge_service *service = HASH_COUNT(b->services) < CO_LIMIT_BRIDGE_PORTS
+						 ? calloc(1, sizeof(*service))
+						 : NULL;
 	struct ipc_port *port;
 	struct co_err err = { 0 };
 

@@ -22,9 +22,11 @@
 struct bridge_job {
 	struct bridge_job *prev, *next; /* queued; of a route */
 	struct bridge_job *all_prev, *all_next;
-	struct process_id from, to; /* who has sent it; who is its receiver in messages */
-	uint64_t cookie;            /* 0: there is no such port any more */
+	struct process_id from,
+		to;      /* who has sent it; who is its receiver in messages */
+	uint64_t cookie; /* 0: there is no such port any more */
 	uint32_t id, size;
+	uint32_t port; /* what the sender calls its receiver */
 	bool request, posted;
 	struct ring_call call;
 	/* the answer, once it is there */

@@ -28,14 +28,14 @@
 #include "ring/segment.h"
 
 enum {
-	WORDS = 128,     /* that futex_waitv takes */
-	MORE_MS = 2,     /* there are more */
-	RING_MS = 10,    /* a receiver may not have heard its bell; slots may be free */
-	ROOM_MS = 100,   /* who has asked has no room for the answer */
-	NET_MS = 100,    /* somebody is connected */
-	POLL_MS = 50,    /* the same without futex_waitv */
-	SAY_MS = 10000,  /* the loop takes what it is told, or is stuck */
-	SOUND_NS = 1     /* just look, and ring again if need be */
+	WORDS = 128,    /* that futex_waitv takes */
+	MORE_MS = 2,    /* there are more */
+	RING_MS = 10,   /* a receiver may not have heard its bell; slots may be free */
+	ROOM_MS = 100,  /* who has asked has no room for the answer */
+	NET_MS = 100,   /* somebody is connected */
+	POLL_MS = 50,   /* the same without futex_waitv */
+	SAY_MS = 10000, /* the loop takes what it is told, or is stuck */
+	SOUND_NS = 1    /* just look, and ring again if need be */
 };
 
 /* Somebody who asks.  Its memory is never freed, only used again: stale cookies lead here. */
@@ -137,8 +137,8 @@ static bool link_open(struct bridge *b, const struct wire_ipc_attach_note *note,
 	link->uid = note->uid;
 	if (process_read(note->pid, &link->process, NULL) == 0 &&
 	    link->process.pid == note->pid)
-		link->own = ring_segment_new("cloudos-bridge", sizeof(*link->own),
-					     out_fd);
+		link->own =
+			ring_segment_new("cloudos-bridge", sizeof(*link->own), out_fd);
 	link->theirs = ring_segment_map(client_fd, sizeof(*link->theirs));
 	if (link->own && link->theirs) {
 		ring_server_format(link->own, (uint32_t) getpid());
@@ -279,13 +279,20 @@ static void retry(struct bridge *b)
 
 /* ---- routes ---- */
 
+/* why NULL: the receiver has ended. */
 static void route_free(struct bridge *b, struct bridge_route *route, const char *why)
 {
 	struct bridge_job *job, *next;
 
 	DL_FOREACH_SAFE (route->jobs, job, next) {
+		char died[96];
+
+		/* in the words of messages, which may be faster */
+		(void) snprintf(died, sizeof(died),
+				"process %u has ended without answering request %u",
+				job->port, job->id);
 		DL_DELETE(route->jobs, job);
-		fail(b, job, why);
+		fail(b, job, why ? why : died);
 	}
 	if (route->own)
 		(void) munmap(route->own, sizeof(*route->own));
@@ -357,7 +364,8 @@ static void opened(struct bridge *b)
 	if (rep->r.status) {
 		char reason[200];
 
-		(void) snprintf(reason, sizeof(reason), "the port cannot be reached: %s",
+		(void) snprintf(reason, sizeof(reason),
+				"the port cannot be reached: %s",
 				co_msg_get(b->in, rep->r.reason));
 		route_free(b, route, reason);
 		return;
@@ -386,7 +394,7 @@ static void detached(struct bridge *b)
 	if (!route)
 		return;
 	if (over)
-		route_free(b, route, "the receiver has ended without answering");
+		route_free(b, route, NULL);
 	else
 		route->doomed = true;
 }
@@ -446,9 +454,9 @@ static void take_jobs(struct bridge *b)
 /* False: there are no free slots. */
 static bool post(struct bridge_route *route, struct bridge_job *job)
 {
-	job->call = (struct ring_call){
-		.tag = job->id, .size = job->size, .tid = (uint32_t) job->from.pid
-	};
+	job->call = (struct ring_call){ .tag = job->id,
+					.size = job->size,
+					.tid = (uint32_t) job->from.pid };
 	if (job->size)
 		job->call.flags = CO_RING_PAYLOAD | CO_RING_WHOLE;
 	if (!job->request)
@@ -562,9 +570,9 @@ static void nap_word(struct nap *nap, const uint32_t *word, uint32_t expected)
 		nap->more = true;
 		return;
 	}
-	nap->words[nap->count++] = (struct futex_waitv){
-		.val = expected, .uaddr = (uintptr_t) word, .flags = FUTEX_32
-	};
+	nap->words[nap->count++] = (struct futex_waitv){ .val = expected,
+							 .uaddr = (uintptr_t) word,
+							 .flags = FUTEX_32 };
 }
 
 /* Tells receivers whether to wake us, and what to wait for. */

@@ -62,7 +62,7 @@ struct ipc_receiver { /* one peer at one port */
 
 struct ipc_port {
 	uint64_t cookie, id; /* the id may be shown, the cookie is authority */
-	uint32_t number;     /* how a pid names it: IPC_PORT_PID | number; 0: it cannot */
+	uint32_t number; /* how a pid names it: IPC_PORT_PID | number; 0: it cannot */
 	struct ipc_peer *owner;
 	struct ipc_process *process; /* charged */
 	struct ipc_user *user;

@@ -143,8 +143,8 @@ static uint64_t new_cookie(struct ipc *ipc)
 static void number_take(struct ipc *ipc, struct ipc_port *port)
 {
 	const uint64_t said[2] = { port->cookie, IPC_PORT_PID };
-	uint32_t number =
-		(uint32_t) co_siphash(ipc->secret, said, sizeof(said)) % IPC_PORT_NUMBERS;
+	uint32_t number = (uint32_t) co_siphash(ipc->secret, said, sizeof(said)) %
+			  IPC_PORT_NUMBERS;
 
 	if (!number || ipc_port_by_number(ipc, number))
 		return;

@@ -85,8 +85,8 @@ static void edges_read(struct ipc *ipc, struct search *s)
 		 * that calls itself may have a thread for that; and the daemon waits
 		 * for many on behalf of others without being held up */
 		if (c->state != IPC_OPEN || c->client->process == c->server->process ||
-		    c->client->inside || c->server->inside ||
-		    !c->server->opened || !c->client->served || !waits(c, now))
+		    c->client->inside || c->server->inside || !c->server->opened ||
+		    !c->client->served || !waits(c, now))
 			continue;
 		s->edges[s->count++] =
 			(struct edge){ c->client->process, c->server->process,

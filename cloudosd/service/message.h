@@ -91,9 +91,10 @@ struct message_got {
 	uint32_t record; /* for messages_put_back */
 	uint32_t kind, id, size;
 	uint32_t sender_pid, receiver_pid;
-	uint32_t addressed;     /* what the sender has called the receiver */
-	struct process_id from; /* the sender; of a failed request who has not answered */
-	void *bytes; /* malloc, the receiver's: headroom, then the data */
+	uint32_t addressed; /* what the sender has called the receiver */
+	struct process_id
+		from; /* the sender; of a failed request who has not answered */
+	void *bytes;  /* malloc, the receiver's: headroom, then the data */
 };
 
 struct message_wait;

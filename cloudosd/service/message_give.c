@@ -64,10 +64,11 @@ static int too_big(uint32_t size, size_t room, struct co_err *err)
 static int failed_text(const struct message_record *record, char *out, size_t size)
 {
 	if (atomic_load(&record->replied) == 2)
-		return snprintf(out, size,
-				"cloudosd was restarted while %u had request %u; it may "
-				"have been carried out",
-				record->receiver_was, record->id);
+		return snprintf(
+			out, size,
+			"cloudosd was restarted while %u had request %u; it may "
+			"have been carried out",
+			record->receiver_was, record->id);
 	return snprintf(out, size, "process %u has ended without answering request %u",
 			record->receiver_was, record->id);
 }
@@ -82,16 +83,16 @@ int item_fill(struct messages *m, const struct item *item,
 	bool failed = state == MESSAGE_FAILED || state == MESSAGE_FAILED_DELIVERED;
 	char text[128];
 
-	*got = (struct message_got){ .record = item_index(m, item),
-				     .kind = failed ? MESSAGE_ERROR : record->type,
-				     .id = record->id,
-				     .size = record->size,
-				     .sender_pid = failed ? record->receiver_was
-							  : record->sender_is,
-				     .receiver_pid = room->pid,
-				     .addressed = record->receiver_was,
-				     .from = failed ? item->receiver->id
-						    : item->sender->id };
+	*got = (struct message_got){
+		.record = item_index(m, item),
+		.kind = failed ? MESSAGE_ERROR : record->type,
+		.id = record->id,
+		.size = record->size,
+		.sender_pid = failed ? record->receiver_was : record->sender_is,
+		.receiver_pid = room->pid,
+		.addressed = record->receiver_was,
+		.from = failed ? item->receiver->id : item->sender->id
+	};
 	if (failed)
 		got->size = (uint32_t) failed_text(record, text, sizeof(text)) + 1;
 	if (got->size > room->data)

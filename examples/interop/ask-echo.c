@@ -43,9 +43,9 @@ int main(int argc, char **argv)
 
 	if (cloudos_ipc_discover_service(name, &server) < 0)
 		return complain(name);
-	buffer.message = (message_t){
-		.type = MSG_REQUEST, .id = 1, .size = (uint32_t) strlen(text) + 1
-	};
+	buffer.message = (message_t){ .type = MSG_REQUEST,
+				      .id = 1,
+				      .size = (uint32_t) strlen(text) + 1 };
 	if (buffer.message.size > sizeof(answer.page))
 		buffer.message.size = sizeof(answer.page);
 	memcpy(buffer.message.data, text, buffer.message.size);
@@ -62,7 +62,8 @@ int main(int argc, char **argv)
 	}
 	if (buffer.message.type != MSG_RESPONSE || who != server ||
 	    buffer.message.size != sizeof(answer)) {
-		fprintf(stderr, "ask-echo: that is no answer of a program with channels\n");
+		fprintf(stderr,
+			"ask-echo: that is no answer of a program with channels\n");
 		return 1;
 	}
 	memcpy(&answer, buffer.message.data, sizeof(answer));
