@@ -144,7 +144,8 @@ static int link_open(struct peer *peer, struct port *port,
 	if (link->own && link->theirs) {
 		ring_server_format(link->own, (uint32_t) getpid());
 		link->ring.control = peer->control;
-		link->ring.capture = peer->capture;
+		if (!(port->name_flags & PEER_UNSEEN))
+			link->ring.capture = peer->capture;
 		link->ring.connection = note->connection;
 		if (ring_attach(&port->ring, &link->ring, number, link->own,
 				link->theirs) == RING_OK)
@@ -355,9 +356,8 @@ const uint64_t *peer_tokens(const struct peer *peer)
 static void offer_capture(struct peer *peer)
 {
 	if (!peer->capture) {
-		peer->capture = ring_segment_new("cloudos-capture",
-						 sizeof(*peer->capture),
-						 &peer->capture_fd);
+		peer->capture = ring_segment_new(
+			"cloudos-capture", sizeof(*peer->capture), &peer->capture_fd);
 		if (!peer->capture)
 			return;
 		ring_capture_format(peer->capture, (uint32_t) getpid());
@@ -442,7 +442,7 @@ static int publish(struct peer *peer, const struct port *port, struct co_err *er
 		return 0;
 	name = co_client_request(peer->client, WIRE_name_register_req);
 	name->cookie = port->cookie;
-	name->flags = port->name_flags;
+	name->flags = port->name_flags & ~PEER_UNSEEN;
 	co_msg_text(peer->client->out, &name->name, port->name);
 	return call(peer, NULL, err);
 }
