@@ -6,7 +6,7 @@ libshim_a_SOURCES = \
 	%D%/arm.c %D%/config.h %D%/config.c %D%/daemon.c %D%/deliver.c %D%/direct.S %D%/dispatch.c %D%/elf.h \
 	%D%/elf.c %D%/entry.S %D%/exe.c %D%/exec.h %D%/exec.c %D%/filter.h %D%/filter.c \
 	%D%/fork.S %D%/gate.h %D%/gate.S %D%/guest.h %D%/hidden.h %D%/i386.h %D%/i386.c \
-	%D%/i386_call.c %D%/i386_gate.S %D%/i386_signal.c %D%/i386_start.c %D%/mask.c \
+	%D%/i386_call.c %D%/i386_gate.S %D%/i386_signal.c %D%/i386_start.c %D%/macros.h %D%/mask.c \
 	%D%/memory.c %D%/patch.c %D%/personality.c %D%/place.c %D%/pool.c %D%/process.c \
 	%D%/program.h %D%/program.c %D%/report.c %D%/share.c %D%/shim.h %D%/signal.h \
 	%D%/signal.c %D%/sigsys.c %D%/site.h %D%/site.c %D%/start.h %D%/start.c \
