@@ -40,7 +40,7 @@ class Machine:
                  first=b'parked\n', instead=()):
         self.domain = domain
         self.root = tempfile.mkdtemp(dir=domain.dir)
-        for name in ('park', 'hello', 'cat', 'files', 'log', 'screen', 'delegate'):
+        for name in ('park', 'hello', 'cat', 'files', 'log', 'screen', 'delegate', 'debug'):
             built = dict(instead).get(name, name)
             with open(os.path.join(BUILD, 'anos-%s.elf' % built), 'rb') as f:
                 self.put(name + '.elf', f.read())
@@ -407,6 +407,33 @@ parent, done
 @test
 def a_program_reads_in_the_log_what_it_has_printed():
     runs('boot:/log.elf', 'one line for the log\nthe log says: one line for the log\n')
+
+
+@test
+def debug_calls_print_channels_statistics_and_messages():
+    with Domain() as d, machine(d, program='boot:/debug.elf', first=None) as m:
+        out = m.output()
+        check('NOT OK' not in out and out.endswith('the end\n'), out)
+        for what in ('child, list channels', 'child, channel statistics',
+                     'child, trace messages', 'channels are listed', 'statistics are shown',
+                     'messages are traced'):
+            check('ok: %s\n' % what in out, '%s is missing: %s' % (what, out))
+        for form in (r'^channel \d+ "debug::echo \?\?, debug::echo" of process \d+: receivers 1, '
+                     r'connections 1, waiting 0, pending 0$',
+                     r'^channel \d+ "SYSTEM::VFS \(session \d+\)" of process \d+: receivers 1,',
+                     r'^channels \d+, connections \d+, processes 2, names \d+$',
+                     r'^channel \d+ "debug::echo[^"]*": sent 3, answered 3, errors 0, bytes \d+ '
+                     r'and back \d+, half within [1-9]\d* ns, 99 % within [1-9]\d* ns, '
+                     r'deepest queue 1, memory [1-9]\d*$',
+                     r'^all \d+ channels: sent \d+, answered \d+, errors 0, .*, kinds of tokens 29,',
+                     r'trace: channel \d+ process \d+ received, from thread \d+, tag 77, '
+                     r'size 5: hello',
+                     r'trace: channel \d+ process \d+ replied, from thread \d+, value 6, '):
+            check(re.search(form, out, re.M), 'nothing like %s in: %s' % (form, out))
+        # on these, tokens and the log itself go by
+        for name in ('cloudos::kernel', 'cloudos::debug'):
+            id = re.search(r'^channel (\d+) "%s ' % name, out, re.M)[1]
+            check('trace: channel %s ' % id not in out, 'messages on %s in: %s' % (name, out))
 
 
 @test
