@@ -39,7 +39,7 @@ cloudos_loader_SOURCES =
 cloudos_loader_LDADD = libshim.a
 cloudos_loader_DEPENDENCIES = libshim.a $(srcdir)/%D%/loader.ld
 EXTRA_DIST += %D%/loader.ld
-cloudos_loader_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,norelro \
+cloudos_loader_LINK = $(CC) -nostdlib -static -Wl,--build-id=none -Wl,-z,norelro \
 	-Wl,-z,max-page-size=4096 -Wl,--undefined=_start -Wl,-T,$(srcdir)/%D%/loader.ld \
 	-o $@
 

@@ -11,7 +11,6 @@ static unsigned char pages[MANY][PAGE] __attribute__((aligned(4096)));
 static volatile uint64_t channel, second;
 static volatile int next, done, wrong, sent;
 static struct result seen;
-static volatile uint64_t cookies[MANY];
 
 static void run(void (*thread)(void))
 {
