@@ -243,7 +243,7 @@ enum shim_verdict anos_recv_message(struct shim_call *call)
 	if (!good)
 		return failure(call);
 	server = ipc_server_of(m.cookie);
-	length = m.size;
+	length = m.size < PAGE ? m.size : PAGE; /* Anos knows no other messages */
 	good = deliver(server, &m, buffer) &&
 	       (!tag || give(tag, &m.tag, sizeof(m.tag))) &&
 	       (!size || give(size, &length, sizeof(length)));
