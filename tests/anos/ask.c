@@ -196,7 +196,7 @@ static int scribble(uint64_t count, uint64_t seconds)
 int main(int argc, char **argv)
 {
 	static char line[2 * CO_RING_PAGE + 100], hex[sizeof(line)];
-	struct co_client *c = NULL;
+	autoclient struct co_client *c = NULL;
 	struct co_paths paths;
 	struct co_err err = { 0 };
 	uint64_t tag, size;
