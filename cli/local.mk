@@ -45,7 +45,7 @@ cloudos_exec_SOURCES = \
 	%D%/launch.h %D%/launch.c \
 	%D%/peer.h %D%/peer.c \
 	%D%/ptrace.h %D%/ptrace.c \
-	%D%/system.h %D%/system.c %D%/system_start.c \
+	%D%/system.h %D%/system.c %D%/system_debug.c %D%/system_start.c \
 	%D%/trap.h %D%/trap.c
 cloudos_exec_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudos_exec_LDADD = libcocli.a libanossystem.a libpersonality.a libring.a libco.a $(SECCOMP_LIBS)

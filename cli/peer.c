@@ -144,7 +144,8 @@ static int link_open(struct peer *peer, struct port *port,
 	if (link->own && link->theirs) {
 		ring_server_format(link->own, (uint32_t) getpid());
 		link->ring.control = peer->control;
-		link->ring.capture = peer->capture;
+		if (!(port->name_flags & PEER_UNSEEN))
+			link->ring.capture = peer->capture;
 		link->ring.connection = note->connection;
 		if (ring_attach(&port->ring, &link->ring, number, link->own,
 				link->theirs) == RING_OK)
@@ -355,9 +356,8 @@ const uint64_t *peer_tokens(const struct peer *peer)
 static void offer_capture(struct peer *peer)
 {
 	if (!peer->capture) {
-		peer->capture = ring_segment_new("cloudos-capture",
-						 sizeof(*peer->capture),
-						 &peer->capture_fd);
+		peer->capture = ring_segment_new(
+			"cloudos-capture", sizeof(*peer->capture), &peer->capture_fd);
 		if (!peer->capture)
 			return;
 		ring_capture_format(peer->capture, (uint32_t) getpid());
@@ -419,7 +419,6 @@ static int announce(struct peer *peer, struct port *port, struct co_err *err)
 {
 	struct wire_port_create_req *create =
 		co_client_request(peer->client, WIRE_port_create_req);
-	struct wire_name_register_req *name;
 	const struct wire_port_create_rep *rep;
 	int rc;
 
@@ -432,11 +431,18 @@ static int announce(struct peer *peer, struct port *port, struct co_err *err)
 	rep = (const void *) peer->client->in->bytes;
 	port->cookie = rep->cookie;
 	port->secret = rep->secret;
+	return 0;
+}
+
+static int publish(struct peer *peer, const struct port *port, struct co_err *err)
+{
+	struct wire_name_register_req *name;
+
 	if (!port->name)
 		return 0;
 	name = co_client_request(peer->client, WIRE_name_register_req);
 	name->cookie = port->cookie;
-	name->flags = port->name_flags;
+	name->flags = port->name_flags & ~PEER_UNSEEN;
 	co_msg_text(peer->client->out, &name->name, port->name);
 	return call(peer, NULL, err);
 }
@@ -463,6 +469,8 @@ int peer_port(struct peer *peer, const char *name, uint32_t name_flags,
 			      CO_LIMIT_PEER_CONNECTIONS, lookup, random);
 	peer->ports[peer->nports++] = port;
 	rc = announce(peer, port, err);
+	if (!rc)
+		rc = publish(peer, port, err);
 	*out_cookie = port->cookie;
 	return rc;
 }
@@ -499,6 +507,9 @@ static bool again(struct peer *peer)
 		rc = join(peer, NULL);
 	for (uint32_t i = 0; i < peer->nports && !rc; i++)
 		rc = announce(peer, peer->ports[i], NULL);
+	/* who finds a name, and is told of another port there, finds that, too */
+	for (uint32_t i = 0; i < peer->nports && !rc; i++)
+		rc = publish(peer, peer->ports[i], NULL);
 	if (!rc)
 		rc = resume(peer, NULL);
 	if (rc)

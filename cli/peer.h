@@ -40,6 +40,9 @@ typedef bool peer_serve(void *ctx, struct peer_message *m, uint64_t *value);
 int peer_open(const struct co_paths *paths, uint64_t session, struct peer **out,
 	      struct co_err *err);
 
+/* With name_flags: messages to the port are not shown to anybody. */
+#define PEER_UNSEEN 0x80000000U
+
 /*
  * A port, and its name in the session unless that is NULL.  Its thread begins with
  * peer_start.  name_flags: CO_IPC_NAME_*.

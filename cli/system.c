@@ -102,6 +102,14 @@ static void log_hand_out(struct system *system)
 	}
 }
 
+void system_log(struct system *system, const char *text, size_t n)
+{
+	pthread_mutex_lock(&system->lock);
+	anos_klog_append(&system->log, text, n);
+	log_hand_out(system);
+	pthread_mutex_unlock(&system->lock);
+}
+
 /* What programs print. */
 static void *log_listen(void *arg)
 {
@@ -115,10 +123,7 @@ static void *log_listen(void *arg)
 			continue;
 		if (n <= 0)
 			return NULL; /* we have the other end open: it does not end */
-		pthread_mutex_lock(&system->lock);
-		anos_klog_append(&system->log, text, (size_t) n);
-		log_hand_out(system);
-		pthread_mutex_unlock(&system->lock);
+		system_log(system, text, (size_t) n);
 	}
 }
 
@@ -259,8 +264,13 @@ static int ports_open(struct system *system, struct co_err *err)
 		rc = peer_port(system->peer, "SYSTEM::PROCESS", CO_IPC_NAME_SESSION,
 			       serve_process, system, &ignored, err);
 	if (!rc)
-		rc = peer_port(system->peer, "cloudos::kernel", CO_IPC_NAME_SESSION,
-			       serve_log, system, &ignored, err);
+		rc = peer_port(system->peer, "cloudos::kernel",
+			       CO_IPC_NAME_SESSION | PEER_UNSEEN, serve_log, system,
+			       &ignored, err);
+	if (!rc)
+		rc = peer_port(system->peer, CO_ANOS_DEBUG_CHANNEL,
+			       CO_IPC_NAME_SESSION | PEER_UNSEEN, system_debug, system,
+			       &ignored, err);
 	if (!rc && system->disk.fd >= 0) {
 		rc = peer_port(system->peer, NULL, 0, serve_disk, system, &disk, err);
 		if (!rc)
@@ -290,6 +300,7 @@ int system_begin(struct system *system, const struct co_paths *paths, uint64_t s
 	int rc = peer_open(paths, session, &system->peer, err);
 
 	system->session = session;
+	system->paths = paths;
 	if (!rc) {
 		memcpy(system->tokens.token, peer_tokens(system->peer),
 		       sizeof(system->tokens.token));

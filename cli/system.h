@@ -60,6 +60,9 @@ struct system {
 	struct anos_klog log;
 	struct system_reader readers[CO_LIMIT_ANOS_LOG_READERS];
 	uint32_t nreaders;
+
+	const struct co_paths *paths;
+	bool tracing; /* of system_debug.c's one thread */
 };
 
 /* program: "boot:/name", or a file of this machine.  *system is all zeros. */
@@ -76,6 +79,14 @@ void system_gone(struct system *system, int32_t pid);
  * and SIGHUP end them all.
  */
 void system_end(struct system *system, int signals);
+
+/* Into the kernel log. */
+void system_log(struct system *system, const char *text, size_t n);
+
+/* ---- system_debug.c ---- */
+
+/* A message that asks for a debug call. */
+bool system_debug(void *ctx, struct peer_message *m, uint64_t *value);
 
 /* ---- system_start.c ---- */
 

@@ -19,6 +19,9 @@ struct queued {
 	unsigned char bytes[];
 };
 
+/* client->channel: it is shown the messages of all ports. */
+#define CLIENT_ALL_CHANNELS UINT64_MAX
+
 struct client {
 	struct control *control;
 	struct daemon *daemon;
@@ -32,7 +35,7 @@ struct client {
 
 	uint64_t stream_tag;          /* of trace or service_watch, 0: none */
 	uint64_t traced;              /* session */
-	uint64_t channel;             /* port whose messages it is shown */
+	uint64_t channel;             /* port whose messages it is shown; 0: none */
 	struct registry_watch *watch; /* of service_watch */
 	char watched[64];
 	uint64_t lost; /* rows of the stream that did not fit */

@@ -88,7 +88,7 @@ static void show_to(void *arg, struct client *client)
 	size_t n =
 		record->size < CO_RING_RECORD_DATA ? record->size : CO_RING_RECORD_DATA;
 
-	if (client->channel != s->port->id)
+	if (client->channel != s->port->id && client->channel != CLIENT_ALL_CHANNELS)
 		return;
 	row = co_msg_start(out, WIRE_channel_message_row, client->stream_tag);
 	row->id = s->port->id;
@@ -136,14 +136,27 @@ static void show(struct peers *all, struct peer *p)
 	}
 }
 
+static void want_port(void *arg, struct ipc_port *port)
+{
+	const struct peers *all = arg;
+	const struct ipc_receiver *r;
+
+	DL_FOREACH (port->receivers, r)
+		((struct peer *) r->peer->ctx)->traced = all->round;
+}
+
 static void want(void *arg, struct client *client)
 {
 	struct peers *all = arg;
-	struct ipc_receiver *r;
 	struct ipc_port *port;
 
 	if (!client->channel)
 		return;
+	if (client->channel == CLIENT_ALL_CHANNELS) {
+		all->tracing_on = true;
+		ipc_each_port(all->ipc, want_port, all);
+		return;
+	}
 	port = ipc_port_by_id(all->ipc, client->channel);
 	if (!port) {
 		client->channel = 0;
@@ -153,8 +166,7 @@ static void want(void *arg, struct client *client)
 		return;
 	}
 	all->tracing_on = true;
-	DL_FOREACH (port->receivers, r)
-		((struct peer *) r->peer->ctx)->traced = all->round;
+	want_port(all, port);
 }
 
 static void trace_fire(void *arg)

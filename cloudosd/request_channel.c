@@ -258,17 +258,15 @@ void request_channel_trace(struct client *client)
 	if (request_streaming(client, WIRE_channel_trace_rep))
 		return;
 	ipc_each_port(w.ipc, count_port, &w);
-	if (!w.id && !*w.name)
-		w.ports = 0;
 	if (missing(&w, WIRE_channel_trace_rep))
 		return;
-	if (w.ports != 1) {
+	if (w.ports != 1 && (w.id || *w.name)) {
 		client_reply(client, WIRE_channel_trace_rep, w.tag, CO_CONFLICT,
 			     "say which channel by its number (cloudosctl channel ls)");
 		return;
 	}
 	client->stream_tag = w.tag;
-	client->channel = w.port->id;
+	client->channel = w.id || *w.name ? w.port->id : CLIENT_ALL_CHANNELS;
 	peers_trace(client->daemon->peers);
 }
 

@@ -290,6 +290,9 @@ static void read_load(const Elf64_Phdr *load, struct shim_elf *out)
 	/* Segments that lie one over the other: which bytes are code is anybody's guess. */
 	if (PAGE_DOWN(load->p_vaddr) < out->end)
 		out->flags |= SHIM_ELF_OVERLAPS;
+	if (load->p_memsz == 0 ||
+	    (out->end != 0 && PAGE_DOWN(load->p_vaddr) > out->end))
+		out->flags |= SHIM_ELF_HOLES;
 	if (PAGE_DOWN(load->p_vaddr) < out->start)
 		out->start = PAGE_DOWN(load->p_vaddr);
 	if (PAGE_UP(end) > out->end)
@@ -450,7 +453,8 @@ static uint64_t map_at(uint64_t at, uint64_t size, long prot, long flags, int fd
 
 /*
  * Finds the bias: a multiple of the alignment, as the program was linked for.  Whether there
- * is room at a hint is seen when its segments are mapped, unless they lie one over another.
+ * is room at a hint is seen when its segments are mapped, if each begins where the one
+ * before ends.
  */
 static int choose_place(struct shim_elf *elf, uint64_t hint, bool *found)
 {
@@ -459,7 +463,8 @@ static int choose_place(struct shim_elf *elf, uint64_t hint, bool *found)
 	uint64_t at;
 	int err = 0;
 
-	*found = hint == 0 || (elf->flags & (SHIM_ELF_OVERLAPS | SHIM_ELF_I386)) != 0;
+	*found = hint == 0 || (elf->flags & (SHIM_ELF_OVERLAPS | SHIM_ELF_HOLES |
+					     SHIM_ELF_I386)) != 0;
 	if (hint == 0)
 		err = probe(0, size + elf->alignment, 0, &hint);
 	if (err)
@@ -505,7 +510,8 @@ static int map_segment(int fd, const struct shim_elf *elf, long how,
 {
 	uint64_t start = PAGE_DOWN(load->p_vaddr);
 	uint64_t size = PAGE_UP(load->p_filesz + PAGE_OFFSET(load->p_vaddr));
-	uint64_t at;
+	uint64_t at = 0;
+	int err;
 
 	if (segment_fault(elf, load) != 0 || start < elf->start ||
 	    PAGE_UP(load->p_vaddr + load->p_memsz) > elf->end)
@@ -519,17 +525,41 @@ static int map_segment(int fd, const struct shim_elf *elf, long how,
 		if (failed(at))
 			return (int) at;
 	}
-	return load->p_memsz > load->p_filesz ? map_zeroes(load, elf->bias, how) : 0;
+	if (load->p_memsz == load->p_filesz)
+		return 0;
+	err = map_zeroes(load, elf->bias, how);
+	if (err && how == MAP_FIXED_NOREPLACE && load->p_filesz != 0)
+		(void) shim_syscall(__NR_munmap, (long) at, (long) size, 0, 0, 0, 0);
+	return err;
 }
 
-/* The first segments, and what lies between them, are there and the next cannot be. */
-static int give_up(const struct shim_elf *elf, const Elf64_Phdr *load)
+/* The first segments, up to `next`, are there without a hole and the next cannot be. */
+static int give_up(const struct shim_elf *elf, uint64_t next)
 {
 	if ((elf->flags & SHIM_ELF_FIXED) != 0)
 		return SHIM_ELF_OCCUPIED;
 	(void) shim_syscall(__NR_munmap, (long) (elf->start + elf->bias),
-			    (long) (PAGE_DOWN(load->p_vaddr) - elf->start), 0, 0, 0, 0);
+			    (long) (next - elf->start), 0, 0, 0, 0);
 	return -EEXIST;
+}
+
+/*
+ * A segment where room has not been found before: behind the one that ends at `*next`, so
+ * that all from the first to the last is ours.
+ */
+static int map_next(int fd, const struct shim_elf *elf, const Elf64_Phdr *load,
+		    uint64_t *next)
+{
+	int err;
+
+	if ((elf->flags & SHIM_ELF_FIXED) == 0 &&
+	    (load->p_memsz == 0 || PAGE_DOWN(load->p_vaddr) != *next))
+		return SHIM_ELF_CHANGED;
+	err = map_segment(fd, elf, MAP_FIXED_NOREPLACE, load);
+	if (err == -EEXIST)
+		return give_up(elf, *next);
+	*next = PAGE_UP(load->p_vaddr + load->p_memsz);
+	return err;
 }
 
 static void add_bias(struct shim_elf *elf)
@@ -557,7 +587,7 @@ int shim_elf_map(int fd, struct shim_elf *elf, uint64_t hint)
 	struct headers headers = { .file = &file, .elf = elf };
 	const Elf64_Phdr *header;
 	bool found = false;
-	uint64_t at;
+	uint64_t at, next = elf->start;
 	int got = elf->fault;
 
 	/* A program linked to a place may have something in a hole between its segments. */
@@ -572,11 +602,10 @@ int shim_elf_map(int fd, struct shim_elf *elf, uint64_t hint)
 		int err = 0;
 
 		if (header->p_type == PT_LOAD)
-			err = map_segment(fd, elf,
-					  found ? MAP_FIXED : MAP_FIXED_NOREPLACE,
-					  header);
+			err = found ? map_segment(fd, elf, MAP_FIXED, header)
+				    : map_next(fd, elf, header, &next);
 		if (err)
-			return err == -EEXIST ? give_up(elf, header) : err;
+			return err;
 	}
 	if (got < 0)
 		return SHIM_ELF_CHANGED;

@@ -54,7 +54,8 @@ enum shim_elf_flag {
 	SHIM_ELF_LOW = 1U << 6,        /* ET_EXEC that ends below 4 GiB */
 	SHIM_ELF_LOW_POOL = 1U << 7,   /* its data take room in a low pool */
 	SHIM_ELF_DYNAMIC = 1U << 8,    /* has a PT_DYNAMIC (static-PIE has one, too) */
-	SHIM_ELF_OVERLAPS = 1U << 9    /* segments over one another: no ranges */
+	SHIM_ELF_OVERLAPS = 1U << 9,   /* segments over one another: no ranges */
+	SHIM_ELF_HOLES = 1U << 10      /* something else fits between its segments */
 };
 
 struct shim_elf {

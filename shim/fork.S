@@ -5,13 +5,8 @@
  * and rax are the guest's.  The child enters the gate with a call of ours, whose handler
  * arms it, and goes on behind its site.
  */
+#include <shim/macros.h>
 #include <shim/sud.h>
-
-	.macro label name
-	.globl \name
-	.hidden \name
-\name:
-	.endm
 
 	.text
 label shim_forks

@@ -10,13 +10,7 @@
  * A signal may arrive between any two instructions.  wrapper.S and signal.c undo or finish
  * what was begun, told by the labels (gate.h).
  */
-#include <shim/gate.h>
-
-	.macro label name
-	.globl \name
-	.hidden \name
-\name:
-	.endm
+#include <shim/macros.h>
 
 	.text
 
@@ -64,13 +58,7 @@ label shim_gate_packed
 	lahf
 	seto %al
 label shim_gate_flags
-	/* where to begin looking: threads differ in their stacks */
-	movl %esp, %r11d
-	shrl $16, %r11d /* one stack, one slot: each has pages that must be there */
-	imull $0x9e3779b1, %r11d, %r11d
-	shrl $7, %r11d
-	andq shim_slots_mask(%rip), %r11
-	addq shim_slots_first(%rip), %r11
+	slot_first %r11, %r11d
 	/* alone in this memory, without the prefix, which costs as much as all the rest */
 	cmpb $0, shim + STATE_THREADS(%rip)
 	je 9f
@@ -133,12 +121,7 @@ label shim_gate_released
 label shim_gate_end
 
 label shim_gate_next
-	addq $SLOT_BYTES, %r11
-	cmpq shim_slots_end(%rip), %r11
-	jb 2b
-	movq shim_slots_first(%rip), %r11
-	pause
-	jmp 2b
+	slot_next %r11, 2b
 
 	/* Signals wait, all blocked: the handler of this trap lets them in where the guest
 	 * goes on. */
@@ -188,21 +171,8 @@ label shim_wait_abort
  */
 	.p2align 4
 label shim_sigsys_entry
-	movl %esp, %r11d
-	shrl $16, %r11d /* one stack, one slot: each has pages that must be there */
-	imull $0x9e3779b1, %r11d, %r11d
-	shrl $7, %r11d
-	andq shim_slots_mask(%rip), %r11
-	addq shim_slots_first(%rip), %r11
-1:	lock btsl $0, CALL_BUSY(%r11)
-	jnc 2f
-	addq $SLOT_BYTES, %r11
-	cmpq shim_slots_end(%rip), %r11
-	jb 1b
-	movq shim_slots_first(%rip), %r11
-	pause
-	jmp 1b
-2:	movq %rsp, CALL_RSP(%r11)
+	slot_claim %r11, %r11d
+	movq %rsp, CALL_RSP(%r11)
 	movq %rdi, CALL_ARGS + 0(%r11)
 	movq %rsi, CALL_ARGS + 8(%r11)
 	movq %rdx, CALL_ARGS + 16(%r11)

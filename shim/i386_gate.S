@@ -7,25 +7,14 @@
  * has to be put aside before a slot is claimed, and its stack is not touched.  All handlers
  * of signals are 64-bit ones (i386_signal.c), so whatever is interrupted here is kept whole.
  */
-#include <shim/gate.h>
 #include <shim/i386.h>
-
-	.macro label name
-	.globl \name
-	.hidden \name
-\name:
-	.endm
+#include <shim/macros.h>
 
 	.text
 
 	.p2align 4
 label shim_i386_spin
-	addq $SLOT_BYTES, %r10
-	cmpq shim_slots_end(%rip), %r10
-	jb 1f
-	movq shim_slots_first(%rip), %r10
-	pause
-	jmp 1f
+	slot_next %r10, 1f
 
 	.p2align 6
 label shim_i386_gate
@@ -35,12 +24,7 @@ label shim_i386_saved
 	seto %al
 	movzwl %ax, %r9d
 label shim_i386_flags
-	movl %esp, %r10d
-	shrl $16, %r10d
-	imull $0x9e3779b1, %r10d, %r10d
-	shrl $7, %r10d
-	andq shim_slots_mask(%rip), %r10
-	addq shim_slots_first(%rip), %r10
+	slot_first %r10, %r10d
 	cmpb $0, shim + STATE_THREADS(%rip) /* as in gate.S */
 	je 2f
 1:	lock
@@ -127,21 +111,8 @@ label shim_i386_signal_masked
 	cld
 	movq %rsp, %rdi
 	movq -64(%rsp), %rsi
-	movl %esp, %r12d
-	shrl $16, %r12d
-	imull $0x9e3779b1, %r12d, %r12d
-	shrl $7, %r12d
-	andq shim_slots_mask(%rip), %r12
-	addq shim_slots_first(%rip), %r12
-1:	lock btsl $0, CALL_BUSY(%r12)
-	jnc 2f
-	addq $SLOT_BYTES, %r12
-	cmpq shim_slots_end(%rip), %r12
-	jb 1b
-	movq shim_slots_first(%rip), %r12
-	pause
-	jmp 1b
-2:	leaq SLOT_STACK(%r12), %rsp
+	slot_claim %r12, %r12d
+	leaq SLOT_STACK(%r12), %rsp
 	call shim_i386_deliver
 	movq %rax, %rsp
 	movl $0, CALL_BUSY(%r12)

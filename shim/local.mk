@@ -6,7 +6,7 @@ libshim_a_SOURCES = \
 	%D%/arm.c %D%/config.h %D%/config.c %D%/daemon.c %D%/deliver.c %D%/direct.S %D%/dispatch.c %D%/elf.h \
 	%D%/elf.c %D%/entry.S %D%/exe.c %D%/exec.h %D%/exec.c %D%/filter.h %D%/filter.c \
 	%D%/fork.S %D%/gate.h %D%/gate.S %D%/guest.h %D%/hidden.h %D%/i386.h %D%/i386.c \
-	%D%/i386_call.c %D%/i386_gate.S %D%/i386_signal.c %D%/i386_start.c %D%/mask.c \
+	%D%/i386_call.c %D%/i386_gate.S %D%/i386_signal.c %D%/i386_start.c %D%/macros.h %D%/mask.c \
 	%D%/memory.c %D%/patch.c %D%/personality.c %D%/place.c %D%/pool.c %D%/process.c \
 	%D%/program.h %D%/program.c %D%/report.c %D%/share.c %D%/shim.h %D%/signal.h \
 	%D%/signal.c %D%/sigsys.c %D%/site.h %D%/site.c %D%/start.h %D%/start.c \
@@ -39,7 +39,7 @@ cloudos_loader_SOURCES =
 cloudos_loader_LDADD = libshim.a
 cloudos_loader_DEPENDENCIES = libshim.a $(srcdir)/%D%/loader.ld
 EXTRA_DIST += %D%/loader.ld
-cloudos_loader_LINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,norelro \
+cloudos_loader_LINK = $(CC) -nostdlib -static -Wl,--build-id=none -Wl,-z,norelro \
 	-Wl,-z,max-page-size=4096 -Wl,--undefined=_start -Wl,-T,$(srcdir)/%D%/loader.ld \
 	-o $@
 

@@ -8,13 +8,8 @@
  * set in the last moment, by a system call.  From there to the jump another signal may
  * come; deliver.c then makes it look as if the handler had just been entered.
  */
+#include <shim/macros.h>
 #include <shim/signal.h>
-
-	.macro label name
-	.globl \name
-	.hidden \name
-\name:
-	.endm
 
 	.text
 

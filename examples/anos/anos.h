@@ -71,5 +71,8 @@ struct result alloc_interrupt_vector(uint32_t device, uint64_t *address,
 struct result wait_interrupt(uint32_t vector, uint32_t *event);
 struct result read_kernel_log(void *buffer, uint64_t size, uint64_t flags);
 struct result get_framebuffer_phys(void *info);
+struct result debug_list_channels(void);
+struct result debug_show_channel_stats(void);
+struct result debug_trace_ipc_messages(void);
 
 #endif

@@ -19,6 +19,11 @@ enum co_anos_result {
 	CO_ANOS_INCAPABLE = -254
 };
 
+/* What the loader asks of SYSTEM for a program, on a channel that is not captured: the
+ * message's tag is the token of the debug call that it makes. */
+#define CO_ANOS_DEBUG_CHANNEL "cloudos::debug"
+enum { CO_ANOS_LIST_CHANNELS = 27, CO_ANOS_CHANNEL_STATS, CO_ANOS_TRACE_MESSAGES };
+
 #define CO_ANOS_CALLS      30U /* ids 1 to 29 of personality/anos/ops.def */
 #define CO_ANOS_PAGE       4096UL
 #define CO_ANOS_USER_END   0x800000000000UL /* addresses below are a program's */

@@ -69,6 +69,9 @@ void anos_log(const char *text, size_t size);
 
 anos_handler anos_read_kernel_log;
 
+/* List channels, show their statistics, trace messages: SYSTEM prints that. */
+anos_handler anos_debug;
+
 /* ---- guest_memory.c ---- */
 
 static inline bool anos_is_user(uint64_t address)

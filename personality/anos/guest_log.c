@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * GUEST.  The kernel log: what programs print goes to SYSTEM as well, over a socket that the
- * loader inherits; SYSTEM keeps it, and whoever may read it asks there.
+ * loader inherits; SYSTEM keeps it, and whoever may read it asks there.  And debug calls,
+ * which SYSTEM makes.
  */
 #include <personality/anos/guest_ipc.h>
 #include <shim/rt/kernel.h>
@@ -40,4 +41,15 @@ enum shim_verdict anos_read_kernel_log(struct shim_call *call)
 		     &read))
 		return anos_result(call, CO_ANOS_FAILURE, 0);
 	return anos_result(call, CO_ANOS_OK, read < size ? read : size);
+}
+
+/* The token tells SYSTEM which call it is, and that it may be made. */
+enum shim_verdict anos_debug(struct shim_call *call)
+{
+	static const uint8_t name[] = CO_ANOS_DEBUG_CHANNEL;
+	uint64_t value = 0;
+
+	if (!ipc_ask(name, sizeof(name) - 1, call->args[5], 0, 0, &value) || !value)
+		return anos_result(call, CO_ANOS_FAILURE, 0);
+	return anos_result(call, CO_ANOS_OK, value - 1);
 }

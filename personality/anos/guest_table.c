@@ -33,4 +33,7 @@ anos_handler *const anos_handlers[CO_ANOS_CALLS] = {
 	[24] = anos_wait_interrupt,
 	[25] = anos_read_kernel_log,
 	[26] = anos_get_framebuffer_phys,
+	[CO_ANOS_LIST_CHANNELS] = anos_debug,
+	[CO_ANOS_CHANNEL_STATS] = anos_debug,
+	[CO_ANOS_TRACE_MESSAGES] = anos_debug,
 };

@@ -162,6 +162,34 @@ def a_trace_shows_what_the_receiver_writes_down():
         os.close(fd)
 
 
+@test
+def a_trace_of_all_shows_every_channel():
+    with Engine() as e:
+        one, two, client = e.peer(), e.peer(), e.peer()
+        trace = subprocess.Popen([CTL, 'channel', 'trace', '-o', 'json'], env=e.domain.env,
+                                 stdout=subprocess.PIPE, text=True)
+        ids = []
+        for n, server in enumerate((one, two)):  # made while it runs
+            connection, _, _ = segments(client, server, server.port())
+            ids.append(max(row['id'] for row in listed(e, 'ls')))
+            until('the flag', lambda: server.control[12] == 1)
+            size = PAGE + 256 * 128
+            fd = memory(size, seals=0)
+            capture = mmap.mmap(fd, size)
+            fcntl.fcntl(fd, 1033, SEAL | SHRINK | GROW | FUTURE_WRITE)
+            struct.pack_into('<QQQQIIIHBB', capture, PAGE, 1, 0, connection, 7 + n, 42, 0,
+                             os.getpid(), 0, 2, 0)
+            capture[16:24] = struct.pack('<Q', 1)
+            server.tell('ipc_capture', [fd])
+            os.close(fd)
+            row = json.loads(trace.stdout.readline())
+            equal((row['id'], row['tag']), (ids[n], 7 + n), 'a message')
+        trace.kill()
+        trace.wait(LIMIT)
+        trace.stdout.close()
+        until('the flags are gone', lambda: (one.control[12], two.control[12]) == (0, 0))
+
+
 def waits_there(segment, ticket=1, seq=5):
     """Writes a message that a sleeping thread waits for into slot 0."""
     struct.pack_into('<QQQQII', segment, PAGE, ticket, 0, 0, 0, 0, seq)

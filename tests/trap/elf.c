@@ -317,6 +317,31 @@ START_TEST(taken_hint_is_told_and_nothing_is_lost)
 }
 END_TEST
 
+START_TEST(what_lies_in_a_hole_at_a_hint_stays)
+{
+	static struct shim_elf elf = { .interp = interp_name };
+	autoclose int fd = open(in_folder("good-hole"), O_RDONLY | O_CLOEXEC);
+	char *hole = mmap((void *) 0x450000100000, PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	char *data;
+
+	ck_assert_ptr_eq(hole, (void *) 0x450000100000);
+	*hole = 'x';
+	ck_assert_int_eq(shim_elf_read(fd, &elf), 0);
+	ck_assert_int_eq(shim_elf_map(fd, &elf, 0x450000000000), -EEXIST);
+	ck_assert_int_eq(*hole, 'x');
+	/* neither when the second segment has no room */
+	data = mmap((void *) 0x450000200000, PAGE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	ck_assert_ptr_eq(data, (void *) 0x450000200000);
+	*data = 'y';
+	ck_assert_int_eq(shim_elf_map(fd, &elf, 0x450000000000), -EEXIST);
+	ck_assert_int_eq(*hole, 'x');
+	ck_assert_int_eq(*data, 'y');
+	ck_assert_str_eq(rights_at(0x450000000000), "none");
+}
+END_TEST
+
 START_TEST(hint_in_a_pool_is_refused)
 {
 	static struct shim_elf elf = { .interp = interp_name };
@@ -796,6 +821,7 @@ static void add_elf_tests(TCase *tc)
 	tcase_add_test(tc, memory_behind_the_file_is_zero);
 	tcase_add_test(tc, page_that_cannot_be_written_is_not_cleared);
 	tcase_add_test(tc, holes_are_holes);
+	tcase_add_test(tc, what_lies_in_a_hole_at_a_hint_stays);
 	tcase_add_test(tc, file_goes_where_the_hint_says);
 	tcase_add_test(tc, taken_hint_is_told_and_nothing_is_lost);
 	tcase_add_test(tc, hint_in_a_pool_is_refused);

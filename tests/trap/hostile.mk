@@ -7,7 +7,7 @@ trap_hostile_CFLAGS = -std=gnu17 -pthread $(CO_WARN)
 trap_hostile_LDFLAGS = -pthread
 trap_hostile_low_SOURCES = $(trap_hostile_SOURCES)
 trap_hostile_low_CFLAGS = $(trap_hostile_CFLAGS) -fno-pie
-trap_hostile_low_LDFLAGS = -pthread -all-static -no-pie
+trap_hostile_low_LDFLAGS = -pthread -all-static
 
 TESTS += %D%/hostile.sh
 dist_noinst_SCRIPTS += %D%/hostile.sh

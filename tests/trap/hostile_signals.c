@@ -15,7 +15,7 @@
 
 #include "tests/trap/hostile.h"
 
-static volatile sig_atomic_t handled, code_seen, depth;
+static volatile sig_atomic_t handled, code_seen;
 
 static void on_signal(int signal_number, siginfo_t *info, void *context)
 {

@@ -355,7 +355,6 @@ __asm__(".text\n"
 	".globl site_after\n"
 	"site_after:\n");
 
-static volatile bool stop;
 static pthread_t threads[THREADS];
 static volatile int ready;
 

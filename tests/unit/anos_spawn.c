@@ -16,7 +16,9 @@ static int64_t start(void *ctx, const struct anos_spawn *spawn, int32_t parent)
 	ck_assert_ptr_eq(ctx, &starts);
 	ck_assert_int_eq(parent, 100);
 	starts++;
-	started = *spawn;
+	started = *spawn; /* its strings, too: the request is gone when we look */
+	for (int i = 0; i < started.argc; i++)
+		started.argv[i] = started.strings + (spawn->argv[i] - spawn->strings);
 	return 4711;
 }
 

@@ -34,9 +34,9 @@ struct valid {
 		service_registration_t found;
 		char bytes[8192];
 	} out;
-	message_t message;
 	size_t count;
 	int folder;
+	message_t message; /* with room for data at its end */
 };
 
 static struct valid valid;

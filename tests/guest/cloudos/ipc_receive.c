@@ -132,9 +132,9 @@ static void signals_end_the_waiting(void)
 
 static void *thread_receives(void *result)
 {
-	struct {
+	union {
 		message_t m;
-		char data[64];
+		char bytes[sizeof(message_t) + 64];
 	} room;
 	uint32_t sender;
 	long r = RAW(ipc_receive, WORD(&sender), WORD(&room), sizeof(room));
