@@ -8,7 +8,9 @@
  *
  * - from the table to the ring: the daemon counts what it holds for a process (`waiting`)
  *   before a sender's system call returns.  Who finds a message in a ring first takes as
- *   many from the table as it held then.
+ *   many from the table as it held then.  Messages tell how often their sender has taken
+ *   the other way (`trace`); when that has changed, the number has to be that of a daemon
+ *   that lives.
  * - from the ring to the table: only once the ring is empty.  Until then CLOUDOS_EBUSY.
  *
  * A ring's slot is free again once its message has been copied to who received it; so
@@ -59,12 +61,48 @@ static void ids_remove(struct ids *ids, uint32_t index)
 		(ids->count - index) * sizeof(*ids->at));
 }
 
+static bool have_spare(struct direct *d)
+{
+	if (!d->spare)
+		d->spare = malloc(sizeof(*d->spare));
+	return d->spare != NULL;
+}
+
+static void append(struct direct *d, struct pending *pending)
+{
+	struct pending **at = &d->first;
+
+	pending->next = NULL;
+	pending->ahead = __atomic_load_n(&d->control->waiting, __ATOMIC_ACQUIRE);
+	while (*at)
+		at = &(*at)->next;
+	*at = pending;
+}
+
+/* What is in the rings now, unless something is there already; what has ended goes. */
+static void poll_rings(struct direct *d)
+{
+	static const struct co_ring_control kicked = { .kick = 1 };
+	struct pending *spare = d->spare;
+
+	if (d->first)
+		return;
+	/* that control page says at once that waiting is over */
+	if (ring_receive(&d->port, NULL, &kicked, 0, 0, &spare->m) == RING_OK) {
+		d->spare = NULL;
+		append(d, spare);
+	} else {
+		cloudos__direct_finish(d);
+	}
+}
+
 /* ---- sending ---- */
 
 /* There is room for the message in the ring: on its way.  Otherwise a code. */
 static int post(const char *name, struct other *other, const message_t *msg)
 {
 	struct ring_call call = { .tag = msg->id,
+				  .trace = other->detours + 1,
 				  .size = msg->size,
 				  .type = (uint8_t) msg->type,
 				  .flags = CO_RING_ASYNC };
@@ -84,10 +122,12 @@ static int post(const char *name, struct other *other, const message_t *msg)
 }
 
 /* It cannot go by the ring; may it go by the table? */
-static bool detour(const char *name, const struct other *other, int *result)
+static bool detour(const char *name, struct other *other, int *result)
 {
-	if (cloudos__direct_drained(other))
+	if (cloudos__direct_drained(other)) {
+		other->detours++;
 		return false;
+	}
 	*result = cloudos__fail(CLOUDOS_EBUSY,
 				"%s: this message does not fit into the memory shared "
 				"with process %u, and those sent before have not been "
@@ -143,6 +183,8 @@ bool cloudos__direct_send(uint32_t pid, const message_t *msg, int *result)
 	if (msg && pid && pid != d->pid && pid <= INT32_MAX &&
 	    (msg->type == MSG_REQUEST || msg->type == MSG_NOTIFICATION)) {
 		cloudos__direct_settle(d);
+		if (d->has_ended && have_spare(d))
+			poll_rings(d); /* who only sends needs no memory of the dead */
 		other = cloudos__direct_other(d, pid, true);
 		if (other)
 			done = send_to(d, other, msg, result);
@@ -196,37 +238,6 @@ bool cloudos__direct_reply(uint32_t pid, const message_t *msg, int *result)
 }
 
 /* ---- receiving ---- */
-
-static void append(struct direct *d, struct pending *pending)
-{
-	struct pending **at = &d->first;
-
-	pending->next = NULL;
-	pending->ahead = __atomic_load_n(&d->control->waiting, __ATOMIC_ACQUIRE);
-	while (*at)
-		at = &(*at)->next;
-	*at = pending;
-}
-
-static bool have_spare(struct direct *d)
-{
-	if (!d->spare)
-		d->spare = malloc(sizeof(*d->spare));
-	return d->spare != NULL;
-}
-
-/* What is in the rings now. */
-static void poll_rings(struct direct *d)
-{
-	static const struct co_ring_control kicked = { .kick = 1 };
-	struct pending *spare = d->spare;
-
-	/* that control page says at once that waiting is over */
-	if (ring_receive(&d->port, NULL, &kicked, 0, 0, &spare->m) != RING_OK)
-		return;
-	d->spare = NULL;
-	append(d, spare);
-}
 
 static struct link *link_of(const struct pending *pending)
 {
@@ -358,6 +369,25 @@ static bool give_end(struct direct *d, const struct receiving *to, int *result)
 	return false;
 }
 
+/*
+ * Is it known what the table held when the first of the rings was sent?  Its sender may
+ * have used the table since its last one, and then a daemon has to say so.
+ */
+static bool order_is_known(struct direct *d)
+{
+	struct pending *first = d->first;
+	struct link *link = link_of(first);
+
+	if (first->m.trace == link->detours)
+		return true;
+	cloudos__direct_look(d);
+	if (d->lost && ring_os_now() - d->lost_at < GIVE_UP_NS)
+		return false;
+	first->ahead = __atomic_load_n(&d->control->waiting, __ATOMIC_ACQUIRE);
+	link->detours = first->m.trace;
+	return true;
+}
+
 /* Does the table have something that is older than the first of the rings? */
 static bool table_is_first(const struct direct *d)
 {
@@ -416,10 +446,12 @@ static int receive(struct direct *d, const struct receiving *to)
 		if (!have_spare(d))
 			return cloudos__fail(CLOUDOS_ENOMEM,
 					     "ipc_receive: out of memory");
-		if (!d->first)
-			poll_rings(d);
-		if (!d->first)
-			cloudos__direct_finish(d);
+		poll_rings(d);
+		if (d->first && !order_is_known(d)) {
+			if (!have_spare(d) || !wait_for_more(d))
+				return cloudos__refused("ipc_receive", EINTR);
+			continue;
+		}
 		if (!d->lost && table_is_first(d)) {
 			/* of a daemon that has died the number is not true any more:
 			 * what it held may have been received from the next one */

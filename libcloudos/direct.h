@@ -41,10 +41,11 @@ struct other {
 	enum other_state state;
 	uint32_t links;          /* from it */
 	const struct link *link; /* the newest of them; NULL */
-	uint32_t uses;        /* the same, and those that are detached and still read */
-	struct ids asked;     /* that it has not answered */
-	struct ids received;  /* that it waits for an answer to */
-	uint64_t tag;         /* of the open request */
+	uint32_t uses;       /* the same, and those that are detached and still read */
+	struct ids asked;    /* that it has not answered */
+	struct ids received; /* that it waits for an answer to */
+	uint64_t detours; /* messages that went by the table although there is a way */
+	uint64_t tag;     /* of the open request */
 	uint64_t retry, wait; /* when to open again, ns */
 	uint64_t connection, cookie;
 	struct co_ring_client *own;
@@ -61,6 +62,7 @@ struct link {
 	const struct co_ring_client *theirs;
 	struct other *other;
 	uint64_t connection;
+	uint64_t detours; /* as its last message told */
 	bool used;
 	bool ended; /* the sender has; goes when all that it said has been received */
 	bool detached;
