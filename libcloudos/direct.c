@@ -73,7 +73,9 @@ static void append(struct direct *d, struct pending *pending)
 	struct pending **at = &d->first;
 
 	pending->next = NULL;
-	pending->ahead = __atomic_load_n(&d->control->waiting, __ATOMIC_ACQUIRE);
+	/* one too many does no harm: no sender has used the table since */
+	pending->ahead =
+		__atomic_load_n(&d->control->waiting, __ATOMIC_ACQUIRE) + d->taking;
 	while (*at)
 		at = &(*at)->next;
 	*at = pending;
@@ -85,7 +87,7 @@ static void poll_rings(struct direct *d)
 	static const struct co_ring_control kicked = { .kick = 1 };
 	struct pending *spare = d->spare;
 
-	if (d->first)
+	if (d->first || d->sleeping)
 		return;
 	/* that control page says at once that waiting is over */
 	if (ring_receive(&d->port, NULL, &kicked, 0, 0, &spare->m) == RING_OK) {
@@ -383,7 +385,8 @@ static bool order_is_known(struct direct *d)
 	cloudos__direct_look(d);
 	if (d->lost && ring_os_now() - d->lost_at < GIVE_UP_NS)
 		return false;
-	first->ahead = __atomic_load_n(&d->control->waiting, __ATOMIC_ACQUIRE);
+	first->ahead =
+		__atomic_load_n(&d->control->waiting, __ATOMIC_ACQUIRE) + d->taking;
 	link->detours = first->m.trace;
 	return true;
 }
@@ -391,7 +394,7 @@ static bool order_is_known(struct direct *d)
 /* Does the table have something that is older than the first of the rings? */
 static bool table_is_first(const struct direct *d)
 {
-	return __atomic_load_n(&d->control->waiting, __ATOMIC_ACQUIRE) > d->taking &&
+	return __atomic_load_n(&d->control->waiting, __ATOMIC_ACQUIRE) &&
 	       (!d->first || d->first->ahead);
 }
 
@@ -401,18 +404,40 @@ static int table_receive(const struct receiving *to)
 			     ARG(to->msg), ARG(to->max_size));
 }
 
+static void next_turn(struct direct *d)
+{
+	(void) __atomic_add_fetch(&d->turn, 1, __ATOMIC_SEQ_CST);
+	if (d->turn_waiters)
+		(void) ring_os_wake(&d->turn, INT32_MAX); /* one of them is next */
+}
+
 static int take_from_table(struct direct *d, const struct receiving *to)
 {
 	int r;
 
-	d->taking++;
+	d->taking = true;
 	cloudos__direct_unlock(d);
 	r = table_receive(to);
 	(void) pthread_mutex_lock(&d->lock); /* an ordinary mutex: cannot fail */
-	d->taking--;
+	d->taking = false;
 	if (r == CLOUDOS_SUCCESS && d->first && d->first->ahead)
 		d->first->ahead--;
+	next_turn(d);
 	return r;
+}
+
+/* Another thread is ahead: sleeps until it has come back; false: a signal came. */
+static bool wait_for_turn(struct direct *d)
+{
+	uint32_t turn = d->turn;
+	long r;
+
+	d->turn_waiters++;
+	cloudos__direct_unlock(d);
+	r = ring_os_wait(NULL, &d->turn, turn, NULL, 0, 0);
+	(void) pthread_mutex_lock(&d->lock); /* an ordinary mutex: cannot fail */
+	d->turn_waiters--;
+	return r != -EINTR;
 }
 
 /* Sleeps until something may be there; false: a signal came. */
@@ -423,11 +448,16 @@ static bool wait_for_more(struct direct *d)
 	uint32_t kick = d->seen;
 	enum ring_outcome outcome;
 
+	if (d->sleeping)
+		return wait_for_turn(d);
 	d->spare = NULL;
+	d->sleeping = true;
 	cloudos__direct_unlock(d);
 	outcome =
 		ring_receive(&d->port, NULL, control, kick, DIRECT_SLICE_NS, &mine->m);
 	(void) pthread_mutex_lock(&d->lock); /* an ordinary mutex: cannot fail */
+	d->sleeping = false;
+	next_turn(d);
 	if (outcome == RING_OK)
 		append(d, mine);
 	else if (d->spare)
@@ -452,7 +482,12 @@ static int receive(struct direct *d, const struct receiving *to)
 				return cloudos__refused("ipc_receive", EINTR);
 			continue;
 		}
-		if (!d->lost && table_is_first(d)) {
+		if (d->taking && d->first && table_is_first(d)) {
+			if (!wait_for_turn(d))
+				return cloudos__refused("ipc_receive", EINTR);
+			continue;
+		}
+		if (!d->lost && !d->taking && table_is_first(d)) {
 			/* of a daemon that has died the number is not true any more:
 			 * what it held may have been received from the next one */
 			cloudos__direct_look(d);
@@ -468,7 +503,8 @@ static int receive(struct direct *d, const struct receiving *to)
 		}
 		if (give_end(d, to, &r))
 			return r;
-		if (d->lost && !d->nlinks && ring_os_now() - d->lost_at > GIVE_UP_NS)
+		if (d->lost && !d->taking && !d->nlinks &&
+		    ring_os_now() - d->lost_at > GIVE_UP_NS)
 			return take_from_table(d, to);
 		if (!wait_for_more(d))
 			return cloudos__refused("ipc_receive", EINTR);

@@ -101,7 +101,14 @@ struct direct {
 	bool has_ended; /* some link or some other: look for what can go */
 	bool may_tell;  /* some other that was asked has ended */
 	struct pending *first, *spare;
-	uint32_t taking; /* threads that fetch from the table */
+	/*
+	 * One thread at a time fetches from the table, and one sleeps at the rings; nobody
+	 * else takes from them then, for it may have a message in its hand.  Others sleep
+	 * on `turn`.
+	 */
+	bool taking;
+	bool sleeping;
+	uint32_t turn, turn_waiters;
 	struct {
 		union {
 			struct wire_header header;

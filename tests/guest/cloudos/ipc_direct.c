@@ -5,6 +5,7 @@
  */
 #include "guest.h"
 
+#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/time.h>
 
@@ -244,14 +245,17 @@ static void wait_until_none_is_mapped(void)
 }
 
 /* A server that has been spoken to; directly, if that is the way. */
-static pid_t start_server(void)
+/* `living`: beside others. */
+static pid_t start_one(bool living)
 {
 	uint64_t deadline = now_ms() + PATIENCE_MS;
 	bool open = !direct;
+	int before;
 	pid_t pid;
 
-	if (direct)
+	if (direct && !living)
 		wait_until_none_is_mapped();
+	before = servers_mapped();
 	fflush(stdout);
 	pid = fork();
 	if (pid < 0)
@@ -263,11 +267,16 @@ static pid_t start_server(void)
 		    receive() != 0 ||
 		    !is_got(pid, MSG_RESPONSE, ECHO, "re: are you there?"))
 			die("a server does not answer");
-		open = open || servers_mapped() == 2;
+		open = open || servers_mapped() == before + 2;
 	} while (!open && now_ms() < deadline);
 	if (!open)
 		check_way(false, "two processes share memory");
 	return pid;
+}
+
+static pid_t start_server(void)
+{
+	return start_one(false);
 }
 
 static void end_server(pid_t pid)
@@ -513,6 +522,68 @@ static void fork_begins_without(void)
 		  "and gets what the child has sent");
 }
 
+enum { SENDERS = 3, RECEIVERS = 3, EACH = 150, STOP = 0xffff };
+
+static pid_t senders[SENDERS];
+static int received, wrong_ones; /* atomic */
+
+/* Each sender's messages come to each thread in their order. */
+static void *receive_until_stopped(void *arg)
+{
+	message_t *m = malloc(sizeof(*m) + ROOM);
+	uint32_t last[SENDERS] = { 0 };
+
+	(void) arg;
+	for (;;) {
+		uint32_t from = 0;
+		int who = 0;
+
+		if (!m || cloudos_ipc_receive(&from, m, sizeof(*m) + ROOM) ||
+		    m->id == STOP)
+			break;
+		while (who < SENDERS && senders[who] != (pid_t) from)
+			who++;
+		if (who < SENDERS && m->id > last[who] && m->size == nth_size(m->id))
+			last[who] = m->id;
+		else
+			__atomic_add_fetch(&wrong_ones, 1, __ATOMIC_SEQ_CST);
+		__atomic_add_fetch(&received, 1, __ATOMIC_SEQ_CST);
+	}
+	free(m);
+	return NULL;
+}
+
+static void threads_share_what_comes(void)
+{
+	uint64_t deadline = now_ms() + PATIENCE_MS;
+	pthread_t threads[RECEIVERS];
+	char text[16];
+
+	received = wrong_ones = 0;
+	for (int i = 0; i < SENDERS; i++)
+		senders[i] = start_one(i > 0);
+	(void) snprintf(text, sizeof(text), "%d", EACH);
+	for (int i = 0; i < RECEIVERS; i++)
+		if (pthread_create(&threads[i], NULL, receive_until_stopped, NULL))
+			die("pthread_create");
+	for (int i = 0; i < SENDERS; i++)
+		if (send_text(senders[i], MSG_NOTIFICATION, COUNT, text))
+			die("a sender");
+	while (__atomic_load_n(&received, __ATOMIC_SEQ_CST) < SENDERS * EACH &&
+	       now_ms() < deadline)
+		breathe();
+	for (int i = 0; i < RECEIVERS; i++)
+		if (send_text(getpid(), MSG_NOTIFICATION, STOP, ""))
+			die("a message to oneself");
+	for (int i = 0; i < RECEIVERS; i++)
+		(void) pthread_join(threads[i], NULL); /* it is there */
+	check_same(received, SENDERS * EACH,
+		   "three threads receive what three processes send");
+	check_same(wrong_ones, 0, "each of them in the order of each sender");
+	for (int i = 0; i < SENDERS; i++)
+		end_server(senders[i]);
+}
+
 static pid_t daemon_pid(void)
 {
 	char command[512], line[256];
@@ -580,7 +651,8 @@ int main(void)
 		queues_have_an_end,      a_server_that_ends,
 		what_the_dead_have_said, a_message_that_is_too_big_stays,
 		one_sleep_covers_both,   a_signal_ends_the_wait,
-		fork_begins_without,     the_daemon_may_die,
+		fork_begins_without,     threads_share_what_comes,
+		the_daemon_may_die,
 	};
 
 	for (int way = 0; way < 2; way++) {
