@@ -60,9 +60,14 @@ class World(Domain):
     def ask_by_anos(self, *arguments):
         return ended(self.anos(ASK, *arguments))
 
+    def ports(self):
+        return json.loads(self.ctl('channel', 'ls', '-o', 'json').stdout)
+
     def names(self):
-        ports = json.loads(self.ctl('channel', 'ls', '-o', 'json').stdout)
-        return [name for port in ports for name in str(port['name']).split(', ')]
+        return [port['name'] for port in self.ports()]
+
+    def id_of(self, name):
+        return str(next(port['id'] for port in self.ports() if port['name'] == name))
 
 
 def ended(guest):
@@ -110,7 +115,7 @@ def a_request_without_data_is_a_message_without_a_page():
         server, talk = w.echo(), w.talker()
         port = int(talk.ask('discover echo'))
         equal(talk.ask('send %d 77 %d ' % (port, REQUEST)), '0', 'ipc_send')
-        equal(talk.ask('receive'), '%d 77 %d 8 \x01' % (RESPONSE, port), 'the value alone')
+        equal(talk.ask('receive'), '%d 77 %d 8 \\x01' % (RESPONSE, port), 'the value alone')
         equal(server.line(), 'echo: asked: nothing', 'what the server sees')
 
 
@@ -257,6 +262,24 @@ def a_program_of_anos_that_takes_the_name_is_found_instead():
         equal(w.ask_by_anos('shout', 'first'), shouted('first'), 'the service')
         w.echo('shout')
         equal(w.ask_by_anos('shout', 'then'), (0, 'ask: answer: then\n', ''), 'the server')
+
+
+@test
+def channels_that_are_revoked_are_found_no_more_and_a_service_gets_another():
+    with World() as w:
+        server, talk = w.echo(), w.talker()
+        port = int(talk.ask('discover echo'))
+        equal(talk.ask('send %d 1 %d hold it' % (port, REQUEST)), '0', 'ipc_send')
+        equal(server.line(), 'echo: asked: hold it', 'what the server sees')
+        w.ctl('channel', 'kill', w.id_of('echo'))
+        equal(int(talk.ask('discover echo')), ENOENT, 'the name')
+        equal(int(talk.ask('send %d 2 %d hello' % (port, REQUEST))), ENOENT, 'the number')
+        server.kill()
+        equal(head_of(talk.ask('receive'))[:3], (ERROR, 1, port), 'what was received')
+        w.shout()
+        equal(w.ask_shout('shout', 'one'), shouted('one'), 'the service')
+        w.ctl('channel', 'kill', w.id_of('shout'))
+        equal(w.ask_shout('shout', 'two'), shouted('two'), 'the service, by another channel')
 
 
 # ---- the daemon ----
