@@ -147,6 +147,7 @@ enum ring_outcome ring_room(struct ring_client *client, const struct ring_call *
 /*
  * CO_RING_WHOLE: puts all of a page into the call's.  What the page holds from an earlier
  * call and what is the same is not written again: it need not travel between processors.
+ * This and ring_page_answer use xmm0 to xmm3, which guest code saves around them.
  */
 void ring_page_post(struct ring_client *client, struct ring_call *call,
 		    const uint8_t *buffer);

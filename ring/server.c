@@ -195,18 +195,29 @@ bool ring_detach(struct ring_server *server)
 
 /* ---- answering ---- */
 
-/* The slot's message is answered; what it holds is the client's again. */
-static bool answer(struct ring_server *server, uint32_t slot, uint32_t status)
+/*
+ * The slot's message is answered; what it holds is the client's again.  The client looks at
+ * the answer's line all the time: it is written in one go, with nothing slow in between, or
+ * it would travel more than once.
+ */
+static bool answer(struct ring_server *server, uint32_t slot,
+		   const struct co_ring_answer *given)
 {
 	struct ring_slot *mine = &server->slots[slot];
 	struct co_ring_answer *out = &server->own->answers[slot];
 	uint32_t seq = mine->entry.seq;
 	uint32_t cpu = mine->entry.cpu;
+	uint64_t stamp = ring_stamp();
 
-	ring_note(&out->status, status);
-	ring_note(&out->stamp, ring_stamp());
 	(void) __atomic_fetch_and(&server->busy, ~ring_mask(slot, mine->entry.slots),
 				  __ATOMIC_RELEASE);
+	ring_note(&out->status, given->status);
+	ring_note(&out->value, given->value);
+	ring_note(&out->stamp, stamp);
+	ring_note(&out->size, given->size);
+	ring_note(&out->flags, given->flags);
+	ring_note(&out->type, given->type);
+	ring_note(&out->lines, given->lines);
 	ring_publish(&out->word, seq);
 	if (!ring_look(&server->client->waits[slot].waiting))
 		return cpu == ring_cpu();
@@ -217,13 +228,10 @@ static bool answer(struct ring_server *server, uint32_t slot, uint32_t status)
 
 static void refuse(struct ring_server *server, uint32_t slot, uint32_t status)
 {
-	struct co_ring_answer *out = &server->own->answers[slot];
+	const struct co_ring_answer nothing = { .status = status };
 
-	ring_note(&out->value, 0UL);
-	ring_note(&out->size, 0U);
-	ring_note(&out->flags, (uint16_t) 0);
 	ring_count(&server->own->counts.errors, 1UL);
-	(void) answer(server, slot, status);
+	(void) answer(server, slot, &nothing);
 }
 
 void ring_port_refuse(struct ring_port *port)
@@ -349,6 +357,7 @@ static void hand_out(struct ring_port *port, struct ring_server *server,
 		     const struct ring_slot *slot, struct ring_message *out)
 {
 	const struct co_ring_entry *entry = &slot->entry;
+	struct co_ring_counts *counts = &server->own->counts;
 	uint64_t now = ring_stamp();
 
 	out->cookie = ring_look(&slot->cookie);
@@ -366,11 +375,12 @@ static void hand_out(struct ring_port *port, struct ring_server *server,
 	if (entry->flags & CO_RING_WHOLE)
 		ring_soon_written(server->own->pages[entry->slot]);
 	ring_note(&port->client_cpu, entry->cpu);
-	ring_count(&server->own->counts.messages, 1UL);
+	ring_count_alone(&counts->messages, 1);
 	if (entry->flags & CO_RING_PAYLOAD)
-		ring_count(&server->own->counts.bytes, (uint64_t) entry->size);
+		ring_count_alone(&counts->bytes, entry->size);
 	if (entry->sent && now > entry->sent)
-		ring_count(&server->own->latency[ring_bucket(now - entry->sent)], 1UL);
+		ring_count_alone(&server->own->latency[ring_bucket(now - entry->sent)],
+				 1);
 	if (ring_is_captured(server->control, server->capture)) {
 		struct ring_event event = {
 			.event = CO_RING_EVENT_RECEIVE,
@@ -554,17 +564,16 @@ bool ring_answer_begin(struct ring_server *server, uint64_t cookie,
 bool ring_answer_end(struct ring_reply *reply, bool *out_gone)
 {
 	struct ring_server *server = reply->server;
-	struct co_ring_answer *out = &server->own->answers[reply->slot];
+	const struct co_ring_answer given = {
+		.status = CO_RING_OK,
+		.value = reply->value,
+		.size = reply->size,
+		.flags = reply->flags,
+		.type = reply->type,
+		.lines = reply->lines,
+	};
 	bool handoff;
 
-	ring_note(&out->value, reply->value);
-	ring_note(&out->size, reply->size);
-	ring_note(&out->flags, reply->flags);
-	ring_note(&out->type, reply->type);
-	ring_note(&out->lines, reply->lines);
-	ring_count(&server->own->counts.answers, 1UL);
-	if (reply->flags & CO_RING_PAYLOAD)
-		ring_count(&server->own->counts.bytes_back, (uint64_t) reply->size);
 	if (ring_is_captured(server->control, server->capture)) {
 		struct ring_event event = {
 			.event = CO_RING_EVENT_REPLY,
@@ -578,7 +587,11 @@ bool ring_answer_end(struct ring_reply *reply, bool *out_gone)
 
 		ring_record(server->capture, server->connection, &event);
 	}
-	handoff = answer(server, reply->slot, CO_RING_OK);
+	handoff = answer(server, reply->slot, &given);
+	/* the client need not wait for these */
+	ring_count(&server->own->counts.answers, 1UL);
+	if (reply->flags & CO_RING_PAYLOAD)
+		ring_count(&server->own->counts.bytes_back, (uint64_t) reply->size);
 	*out_gone = ring_put(&server->users);
 	return handoff;
 }

@@ -16,6 +16,12 @@
 #define ring_tell(word, value) __atomic_store_n((word), (value), __ATOMIC_RELEASE)
 #define ring_count(word, by)   (void) __atomic_fetch_add((word), (by), __ATOMIC_RELAXED)
 
+/* Of a counter that nobody else writes at the time: no locked instruction. */
+static inline void ring_count_alone(uint64_t *counter, uint64_t by)
+{
+	ring_note(counter, ring_look(counter) + by);
+}
+
 /* A store and a full fence: what is read after it is read after it. */
 #define ring_publish(word, value)                                                      \
 	(void) __atomic_exchange_n((word), (value), __ATOMIC_SEQ_CST)
