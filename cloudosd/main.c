@@ -247,11 +247,10 @@ static void shm_held(void *ctx, uint32_t index, int fd)
 }
 
 /*
- * Is nobody going to read that call's answer any more?  A slot that its thread gives back
- * meanwhile, or another takes, is not that call's either way; so it may be read in between.
+ * Is nobody going to read that call's answer any more?  Its slot may just be given back or
+ * taken for another: then it is over, whatever of that is seen first.
  */
-__attribute__((no_sanitize("thread"))) static bool
-call_is_over(void *ctx, const struct message_call *call)
+static bool call_is_over(void *ctx, const struct message_call *call)
 {
 	const struct daemon *d = ctx;
 	const struct table_call *slot;
@@ -260,7 +259,8 @@ call_is_over(void *ctx, const struct message_call *call)
 		return true;
 	slot = &d->table->calls[call->slot];
 	return atomic_load(&slot->phase) == TABLE_FREE ||
-	       slot->session != call->session || slot->notif.id != call->call;
+	       __atomic_load_n(&slot->session, __ATOMIC_RELAXED) != call->session ||
+	       __atomic_load_n(&slot->notif.id, __ATOMIC_RELAXED) != call->call;
 }
 
 /* Everybody waits in the kernel until the registry is there; now they are answered. */
