@@ -277,9 +277,9 @@ def channels_that_are_revoked_are_found_no_more_and_a_service_gets_another():
         server.kill()
         equal(head_of(talk.ask('receive'))[:3], (ERROR, 1, port), 'what was received')
         w.shout()
-        equal(w.ask_shout('shout', 'one'), shouted('one'), 'the service')
+        equal(w.ask_by_anos('shout', 'one'), shouted('one'), 'the service')
         w.ctl('channel', 'kill', w.id_of('shout'))
-        equal(w.ask_shout('shout', 'two'), shouted('two'), 'the service, by another channel')
+        equal(w.ask_by_anos('shout', 'two'), shouted('two'), 'the service, by another channel')
 
 
 # ---- the daemon ----
