@@ -14,6 +14,7 @@
 #include "personality/call.h"
 #include "store/store.h"
 
+struct bridge;
 struct control;
 struct members;
 struct notify;
@@ -39,6 +40,7 @@ struct daemon {
 	struct pending *pending;
 	struct members *members;
 	struct peers *peers;
+	struct bridge *bridge;
 	struct sites *sites;
 	struct session *sessions; /* by id */
 	unsigned looks;           /* going on: leftover.c */

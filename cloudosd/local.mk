@@ -6,6 +6,7 @@ include cloudosd/sites/local.mk
 bin_PROGRAMS += cloudosd/cloudosd
 cloudosd_cloudosd_SOURCES = \
 	%D%/main.c %D%/daemon.h \
+	%D%/bridge.h %D%/bridge_inside.h %D%/bridge.c %D%/bridge_ring.c \
 	%D%/call.h %D%/call.c \
 	%D%/client.h \
 	%D%/config.def %D%/config.h %D%/config.c \
@@ -41,7 +42,8 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
-cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libco.a \
+cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
+	libco.a \
 	$(UV_LIBS) $(SQLITE_LIBS) $(YAML_LIBS) -ldl
 
 pkglibexec_PROGRAMS += cloudos-keeper

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cloudosd/bridge.h"
 #include "cloudosd/control.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
@@ -86,7 +87,8 @@ void daemon_idle_check(struct daemon *d)
 	if (!d->idle || d->stopping)
 		return;
 	if (d->sessions || !d->ready ||
-	    (!d->ephemeral && ipc_numbers(peers_ipc(d->peers)).peers)) {
+	    (!d->ephemeral &&
+	     ipc_numbers(peers_ipc(d->peers)).peers > bridge_peers(d->bridge))) {
 		d->host->timer_stop(d->idle);
 	} else if (d->ephemeral) {
 		if (d->served)
@@ -365,7 +367,9 @@ static int start(struct daemon *d, struct co_err *err)
 		r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	if (!r) {
 		configure(d);
-		if (!registry_watch(d->services.registry, registry_log, NULL))
+		d->bridge = d->services.bridge = bridge_new(d);
+		if (!d->bridge ||
+		    !registry_watch(d->services.registry, registry_log, NULL))
 			r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	}
 	if (!r && registry_load(d->services.registry, loaded, d))
@@ -380,6 +384,7 @@ static void finish(struct daemon *d)
 	 * Sessions are not ended: what their programs wait for, the next daemon answers,
 	 * and an ephemeral one has none left. */
 	d->notify = notify_free(d->notify);
+	bridge_stop(d->bridge);
 	sites_stop(d->sites);
 	d->store = store_close(d->store);
 	co_log(daemon, INFO, "stopped");

@@ -456,6 +456,16 @@ void request_ipc_join(struct client *client)
 	daemon_idle_check(all->daemon);
 }
 
+int peer_join(struct peers *all, const struct ipc_peer_spec *spec, int fd, int page_fd,
+	      struct peer **out, int *out_control, struct co_err *err)
+{
+	int r = peer_new(all, spec, fd, page_fd, out, out_control, err);
+
+	if (!r)
+		peer_listen(*out);
+	return r;
+}
+
 /* ---- all of them ---- */
 
 struct ipc *peers_ipc(struct peers *peers)

@@ -75,6 +75,11 @@ void peer_capture(struct peer *p, int fd);
 /* Connections are there: looks for processes that wait for each other now and then. */
 void peers_look(struct peers *all);
 
+/* One of this program's own: fd, which the kernel stamps with senders, and page_fd are taken,
+ * also on failure; *out_control is the caller's. */
+int peer_join(struct peers *all, const struct ipc_peer_spec *spec, int fd, int page_fd,
+	      struct peer **out, int *out_control, struct co_err *err);
+
 /* Timers of peer_watch.c. */
 int peers_watch_new(struct peers *all);
 

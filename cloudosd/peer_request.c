@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "cloudosd/bridge.h"
 #include "cloudosd/peer_inside.h"
 #include "cloudosd/service/process.h"
 #include "lib/cleanup.h"
@@ -202,11 +203,19 @@ static void name_remove(struct peer *p, const void *message)
 	peer_reply(p, WIRE_name_remove_rep, req->h.tag, r, err.message);
 }
 
+/* A service of programs that have no ports gets one when somebody looks for it. */
+static struct ipc_port *find(struct peer *p, const char *name)
+{
+	struct ipc_port *port = ipc_name_find(p->ipc, name);
+
+	return port ? port
+		    : bridge_find_service(p->peers->daemon->bridge, p->ipc, name);
+}
+
 static void name_find(struct peer *p, const void *message)
 {
 	const struct wire_name_find_req *req = message;
-	const struct ipc_port *port =
-		ipc_name_find(p->ipc, co_msg_get(p->peers->in, req->name));
+	const struct ipc_port *port = find(p, co_msg_get(p->peers->in, req->name));
 	struct wire_name_find_rep *rep =
 		co_msg_reply(p->peers->out, WIRE_name_find_rep, req->h.tag, 0, NULL);
 
@@ -257,6 +266,8 @@ static void open_request(struct peer *p, const void *message)
 		r = open_pid(p, req, &spec.pid, &err);
 	if (!r) {
 		spec.name = req->flags ? NULL : co_msg_get(p->peers->in, req->name);
+		if (!spec.cookie && spec.name && *spec.name)
+			(void) find(p, spec.name); /* ipc_open finds it, or not */
 		spec.fd = take_fd(fd);
 		r = ipc_open(p->ipc, &spec, &err);
 	}

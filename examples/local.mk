@@ -16,3 +16,4 @@ example_messages_LDFLAGS = -static
 example_messages_LDADD = libcloudos.la
 EXTRA_DIST += %D%/README.md %D%/cloudos/README.md %D%/cloudos/client.py
 include examples/anos/local.mk
+include examples/interop/local.mk

@@ -24,6 +24,7 @@
 #include "lib/err.h"
 #include "store/store.h"
 
+struct bridge;
 struct co_call;
 struct co_op;
 
@@ -38,6 +39,7 @@ struct co_services {
 	struct errors *errors;
 	struct messages *messages;
 	struct shm *shm;
+	struct bridge *bridge; /* cloudosd/bridge.h: ports of programs that share memory */
 	uint64_t
 		domain; /* random, 62 bits, the same as long as the state folder lives */
 	/* Keeps an error for `cloudosctl errors`, once for each origin that is not 0; what

@@ -274,7 +274,7 @@ static void new_id(struct registry *reg, struct instance *instance)
 	struct instance *other;
 
 	do {
-		reg->last_id = reg->last_id % (SERVICE_OPAQUE_PID - 1) + 1;
+		reg->last_id = reg->last_id % (SERVICE_IDS - 1) + 1;
 		HASH_FIND(hh_id, reg->by_id, &reg->last_id, sizeof(reg->last_id),
 			  other);
 	} while (other);

@@ -39,6 +39,7 @@ struct ipc_peer {
 	uint32_t uid;
 	uint64_t session; /* 0: none */
 	uint64_t holds;   /* capabilities it says it has, a bit a call */
+	bool inside;      /* the daemon's own, on behalf of others: in no circle */
 	void *ctx;        /* the caller's */
 	struct ipc_process *process;
 	struct ipc_user *user;
@@ -61,6 +62,7 @@ struct ipc_receiver { /* one peer at one port */
 
 struct ipc_port {
 	uint64_t cookie, id; /* the id may be shown, the cookie is authority */
+	uint32_t number; /* how a pid names it: IPC_PORT_PID | number; 0: it cannot */
 	struct ipc_peer *owner;
 	struct ipc_process *process; /* charged */
 	struct ipc_user *user;
@@ -74,6 +76,7 @@ struct ipc_port {
 	struct ipc_name *names;           /* by port_next */
 	struct ipc_port *own_prev, *own_next;
 	UT_hash_handle hh;
+	UT_hash_handle hh_number;
 };
 
 enum ipc_state {
@@ -172,6 +175,16 @@ void ipc_port_revoke(struct ipc_port *port);
 int ipc_port_receive(struct ipc_peer *peer, uint64_t cookie, uint32_t doorbell,
 		     uint32_t flags, struct co_err *err);
 struct ipc_port *ipc_port_by_id(struct ipc *ipc, uint64_t id);
+/* For the daemon itself: no guess, whoever asks. */
+struct ipc_port *ipc_port_by_cookie(struct ipc *ipc, uint64_t cookie);
+
+/*
+ * What a port is called where only processes can be named: IPC_PORT_PID | number.  A keyed
+ * hash of its cookie, the same for the next daemon, and no authority by itself.
+ */
+#define IPC_PORT_PID     0xa0000000U
+#define IPC_PORT_NUMBERS 0x20000000U
+struct ipc_port *ipc_port_by_number(struct ipc *ipc, uint32_t number);
 
 /* ---- names ---- */
 
@@ -180,6 +193,11 @@ int ipc_name_register(struct ipc_peer *peer, uint64_t cookie, uint32_t flags,
 int ipc_name_remove(struct ipc_peer *peer, const char *name, struct co_err *err);
 /* NULL: there is none that this peer may see. */
 struct ipc_port *ipc_name_find(struct ipc_peer *peer, const char *name);
+/* The same for a program that is no peer. */
+struct ipc_port *ipc_name_seen(struct ipc *ipc, uint64_t session, uint32_t uid,
+			       const char *name);
+/* Has it a name that such a program may see? */
+bool ipc_name_is_seen(const struct ipc_port *port, uint64_t session, uint32_t uid);
 /* The i-th name of a port, oldest first, or NULL; its session or 0. */
 const char *ipc_name_of(const struct ipc_port *port, unsigned i, uint64_t *out_session);
 

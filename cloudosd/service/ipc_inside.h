@@ -56,6 +56,7 @@ struct ipc {
 	struct ipc_process *processes; /* those with peers */
 	struct ipc_user *users;
 	struct ipc_port *ports; /* by cookie, in the order of creation */
+	struct ipc_port *numbered;
 	struct ipc_name *names;
 	struct ipc_connection *connections; /* by id */
 };

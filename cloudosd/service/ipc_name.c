@@ -159,6 +159,26 @@ struct ipc_port *ipc_name_find(struct ipc_peer *peer, const char *text)
 	return name ? name->port : NULL;
 }
 
+struct ipc_port *ipc_name_seen(struct ipc *ipc, uint64_t session, uint32_t uid,
+			       const char *text)
+{
+	struct ipc_name *name = session ? name_lookup(ipc, session, text) : NULL;
+
+	if (!name)
+		name = name_lookup(ipc, 0, text);
+	return name && name->port->user->uid == uid ? name->port : NULL;
+}
+
+bool ipc_name_is_seen(const struct ipc_port *port, uint64_t session, uint32_t uid)
+{
+	const struct ipc_name *name;
+
+	DL_FOREACH2(port->names, name, port_next)
+	if (!name->key->session || name->key->session == session)
+		return port->user->uid == uid;
+	return false;
+}
+
 const char *ipc_name_of(const struct ipc_port *port, unsigned i, uint64_t *out_session)
 {
 	const struct ipc_name *name = port->names;

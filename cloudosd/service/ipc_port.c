@@ -139,6 +139,27 @@ static uint64_t new_cookie(struct ipc *ipc)
 	return cookie;
 }
 
+/* One that two ports would have is the first one's. */
+static void number_take(struct ipc *ipc, struct ipc_port *port)
+{
+	const uint64_t said[2] = { port->cookie, IPC_PORT_PID };
+	uint32_t number = (uint32_t) co_siphash(ipc->secret, said, sizeof(said)) %
+			  IPC_PORT_NUMBERS;
+
+	if (!number || ipc_port_by_number(ipc, number))
+		return;
+	port->number = number;
+	HASH_ADD(hh_number, ipc->numbered, number, sizeof(port->number), port);
+}
+
+struct ipc_port *ipc_port_by_number(struct ipc *ipc, uint32_t number)
+{
+	struct ipc_port *port;
+
+	HASH_FIND(hh_number, ipc->numbered, &number, sizeof(number), port);
+	return port;
+}
+
 int ipc_port_create(struct ipc_peer *peer, uint64_t cookie, uint64_t secret,
 		    uint32_t doorbell, uint32_t flags, struct ipc_port **out,
 		    struct co_err *err)
@@ -172,6 +193,7 @@ int ipc_port_create(struct ipc_peer *peer, uint64_t cookie, uint64_t secret,
 	port->process->uses.ports++;
 	port->user->uses.ports++;
 	HASH_ADD(hh, ipc->ports, cookie, sizeof(port->cookie), port);
+	number_take(ipc, port);
 	DL_APPEND2(peer->ports, port, own_prev, own_next);
 	*out = port;
 	return 0;
@@ -200,6 +222,8 @@ void ipc_port_free(struct ipc_port *port, const struct ipc_peer *by,
 	if (owner != by)
 		ipc->events.port_gone(ipc->events.ctx, owner, port->cookie, why);
 	HASH_DEL(ipc->ports, port);
+	if (port->number)
+		HASH_DELETE(hh_number, ipc->numbered, port);
 	DL_DELETE2(owner->ports, port, own_prev, own_next);
 	port->process->uses.ports--;
 	port->user->uses.ports--;
@@ -225,6 +249,14 @@ void ipc_port_revoke(struct ipc_port *port)
 	ipc->revoked[ipc->next_revoked++ %
 		     (sizeof(ipc->revoked) / sizeof(ipc->revoked[0]))] = port->cookie;
 	ipc_port_free(port, NULL, CO_IPC_REVOKED);
+}
+
+struct ipc_port *ipc_port_by_cookie(struct ipc *ipc, uint64_t cookie)
+{
+	struct ipc_port *port;
+
+	HASH_FIND(hh, ipc->ports, &cookie, sizeof(cookie), port);
+	return port;
 }
 
 struct ipc_port *ipc_port_by_id(struct ipc *ipc, uint64_t id)

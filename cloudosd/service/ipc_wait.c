@@ -81,10 +81,12 @@ static void edges_read(struct ipc *ipc, struct search *s)
 	uint64_t now = ipc->host->now_ms(ipc->host->ctx);
 
 	HASH_ITER (hh, ipc->connections, c, next) {
-		/* whom nobody calls, or who calls nobody, is in no circle; and a
-		 * process that calls itself may have a thread for that */
+		/* whom nobody calls, or who calls nobody, is in no circle; a process
+		 * that calls itself may have a thread for that; and the daemon waits
+		 * for many on behalf of others without being held up */
 		if (c->state != IPC_OPEN || c->client->process == c->server->process ||
-		    !c->server->opened || !c->client->served || !waits(c, now))
+		    c->client->inside || c->server->inside || !c->server->opened ||
+		    !c->client->served || !waits(c, now))
 			continue;
 		s->edges[s->count++] =
 			(struct edge){ c->client->process, c->server->process,

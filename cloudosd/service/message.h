@@ -44,6 +44,12 @@ struct messages *
 messages_new(const struct co_host *host, struct messages_saved *saved,
 	     bool (*is_over)(void *ctx, const struct message_call *call), void *ctx);
 
+/*
+ * After messages_new: what an earlier daemon had taken on behalf of a program will not be
+ * answered, and what it has asked on behalf of one nobody wants answered any more.
+ */
+void messages_orphans(struct messages *m);
+
 /* What is saved stays, who waits is forgotten.  NULL is allowed; returns NULL. */
 struct messages *messages_free(struct messages *m);
 
@@ -85,7 +91,10 @@ struct message_got {
 	uint32_t record; /* for messages_put_back */
 	uint32_t kind, id, size;
 	uint32_t sender_pid, receiver_pid;
-	void *bytes; /* malloc, the receiver's: headroom, then the data */
+	uint32_t addressed; /* what the sender has called the receiver */
+	struct process_id
+		from; /* the sender; of a failed request who has not answered */
+	void *bytes;  /* malloc, the receiver's: headroom, then the data */
 };
 
 struct message_wait;
@@ -105,7 +114,8 @@ struct message_room {
 /*
  * Takes the oldest message of a process; 0: *out.  With `again` the one that this call was
  * given before, if it was.  MESSAGES_WAITING: there is none, `done` runs once when there is.
- * CO_TOO_BIG: it stays.  CO_GONE, CO_BUSY, CO_NO_MEMORY.
+ * CO_TOO_BIG: it stays.  CO_GONE, CO_BUSY, CO_NO_MEMORY.  A call of MESSAGE_DAEMON is told
+ * CO_GONE by `done` when the process ends; others are cancelled.
  */
 int messages_receive(struct messages *m, const struct message_party *party,
 		     const struct message_room *room, const struct message_call *call,

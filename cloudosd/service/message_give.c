@@ -63,6 +63,12 @@ static int too_big(uint32_t size, size_t room, struct co_err *err)
 /* What the daemon itself has to say about a request. */
 static int failed_text(const struct message_record *record, char *out, size_t size)
 {
+	if (atomic_load(&record->replied) == 2)
+		return snprintf(
+			out, size,
+			"cloudosd was restarted while %u had request %u; it may "
+			"have been carried out",
+			record->receiver_was, record->id);
 	return snprintf(out, size, "process %u has ended without answering request %u",
 			record->receiver_was, record->id);
 }
@@ -75,15 +81,18 @@ int item_fill(struct messages *m, const struct item *item,
 	const struct message_record *record = item_record(m, item);
 	unsigned state = atomic_load(&record->state);
 	bool failed = state == MESSAGE_FAILED || state == MESSAGE_FAILED_DELIVERED;
-	char text[96];
+	char text[128];
 
-	*got = (struct message_got){ .record = item_index(m, item),
-				     .kind = failed ? MESSAGE_ERROR : record->type,
-				     .id = record->id,
-				     .size = record->size,
-				     .sender_pid = failed ? record->receiver_was
-							  : record->sender_is,
-				     .receiver_pid = room->pid };
+	*got = (struct message_got){
+		.record = item_index(m, item),
+		.kind = failed ? MESSAGE_ERROR : record->type,
+		.id = record->id,
+		.size = record->size,
+		.sender_pid = failed ? record->receiver_was : record->sender_is,
+		.receiver_pid = room->pid,
+		.addressed = record->receiver_was,
+		.from = failed ? item->receiver->id : item->sender->id
+	};
 	if (failed)
 		got->size = (uint32_t) failed_text(record, text, sizeof(text)) + 1;
 	if (got->size > room->data)
@@ -220,11 +229,50 @@ static void sender_died(struct messages *m, struct box *box)
 	}
 }
 
+/* Nobody cancels what the daemon itself waits for. */
+static void waits_died(struct box *box)
+{
+	struct message_wait *wait, *next;
+
+	DL_FOREACH_SAFE (box->waits, wait, next) {
+		message_done_fn *done = wait->done;
+		void *arg = wait->arg;
+
+		if (wait->call.slot != MESSAGE_DAEMON)
+			continue;
+		message_wait_end(wait);
+		done(arg, CO_GONE, NULL, "the process has ended");
+	}
+}
+
+void messages_orphans(struct messages *m)
+{
+	for (uint32_t i = 0; i < m->store.saved->records_used; i++) {
+		struct message_record *record = message_record(&m->store, i);
+		struct item *item = &m->items[i];
+		unsigned state = atomic_load(&record->state);
+
+		if (!item->sender || state == MESSAGE_FREE)
+			continue;
+		if (record->sent.slot == MESSAGE_DAEMON &&
+		    record->answers == MESSAGE_NONE) {
+			drop(m, item);
+		} else if (record->received.slot == MESSAGE_DAEMON && item->is_asked &&
+			   !item->queue && item->sender->watch) {
+			if (record_is_delivered(record))
+				DL_DELETE(m->delivered, item);
+			atomic_store(&record->replied, 2);
+			fail_request(m, item);
+		}
+	}
+}
+
 void box_died(struct box *box)
 {
 	struct messages *m = box->all;
 
 	box->held++; /* until this is over */
+	waits_died(box);
 	if (box->watch)
 		m->host->watch_free(box->watch);
 	box->watch = NULL;

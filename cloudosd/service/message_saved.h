@@ -22,10 +22,13 @@
 #define MESSAGE_BLOCKS (CO_LIMIT_MESSAGES_BYTES / MESSAGE_BLOCK)
 #define MESSAGE_NONE   UINT32_MAX
 
+/* No call of a guest: the daemon itself, on behalf of a program that makes none. */
+#define MESSAGE_DAEMON UINT32_MAX
+
 /* Which call of a guest did something: once, whoever answers it. */
 struct message_call {
 	uint64_t session, call;
-	uint32_t slot; /* of the table of calls */
+	uint32_t slot; /* of the table of calls; MESSAGE_DAEMON */
 	uint32_t reserved;
 };
 
@@ -46,7 +49,8 @@ struct message_record {
 	uint32_t sender_is; /* what the receiver calls the sender */
 	uint32_t receiver_is;
 	uint32_t receiver_was; /* what the sender calls the receiver */
-	atomic_uint replied;   /* a request that was answered before it was OPEN */
+	atomic_uint replied;   /* a request that was answered before it was OPEN; or 2:
+				  a daemon had it on behalf of its receiver, and ended */
 	uint64_t order;        /* of arrival; never 0 */
 	uint64_t answers_order;
 	uint64_t session; /* that is charged for it */

@@ -29,9 +29,10 @@
 
 /* How an instance is called where its pid is not visible: this | instance->id. */
 #define SERVICE_OPAQUE_PID 0x80000000U
+#define SERVICE_IDS        0x20000000U /* above them are ports: ipc.h */
 
 struct service_instance { /* read-only for callers, valid until the core lock is released */
-	uint32_t id;      /* 1 to 0x7fffffff, of this run of the daemon */
+	uint32_t id;      /* 1 to SERVICE_IDS - 1, of this run of the daemon */
 	struct service_spec spec;
 	struct process_id owner; /* pid 0: nobody */
 	uint64_t session;        /* 0: from outside */

@@ -44,6 +44,13 @@ CLOUDOS_BEGIN_DECLS
  *
  * A pid is one of the caller's pid name space; a process that it cannot see there has a
  * number above 0x7fffffff, which can be answered like a pid.  0 is the calling process.
+ *
+ * A program of another system that has named a channel (Anos: register_channel_name) is
+ * found by cloudos_ipc_discover_service, too, and the number that it gives can be sent to.
+ * The channel gets id as tag and up to 4096 bytes of data as a page of memory; the answer
+ * is MSG_RESPONSE with the value that was replied, 8 bytes, and the whole page behind it if
+ * there was data.  Programs of other systems find services of this one likewise, and what
+ * they send are requests.
  */
 
 /*
@@ -54,7 +61,8 @@ CLOUDOS_BEGIN_DECLS
  *   CLOUDOS_EINVAL  type is another
  *   CLOUDOS_ENOENT  there is no such process
  *   CLOUDOS_EACCES  it belongs to another user
- *   CLOUDOS_EFBIG   more than 1 MiB of data; shared memory has room for more
+ *   CLOUDOS_EFBIG   more than 1 MiB of data, or to a channel more than 4096 bytes; shared
+ *                   memory has room for more
  *   CLOUDOS_EBUSY   the caller or its session has as many messages waiting (or requests
  *                   not answered) as it may, or the receiver has; try again later
  *   CLOUDOS_ENFILE  the domain has (cloudosctl limits)

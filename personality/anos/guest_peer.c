@@ -386,7 +386,7 @@ static long control_again(int32_t fd)
 	if (at < 0 && at > -4096)
 		return at;
 	(void) kernel(__NR_madvise, at, sizeof(*ipc->control), MADV_DONTFORK, 0);
-	shim_store_release(&ipc->seen, ipc->control->kick + 1); /* read all */
+	shim_store_release(&ipc->seen, ipc->control->kick - 1); /* read all */
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cloudosd/bridge.h"
 #include "cloudosd/service/message.h"
 #include "lib/cleanup.h"
 #include "personality/cloudos/cloudos.h"
@@ -158,6 +159,54 @@ static int64_t finished(struct co_call *call, int r, const struct co_err *err)
 			 call_op(call)->name, err->message);
 }
 
+/* To a port of a program that shares memory: the daemon receives and asks there. */
+static int64_t port_parties(struct co_call *call, uint32_t number,
+			    struct message_party *from, struct message_party *to)
+{
+	struct bridge *bridge = call_services(call)->bridge;
+	struct process_look here, there;
+	struct co_err err = { 0 };
+	int32_t pid = 0;
+	int64_t r;
+
+	call_blocking_begin(call);
+	r = caller(call, &here, from);
+	call_blocking_end(call);
+	if (r)
+		return r;
+	from->uid = here.uid;
+	if (bridge_receiver(bridge, from, number, &pid, &err))
+		return call_fail(call, err.code, "%s: %s", call_op(call)->name,
+				 err.message);
+	call_blocking_begin(call);
+	if (identify(call, pid, &to->process) || process_look(pid, &there))
+		r = nobody(call, number);
+	call_blocking_end(call);
+	if (r)
+		return r;
+	to->uid = there.uid;
+	to->pid = number;
+	from->pid = (uint32_t) from->process.pid; /* the answer needs no more */
+	return 0;
+}
+
+static int64_t port_send(struct co_call *call, const struct cloudos_ipc_send_args *a,
+			 const struct message_call *self)
+{
+	const struct co_services *services = call_services(call);
+	struct message_text text = text_of(a->msg);
+	struct message_party from, to = { 0 };
+	struct co_err err = { 0 };
+	int64_t r = port_parties(call, a->dest_pid, &from, &to);
+
+	if (r)
+		return r;
+	r = bridge_admit(services->bridge, &from, &to, text.size, &err);
+	if (!r)
+		r = messages_send(services->messages, &from, &to, &text, self, &err);
+	return finished(call, (int) r, &err);
+}
+
 int64_t cloudos_on_ipc_send(struct co_call *call, const struct cloudos_ipc_send_args *a)
 {
 	struct messages *messages = call_services(call)->messages;
@@ -169,6 +218,8 @@ int64_t cloudos_on_ipc_send(struct co_call *call, const struct cloudos_ipc_send_
 
 	if (call_again(call) && messages_have_sent(messages, &self))
 		return 0;
+	if (bridge_is_port(a->dest_pid))
+		return port_send(call, a, &self);
 	r = parties(call, a->dest_pid, &from, &to);
 	if (r)
 		return r;

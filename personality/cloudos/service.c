@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "cloudosd/bridge.h"
 #include "lib/cleanup.h"
 #include <co/limits.h>
 
@@ -256,6 +257,26 @@ int64_t cloudos_on_sys_cloud_discover_service(
 	return 0;
 }
 
+/* No service, but perhaps the name of a port: a program of another system serves it. */
+static int64_t discover_port(struct co_call *call,
+			     const struct cloudos_ipc_discover_service_args *a)
+{
+	uint32_t uid, pid;
+	int gone;
+
+	call_blocking_begin(call);
+	gone = process_user(call_tid(call), &uid);
+	call_blocking_end(call);
+	if (gone)
+		return call_fail(call, CO_GONE, "the calling process is gone");
+	pid = bridge_find_port(call_services(call)->bridge, call_session(call), uid,
+			       a->service_name);
+	if (!pid)
+		return nobody(call, a->service_name);
+	*a->service_pid = pid;
+	return 0;
+}
+
 int64_t
 cloudos_on_ipc_discover_service(struct co_call *call,
 				const struct cloudos_ipc_discover_service_args *a)
@@ -267,7 +288,7 @@ cloudos_on_ipc_discover_service(struct co_call *call,
 		return bad;
 	if (!registry_discover(call_services(call)->registry, a->service_name, &found,
 			       1))
-		return nobody(call, a->service_name);
+		return discover_port(call, a);
 	if (found->health != HEALTH_HEALTHY)
 		return call_fail(call, CO_NOT_FOUND,
 				 "service \"%s\" has no healthy instance: %s",

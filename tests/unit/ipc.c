@@ -272,6 +272,53 @@ START_TEST(users_do_not_reach_each_others_ports)
 }
 END_TEST
 
+START_TEST(a_port_has_the_same_number_for_the_next_daemon)
+{
+	uint64_t cookie = port(peer(0, 10, 1), 3);
+	struct ipc_port *made = ipc_port_by_cookie(ipc, cookie);
+	uint64_t secret = ipc_port_secret(made);
+	uint32_t number = made->number;
+	struct co_err err = { 0 };
+
+	ck_assert_uint_ne(number, 0);
+	ck_assert_uint_lt(number, IPC_PORT_NUMBERS);
+	ck_assert_ptr_eq(ipc_port_by_number(ipc, number), made);
+	ck_assert_int_eq(ipc_port_destroy(told[0].peer, cookie, &err), 0);
+	ck_assert_ptr_null(ipc_port_by_number(ipc, number));
+	ck_assert_ptr_null(ipc_port_by_cookie(ipc, cookie));
+	tear_down();
+	begin(NULL);
+	ck_assert_int_eq(
+		ipc_port_create(peer(0, 10, 1), cookie, secret, 3, 0, &made, &err), 0);
+	ck_assert_uint_eq(made->number, number);
+	ck_assert_ptr_eq(ipc_port_by_number(ipc, number), made);
+}
+END_TEST
+
+START_TEST(who_is_no_peer_sees_names_of_its_user_and_session)
+{
+	struct ipc_peer *owner = peer(0, 10, 1);
+	uint64_t common = port(owner, 3), own = port(owner, 4);
+	struct ipc_port *all, *mine;
+	struct co_err err = { 0 };
+
+	ck_assert_int_eq(ipc_name_register(owner, common, 0, "x", &err), 0);
+	ck_assert_int_eq(ipc_name_register(owner, own, CO_IPC_NAME_SESSION, "x", &err),
+			 0);
+	all = ipc_port_by_cookie(ipc, common);
+	mine = ipc_port_by_cookie(ipc, own);
+	ck_assert_ptr_eq(ipc_name_seen(ipc, 5, 1, "x"), mine);
+	ck_assert_ptr_eq(ipc_name_seen(ipc, 6, 1, "x"), all);
+	ck_assert_ptr_eq(ipc_name_seen(ipc, 0, 1, "x"), all);
+	ck_assert_ptr_null(ipc_name_seen(ipc, 6, 2, "x"));
+	ck_assert_ptr_null(ipc_name_seen(ipc, 6, 1, "y"));
+	ck_assert(ipc_name_is_seen(all, 6, 1));
+	ck_assert(!ipc_name_is_seen(all, 6, 2));
+	ck_assert(ipc_name_is_seen(mine, 5, 1));
+	ck_assert(!ipc_name_is_seen(mine, 6, 1));
+}
+END_TEST
+
 START_TEST(an_open_has_a_time_limit)
 {
 	uint64_t cookie = port(peer(0, 10, 1), CO_IPC_NO_DOORBELL);
@@ -526,6 +573,8 @@ int main(void)
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, an_open_is_offered_and_accepted);
 	tcase_add_test(tests, users_do_not_reach_each_others_ports);
+	tcase_add_test(tests, a_port_has_the_same_number_for_the_next_daemon);
+	tcase_add_test(tests, who_is_no_peer_sees_names_of_its_user_and_session);
 	tcase_add_test(tests, an_open_has_a_time_limit);
 	tcase_add_test(tests, a_receiver_has_so_many_offers_and_no_more);
 	tcase_add_test(tests, quotas_are_those_of_who_asks);

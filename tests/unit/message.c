@@ -529,6 +529,105 @@ START_TEST(an_answer_that_counts_has_answered)
 }
 END_TEST
 
+/* ---- the daemon on behalf of somebody ---- */
+
+static struct message_call daemon_call(void)
+{
+	return (struct message_call){ .call = ++calls, .slot = MESSAGE_DAEMON };
+}
+
+static void on_gone(void *arg, int status, const struct message_got *got,
+		    const char *reason)
+{
+	struct outcome *o = arg;
+
+	ck_assert_ptr_null(got);
+	ck_assert_str_ne(reason, "");
+	o->runs++;
+	o->status = status;
+}
+
+START_TEST(who_waits_for_another_is_told_that_it_has_ended)
+{
+	struct message_party party = party_of(&b);
+	struct message_room room = { .data = 100 };
+	struct message_call call = daemon_call();
+	struct outcome o = { 0 };
+
+	ck_assert_int_eq(messages_receive(m, &party, &room, &call, false, &o.got,
+					  &o.wait, on_gone, &o, &err),
+			 MESSAGES_WAITING);
+	die(&a);
+	ck_assert_int_eq(o.runs, 0);
+	die(&b);
+	ck_assert_int_eq(o.runs, 1);
+	ck_assert_int_eq(o.status, CO_GONE);
+}
+END_TEST
+
+START_TEST(what_is_received_tells_who_sent_it_and_to_whom)
+{
+	struct outcome o;
+
+	ck_assert_int_eq(send_to(&a, &b, MESSAGE_REQUEST, 1), 0);
+	ck_assert_int_eq(receive(&b, &o), 0);
+	ck_assert(process_same(&o.got.from, &a));
+	ck_assert_uint_eq(o.got.addressed, (uint32_t) b.pid);
+	die(&b);
+	ck_assert_int_eq(receive(&a, &o), 0);
+	ck_assert_uint_eq(o.got.kind, MESSAGE_ERROR);
+	ck_assert(process_same(&o.got.from, &b));
+}
+END_TEST
+
+START_TEST(what_a_daemon_had_taken_for_another_is_an_error_from_the_next)
+{
+	struct message_call call = daemon_call();
+	struct outcome o;
+
+	ck_assert_int_eq(send_to(&a, &b, MESSAGE_REQUEST, 1), 0);
+	ck_assert_int_eq(send_to(&a, &b, MESSAGE_REQUEST, 2), 0);
+	ck_assert_int_eq(send_to(&a, &b, MESSAGE_REQUEST, 3), 0);
+	ck_assert_int_eq(receive_as(&b, &call, false, 1000, &o), 0);
+	expect(&b, MESSAGE_REQUEST, 2); /* by itself */
+	over = calls;
+	restart();
+	messages_orphans(m);
+	ck_assert_int_eq(receive(&a, &o), 0);
+	ck_assert_uint_eq(o.got.kind, MESSAGE_ERROR);
+	ck_assert_uint_eq(o.got.id, 1);
+	ck_assert_ptr_nonnull(strstr(o.text, "restarted"));
+	expect_none(&a);
+	ck_assert_int_eq(reply(&b, &a, 1), CO_NOT_FOUND);
+	ck_assert_int_eq(reply(&b, &a, 2), 0);
+	expect(&b, MESSAGE_REQUEST, 3);
+	messages_orphans(m);
+	expect(&a, MESSAGE_RESPONSE, 2);
+	expect_none(&a);
+}
+END_TEST
+
+START_TEST(what_a_daemon_had_asked_for_another_is_forgotten_by_the_next)
+{
+	struct message_text text = { .kind = MESSAGE_REQUEST, .id = 1, .data = "" };
+	struct message_party from = party_of(&a), to = party_of(&b);
+
+	for (text.id = 1; text.id <= 2; text.id++) {
+		struct message_call call = daemon_call();
+
+		ck_assert_int_eq(messages_send(m, &from, &to, &text, &call, &err), 0);
+	}
+	ck_assert_int_eq(send_to(&a, &b, MESSAGE_REQUEST, 3), 0);
+	expect(&b, MESSAGE_REQUEST, 1);
+	restart();
+	messages_orphans(m);
+	ck_assert_int_eq(reply(&b, &a, 1), CO_NOT_FOUND);
+	expect(&b, MESSAGE_REQUEST, 3);
+	expect_none(&b);
+	ck_assert_uint_eq(count(), 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("message");
@@ -556,6 +655,12 @@ int main(void)
 	tcase_add_test(tests, who_died_while_no_daemon_ran_is_noticed);
 	tcase_add_test(tests, what_was_half_written_does_not_count);
 	tcase_add_test(tests, an_answer_that_counts_has_answered);
+	tcase_add_test(tests, who_waits_for_another_is_told_that_it_has_ended);
+	tcase_add_test(tests, what_is_received_tells_who_sent_it_and_to_whom);
+	tcase_add_test(tests,
+		       what_a_daemon_had_taken_for_another_is_an_error_from_the_next);
+	tcase_add_test(tests,
+		       what_a_daemon_had_asked_for_another_is_forgotten_by_the_next);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

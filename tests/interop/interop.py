@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: MIT
+"""Programs of two systems that call each other, and what each hears when the other dies.
+
+The programs are those of examples/interop; talk.py is a CloudOS program for the rest.
+"""
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../fault'))
+from harness import (BUILD, ENGINES, LIMIT, SRC, Domain, Skip, check, equal, run,  # noqa: E402
+                     test, until)
+from peers import PAGE, limit  # noqa: E402
+
+ECHO, ASK_SHOUT = (os.path.join(BUILD, 'anos-%s.elf' % n) for n in ('echo', 'ask-shout'))
+ASK_ECHO, SHOUT = (os.path.join(BUILD, 'example-' + n) for n in ('ask-echo', 'shout'))
+TALK = os.path.join(SRC, 'tests/interop/talk.py')
+REQUEST, RESPONSE, NOTIFICATION, ERROR = 1, 2, 3, 4
+ENOENT, EBUSY, EFBIG = -2003, -2006, -2010
+
+
+class World(Domain):
+    """A domain with programs of both systems."""
+
+    def __init__(self, engine='trap'):
+        if 'trap' not in ENGINES:
+            raise Skip('CO_ENGINE asks for another engine than trap, which Anos programs need')
+        super().__init__()
+        self.engine = engine
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def anos(self, program, *arguments):
+        return self.guest('trap', *arguments, program=(program,))
+
+    def cloudos(self, program, *arguments):
+        return self.guest(self.engine, *arguments, program=(program,))
+
+    def talker(self, service=None):
+        talk = self.cloudos(sys.executable, TALK)
+        if service:
+            equal(talk.ask('register ' + service), '0', 'ipc_register_service')
+        return talk
+
+    def echo(self, *arguments):
+        server = self.anos(ECHO, *arguments)
+        equal(server.line(), 'echo: registered', 'the server of Anos')
+        return server
+
+    def shout(self, *arguments):
+        server = self.cloudos(SHOUT, *arguments)
+        equal(server.line(), 'shout: registered', 'the service of CloudOS')
+        return server
+
+    def ask_echo(self, *arguments):
+        return ended(self.cloudos(ASK_ECHO, *arguments))
+
+    def ask_shout(self, *arguments):
+        return ended(self.anos(ASK_SHOUT, *arguments))
+
+    def names(self):
+        ports = json.loads(self.ctl('channel', 'ls', '-o', 'json').stdout)
+        return [name for port in ports for name in str(port['name']).split(', ')]
+
+
+def ended(guest):
+    """Exit status, output and errors of a program that ends by itself."""
+    out, err = guest.process.communicate(timeout=LIMIT)
+    return guest.process.returncode, (guest.buffer + out).decode(), err.decode()
+
+
+def echoed(text):
+    return 0, 'ask-echo: sent\nask-echo: answer %d: %s\n' % (len(text) + 2, text), ''
+
+
+def shouted(text):
+    return 0, 'ask-shout: answer: %s\n' % text.upper(), ''
+
+
+def head_of(answer):
+    """Type, id, sender and size of what talk.py has received."""
+    return tuple(int(word) for word in answer.split(' ')[:4])
+
+
+# ---- a CloudOS program asks a server of Anos ----
+
+@test
+def a_cloudos_program_asks_a_server_of_anos_by_name():
+    for engine in ENGINES:
+        with World(engine) as w:
+            server = w.echo()
+            for text in ('hello', 'x' * (PAGE - 1)):
+                equal(w.ask_echo('echo', text), echoed(text), 'the answer, ' + engine)
+                equal(server.line(), 'echo: asked: ' + text, 'what the server sees')
+
+
+@test
+def a_request_without_data_is_a_message_without_a_page():
+    with World() as w:
+        server, talk = w.echo(), w.talker()
+        port = int(talk.ask('discover echo'))
+        equal(talk.ask('send %d 77 %d ' % (port, REQUEST)), '0', 'ipc_send')
+        equal(talk.ask('receive'), '%d 77 %d 8 \x01' % (RESPONSE, port), 'the value alone')
+        equal(server.line(), 'echo: asked: nothing', 'what the server sees')
+
+
+@test
+def a_notification_to_a_port_is_not_answered():
+    with World() as w:
+        server, talk = w.echo(), w.talker()
+        port = int(talk.ask('discover echo'))
+        equal(talk.ask('send %d 1 %d by the way' % (port, NOTIFICATION)), '0', 'ipc_send')
+        equal(server.line(), 'echo: asked: by the way', 'what the server sees')
+        equal(talk.ask('send %d 2 %d now' % (port, REQUEST)), '0', 'ipc_send')
+        equal(head_of(talk.ask('receive')), (RESPONSE, 2, port, 8 + PAGE), 'the only answer')
+
+
+@test
+def a_name_that_nobody_has_is_not_found_on_either_side():
+    with World() as w:
+        equal(w.ask_echo('nobody')[::2],
+              (1, 'ask-echo: nobody: no service named "nobody" is registered\n'), 'ask-echo')
+        equal(w.ask_shout('nobody')[:2], (0, 'ask-shout: nobody has that name\n'), 'ask-shout')
+
+
+@test
+def a_number_is_no_authority_over_a_port_whose_name_one_does_not_see():
+    with World() as w:
+        w.echo()
+        talk = w.talker()
+        port = int(talk.ask('discover echo'))
+        check(port >> 29 == 5, 'the number %#x is not one of a port' % port)
+        equal(int(talk.ask('discover SYSTEM::VFS')), ENOENT, 'the name of another session')
+        equal(int(talk.ask('send %d 1 %d hello' % (port ^ 1, REQUEST))), ENOENT,
+              'a number of nothing')
+        equal(int(talk.ask('send %d 1 %d *%d' % (port, REQUEST, PAGE + 1))), EFBIG,
+              'more than a page')
+
+
+@test
+def who_asks_a_server_that_is_killed_hears_of_it():
+    for engine in ENGINES:
+        with World(engine) as w:
+            server, asker = w.echo(), w.cloudos(ASK_ECHO, 'echo', 'hold it')
+            equal(server.line(), 'echo: asked: hold it', 'what the server sees')
+            server.kill()
+            status, _, said = ended(asker)
+            equal(status, 1, 'the asker')
+            check('has ended without answering request 1' in said, said)
+            until('the end of the name', lambda: 'echo' not in w.names())
+            w.echo()
+            equal(w.ask_echo('echo', 'again'), echoed('again'), 'the next server')
+
+
+@test
+def a_server_outlives_who_asks_it():
+    with World() as w:
+        server, asker = w.echo(), w.cloudos(ASK_ECHO, 'echo', 'hold it')
+        equal(server.line(), 'echo: asked: hold it', 'what the server sees')
+        asker.kill()
+        equal(w.ask_echo('echo', 'next'), echoed('next'), 'the next asker')
+
+
+@test
+def a_silent_server_costs_its_askers_a_quota_and_others_nothing():
+    with World() as w:
+        silent, quick, talk = w.echo('silent'), w.echo('quick'), w.talker()
+        port, most = int(talk.ask('discover silent')), limit('BRIDGE_SENDER_CALLS')
+        for i in range(most):
+            equal(talk.ask('send %d %d %d hold %d' % (port, i, REQUEST, i)), '0', 'ipc_send')
+        equal(int(talk.ask('send %d 0 %d hold more' % (port, REQUEST))), EBUSY, 'one more')
+        for i in range(most):
+            equal(silent.line(), 'echo: asked: hold %d' % i, 'in order')
+        other = w.talker()
+        equal(other.ask('discover silent'), str(port), 'the number, for everybody')
+        equal(other.ask('send %d 9 %d and I' % (port, REQUEST)), '0', 'another asker')
+        equal(w.ask_echo('quick', 'hello'), echoed('hello'), 'the other server')
+        equal(quick.line(), 'echo: asked: hello', 'which was asked')
+        silent.kill()
+        for i in range(most):
+            equal(head_of(talk.ask('receive'))[:3], (ERROR, i, port), 'the end')
+
+
+# ---- a program of Anos asks a CloudOS service ----
+
+@test
+def a_program_of_anos_asks_a_cloudos_service_by_name():
+    for engine in ENGINES:
+        with World(engine) as w:
+            service = w.shout()
+            for text in ('hello', 'more of it'):
+                equal(w.ask_shout('shout', text), shouted(text), 'the answer, ' + engine)
+                line = service.line()
+                check(line.startswith('shout: asked by ') and
+                      line.endswith(', request 7: ' + text), repr(line))
+                check('by 0,' not in line, 'the sender is not told: ' + line)
+
+
+@test
+def an_answer_that_is_an_error_or_too_long_is_a_failure_with_its_text_in_the_page():
+    with World() as w:
+        talk = w.talker('clerk')
+        for kind, text, seen in ((ERROR, 'come back tomorrow', 'come back tomorrow'),
+                                 (RESPONSE, '*%d' % (PAGE + 1), 'the answer is longer than a '
+                                                                'page')):
+            asker = w.anos(ASK_SHOUT, 'clerk', 'please')
+            got, ident, pid, size = head_of(talk.ask('receive'))
+            equal((got, ident, size), (REQUEST, 7, len('please') + 1), 'the request')
+            equal(talk.ask('reply %d 7 %d %s' % (pid, kind, text)), '0', 'ipc_reply')
+            equal(ended(asker)[1], 'ask-shout: failed: %s\n' % seen, 'the asker')
+
+
+@test
+def who_asks_a_service_that_is_killed_fails():
+    for engine in ENGINES:
+        with World(engine) as w:
+            service, asker = w.shout(), w.anos(ASK_SHOUT, 'shout', 'hold it')
+            check(service.line().endswith('hold it'), 'it is asked')
+            service.kill()
+            said = ended(asker)[1]
+            check(said.startswith('ask-shout: failed: ') and
+                  'has ended without answering request 7' in said, said)
+            until('the end of the port', lambda: 'shout' not in w.names())
+            w.shout()
+            equal(w.ask_shout('shout', 'again'), shouted('again'), 'the next service')
+
+
+@test
+def a_service_outlives_who_asks_it_and_may_not_answer_it_any_more():
+    with World() as w:
+        talk = w.talker('clerk')
+        asker = w.anos(ASK_SHOUT, 'clerk', 'please')
+        _, _, pid, _ = head_of(talk.ask('receive'))
+        asker.kill()
+        until('the end of the asker',
+              lambda: int(talk.ask('reply %d 7 %d late' % (pid, RESPONSE))) == ENOENT)
+        asker = w.anos(ASK_SHOUT, 'clerk', 'next')
+        _, _, pid, _ = head_of(talk.ask('receive'))
+        equal(talk.ask('reply %d 7 %d at once' % (pid, RESPONSE)), '0', 'ipc_reply')
+        equal(ended(asker)[:2], (0, 'ask-shout: answer: at once\n'), 'the next asker')
+
+
+@test
+def a_program_of_anos_that_takes_the_name_is_found_instead():
+    with World() as w:
+        w.shout()
+        equal(w.ask_shout('shout', 'first'), shouted('first'), 'the service')
+        w.echo('shout')
+        equal(w.ask_shout('shout', 'then'), (0, 'ask-shout: answer: then\n', ''), 'the server')
+
+
+# ---- the daemon ----
+
+@test
+def askers_on_both_sides_hear_that_the_daemon_was_killed():
+    with World() as w:
+        server, service = w.echo(), w.shout()
+        one, other = w.cloudos(ASK_ECHO, 'echo', 'hold it'), w.anos(ASK_SHOUT, 'shout', 'hold it')
+        equal(server.line(), 'echo: asked: hold it', 'what the server sees')
+        check(service.line().endswith('hold it'), 'what the service sees')
+        w.kill_daemon()
+        status, _, said = ended(one)
+        equal(status, 1, 'the CloudOS program')
+        check('was restarted while' in said, said)
+        said = ended(other)[1]
+        check(said.startswith('ask-shout: failed: '), said)
+        # the server registers with the next daemon by itself, and the service is known
+        until('the name', lambda: 'echo' in w.names())
+        equal(w.ask_echo('echo', 'again'), echoed('again'), 'the server')
+        equal(w.ask_shout('shout', 'again'), shouted('again'), 'the service')
+
+
+run()
