@@ -37,6 +37,15 @@ BUDGETS = {
     "ipc.same0": ({"ratio<=": 1.5}, "<= 1.5"),
     "ipc.same64": ({"ratio<=": 1.5}, "<= 1.5"),
     "ipc.same4096": ({"ratio<=": 1.5}, "<= 1.5"),
+    "ipc.calls": ({"least": 1e6}, ">= 1 000 000/s"),
+    **{f"ipc.{part}{size}": ({"most": 300.0}, "<= 300 ns")
+       for part in ("send", "recv", "reply") for size in (0, 64, 4096)},
+    **{f"ipc.scale{n}": ({"ratio>=": 0.8}, ">= 0.8") for n in (2, 4, 8)},
+    **{f"ipc.{where}{size}.peer": ({"ratio<=": 1.0}, "faster")
+       for where in ("two", "same") for size in (0, 64, 4096)},
+    "ipc.find": ({"most": 200.0}, "<= 200 ns"),
+    "ipc.open": ({"most": 100.0}, "<= 100 us"),
+    "ipc.death": ({"most": 50.0}, "<= 50 ms"),
     "ipc.idle": ({"most": 10.0}, "<= 10 ms a second"),
     "trap.bash_spawn": ({"ratio<=": 1.25}, "<= 1.25"),
 }
@@ -47,6 +56,7 @@ MEASURES = {
     "ratio<=": lambda ours, base, limit: None if not base else ours / base <= limit,
     "ratio>=": lambda ours, base, limit: None if not base else ours / base >= limit,
     "most": lambda ours, base, limit: ours <= limit,
+    "least": lambda ours, base, limit: ours >= limit,
 }
 
 
@@ -100,6 +110,15 @@ class Bench:
                 for numbers, number in zip(side, self.numbers(argv, keys)):
                     numbers.append(number)
         return [[statistics.median(numbers) for numbers in side] for side in got]
+
+    def daemon(self):
+        """The process of this run's daemon."""
+        told = self.output([self.program("cloudosctl"), "daemon", "status"])
+        for line in told.splitlines():
+            key, _, value = line.partition(":")
+            if key == "pid":
+                return int(value)
+        raise BenchError("cloudosctl daemon status tells no pid")
 
     def under(self, *argv, engine="notify", options=()):
         return [self.program("cloudos-exec"), f"--engine={engine}", *options, "--", *argv]

@@ -7,12 +7,19 @@
  *	futex       the least that sleeps: a word each, FUTEX_WAKE and FUTEX_WAIT
  *	shm         the least that does not: a word each, both spin
  *	seqpacket   a Unix socket
+ *	dbus        a method call through a dbus-daemon of its own (ipc_dbus.c)
+ *	zmq         ZeroMQ, REQ and REP (ipc_zmq.c)
+ *
+ * The last two end with 77 where the library is not installed.
  *
  * bench-ipc ticks: how many of the processor's clock are a nanosecond.
+ * bench-ipc memory: bytes of shared memory of a connection, and of a message in flight.
+ * bench-ipc kill PID: kills it, and says at which tick.
  *
  * WHERE: `same` CPU, `two` CPUs, or `free` for the kernel to choose.  SIZE: bytes; each side
  * writes into the first 64 of them before it sends.  4096f: into all of them.
  */
+#include "ipc.h"
 #include "loop.h"
 
 #include <errno.h>
@@ -29,18 +36,18 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 64, BATCHES_MAX = 1 << 20, SIZE_MAX_BYTES = 4096 };
+enum { BATCH = 64, BATCHES_MAX = 1 << 20 };
 
-static uint8_t buffer[SIZE_MAX_BYTES] __attribute__((aligned(4096)));
+uint8_t buffer[SIZE_MAX_BYTES] __attribute__((aligned(4096)));
 static size_t fresh = 64; /* bytes that change each time */
 
-/* What a program does with a message before it sends it on. */
-static void touch(size_t size)
+void touch(size_t size)
 {
 	static uint32_t number;
 
@@ -49,7 +56,7 @@ static void touch(size_t size)
 		memcpy(buffer + at, &number, sizeof(number));
 }
 
-static _Noreturn void die(const char *what)
+_Noreturn void die(const char *what)
 {
 	fprintf(stderr, "bench-ipc: %s: %s\n", what, strerror(errno));
 	exit(1);
@@ -75,15 +82,6 @@ static void pin(size_t cpu)
 		die("sched_setaffinity: are there two CPUs?");
 }
 
-/* One kind: its set-up before the fork, its two sides after it. */
-struct kind {
-	const char *name;
-	void (*prepare)(void);
-	void (*serve)(size_t size); /* for ever */
-	void (*begin)(void);
-	void (*call)(size_t size);
-};
-
 /* ---- ring ---- */
 
 static struct {
@@ -91,6 +89,7 @@ static struct {
 	int client_fd, server_fd, peer_fd;
 	struct ring_client client;
 	int ready[2];
+	uint64_t posted; /* ticks that it took to send the last message */
 } ring;
 
 static struct ring_server ring_servers[1];
@@ -214,14 +213,18 @@ static void ring_call(size_t size)
 					   : size ? CO_RING_PAYLOAD
 						  : 0 };
 
+	uint64_t start;
+
+	touch(size);
+	start = __builtin_ia32_rdtsc();
 	if (ring_begin(&ring.client, &call, 0) != RING_OK)
 		die("ring_begin");
-	touch(size);
 	if (call.flags & CO_RING_WHOLE)
 		ring_page_post(&ring.client, &call, buffer);
 	else if (size)
 		memcpy(call.page, buffer, size);
 	ring_post(&ring.client, &call);
+	ring.posted = __builtin_ia32_rdtsc() - start;
 	if (ring_wait(&ring.client, &call, NULL, 0, 0, &answer) != RING_OK ||
 	    answer.value != tag + 1)
 		die("wrong answer");
@@ -230,6 +233,62 @@ static void ring_call(size_t size)
 	else if (size)
 		memcpy(buffer, answer.page, size);
 	ring_end(&ring.client, &call);
+}
+
+/* The middle one of what ring_begin and ring_post take, without the answer. */
+static double ring_post_ticks(size_t size)
+{
+	static double ticks[1 << 14];
+	enum { CALLS = sizeof(ticks) / sizeof(ticks[0]) };
+
+	for (int i = 0; i < CALLS; i++) {
+		ring_call(size);
+		ticks[i] = (double) ring.posted;
+	}
+	return loop_median(ticks, CALLS);
+}
+
+static int ring_memory(void)
+{
+	enum { MESSAGES = CO_RING_SLOTS };
+	struct co_ring_server *own;
+	struct co_ring_peer *peer;
+	struct ring_call calls[MESSAGES] = { 0 };
+	struct stat client, server, after;
+	int server_fd, peer_fd;
+
+	ring_prepare();
+	own = ring_segment_new("server", sizeof(*own), &server_fd);
+	peer = ring_segment_new("peer", sizeof(*peer), &peer_fd);
+	if (!own || !peer)
+		die("set-up");
+	ring_server_format(own, 2);
+	ring_peer_format(peer, 2);
+	if (ring_client_open(&ring.client, ring.own_client, own, peer, 0) != RING_OK)
+		die("ring_client_open");
+	calls[0].tag = 1;
+	if (ring_begin(&ring.client, &calls[0], 0) != RING_OK)
+		die("ring_begin");
+	ring_post(&ring.client, &calls[0]);
+	ring_end(&ring.client, &calls[0]);
+	memset(own->answers, 0, sizeof(own->answers)); /* as when each was used */
+	if (fstat(ring.client_fd, &client) != 0 || fstat(server_fd, &server) != 0)
+		die("fstat");
+	memset(buffer, 1, sizeof(buffer));
+	for (int i = 0; i < MESSAGES; i++) {
+		calls[i] = (struct ring_call){ .size = SIZE_MAX_BYTES,
+					       .flags = CO_RING_PAYLOAD };
+		if (ring_begin(&ring.client, &calls[i], 0) != RING_OK)
+			die("ring_begin");
+		memcpy(calls[i].page, buffer, sizeof(buffer));
+		ring_post(&ring.client, &calls[i]);
+	}
+	if (fstat(ring.client_fd, &after) != 0)
+		die("fstat");
+	printf("{\"idle\": %ld, \"message\": %ld}\n",
+	       (long) (client.st_blocks + server.st_blocks) * 512,
+	       (long) (after.st_blocks - client.st_blocks) * 512 / MESSAGES);
+	return 0;
 }
 
 /* ---- futex and shm: two words, two pages ---- */
@@ -347,6 +406,8 @@ static const struct kind kinds[] = {
 	{ "futex", words_prepare, futex_serve, nothing, futex_call },
 	{ "shm", words_prepare, spin_serve, nothing, spin_call },
 	{ "seqpacket", socket_prepare, socket_serve, nothing, socket_call },
+	{ "dbus", dbus_prepare, dbus_serve, dbus_begin, dbus_call },
+	{ "zmq", zmq_prepare, zmq_serve, zmq_begin, zmq_call },
 };
 
 static void measure(const struct kind *kind, size_t size, double milliseconds)
@@ -369,8 +430,11 @@ static void measure(const struct kind *kind, size_t size, double milliseconds)
 		if (stop > end)
 			break;
 	}
-	printf("{\"wall_ns\": %.1f, \"calls\": %d}\n", loop_median(wall, batches),
+	printf("{\"wall_ns\": %.1f, \"calls\": %d", loop_median(wall, batches),
 	       batches * BATCH);
+	if (kind->call == ring_call)
+		printf(", \"send_ticks\": %.0f", ring_post_ticks(size));
+	puts("}");
 }
 
 static int run(const struct kind *kind, const char *where, size_t size,
@@ -379,6 +443,8 @@ static int run(const struct kind *kind, const char *where, size_t size,
 	bool pinned = strcmp(where, "free") != 0;
 	pid_t child;
 
+	if (strcmp(where, "same") == 0)
+		pin(0); /* whatever it starts, too */
 	kind->prepare();
 	child = fork();
 	if (child < 0)
@@ -413,6 +479,16 @@ static int ticks(void)
 	return 0;
 }
 
+static int kill_at(const char *word)
+{
+	uint64_t now = __builtin_ia32_rdtsc();
+
+	if (kill((pid_t) atol(word), SIGKILL) != 0)
+		die("kill");
+	printf("{\"tick\": %lu}\n", now);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	long size = argc == 5 ? atol(argv[3]) : -1;
@@ -420,6 +496,10 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && strcmp(argv[1], "ticks") == 0)
 		return ticks();
+	if (argc == 2 && strcmp(argv[1], "memory") == 0)
+		return ring_memory();
+	if (argc == 3 && strcmp(argv[1], "kill") == 0)
+		return kill_at(argv[2]);
 
 	if (size > 0 && argv[3][strlen(argv[3]) - 1] == 'f')
 		fresh = (size_t) size;
@@ -428,8 +508,8 @@ int main(int argc, char **argv)
 		    strcmp(argv[1], kinds[i].name) == 0)
 			return run(&kinds[i], argv[2], (size_t) size, milliseconds);
 	}
-	fputs("usage: bench-ipc ring|futex|shm|seqpacket same|two|free SIZE "
-	      "MILLISECONDS\n",
+	fputs("usage: bench-ipc ring|futex|shm|seqpacket|dbus|zmq same|two|free SIZE "
+	      "MILLISECONDS\n       bench-ipc ticks|memory\n       bench-ipc kill PID\n",
 	      stderr);
 	return 2;
 }

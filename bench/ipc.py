@@ -15,34 +15,59 @@ CALLS = 100000
 MS = "200"
 SIZES = (0, 64, 4096)
 ROUNDS = 3
+PEERS = ("seqpacket", "dbus", "zmq")
+NOT_INSTALLED = 77
+CHANNELS = (1, 2, 4, 8)
+BLOCKED = 64
+CREATED = 1000
 
 
 def on_cpus(cpus):
     return lambda: os.sched_setaffinity(0, cpus)
 
 
-def guests(bench, cpus, size, options=()):
-    """Ticks of one call between two Anos programs, each on its CPU."""
-    def start(cpu, *argv):
-        return subprocess.Popen(
-            [bench.program("cloudos-exec"), *options, *argv], env=bench.env,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, preexec_fn=on_cpus({cpu}))
+def start(bench, cpus, *argv, options=()):
+    """An Anos program with its launcher, on those CPUs."""
+    return subprocess.Popen(
+        [bench.program("cloudos-exec"), *options, bench.program(argv[0]), *argv[1:]],
+        env=bench.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, preexec_fn=on_cpus(set(cpus)))
 
-    server = start(cpus[0], bench.program("bench-anos-pong.elf"))
-    client = start(cpus[1], bench.program("bench-anos-ping.elf"), str(size), str(CALLS))
+
+def printed(process, keys):
+    """Its numbers, once it has ended."""
+    out = err = ""
     try:
-        out, err = client.communicate(timeout=PATIENCE)
-        server.communicate(timeout=PATIENCE)
-        return float(json.loads(out)["ticks"])
-    except (subprocess.TimeoutExpired, ValueError, KeyError) as error:
-        raise BenchError(f"bench-anos-ping: {error}; it said: {(out + err).strip()}") \
+        out, err = process.communicate(timeout=PATIENCE)
+        numbers = json.loads(out)
+        if numbers.get("failed"):
+            raise BenchError(f"{process.args}: {numbers['failed']} calls failed")
+        return [float(numbers[key]) for key in keys]
+    except (subprocess.TimeoutExpired, ValueError, KeyError, AttributeError) as error:
+        raise BenchError(f"{process.args}: {error}; it said: {(out + err).strip()}") \
             from error
+
+
+def end(*processes):
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def guests(bench, cpus, size, options=(), calls=CALLS, keys=("ticks",)):
+    """Numbers of calls between two Anos programs, each on its CPU."""
+    server = start(bench, cpus[:1], "bench-anos-pong.elf", options=options)
+    client = start(bench, cpus[1:], "bench-anos-ping.elf", str(size), str(calls),
+                   options=options)
+    try:
+        return printed(client, keys)
     finally:
-        for process in (client, server):
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
+        try:
+            server.communicate(timeout=PATIENCE if client.returncode == 0 else 1)
+        except subprocess.TimeoutExpired:
+            pass
+        end(client, server)
 
 
 def bare(bench, kind, where, size):
@@ -50,8 +75,31 @@ def bare(bench, kind, where, size):
                          ["wall_ns"])[0]
 
 
+def peer(bench, kind, where, size):
+    """The same of what others made; None: not installed."""
+    argv = [bench.program("bench-ipc"), kind, where, str(size), MS]
+    done = subprocess.run(argv, env=bench.env, stdin=subprocess.DEVNULL, text=True,
+                          capture_output=True, timeout=PATIENCE, check=False)
+    if done.returncode == NOT_INSTALLED:
+        return None
+    try:
+        return float(json.loads(done.stdout)["wall_ns"])
+    except (ValueError, KeyError) as error:
+        raise BenchError(f"{' '.join(argv)}: {done.stderr.strip()}") from error
+
+
 def ticks_per_ns(bench):
     return bench.numbers([bench.program("bench-ipc"), "ticks"], ["per_ns"])[0]
+
+
+def beside(times, where, size):
+    """Ours against the fastest of the peers that are installed."""
+    there = {name: times[name] for name in PEERS if times.get(name)}
+    fastest = min(there, key=there.get)
+    missing = [name for name in PEERS if name not in there]
+    return row(f"ipc.{where}{size}.peer", times["ours"], there[fastest], "ns",
+               f"{size} bytes, base {fastest}, the fastest of {', '.join(there)}"
+               + (f"; not installed: {', '.join(missing)}" if missing else ""))
 
 
 def round_trips(bench, where, base, words):
@@ -59,18 +107,21 @@ def round_trips(bench, where, base, words):
     per_ns = ticks_per_ns(bench)
     rows, medians = [], {}
     for size in SIZES:
-        got = {"ours": [], "base": [], "seqpacket": []}
+        got = {"ours": [], "base": []}
         for _ in range(ROUNDS):
-            got["ours"].append(guests(bench, cpus, size) / per_ns)
+            got["ours"].append(guests(bench, cpus, size)[0] / per_ns)
             got["base"].append(bare(bench, base, where, size))
-            if bench.peers:
-                got["seqpacket"].append(bare(bench, "seqpacket", where, size))
-        ours, least = statistics.median(got["ours"]), statistics.median(got["base"])
-        medians[size] = ours
-        peers = {"seqpacket": statistics.median(got["seqpacket"]) / least} \
-            if got["seqpacket"] else {}
-        rows.append(row(f"ipc.{where}{size}", ours, least, "ns",
+            for name in PEERS if bench.peers else ():
+                got.setdefault(name, []).append(peer(bench, name, where, size))
+        times = {name: None if None in numbers else statistics.median(numbers)
+                 for name, numbers in got.items()}
+        medians[size] = times["ours"]
+        peers = {name: times[name] and times[name] / times["base"]
+                 for name in PEERS if name in times}
+        rows.append(row(f"ipc.{where}{size}", times["ours"], times["base"], "ns",
                         f"Anos to Anos, {words}, {size} bytes", peers))
+        if bench.peers:
+            rows.append(beside(times, where, size))
     return rows, medians
 
 
@@ -80,7 +131,9 @@ def two(bench):
     rows, medians = round_trips(bench, "two", "shm", "two CPUs, base bare shared memory")
     return rows + [row("ipc.page", medians[4096], medians[0], "ns",
                        "4096 bytes, base 0 bytes; "
-                       f"{medians[4096] - medians[0]:+.0f} ns")]
+                       f"{medians[4096] - medians[0]:+.0f} ns"),
+                   row("ipc.calls", 1e9 / medians[0], None, "calls/s",
+                       "Anos to Anos, one channel, two CPUs, 0 bytes")]
 
 
 def same(bench):
@@ -129,4 +182,168 @@ def idle(bench):
         server.wait()
 
 
-FAMILIES = [("ipc.two", two), ("ipc.same", same), ("ipc.ring", ring), ("ipc.idle", idle)]
+def parts(bench):
+    """Sending, receiving and replying, each alone: nobody is waited for."""
+    if len(os.sched_getaffinity(0)) < 2:
+        return [row("ipc.send0", None, None, "ns", "this machine has one CPU")]
+    per_ns, rows = ticks_per_ns(bench), []
+    for size in SIZES:
+        got = {"send": [], "recv": [], "reply": []}
+        for _ in range(ROUNDS):
+            got["send"].append(bench.numbers(
+                [bench.program("bench-ipc"), "ring", "two", str(size), MS],
+                ["send_ticks"])[0])
+            server = start(bench, {0}, "bench-anos-pong.elf", "parts")
+            client = start(bench, {1}, "bench-anos-ping.elf", str(size), "8192")
+            try:
+                printed(client, ["ticks"])
+                for name, number in zip(("recv", "reply"),
+                                        printed(server, ["recv", "reply"])):
+                    got[name].append(number)
+            finally:
+                end(client, server)
+        notes = {"send": "ring_begin and ring_post of the ring between host processes",
+                 "recv": "recv_message of a message that is there, in a guest",
+                 "reply": "reply_message to a sender that waits awake, in a guest"}
+        rows += [row(f"ipc.{name}{size}", statistics.median(got[name]) / per_ns, None,
+                     "ns", f"{note}, {size} bytes, two CPUs")
+                 for name, note in notes.items()]
+    return rows
+
+
+def scale(bench):
+    """Calls a second over many channels, a service thread each, two guests."""
+    cpus = os.sched_getaffinity(0)
+    per_ns, rows, one = ticks_per_ns(bench), [], None
+    for channels in CHANNELS:
+        rates = []
+        for _ in range(ROUNDS):
+            server = start(bench, cpus, "bench-anos-many.elf", "serve", str(channels))
+            client = start(bench, cpus, "bench-anos-many.elf", "call", str(channels),
+                           str(CALLS // channels))
+            try:
+                ticks = printed(client, ["ticks"])[0]
+                rates.append(CALLS // channels * channels / (ticks / per_ns) * 1e9)
+            finally:
+                end(client, server)
+        rate = statistics.median(rates)
+        one = one or rate
+        cores = max(1, min(channels, len(cpus) // 2))
+        rows.append(row(f"ipc.scale{channels}", rate, one * cores, "calls/s",
+                        f"{channels} channels and service threads on {len(cpus)} CPUs, "
+                        f"base {cores} x one channel"))
+    return rows
+
+
+def names(bench):
+    per_ns = ticks_per_ns(bench)
+    ticks = [printed(start(bench, {0}, "bench-anos-many.elf", "find", "1000"),
+                     ["ticks"])[0] for _ in range(ROUNDS)]
+    return [row("ipc.find", statistics.median(ticks) / per_ns, None, "ns",
+                "find_named_channel of a name that was found before, in a guest")]
+
+
+def connection(bench):
+    per_ns, got = ticks_per_ns(bench), []
+    for _ in range(ROUNDS):
+        cpus = os.sched_getaffinity(0)
+        server = start(bench, cpus, "bench-anos-many.elf", "fresh", "50")
+        client = start(bench, cpus, "bench-anos-many.elf", "open", "50")
+        try:
+            got.append(printed(client, ["ticks"])[0] / per_ns / 1000)
+        finally:
+            end(client, server)
+    return [row("ipc.open", statistics.median(got), None, "us",
+                "a fresh connection and its first call, to a receiver that sleeps")]
+
+
+def child_of(process):
+    with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as file:
+        children = file.read().split()
+    if len(children) != 1:
+        raise BenchError(f"cloudos-exec has {len(children)} children, not one")
+    return children[0]
+
+
+def threads_of(pid):
+    return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def await_line(process, line):
+    for got in process.stdout:
+        if got == line + "\n":
+            return
+    raise BenchError(f"{process.args} has not said \"{line}\"")
+
+
+def death(bench):
+    """A server is killed: until the last of those who wait for it goes on."""
+    per_ns, got = ticks_per_ns(bench), []
+    for _ in range(ROUNDS):
+        cpus = os.sched_getaffinity(0)
+        server = start(bench, cpus, "bench-anos-many.elf", "hold", str(BLOCKED))
+        client = start(bench, cpus, "bench-anos-many.elf", "blocked", str(BLOCKED))
+        try:
+            await_line(server, "held")
+            time.sleep(0.1)  # most likely all of them sleep by now
+            killed = bench.numbers([bench.program("bench-ipc"), "kill", child_of(server)],
+                                   ["tick"])[0]
+            got.append((printed(client, ["tick"])[0] - killed) / per_ns / 1e6)
+        finally:
+            end(client, server)
+    return [row("ipc.death", statistics.median(got), None, "ms",
+                f"kill -9 of a server: until the last of {BLOCKED} callers goes on")]
+
+
+def resident(pid):
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    raise BenchError(f"/proc/{pid}/smaps_rollup has no Pss")
+
+
+def memory(bench):
+    idle, message = bench.numbers([bench.program("bench-ipc"), "memory"],
+                                  ["idle", "message"])
+    before = resident(bench.daemon())
+    process = start(bench, os.sched_getaffinity(0), "bench-anos-many.elf", "create",
+                    str(CREATED))
+    try:
+        await_line(process, '{"failed": 0}')
+        channel = (resident(bench.daemon()) - before) / CREATED
+    finally:
+        end(process)
+    return [row("ipc.memory.channel", channel, None, "bytes",
+                f"of the daemon, for each of {CREATED} channels that nobody uses"),
+            row("ipc.memory.connection", idle, None, "bytes",
+                "of shared memory, once it has carried a call"),
+            row("ipc.memory.message", message, None, "bytes",
+                "of shared memory, for each page in flight; kept for the next")]
+
+
+def no_patch(bench):
+    """Calls that trap one by one: slower, and what the program sees is the same."""
+    per_ns, got = ticks_per_ns(bench), []
+    for options in (("--no-patch",), ()):
+        ticks, total = guests(bench, (0, 1), 4096, options, 8192, ("ticks", "sum"))
+        got.append((ticks / per_ns, total))
+    if got[0][1] != got[1][1]:
+        raise BenchError("the answers are others with --no-patch")
+    return [row("ipc.no_patch", got[0][0], got[1][0], "ns",
+                "Anos to Anos, two CPUs, --no-patch, base patched; identical answers")]
+
+
+FAMILIES = [
+    ("ipc.two", two),
+    ("ipc.same", same),
+    ("ipc.parts", parts),
+    ("ipc.scale", scale),
+    ("ipc.memory", memory),
+    ("ipc.find", names),
+    ("ipc.open", connection),
+    ("ipc.death", death),
+    ("ipc.no_patch", no_patch),
+    ("ipc.ring", ring),
+    ("ipc.idle", idle),
+]

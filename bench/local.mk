@@ -6,8 +6,9 @@ CLEANFILES += $(BENCH_HELPERS) bench.json
 
 bench_notify_call_SOURCES = %D%/loop.h %D%/loop.c %D%/notify_call.c
 bench_notify_bare_SOURCES = %D%/loop.h %D%/loop.c %D%/notify_bare.c
-bench_ipc_SOURCES = %D%/loop.h %D%/loop.c %D%/ipc.c
-bench_ipc_LDADD = libring.a
+bench_ipc_SOURCES = %D%/loop.h %D%/loop.c %D%/ipc.h %D%/ipc.c %D%/ipc_library.c \
+	%D%/ipc_dbus.c %D%/ipc_zmq.c
+bench_ipc_LDADD = libring.a -ldl
 bench_launch_SOURCES = %D%/loop.h %D%/loop.c %D%/launch.c
 bench_trap_call_SOURCES = %D%/loop.h %D%/loop.c %D%/trap_call.c
 bench_true_SOURCES = %D%/true.c
@@ -20,13 +21,15 @@ bench-trap-i386: %D%/trap_i386.c
 		echo "bench-trap-i386 is left out: the compiler knows no -m32"
 CLEANFILES += bench-trap-i386
 
-BENCH_ANOS = bench-anos-ping.elf bench-anos-pong.elf
-bench-anos-ping.elf: %D%/anos_ping.c $(CO_ANOS_COMMON)
+BENCH_ANOS = bench-anos-ping.elf bench-anos-pong.elf bench-anos-many.elf
+bench-anos-ping.elf: %D%/anos_ping.c %D%/anos_bench.h $(CO_ANOS_COMMON)
 	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -I$(srcdir) -o $@ $(srcdir)/%D%/anos_ping.c $(srcdir)/examples/anos/crt.S
-bench-anos-pong.elf: %D%/anos_pong.c $(CO_ANOS_COMMON)
+bench-anos-pong.elf: %D%/anos_pong.c %D%/anos_bench.h $(CO_ANOS_COMMON)
 	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -I$(srcdir) -o $@ $(srcdir)/%D%/anos_pong.c $(srcdir)/examples/anos/crt.S
+bench-anos-many.elf: %D%/anos_many.c %D%/anos_bench.h $(CO_ANOS_COMMON)
+	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -I$(srcdir) -o $@ $(srcdir)/%D%/anos_many.c $(srcdir)/examples/anos/crt.S
 CLEANFILES += $(BENCH_ANOS)
-EXTRA_DIST += %D%/anos_ping.c %D%/anos_pong.c
+EXTRA_DIST += %D%/anos_bench.h %D%/anos_ping.c %D%/anos_pong.c %D%/anos_many.c
 
 EXTRA_DIST += %D%/README.md %D%/common.py %D%/run %D%/ipc.py %D%/trap.py %D%/trap_i386.c
 

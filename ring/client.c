@@ -445,15 +445,18 @@ enum ring_outcome ring_wait(struct ring_client *client, struct ring_call *call,
 			    void *context, uint32_t kick, uint64_t timeout_ns,
 			    struct ring_answer *out_answer)
 {
-	uint64_t deadline = timeout_ns ? ring_os_now() + timeout_ns : 0;
+	uint64_t deadline = 0; /* counted from its first sleep: no clock is free */
 	uint64_t net = NET_FIRST_NS;
 
 	while (!answered(client, call->slot, call->seq)) {
 		enum ring_outcome outcome = disturbed(client, kick);
 
-		if (outcome == RING_OK && !stay_awake(client, call, kick))
+		if (outcome == RING_OK && !stay_awake(client, call, kick)) {
+			if (timeout_ns && !deadline)
+				deadline = ring_os_now() + timeout_ns;
 			outcome =
 				sleep_once(client, call, context, kick, deadline, &net);
+		}
 		if (outcome != RING_OK && !answered(client, call->slot, call->seq))
 			return outcome;
 	}

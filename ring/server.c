@@ -502,7 +502,7 @@ enum ring_outcome ring_receive(struct ring_port *port, void *context,
 			       const struct co_ring_control *control, uint32_t kick,
 			       uint64_t timeout_ns, struct ring_message *out_message)
 {
-	uint64_t deadline = timeout_ns ? ring_os_now() + timeout_ns : 0;
+	uint64_t deadline = 0; /* counted from its first sleep: no clock is free */
 	enum ring_outcome outcome = RING_OK;
 	bool awake = true;
 	bool received;
@@ -521,9 +521,11 @@ enum ring_outcome ring_receive(struct ring_port *port, void *context,
 		if (awake && stay_awake(port, control, kick, out_message))
 			return RING_OK;
 		awake = false;
-		if (deadline) {
+		if (timeout_ns) {
 			uint64_t now = ring_os_now();
 
+			if (!deadline)
+				deadline = now + timeout_ns;
 			if (now >= deadline)
 				return RING_TIMEOUT;
 			time = deadline - now < time ? deadline - now : time;

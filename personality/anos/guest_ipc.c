@@ -192,18 +192,48 @@ static void refuse(struct ipc_server *server, uint64_t message)
 		ipc_server_gone(server);
 }
 
-static bool deliver(struct ipc_server *server, const struct ring_message *m,
-		    uint64_t buffer)
-{
-	uint64_t size = m->flags & CO_RING_WHOLE ? PAGE : m->size;
+/* What a message is to the program: its page, its tag and its size, each where wanted. */
+struct delivery {
+	const struct ring_message *m;
+	uint64_t buffer, bytes; /* 0: no page */
+	uint64_t tag, size;
+};
 
-	server->buffers[(m->cookie >> 42) % CO_RING_SLOTS] = 0;
-	if (!(m->flags & CO_RING_PAYLOAD) || !buffer)
+static void deliver_all(void *argument)
+{
+	const struct delivery *d = argument;
+
+	if (d->bytes)
+		memcpy((uint8_t *) d->buffer, d->m->page, d->bytes);
+	if (d->tag)
+		*(volatile uint64_t *) d->tag = d->m->tag;
+	if (d->size)
+		*(volatile uint64_t *) d->size = d->m->size;
+}
+
+static bool deliver(struct ipc_server *server, struct delivery *d)
+{
+	const struct ring_message *m = d->m;
+	uint64_t *remembered = &server->buffers[(m->cookie >> 42) % CO_RING_SLOTS];
+	uint64_t size = m->size;
+
+	*remembered = 0;
+	if ((m->flags & CO_RING_PAYLOAD) && d->buffer)
+		d->bytes = m->flags & CO_RING_WHOLE ? PAGE : m->size;
+	if (d->tag < CO_ANOS_GUEST_END && d->size < CO_ANOS_GUEST_END &&
+	    anos_guarded(deliver_all, d)) {
+		if (d->bytes)
+			*remembered = d->buffer;
 		return true;
-	if (!give_page(buffer, m->page, size < PAGE ? size : PAGE))
-		return false;
-	server->buffers[(m->cookie >> 42) % CO_RING_SLOTS] = buffer;
-	return true;
+	}
+	/* one after the other: there may be no memory yet where the page belongs */
+	if (d->bytes) {
+		if (!give_page(d->buffer, m->page, d->bytes))
+			return false;
+		*remembered = d->buffer;
+	}
+	return (!d->tag || give(d->tag, &m->tag, sizeof(m->tag))) &&
+	       (!d->size || give(d->size, &size, sizeof(size)));
 }
 
 static enum ring_outcome receive(struct ipc_port *port, struct ring_message *out)
@@ -227,7 +257,7 @@ enum shim_verdict anos_recv_message(struct shim_call *call)
 	struct ipc_server *server;
 	struct ring_message m;
 	struct ipc_port *port;
-	uint64_t length;
+	struct delivery delivery;
 	bool good;
 
 	if (buffer % PAGE || !anos_is_user(buffer) || !anos_is_user(tag) ||
@@ -243,10 +273,11 @@ enum shim_verdict anos_recv_message(struct shim_call *call)
 	if (!good)
 		return failure(call);
 	server = ipc_server_of(m.cookie);
-	length = m.size;
-	good = deliver(server, &m, buffer) &&
-	       (!tag || give(tag, &m.tag, sizeof(m.tag))) &&
-	       (!size || give(size, &length, sizeof(length)));
+	m.size = m.size < PAGE ? m.size : PAGE; /* Anos knows no other messages */
+	delivery = (struct delivery){
+		.m = &m, .buffer = buffer, .tag = tag, .size = size
+	};
+	good = deliver(server, &delivery);
 	put_server(server);
 	if (good)
 		return anos_result(call, CO_ANOS_OK, m.cookie);
