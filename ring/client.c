@@ -141,8 +141,6 @@ enum ring_outcome ring_begin(struct ring_client *client, struct ring_call *call,
 	client->run[call->slot] = call->slots;
 	call->seq = seq;
 	call->page = client->own->pages[call->slot];
-	if (call->flags & CO_RING_WHOLE)
-		ring_soon_written(call->page); /* where most requests are */
 	return RING_OK;
 }
 
@@ -422,6 +420,8 @@ static void take(struct ring_client *client, const struct ring_call *call,
 	out->page = client->server->pages[call->slot];
 	if (out->flags & CO_RING_PAYLOAD)
 		ring_soon_read(out->page);
+	if (call->flags & CO_RING_WHOLE)
+		ring_soon_written(call->page); /* by the next: most begin there */
 	ring_count_alone(&counts->answers, 1);
 	ring_count(&client->own->latency[ring_bucket(ring_stamp() - call->start)], 1UL);
 	if (out->flags & CO_RING_PAYLOAD)
