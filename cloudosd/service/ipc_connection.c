@@ -427,7 +427,12 @@ int ipc_close(struct ipc_peer *peer, uint64_t connection, enum co_ipc_why why,
 	} else if (c->state == IPC_ORPHAN) {
 		connection_free(ipc, c);
 	} else {
+		bool itself = c->client == c->server;
+
 		ipc_connection_end(c, peer, CO_IPC_CLOSED);
+		if (itself) /* one side has closed; the other does not know */
+			ipc->events.detached(ipc->events.ctx, peer, connection,
+					     CO_IPC_CLOSED);
 	}
 	if (answers)
 		offer_more(peer);

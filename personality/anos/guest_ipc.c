@@ -214,13 +214,12 @@ static void deliver_all(void *argument)
 static bool deliver(struct ipc_server *server, struct delivery *d)
 {
 	const struct ring_message *m = d->m;
-	uint64_t bytes = m->flags & CO_RING_WHOLE ? PAGE : m->size;
 	uint64_t *remembered = &server->buffers[(m->cookie >> 42) % CO_RING_SLOTS];
 	uint64_t size = m->size;
 
 	*remembered = 0;
 	if ((m->flags & CO_RING_PAYLOAD) && d->buffer)
-		d->bytes = bytes < PAGE ? bytes : PAGE;
+		d->bytes = m->flags & CO_RING_WHOLE ? PAGE : m->size;
 	if (d->tag < CO_ANOS_GUEST_END && d->size < CO_ANOS_GUEST_END &&
 	    anos_guarded(deliver_all, d)) {
 		if (d->bytes)
@@ -274,6 +273,7 @@ enum shim_verdict anos_recv_message(struct shim_call *call)
 	if (!good)
 		return failure(call);
 	server = ipc_server_of(m.cookie);
+	m.size = m.size < PAGE ? m.size : PAGE; /* Anos knows no other messages */
 	delivery = (struct delivery){
 		.m = &m, .buffer = buffer, .tag = tag, .size = size
 	};

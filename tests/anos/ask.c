@@ -3,13 +3,13 @@
  * Sends messages as an Anos program does, for tests.  HOST.
  *
  *	anos-ask SESSION NAME|=COOKIE
- *	anos-ask SESSION NAME|=COOKIE scribble MESSAGES
+ *	anos-ask SESSION NAME|=COOKIE scribble MESSAGES [SECONDS]
  *
  * Each line of standard input is a message: "TAG SIZE PAGE", the page in hex, cut where it
  * goes on with zeros, or "-" for none.  Each answer is a line "VALUE PAGE", or why not.
  *
  * scribble: writes what it likes wherever it may write, entries that look like messages
- * among it, and rings the bell.
+ * among it, and rings the bell; until so many messages were taken and so long.
  */
 #include <co/ipc.h>
 #include <co/ring.h>
@@ -30,6 +30,7 @@
 
 static struct ring_client ring;
 static const struct co_ring_control *control;
+static struct co_ring_peer *bells; /* of this process */
 
 static int fail(const struct co_err *err)
 {
@@ -42,13 +43,12 @@ static int join(struct co_client *c, uint64_t session, struct co_err *err)
 	struct wire_ipc_join_req *req;
 	autoclose int fd = -1;
 	autoclose int control_fd = -1;
-	struct co_ring_peer *page =
-		ring_segment_new("ask", sizeof(struct co_ring_peer), &fd);
 	int rc;
 
-	if (!page)
+	bells = ring_segment_new("ask", sizeof(*bells), &fd);
+	if (!bells)
 		return co_fail_errno(err, errno, "no peer page");
-	ring_peer_format(page, (uint32_t) getpid());
+	ring_peer_format(bells, (uint32_t) getpid());
 	req = co_client_request(c, WIRE_ipc_join_req);
 	req->session = session;
 	req->version = CO_WIRE_VERSION;
@@ -169,19 +169,19 @@ static void forge(struct co_ring_client *own, uint64_t *state, uint64_t ticket)
 	__atomic_store_n(&entry->ticket, ticket + 1, __ATOMIC_RELEASE);
 }
 
-/* Until that many messages have been taken. */
-static int scribble(uint64_t count)
+static int scribble(uint64_t count, uint64_t seconds)
 {
 	struct co_ring_client *own = ring.own;
 	uint8_t *bytes = (uint8_t *) own;
-	uint64_t now = ring_os_now(), end = now + WAIT_NS, state = now | 1, ticket = 0;
-	uint64_t taken = 0;
+	uint64_t now = ring_os_now(), least = now + seconds * 1000000000;
+	uint64_t end = least + WAIT_NS, state = now | 1, ticket = 0, taken = 0;
 
-	for (; taken < count && now < end; now = ring_os_now()) {
+	for (; (taken < count || now < least) && now < end; now = ring_os_now()) {
 		for (int i = 0; i < 100; i++) {
 			uint64_t r = next_random(&state);
 
 			bytes[r % sizeof(*own)] = (uint8_t) (r >> 40);
+			((uint8_t *) bells)[r % sizeof(*bells)] = (uint8_t) (r >> 48);
 			forge(own, &state, r & 0xff00 ? ticket++ : r);
 		}
 		taken = __atomic_load_n(&ring.server->consumed, __ATOMIC_ACQUIRE);
@@ -201,7 +201,7 @@ int main(int argc, char **argv)
 	struct co_err err = { 0 };
 	uint64_t tag, size;
 
-	if (argc != 3 && argc != 5)
+	if (argc != 3 && argc != 5 && argc != 6)
 		return 2;
 	if (co_paths_init(&paths, false, NULL, &err) ||
 	    co_client_open(&paths, "anos-ask", &c, &err) ||
@@ -209,8 +209,9 @@ int main(int argc, char **argv)
 		return fail(&err);
 	(void) printf("ready\n");
 	(void) fflush(stdout);
-	if (argc == 5)
-		return scribble(strtoull(argv[4], NULL, 10));
+	if (argc > 3)
+		return scribble(strtoull(argv[4], NULL, 10),
+				argc > 5 ? strtoull(argv[5], NULL, 10) : 0);
 	while (fgets(line, sizeof(line), stdin)) {
 		if (sscanf(line, "%" SCNu64 " %" SCNu64 " %s", &tag, &size, hex) != 3)
 			return 2;
