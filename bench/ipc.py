@@ -250,11 +250,15 @@ def connection(bench):
         server = start(bench, cpus, "bench-anos-many.elf", "fresh", "50")
         client = start(bench, cpus, "bench-anos-many.elf", "open", "50")
         try:
-            got.append(printed(client, ["ticks"])[0] / per_ns / 1000)
+            got.append([ticks / per_ns / 1000
+                        for ticks in printed(client, ["first", "second"])])
         finally:
             end(client, server)
-    return [row("ipc.open", statistics.median(got), None, "us",
-                "a fresh connection and its first call, to a receiver that sleeps")]
+    # six wake-ups of three processes: whatever else runs comes in between
+    first, second = min(got, key=lambda medians: medians[0] - medians[1])
+    return [row("ipc.open", first - second, None, "us",
+                f"a fresh connection: what the first call takes ({first:.0f} us) more than "
+                f"the second ({second:.0f} us), the receiver asleep; best of {ROUNDS} rounds")]
 
 
 def child_of(process):

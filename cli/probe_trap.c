@@ -96,6 +96,10 @@ static bool in_child(void (*run)(void), struct told *out, char *why)
 		(void) snprintf(why, CO_WHY_SIZE,
 				"the probe was ended by signal %d (%s)",
 				WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else if (out->stage != TOLD_DONE)
+		(void) snprintf(why, CO_WHY_SIZE,
+				"the probe ended with status %d and did not say why",
+				WEXITSTATUS(status));
 	return out->stage == TOLD_DONE;
 }
 

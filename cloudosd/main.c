@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cloudosd/bridge.h"
+#include "cloudosd/service/bridge.h"
 #include "cloudosd/control.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
@@ -246,7 +246,10 @@ static void shm_held(void *ctx, uint32_t index, int fd)
 		keeper_drop(d->keeper, CO_LIMIT_SESSIONS + index);
 }
 
-/* Is nobody going to read that call's answer any more? */
+/*
+ * Is nobody going to read that call's answer any more?  Its slot may just be given back or
+ * taken for another: then it is over, whatever of that is seen first.
+ */
 static bool call_is_over(void *ctx, const struct message_call *call)
 {
 	const struct daemon *d = ctx;
@@ -256,7 +259,8 @@ static bool call_is_over(void *ctx, const struct message_call *call)
 		return true;
 	slot = &d->table->calls[call->slot];
 	return atomic_load(&slot->phase) == TABLE_FREE ||
-	       slot->session != call->session || slot->notif.id != call->call;
+	       __atomic_load_n(&slot->session, __ATOMIC_RELAXED) != call->session ||
+	       __atomic_load_n(&slot->notif.id, __ATOMIC_RELAXED) != call->call;
 }
 
 /* Everybody waits in the kernel until the registry is there; now they are answered. */

@@ -77,7 +77,7 @@ CALL_PATH static struct table_call *slot_claim(struct notify *n, uint64_t sessio
 		if (atomic_compare_exchange_strong(&calls[k].phase, &is_free,
 						   TABLE_RECEIVING)) {
 			hint = k;
-			calls[k].session = session;
+			__atomic_store_n(&calls[k].session, session, __ATOMIC_RELAXED);
 			atomic_fetch_add(&n->owed, 1);
 			return &calls[k];
 		}
@@ -87,8 +87,11 @@ CALL_PATH static struct table_call *slot_claim(struct notify *n, uint64_t sessio
 
 CALL_PATH static void slot_release(struct notify *n, struct table_call *slot)
 {
-	memset(&slot->notif, 0, sizeof(slot->notif)); /* the kernel wants it zeroed */
-	slot->session = 0;
+	/* the kernel wants it zeroed; call_is_over may be looking at it */
+	__atomic_store_n(&slot->notif.id, 0, __ATOMIC_RELAXED);
+	memset(&slot->notif.pid, 0,
+	       sizeof(slot->notif) - offsetof(struct seccomp_notif, pid));
+	__atomic_store_n(&slot->session, 0, __ATOMIC_RELAXED);
 	slot->effect = 0;
 	atomic_store(&slot->phase, TABLE_FREE);
 	atomic_fetch_sub(&n->owed, 1);
@@ -536,7 +539,7 @@ static struct table_call *slot_for(struct notify *n, struct session *s)
 static void slot_fill(struct table_call *slot, const struct wire_call_note *note,
 		      int32_t tid)
 {
-	slot->notif.id = note->id;
+	__atomic_store_n(&slot->notif.id, note->id, __ATOMIC_RELAXED);
 	slot->notif.pid = (uint32_t) tid;
 	slot->notif.data.nr = note->number;
 	memcpy(slot->notif.data.args, &note->a0, sizeof(slot->notif.data.args));

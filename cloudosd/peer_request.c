@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "cloudosd/bridge.h"
+#include "cloudosd/service/bridge.h"
 #include "cloudosd/peer_inside.h"
 #include "cloudosd/service/process.h"
 #include "lib/cleanup.h"

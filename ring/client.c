@@ -141,8 +141,6 @@ enum ring_outcome ring_begin(struct ring_client *client, struct ring_call *call,
 	client->run[call->slot] = call->slots;
 	call->seq = seq;
 	call->page = client->own->pages[call->slot];
-	if (call->flags & CO_RING_WHOLE)
-		ring_soon_written(call->page); /* where most requests are */
 	return RING_OK;
 }
 
@@ -279,14 +277,14 @@ void ring_post(struct ring_client *client, struct ring_call *call)
 	ring_note(&entry->kind, call->kind);
 	ring_note(&entry->slot, call->slot);
 	ring_note(&entry->slots, call->slots);
+	if (call->flags & CO_RING_PAYLOAD)
+		ring_count_alone(&client->own->slots[call->slot].bytes, call->size);
 	if (async)
 		(void) __atomic_fetch_or(&client->loose, 1UL << call->slot,
 					 __ATOMIC_SEQ_CST);
 	ring_publish(&entry->ticket, call->ticket + 1);
 	/* two threads may say it in the wrong order; the next one puts it right */
 	ring_note(&client->own->counts.messages, call->ticket + 1);
-	if (call->flags & CO_RING_PAYLOAD)
-		ring_count(&client->own->counts.bytes, (uint64_t) call->size);
 	if (ring_bell(client) && async)
 		(void) ring_bell_again(client,
 				       call); /* the receiver's own net is last */
@@ -408,6 +406,7 @@ static void take(struct ring_client *client, const struct ring_call *call,
 		 struct ring_answer *out)
 {
 	const struct co_ring_answer *answer = &client->server->answers[call->slot];
+	struct co_ring_slot_counts *counts = &client->own->slots[call->slot];
 	uint32_t room = call->slots * CO_RING_PAGE;
 
 	out->status = ring_look(&answer->status);
@@ -421,10 +420,12 @@ static void take(struct ring_client *client, const struct ring_call *call,
 	out->page = client->server->pages[call->slot];
 	if (out->flags & CO_RING_PAYLOAD)
 		ring_soon_read(out->page);
-	ring_count(&client->own->counts.answers, 1UL);
+	if (call->flags & CO_RING_WHOLE)
+		ring_soon_written(call->page); /* by the next: most begin there */
+	ring_count_alone(&counts->answers, 1);
 	ring_count(&client->own->latency[ring_bucket(ring_stamp() - call->start)], 1UL);
 	if (out->flags & CO_RING_PAYLOAD)
-		ring_count(&client->own->counts.bytes_back, (uint64_t) out->size);
+		ring_count_alone(&counts->bytes_back, out->size);
 	if (ring_is_captured(client->control, client->capture)) {
 		struct ring_event event = {
 			.event = CO_RING_EVENT_ANSWER,

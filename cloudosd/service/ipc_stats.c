@@ -25,26 +25,35 @@ void ipc_stats_read(struct ipc_stats *out, int client_fd, int server_fd)
 	struct {
 		struct co_ring_counts counts;
 		uint64_t latency[CO_RING_BUCKETS];
+		struct co_ring_slot_counts slots[CO_RING_SLOTS];
 	} c;
 	struct ipc_stats one = { 0 };
 
 	_Static_assert(offsetof(struct co_ring_client, latency) ==
-			       offsetof(struct co_ring_client, counts) +
-				       sizeof(struct co_ring_counts),
-		       "the two are read at once");
+				       offsetof(struct co_ring_client, counts) +
+					       sizeof(c.counts) &&
+			       offsetof(struct co_ring_client, slots) ==
+				       offsetof(struct co_ring_client, latency) +
+					       sizeof(c.latency),
+		       "the three are read at once");
 	one.memory = memory_of(client_fd) + memory_of(server_fd);
 	if (client_fd >= 0 &&
 	    pread(client_fd, &c, sizeof(c), offsetof(struct co_ring_client, counts)) ==
 		    sizeof(c)) {
 		one.messages = believable(c.counts.messages);
-		one.answers = believable(c.counts.answers);
-		one.bytes = believable(c.counts.bytes);
-		one.bytes_back = believable(c.counts.bytes_back);
+		for (unsigned i = 0; i < CO_RING_SLOTS; i++) {
+			one.answers += believable(c.slots[i].answers);
+			one.bytes += believable(c.slots[i].bytes);
+			one.bytes_back += believable(c.slots[i].bytes_back);
+		}
 		one.errors = believable(c.counts.errors);
 		one.sleeps = believable(c.counts.sleeps);
 		one.wakes = believable(c.counts.wakes);
 		one.depth_max = c.counts.depth_max < CO_RING_SLOTS ? c.counts.depth_max
 								   : CO_RING_SLOTS;
+		one.answers = believable(one.answers);
+		one.bytes = believable(one.bytes);
+		one.bytes_back = believable(one.bytes_back);
 		if (one.messages > one.answers + one.errors)
 			one.pending = one.messages - one.answers - one.errors;
 		if (one.pending > CO_RING_SLOTS)

@@ -35,10 +35,17 @@ anos-screen.elf: %D%/screen.c %D%/system.h $(CO_ANOS_COMMON)
 anos-delegate.elf: %D%/delegate.c %D%/system.h $(CO_ANOS_COMMON)
 	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -o $@ $(srcdir)/%D%/delegate.c $(srcdir)/%D%/crt.S
 
+anos-echo.elf: %D%/echo.c $(CO_ANOS_COMMON)
+	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -o $@ $(srcdir)/%D%/echo.c $(srcdir)/%D%/crt.S
+anos-ask.elf: %D%/ask.c $(CO_ANOS_COMMON)
+	$(AM_V_CCLD)$(CO_ANOS_COMPILE) -o $@ $(srcdir)/%D%/ask.c $(srcdir)/%D%/crt.S
+
 ANOS_EXAMPLES = anos-hello.elf anos-threads-example.elf anos-memory-example.elf anos-spawn.elf
 ANOS_EXAMPLES += anos-cat.elf anos-files.elf anos-log.elf anos-screen.elf anos-delegate.elf
+ANOS_EXAMPLES += anos-echo.elf anos-ask.elf
 check_DATA += $(ANOS_EXAMPLES)
 CLEANFILES += $(ANOS_EXAMPLES)
 EXTRA_DIST += %D%/README.md %D%/anos.h %D%/anos.ld %D%/crt.S %D%/hello.c %D%/memory.c \
 	%D%/spawn.c %D%/threads.c
-EXTRA_DIST += %D%/system.h %D%/cat.c %D%/files.c %D%/log.c %D%/screen.c %D%/delegate.c
+EXTRA_DIST += %D%/system.h %D%/cat.c %D%/files.c %D%/log.c %D%/screen.c %D%/delegate.c \
+	%D%/echo.c %D%/ask.c

@@ -2,7 +2,7 @@
 /*
  * A CloudOS service that answers texts in capitals: registers "shout", or its first
  * argument, and receives messages.  It does not see what system the sender is of;
- * ask-shout.c is a program of Anos that calls it.  A text that begins with "hold" is kept
+ * examples/anos/ask.c is a program of Anos that calls it.  A text that begins with "hold" is kept
  * without an answer.
  *
  *	cloudos-exec ./example-shout [NAME]

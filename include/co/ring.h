@@ -40,9 +40,9 @@
 /* A counter of others' interest; written by one process, read by whoever looks. */
 struct co_ring_counts {
 	uint64_t messages;   /* client: posted; server: handed to a receiver */
-	uint64_t answers;    /* client: seen; server: given */
-	uint64_t bytes;      /* of payload in those messages */
-	uint64_t bytes_back; /* of payload in those answers */
+	uint64_t answers;    /* client: by slot, see below; server: given */
+	uint64_t bytes;      /* of payload in those messages; client: by slot */
+	uint64_t bytes_back; /* of payload in those answers; client: by slot */
 	uint64_t errors; /* client: cancelled or without an answer; server: refused */
 	uint64_t sleeps; /* client: waits for an answer that slept */
 	uint64_t wakes;  /* FUTEX_WAKEs made for the other side */
@@ -51,6 +51,13 @@ struct co_ring_counts {
 };
 
 /* ---- client segment ---- */
+
+/* What a slot has carried as the first one of messages: its holder counts, without a lock. */
+struct co_ring_slot_counts {
+	uint64_t answers; /* seen */
+	uint64_t bytes, bytes_back;
+	uint64_t reserved;
+};
 
 /*
  * A message on its way: entry (ticket modulo CO_RING_SLOTS).  It is there once `ticket` is
@@ -103,7 +110,8 @@ struct co_ring_client {
 	struct co_ring_counts counts;
 	uint64_t latency
 		[CO_RING_BUCKETS]; /* [n]: 2^n to 2^(n+1) ticks until the answer */
-	uint8_t unused[CO_RING_PAGE - 128 - 8 * CO_RING_BUCKETS];
+	struct co_ring_slot_counts slots[CO_RING_SLOTS];
+	uint8_t unused[CO_RING_PAGE - 128 - 8 * CO_RING_BUCKETS - 32 * CO_RING_SLOTS];
 	struct co_ring_entry entries[CO_RING_SLOTS];
 	struct co_ring_wait waits[CO_RING_SLOTS];
 	uint8_t pages[CO_RING_SLOTS][CO_RING_PAGE];

@@ -12,7 +12,7 @@ from harness import (BUILD, ENGINES, LIMIT, SRC, Domain, Skip, check, equal, run
                      test, until)
 from peers import PAGE, limit  # noqa: E402
 
-ECHO, ASK_SHOUT = (os.path.join(BUILD, 'anos-%s.elf' % n) for n in ('echo', 'ask-shout'))
+ECHO, ASK = (os.path.join(BUILD, 'anos-%s.elf' % n) for n in ('echo', 'ask'))
 ASK_ECHO, SHOUT = (os.path.join(BUILD, 'example-' + n) for n in ('ask-echo', 'shout'))
 TALK = os.path.join(SRC, 'tests/interop/talk.py')
 REQUEST, RESPONSE, NOTIFICATION, ERROR = 1, 2, 3, 4
@@ -57,12 +57,17 @@ class World(Domain):
     def ask_echo(self, *arguments):
         return ended(self.cloudos(ASK_ECHO, *arguments))
 
-    def ask_shout(self, *arguments):
-        return ended(self.anos(ASK_SHOUT, *arguments))
+    def ask_by_anos(self, *arguments):
+        return ended(self.anos(ASK, *arguments))
+
+    def ports(self):
+        return json.loads(self.ctl('channel', 'ls', '-o', 'json').stdout)
 
     def names(self):
-        ports = json.loads(self.ctl('channel', 'ls', '-o', 'json').stdout)
-        return [name for port in ports for name in str(port['name']).split(', ')]
+        return [port['name'] for port in self.ports()]
+
+    def id_of(self, name):
+        return str(next(port['id'] for port in self.ports() if port['name'] == name))
 
 
 def ended(guest):
@@ -76,7 +81,7 @@ def echoed(text):
 
 
 def shouted(text):
-    return 0, 'ask-shout: answer: %s\n' % text.upper(), ''
+    return 0, 'ask: answer: %s\n' % text.upper(), ''
 
 
 def head_of(answer):
@@ -97,12 +102,20 @@ def a_cloudos_program_asks_a_server_of_anos_by_name():
 
 
 @test
+def a_program_of_anos_asks_a_server_of_anos_by_name():
+    with World() as w:
+        server = w.echo()
+        equal(w.ask_by_anos(), (0, 'ask: answer: hello from Anos\n', ''), 'the answer')
+        equal(server.line(), 'echo: asked: hello from Anos', 'what the server sees')
+
+
+@test
 def a_request_without_data_is_a_message_without_a_page():
     with World() as w:
         server, talk = w.echo(), w.talker()
         port = int(talk.ask('discover echo'))
         equal(talk.ask('send %d 77 %d ' % (port, REQUEST)), '0', 'ipc_send')
-        equal(talk.ask('receive'), '%d 77 %d 8 \x01' % (RESPONSE, port), 'the value alone')
+        equal(talk.ask('receive'), '%d 77 %d 8 \\x01' % (RESPONSE, port), 'the value alone')
         equal(server.line(), 'echo: asked: nothing', 'what the server sees')
 
 
@@ -122,7 +135,7 @@ def a_name_that_nobody_has_is_not_found_on_either_side():
     with World() as w:
         equal(w.ask_echo('nobody')[::2],
               (1, 'ask-echo: nobody: no service named "nobody" is registered\n'), 'ask-echo')
-        equal(w.ask_shout('nobody')[:2], (0, 'ask-shout: nobody has that name\n'), 'ask-shout')
+        equal(w.ask_by_anos('nobody')[:2], (0, 'ask: nobody has that name\n'), 'ask')
 
 
 @test
@@ -191,7 +204,7 @@ def a_program_of_anos_asks_a_cloudos_service_by_name():
         with World(engine) as w:
             service = w.shout()
             for text in ('hello', 'more of it'):
-                equal(w.ask_shout('shout', text), shouted(text), 'the answer, ' + engine)
+                equal(w.ask_by_anos('shout', text), shouted(text), 'the answer, ' + engine)
                 line = service.line()
                 check(line.startswith('shout: asked by ') and
                       line.endswith(', request 7: ' + text), repr(line))
@@ -205,50 +218,68 @@ def an_answer_that_is_an_error_or_too_long_is_a_failure_with_its_text_in_the_pag
         for kind, text, seen in ((ERROR, 'come back tomorrow', 'come back tomorrow'),
                                  (RESPONSE, '*%d' % (PAGE + 1), 'the answer is longer than a '
                                                                 'page')):
-            asker = w.anos(ASK_SHOUT, 'clerk', 'please')
+            asker = w.anos(ASK, 'clerk', 'please')
             got, ident, pid, size = head_of(talk.ask('receive'))
             equal((got, ident, size), (REQUEST, 7, len('please') + 1), 'the request')
             equal(talk.ask('reply %d 7 %d %s' % (pid, kind, text)), '0', 'ipc_reply')
-            equal(ended(asker)[1], 'ask-shout: failed: %s\n' % seen, 'the asker')
+            equal(ended(asker)[1], 'ask: failed: %s\n' % seen, 'the asker')
 
 
 @test
 def who_asks_a_service_that_is_killed_fails():
     for engine in ENGINES:
         with World(engine) as w:
-            service, asker = w.shout(), w.anos(ASK_SHOUT, 'shout', 'hold it')
+            service, asker = w.shout(), w.anos(ASK, 'shout', 'hold it')
             check(service.line().endswith('hold it'), 'it is asked')
             service.kill()
             said = ended(asker)[1]
-            check(said.startswith('ask-shout: failed: ') and
+            check(said.startswith('ask: failed: ') and
                   'has ended without answering request 7' in said, said)
             until('the end of the port', lambda: 'shout' not in w.names())
             w.shout()
-            equal(w.ask_shout('shout', 'again'), shouted('again'), 'the next service')
+            equal(w.ask_by_anos('shout', 'again'), shouted('again'), 'the next service')
 
 
 @test
 def a_service_outlives_who_asks_it_and_may_not_answer_it_any_more():
     with World() as w:
         talk = w.talker('clerk')
-        asker = w.anos(ASK_SHOUT, 'clerk', 'please')
+        asker = w.anos(ASK, 'clerk', 'please')
         _, _, pid, _ = head_of(talk.ask('receive'))
         asker.kill()
         until('the end of the asker',
               lambda: int(talk.ask('reply %d 7 %d late' % (pid, RESPONSE))) == ENOENT)
-        asker = w.anos(ASK_SHOUT, 'clerk', 'next')
+        asker = w.anos(ASK, 'clerk', 'next')
         _, _, pid, _ = head_of(talk.ask('receive'))
         equal(talk.ask('reply %d 7 %d at once' % (pid, RESPONSE)), '0', 'ipc_reply')
-        equal(ended(asker)[:2], (0, 'ask-shout: answer: at once\n'), 'the next asker')
+        equal(ended(asker)[:2], (0, 'ask: answer: at once\n'), 'the next asker')
 
 
 @test
 def a_program_of_anos_that_takes_the_name_is_found_instead():
     with World() as w:
         w.shout()
-        equal(w.ask_shout('shout', 'first'), shouted('first'), 'the service')
+        equal(w.ask_by_anos('shout', 'first'), shouted('first'), 'the service')
         w.echo('shout')
-        equal(w.ask_shout('shout', 'then'), (0, 'ask-shout: answer: then\n', ''), 'the server')
+        equal(w.ask_by_anos('shout', 'then'), (0, 'ask: answer: then\n', ''), 'the server')
+
+
+@test
+def channels_that_are_revoked_are_found_no_more_and_a_service_gets_another():
+    with World() as w:
+        server, talk = w.echo(), w.talker()
+        port = int(talk.ask('discover echo'))
+        equal(talk.ask('send %d 1 %d hold it' % (port, REQUEST)), '0', 'ipc_send')
+        equal(server.line(), 'echo: asked: hold it', 'what the server sees')
+        w.ctl('channel', 'kill', w.id_of('echo'))
+        equal(int(talk.ask('discover echo')), ENOENT, 'the name')
+        equal(int(talk.ask('send %d 2 %d hello' % (port, REQUEST))), ENOENT, 'the number')
+        server.kill()
+        equal(head_of(talk.ask('receive'))[:3], (ERROR, 1, port), 'what was received')
+        w.shout()
+        equal(w.ask_by_anos('shout', 'one'), shouted('one'), 'the service')
+        w.ctl('channel', 'kill', w.id_of('shout'))
+        equal(w.ask_by_anos('shout', 'two'), shouted('two'), 'the service, by another channel')
 
 
 # ---- the daemon ----
@@ -257,7 +288,7 @@ def a_program_of_anos_that_takes_the_name_is_found_instead():
 def askers_on_both_sides_hear_that_the_daemon_was_killed():
     with World() as w:
         server, service = w.echo(), w.shout()
-        one, other = w.cloudos(ASK_ECHO, 'echo', 'hold it'), w.anos(ASK_SHOUT, 'shout', 'hold it')
+        one, other = w.cloudos(ASK_ECHO, 'echo', 'hold it'), w.anos(ASK, 'shout', 'hold it')
         equal(server.line(), 'echo: asked: hold it', 'what the server sees')
         check(service.line().endswith('hold it'), 'what the service sees')
         w.kill_daemon()
@@ -265,11 +296,11 @@ def askers_on_both_sides_hear_that_the_daemon_was_killed():
         equal(status, 1, 'the CloudOS program')
         check('was restarted while' in said, said)
         said = ended(other)[1]
-        check(said.startswith('ask-shout: failed: '), said)
+        check(said.startswith('ask: failed: '), said)
         # the server registers with the next daemon by itself, and the service is known
         until('the name', lambda: 'echo' in w.names())
         equal(w.ask_echo('echo', 'again'), echoed('again'), 'the server')
-        equal(w.ask_shout('shout', 'again'), shouted('again'), 'the service')
+        equal(w.ask_by_anos('shout', 'again'), shouted('again'), 'the service')
 
 
 run()

@@ -44,7 +44,8 @@ def receive():
     sender, _, kind, ident, size = struct.unpack_from('<5I', buffer.raw)
     assert sender == pid.value
     text = buffer.raw[HEADER:HEADER + size].rstrip(b'\0')
-    return '%d %d %d %d %s' % (kind, ident, sender, size, text.decode('latin-1'))
+    text = text.decode('latin-1').encode('unicode_escape').decode()  # a line
+    return '%d %d %d %d %s' % (kind, ident, sender, size, text)
 
 
 for line in sys.stdin:
@@ -54,8 +55,7 @@ for line in sys.stdin:
     elif words[0] == 'discover':
         print(discover(words[1]), flush=True)
     elif words[0] == 'receive':
-        sys.stdout.buffer.write((str(receive()) + '\n').encode('latin-1'))
-        sys.stdout.buffer.flush()
+        print(receive(), flush=True)
     else:
         number = SEND if words[0] == 'send' else REPLY
         print(say(number, int(words[1]), int(words[2]), int(words[3]), words[4]), flush=True)

@@ -862,8 +862,9 @@ START_TEST(counts_tell_what_has_happened)
 		back += server->latency[i];
 	}
 	ck_assert_uint_eq(seen->counts.messages, 5);
-	ck_assert_uint_eq(seen->counts.answers, 5);
-	ck_assert_uint_eq(seen->counts.bytes, 500);
+	/* one after the other: all of them in the first slot */
+	ck_assert_uint_eq(seen->slots[0].answers, 5);
+	ck_assert_uint_eq(seen->slots[0].bytes, 500);
 	ck_assert_uint_eq(server->counts.messages, 5);
 	ck_assert_uint_eq(server->counts.answers, 5);
 	ck_assert_uint_eq(server->consumed, 5);

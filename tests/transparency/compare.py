@@ -144,7 +144,8 @@ class Suite:
         """{item: outcome} and the end of what it printed."""
         items, said = self.run_once(check, variant)
         if items.get("did something") == "no":  # it had no time to: it gets more
-            items, said = self.run_once(check._replace(data=["-t", "20"]), variant)
+            longer = check._replace(data=(check.data[0], ["-t", "20"]))
+            items, said = self.run_once(longer, variant)
         return items, said
 
     def run_once(self, check, variant):
@@ -158,7 +159,8 @@ class Suite:
             os.makedirs(folder)
             return self.run_in(check, variant, top, folder)
         except OSError as error:  # the disk was full for a moment, for instance
-            return {"status": f"could not run: {error.strerror}"}, ""
+            # natively another sentence than under the engine: never taken for the same
+            return {"status": f"could not run ({variant}): {error.strerror}"}, ""
         finally:
             shutil.rmtree(top, ignore_errors=True)
 
@@ -175,7 +177,7 @@ class Suite:
                             str(check.limit * BUSY), os.path.join(top, "status"), *argv],
                            stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
                            cwd=folder, env=env, check=False)
-        ended = text_of(os.path.join(top, "status")) or "the supervisor failed"
+        ended = text_of(os.path.join(top, "status")) or f"the supervisor failed ({variant})"
         items = group.items(check, top, ended)
         return items, (text_of(out)[-3000:] + text_of(err)[-3000:])
 
@@ -237,13 +239,18 @@ class Stress:
         for words in rows_of("stress.list"):
             ops = [word[4:] for word in words if word.startswith("ops=")]
             how = [f"--{words[0]}-ops", ops[0], "-t", "60"] if ops else ["-t", "1"]
-            found.append(Check("stress", words[0], int(words[1]), "short" in words, how))
+            most = [f"--fsize={word[6:]}" for word in words if word.startswith("fsize=")]
+            found.append(Check("stress", words[0], int(words[1]), "short" in words,
+                               (most, how)))
         return found
 
     @staticmethod
     def command(_, check, top, folder):
+        most, how = check.data
         argv = [shutil.which("stress-ng"), f"--{check.name}", "1", "--verify", "--metrics",
-                *check.data, "--temp-path", folder, "--yaml", os.path.join(top, "yaml")]
+                *how, "--temp-path", folder, "--yaml", os.path.join(top, "yaml")]
+        if most:
+            argv = [shutil.which("prlimit"), *most, *argv]
         return argv, True, {}
 
     @staticmethod

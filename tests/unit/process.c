@@ -189,9 +189,11 @@ END_TEST
 /* ---- in a pid name space of their own ---- */
 
 struct space {
-	pid_t helper;         /* unshared, parent of pid 1 */
-	int32_t init, second; /* as this test sees them; 1 and 2 inside */
-	int32_t third;        /* 3 inside, and 1 in a name space within */
+	pid_t helper;                /* unshared, parent of pid 1 */
+	int32_t init, second, third; /* as this test sees them */
+	struct inner {
+		int32_t second, third; /* as pid 1 sees them: mostly 2 and 3 */
+	} inner;                       /* the third is 1 in a name space within */
 	int stop;
 };
 
@@ -208,7 +210,8 @@ static void wait_for_end(int stop)
  * of the test closes. */
 static void inside(int tell, int stop)
 {
-	pid_t second = fork(), third;
+	pid_t second = fork();
+	struct inner inner = { .second = getpid() };
 
 	if (second < 0)
 		_exit(1);
@@ -216,8 +219,9 @@ static void inside(int tell, int stop)
 		wait_for_end(stop);
 	if (unshare(CLONE_NEWPID) < 0)
 		_exit(1);
-	third = fork();
-	if (third < 0 || (third > 0 && write(tell, "x", 1) != 1))
+	inner.third = fork();
+	if (inner.third < 0 ||
+	    (inner.third > 0 && write(tell, &inner, sizeof(inner)) != sizeof(inner)))
 		_exit(1);
 	wait_for_end(stop);
 }
@@ -240,7 +244,6 @@ static int32_t only_child(int32_t pid)
 static void space_start(struct space *space)
 {
 	int tell[2], stop[2];
-	char byte;
 
 	ck_assert_int_eq(pipe(tell), 0);
 	ck_assert_int_eq(pipe(stop), 0);
@@ -261,7 +264,8 @@ static void space_start(struct space *space)
 	ck_assert_int_eq(close(tell[1]), 0);
 	ck_assert_int_eq(close(stop[0]), 0);
 	space->stop = stop[1];
-	ck_assert_int_eq(read(tell[0], &byte, 1), 1);
+	ck_assert_int_eq(read(tell[0], &space->inner, sizeof(space->inner)),
+			 sizeof(space->inner));
 	ck_assert_int_eq(close(tell[0]), 0);
 	space->init = only_child(space->helper);
 	space->second = only_child(space->init);
@@ -287,12 +291,12 @@ START_TEST(a_process_in_a_name_space_is_called_by_its_inner_pid)
 	ck_assert_int_eq(process_pid_seen_by(space.init, space.second, &seen), 0);
 	ck_assert_uint_eq(seen, 1);
 	ck_assert_int_eq(process_pid_seen_by(space.second, space.init, &seen), 0);
-	ck_assert_uint_eq(seen, 2);
+	ck_assert_int_eq(seen, space.inner.second);
 	ck_assert_int_eq(process_pid_seen_by(space.second, space.second, &seen), 0);
-	ck_assert_uint_eq(seen, 2);
+	ck_assert_int_eq(seen, space.inner.second);
 	ck_assert_int_eq(process_pid_from(space.second, 1, &host), 0);
 	ck_assert_int_eq(host, space.init);
-	ck_assert_int_eq(process_pid_from(space.init, 2, &host), 0);
+	ck_assert_int_eq(process_pid_from(space.init, space.inner.second, &host), 0);
 	ck_assert_int_eq(host, space.second);
 	ck_assert_int_eq(process_pid_from(space.init, 1, &host), 0);
 	ck_assert_int_eq(host, space.init);
@@ -310,7 +314,8 @@ START_TEST(a_thread_is_found_by_what_its_process_calls_it)
 	ck_assert(!process_is_nested(getpid()));
 	space_start(&space);
 	ck_assert(process_is_nested(space.second));
-	ck_assert_int_eq(process_thread_from(space.second, 2, &tid), 0);
+	ck_assert_int_eq(process_thread_from(space.second, space.inner.second, &tid),
+			 0);
 	ck_assert_int_eq(tid, space.second);
 	ck_assert_int_eq(process_thread_from(space.third, 1, &tid), 0);
 	ck_assert_int_eq(tid, space.third);
@@ -354,14 +359,15 @@ START_TEST(a_name_space_within_is_seen_from_its_parent_and_not_the_other_way)
 
 	space_start(&space);
 	ck_assert_int_eq(process_pid_seen_by(space.third, space.init, &seen), 0);
-	ck_assert_uint_eq(seen, 3);
+	ck_assert_int_eq(seen, space.inner.third);
 	ck_assert_int_eq(process_pid_seen_by(space.third, space.third, &seen), 0);
 	ck_assert_uint_eq(seen, 1);
 	ck_assert_int_eq(process_pid_seen_by(space.second, space.third, &seen),
 			 PROCESS_NOT_VISIBLE);
-	ck_assert_int_eq(process_pid_from(space.init, 3, &host), 0);
+	ck_assert_int_eq(process_pid_from(space.init, space.inner.third, &host), 0);
 	ck_assert_int_eq(host, space.third);
-	ck_assert_int_eq(process_pid_from(space.third, 2, &host), PROCESS_NOT_VISIBLE);
+	ck_assert_int_eq(process_pid_from(space.third, space.inner.third, &host),
+			 PROCESS_NOT_VISIBLE);
 	space_stop(&space);
 }
 END_TEST

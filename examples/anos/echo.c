@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A server of Anos: registers the name "echo", or its first argument, and answers each
- * message with its own page.  It knows of no other system; example-ask-echo is a CloudOS
- * program that calls it.  A text that begins with "hold" is kept without an answer.
+ * message with its own page.  It knows of no other system; ask.c is a program of Anos that
+ * calls it, and one of CloudOS is in examples/interop.  A text that begins with "hold" is kept without an answer.
  */
 #include "anos.h"
 
