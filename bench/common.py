@@ -43,6 +43,8 @@ BUDGETS = {
     **{f"ipc.scale{n}": ({"ratio>=": 0.8}, ">= 0.8") for n in (2, 4, 8)},
     **{f"ipc.{where}{size}.peer": ({"ratio<=": 1.0}, "faster")
        for where in ("two", "same") for size in (0, 64, 4096)},
+    **{f"ipc.message{size}": ({"ratio<=": 0.5}, "<= 0.5")
+       for size in (0, 64, 4096)},
     "ipc.find": ({"most": 200.0}, "<= 200 ns"),
     "ipc.open": ({"most": 100.0}, "<= 100 us"),
     "ipc.death": ({"most": 50.0}, "<= 50 ms"),

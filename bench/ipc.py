@@ -343,7 +343,21 @@ def no_patch(bench):
                 "Anos to Anos, two CPUs, --no-patch, base patched; identical answers")]
 
 
+def messages(bench):
+    """CloudOS's messages, through shared memory and by system call."""
+    rows = []
+    for size in SIZES:
+        sides = [bench.under(bench.program("bench-message"), way, str(size))
+                 for way in ("direct", "call")]
+        ours, base = bench.in_turn(sides, "wall_ns")
+        rows.append(row(f"ipc.message{size}", ours, base, "ns",
+                        f"cloudos_ipc_send and _receive of {size} bytes, notify, "
+                        "base by system call"))
+    return rows
+
+
 FAMILIES = [
+    ("ipc.message", messages),
     ("ipc.two", two),
     ("ipc.same", same),
     ("ipc.parts", parts),

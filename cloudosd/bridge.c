@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The bridge between messages and ports: who is asked, and in whose name.  HOST. */
-#include "cloudosd/bridge.h"
+#include "cloudosd/service/bridge.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -12,7 +12,7 @@
 #include <co/ring.h>
 #include <pthread.h>
 
-#include "cloudosd/bridge.h"
+#include "cloudosd/service/bridge.h"
 #include "cloudosd/peer_inside.h"
 #include "cloudosd/service/message.h"
 #include "ring/ring.h"

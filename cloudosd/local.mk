@@ -6,7 +6,7 @@ include cloudosd/sites/local.mk
 bin_PROGRAMS += cloudosd/cloudosd
 cloudosd_cloudosd_SOURCES = \
 	%D%/main.c %D%/daemon.h \
-	%D%/bridge.h %D%/bridge_inside.h %D%/bridge.c %D%/bridge_ring.c \
+	%D%/service/bridge.h %D%/bridge_inside.h %D%/bridge.c %D%/bridge_ring.c \
 	%D%/call.h %D%/call.c \
 	%D%/client.h \
 	%D%/config.def %D%/config.h %D%/config.c \

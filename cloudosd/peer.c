@@ -223,6 +223,7 @@ static void peer_free(struct peer *p)
 	struct peer_note *note, *next;
 
 	p->gone = true;
+	messages_unwatch(&p->messages);
 	p->ipc = ipc_peer_free(p->ipc, CO_IPC_DIED);
 	unwatch(p);
 	host->timer_free(p->rest);
@@ -410,13 +411,41 @@ static int join_check(struct client *client, const struct wire_ipc_join_req *req
 		return co_fail(err, CO_VERSION,
 			       "this program was started by another version of "
 			       "cloudos-exec than the daemon's; start it again");
-	if (req->flags || req->session >= d->table->next_session)
+	if (req->flags & ~CO_IPC_JOIN_MESSAGES ||
+	    req->session >= d->table->next_session)
 		return co_fail(err, CO_INVALID, "there is no session %llu",
 			       (unsigned long long) req->session);
+	if (req->flags && process_is_nested(client->pid))
+		return co_fail(err, CO_ACCESS,
+			       "this program has pids of its own; its messages go by "
+			       "system call");
 	spec->pid = client->pid;
 	spec->uid = peer.uid;
 	spec->session = req->session;
 	return 0;
+}
+
+/* Messages that the daemon keeps, for one who wants to know of them. */
+static void waiting(void *ctx, uint32_t count)
+{
+	struct peer *p = ctx;
+	uint32_t before = p->control->waiting;
+
+	__atomic_store_n(&p->control->waiting, count, __ATOMIC_SEQ_CST);
+	if (count > before)
+		peer_kick(p, UINT64_MAX);
+}
+
+static int watch_messages(struct peer *p, struct co_err *err)
+{
+	struct process_id id;
+
+	if (process_read(p->pid, &id, err))
+		return CO_GONE;
+	p->messages.told = waiting;
+	p->messages.ctx = p;
+	return messages_watch(p->peers->daemon->services.messages, &id, &p->messages,
+			      err);
 }
 
 void request_ipc_join(struct client *client)
@@ -428,6 +457,7 @@ void request_ipc_join(struct client *client)
 	struct ipc_peer_spec spec = { 0 };
 	struct wire_ipc_join_rep *rep;
 	struct co_err err = { 0 };
+	uint32_t flags = req->flags;
 	uint64_t tag = req->h.tag;
 	struct peer *p = NULL;
 	int fd, r = join_check(client, req, &spec, &err);
@@ -438,6 +468,11 @@ void request_ipc_join(struct client *client)
 				     "the daemon has no descriptor left")
 			   : peer_new(all, &spec, fd, take_fd(page_fd), &p, &control,
 				      &err);
+	}
+	if (!r && flags & CO_IPC_JOIN_MESSAGES) {
+		r = watch_messages(p, &err);
+		if (r)
+			peer_free(p);
 	}
 	if (r) {
 		client_reply(client, WIRE_ipc_join_rep, tag, r, err.message);

@@ -5,6 +5,7 @@
 
 #include "cloudosd/daemon.h"
 #include "cloudosd/peer.h"
+#include "cloudosd/service/message.h"
 #include "lib/wire.h"
 
 enum { PEERS_CYCLES = 8 };
@@ -43,6 +44,7 @@ struct peer {
 	int capture_fd;                  /* messages as they go by, -1 */
 	uint64_t captured;               /* records of it that were read */
 	uint64_t traced;                 /* the round of tracing that wants it */
+	struct message_watch messages; /* CO_IPC_JOIN_MESSAGES */
 	struct co_watch *reading, *writing, *dying;
 	struct co_timer *rest; /* it has guessed and is not listened to for a while */
 	struct peer_note *queue;

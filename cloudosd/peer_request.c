@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "cloudosd/bridge.h"
+#include "cloudosd/service/bridge.h"
 #include "cloudosd/peer_inside.h"
 #include "cloudosd/service/process.h"
 #include "lib/cleanup.h"
@@ -232,9 +232,10 @@ static int open_pid(struct peer *p, const struct wire_ipc_open_req *req, int32_t
 	const char *name = co_msg_get(p->peers->in, req->name);
 	const struct service_instance *found;
 
-	if (req->flags & ~CO_IPC_OPEN_SERVICE)
+	if (req->flags & ~(CO_IPC_OPEN_SERVICE | CO_IPC_OPEN_MESSAGES) ||
+	    req->flags == (CO_IPC_OPEN_SERVICE | CO_IPC_OPEN_MESSAGES))
 		return co_fail(err, CO_INVALID, "there is no such kind of open");
-	if (req->flags) {
+	if (req->flags & CO_IPC_OPEN_SERVICE) {
 		if (!registry_discover(p->peers->daemon->services.registry, name,
 				       &found, 1) ||
 		    !found->owner.pid)
@@ -265,7 +266,10 @@ static void open_request(struct peer *p, const void *message)
 	if (!r)
 		r = open_pid(p, req, &spec.pid, &err);
 	if (!r) {
-		spec.name = req->flags ? NULL : co_msg_get(p->peers->in, req->name);
+		spec.messages = req->flags & CO_IPC_OPEN_MESSAGES;
+		spec.name = req->flags & CO_IPC_OPEN_SERVICE
+				    ? NULL
+				    : co_msg_get(p->peers->in, req->name);
 		if (!spec.cookie && spec.name && *spec.name)
 			(void) find(p, spec.name); /* ipc_open finds it, or not */
 		spec.fd = take_fd(fd);

@@ -6,20 +6,33 @@
 #include <sys/stat.h>
 
 #include "call.h"
+#include "direct.h"
 
 int cloudos_ipc_send(uint32_t dest_pid, const message_t *msg)
 {
+	int result;
+
+	if (cloudos__direct_send(dest_pid, msg, &result))
+		return result;
 	return (int) CALL(ipc_send, ARG(dest_pid), ARG(msg));
 }
 
 int cloudos_ipc_receive(uint32_t *sender_pid, message_t *msg, size_t max_size)
 {
+	int result;
+
+	if (cloudos__direct_receive(sender_pid, msg, max_size, &result))
+		return result;
 	return (int) CALL_AS(CLOUDOS__BLOCKING, ipc_receive, ARG(sender_pid), ARG(msg),
 			     ARG(max_size));
 }
 
 int cloudos_ipc_reply(uint32_t dest_pid, const message_t *reply)
 {
+	int result;
+
+	if (cloudos__direct_reply(dest_pid, reply, &result))
+		return result;
 	return (int) CALL(ipc_reply, ARG(dest_pid), ARG(reply));
 }
 

@@ -34,6 +34,8 @@ libcloudos_la_SOURCES = \
 	%D%/cloud.c \
 	%D%/container.c \
 	%D%/device.c \
+	%D%/direct.h %D%/direct.c %D%/direct_os.c %D%/direct_peer.c \
+	%D%/ring-names.h $(RING_SOURCES) ring/segment.h ring/segment.c \
 	%D%/error.c \
 	%D%/ipc.c \
 	%D%/lb.c \
@@ -43,10 +45,11 @@ libcloudos_la_SOURCES = \
 	%D%/service.c \
 	%D%/version.c \
 	%D%/vfs.c
-libcloudos_la_CPPFLAGS = -D_GNU_SOURCE -U_FORTIFY_SOURCE -I$(srcdir)/include -I$(srcdir)
+libcloudos_la_CPPFLAGS = -D_GNU_SOURCE -U_FORTIFY_SOURCE -I$(srcdir)/include -I$(srcdir) \
+	-include $(srcdir)/%D%/ring-names.h
 libcloudos_la_CFLAGS = $(GUEST_CFLAGS) -fPIC -fvisibility=hidden
 # CURRENT:REVISION:AGE.  A new function: C+1:0:A+1; a changed one: C+1:0:0.
-libcloudos_la_LDFLAGS = -version-info 1:1:0 -no-undefined \
+libcloudos_la_LDFLAGS = -version-info 2:0:1 -no-undefined \
 	-Wl,--version-script=$(srcdir)/%D%/libcloudos.map -Wl,-z,relro,-z,now -Wl,-z,defs
 EXTRA_libcloudos_la_DEPENDENCIES = %D%/libcloudos.map
 EXTRA_DIST += %D%/README.md %D%/libcloudos.map

@@ -39,7 +39,7 @@ struct co_services {
 	struct errors *errors;
 	struct messages *messages;
 	struct shm *shm;
-	struct bridge *bridge; /* cloudosd/bridge.h: ports of programs that share memory */
+	struct bridge *bridge; /* cloudosd/service/bridge.h: ports of programs that share memory */
 	uint64_t
 		domain; /* random, 62 bits, the same as long as the state folder lives */
 	/* Keeps an error for `cloudosctl errors`, once for each origin that is not 0; what

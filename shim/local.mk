@@ -48,7 +48,7 @@ noinst_LIBRARIES += libshimanos.a
 libshimanos_a_SOURCES = \
 	%D%/arm.c %D%/config.c %D%/entry.S %D%/filter.c %D%/gate.S %D%/memory.c %D%/pool.c \
 	%D%/report.c %D%/share.c %D%/site.c %D%/rt/fmt.c %D%/rt/mem.c \
-	personality/anos/guest.h personality/anos/guest.c personality/anos/guest_call.c \
+	personality/anos/guest.h personality/anos/guest_load.h personality/anos/guest.c personality/anos/guest_call.c \
 	personality/anos/guest_connection.c personality/anos/guest_elf.c \
 	personality/anos/guest_fault.c personality/anos/guest_guard.h \
 	personality/anos/guest_guard.S personality/anos/guest_log.c personality/anos/guest_ipc.h \
@@ -56,7 +56,7 @@ libshimanos_a_SOURCES = \
 	personality/anos/guest_ipc.c personality/anos/guest_peer.c \
 	personality/anos/guest_hardware.c personality/anos/guest_memory.c \
 	personality/anos/guest_patch.c personality/anos/guest_process.c \
-	personality/anos/guest_start.c personality/anos/guest_table.c \
+	personality/anos/guest_start.c personality/anos/guest_stack.c personality/anos/guest_table.c \
 	personality/anos/guest_task.h personality/anos/guest_task.c \
 	personality/anos/guest_clone.S personality/anos/guest_trap.c $(RING_SOURCES)
 libshimanos_a_CPPFLAGS = $(CO_GUEST_INCLUDES)

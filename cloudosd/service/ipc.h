@@ -207,6 +207,7 @@ struct ipc_open_spec {
 	uint64_t cookie;   /* or, if 0 */
 	const char *name;  /* or, if NULL or empty */
 	int32_t pid;       /* a process of this program's name space */
+	bool messages;     /* its CO_IPC_PORT_MESSAGES, not its CO_IPC_PORT_MAIN */
 	uint64_t tag;      /* returned in the events */
 	uint32_t limit_ms; /* 0: none */
 	int fd;            /* taken, also on failure */

@@ -247,6 +247,7 @@ static void limit_fired(void *arg)
 static int open_target(struct ipc_peer *peer, const struct ipc_open_spec *spec,
 		       struct ipc_port **out, struct co_err *err)
 {
+	uint32_t wanted = spec->messages ? CO_IPC_PORT_MESSAGES : CO_IPC_PORT_MAIN;
 	struct ipc_peer *other;
 
 	if (spec->cookie)
@@ -264,7 +265,7 @@ static int open_target(struct ipc_peer *peer, const struct ipc_open_spec *spec,
 		if (other->pid != spec->pid)
 			continue;
 		DL_FOREACH2(other->ports, port, own_next)
-		if (port->flags & CO_IPC_PORT_MAIN && !*out)
+		if (port->flags & wanted && !*out)
 			*out = port;
 	}
 	if (!*out)

@@ -168,7 +168,7 @@ int ipc_port_create(struct ipc_peer *peer, uint64_t cookie, uint64_t secret,
 	struct ipc_port *port;
 	int r;
 
-	if (flags & ~CO_IPC_PORT_MAIN ||
+	if (flags & ~(CO_IPC_PORT_MAIN | CO_IPC_PORT_MESSAGES) ||
 	    (doorbell >= CO_RING_BELLS && doorbell != CO_IPC_NO_DOORBELL))
 		return co_fail(err, CO_INVALID, "there is no such port or doorbell");
 	r = cookie ? claim_check(peer, cookie, secret, err) : 0;

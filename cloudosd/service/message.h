@@ -139,6 +139,23 @@ const struct process_id *messages_named(const struct messages *m, uint32_t opaqu
 /* The living process of that pid, if it has sent or received before; NULL otherwise. */
 const struct process_id *messages_process(const struct messages *m, int32_t pid);
 
+/* Who wants to know how many messages wait for a process.  The caller's, zeros at first. */
+struct message_watch {
+	void (*told)(void *ctx, uint32_t waiting);
+	void *ctx;
+	struct box *box;
+	struct message_watch *prev, *next;
+};
+
+/*
+ * `told` runs at once and whenever the number changes; it must not call back into this
+ * header.  0, CO_GONE, CO_TABLE_FULL, CO_NO_MEMORY.
+ */
+int messages_watch(struct messages *m, const struct process_id *process,
+		   struct message_watch *watch, struct co_err *err);
+/* Also of one that does not watch. */
+void messages_unwatch(struct message_watch *watch);
+
 /* What is waiting in the domain, and how many processes take part. */
 void messages_numbers(const struct messages *m, uint64_t *out_messages,
 		      uint64_t *out_processes);

@@ -285,13 +285,50 @@ void item_unask(struct item *item)
 	item->is_asked = false;
 }
 
+static void tell(const struct box *box)
+{
+	struct message_watch *watch;
+
+	DL_FOREACH (box->watches, watch)
+		watch->told(watch->ctx, (uint32_t) box->queued);
+}
+
+int messages_watch(struct messages *m, const struct process_id *process,
+		   struct message_watch *watch, struct co_err *err)
+{
+	struct box *box;
+	int r = box_get(m, process, &box, err);
+
+	if (r)
+		return r;
+	box->held++;
+	watch->box = box;
+	DL_APPEND(box->watches, watch);
+	watch->told(watch->ctx, (uint32_t) box->queued);
+	return 0;
+}
+
+void messages_unwatch(struct message_watch *watch)
+{
+	struct box *box = watch->box;
+
+	if (!box)
+		return;
+	DL_DELETE(box->watches, watch);
+	watch->box = NULL;
+	box_release(box);
+}
+
 void item_unqueue(struct item *item)
 {
-	if (!item->queue)
+	struct box *box = item->queue;
+
+	if (!box)
 		return;
-	DL_DELETE(item->queue->queue, item);
-	item->queue->queued--;
+	DL_DELETE(box->queue, item);
+	box->queued--;
 	item->queue = NULL;
+	tell(box);
 }
 
 /* It is in no queue and not delivered any more. */
@@ -329,6 +366,7 @@ void item_enqueue(struct messages *m, struct box *box, struct item *item)
 		DL_APPEND(box->queue, item);
 	item->queue = box;
 	box->queued++;
+	tell(box);
 }
 
 /* At its end, which is where what is new belongs. */
@@ -337,6 +375,7 @@ void item_append(struct box *box, struct item *item)
 	DL_APPEND(box->queue, item);
 	item->queue = box;
 	box->queued++;
+	tell(box);
 }
 
 void item_asked(struct item *item)

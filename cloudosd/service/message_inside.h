@@ -34,7 +34,8 @@ struct box { /* of one process that sends or receives */
 	struct item *asked; /* requests that it got and has not answered */
 	struct item *sent;  /* everything that it has sent */
 	struct message_wait *waits;
-	size_t held;              /* items and waits that point here */
+	struct message_watch *watches; /* who is told of `queued` */
+	size_t held;                   /* items, waits and watches that point here */
 	uint64_t messages, bytes; /* charged */
 	UT_hash_handle hh, hh_number;
 	UT_hash_handle hh_pid;   /* while it lives */

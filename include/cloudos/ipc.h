@@ -94,6 +94,30 @@ CLOUDOS_API int cloudos_ipc_receive(uint32_t *sender_pid, message_t *msg,
 CLOUDOS_API int cloudos_ipc_reply(uint32_t dest_pid, const message_t *reply);
 
 /*
+ * From now on messages between this process and others that have called this go through
+ * memory that the two share, without a system call and without the daemon; all others as
+ * before.  Returns 0, also when it has been called before.  A child of fork, and a program
+ * after exec, begins without.  Nothing changes in what the three functions above return,
+ * except that between two such processes
+ *   - 64 messages wait at most, of 4 KiB data each (a longer one, up to 64 KiB, takes the
+ *     place of several); then CLOUDOS_EBUSY
+ *   - a message of more than 64 KiB is CLOUDOS_EBUSY until those before it have been
+ *     received; an answer of more than 64 KiB to a request that came so is CLOUDOS_EFBIG
+ *   - a process that has ended is CLOUDOS_ENOENT as soon as the daemon has told, which may be
+ *     some milliseconds later; what was sent in between has come too late
+ *   - what waits outlives the daemon and the sender, but not exec of the receiver; requests
+ *     are told then (MSG_ERROR)
+ *   - order is kept among messages of one sender; between senders nearly
+ *   - memory is not checked: a bad pointer ends the program
+ * A program that has called this receives with cloudos_ipc_receive, not with its number, and
+ * calls none of the three in a signal handler.
+ *   CLOUDOS_EACCES  not under cloudos-exec; the daemon cannot be reached from here; this
+ *                   program has pids of its own.  Messages go on as before
+ *   CLOUDOS_ENOMEM  no memory for it
+ */
+CLOUDOS_API int cloudos_ipc_direct(void);
+
+/*
  * Registers the calling process under service_name, in the registry of
  * <cloudos/service.h>: no port, no endpoint, alive as long as the process.  Returns 0.
  *   CLOUDOS_EINVAL, CLOUDOS_ENAMETOOLONG  that is no name; it has more than 63 bytes

@@ -26,11 +26,17 @@
 
 #include <stdint.h>
 
+/* ipc_join: the control page tells how many of CloudOS's messages cloudosd holds for this
+ * process, and kicks when there is one more; not from another pid name space */
+#define CO_IPC_JOIN_MESSAGES 1U
+
 /* port_create, port_receive: nobody receives there yet */
 #define CO_IPC_NO_DOORBELL UINT32_MAX
 
 /* port_create: what ipc_open finds by the pid of this process */
 #define CO_IPC_PORT_MAIN 1U
+/* port_create: what CO_IPC_OPEN_MESSAGES finds: CloudOS's messages (libcloudos/direct.c) */
+#define CO_IPC_PORT_MESSAGES 2U
 
 /* port_receive: not any more; what is connected stays so */
 #define CO_IPC_RECEIVE_STOP 1U
@@ -42,6 +48,8 @@
 
 /* ipc_open: the name is one of a registered service, whose healthiest instance is meant */
 #define CO_IPC_OPEN_SERVICE 1U
+/* ipc_open: the pid's port for CloudOS's messages, not its main one */
+#define CO_IPC_OPEN_MESSAGES 2U
 
 /* ipc_resume: the side of the receiver; `pid` is the client's */
 #define CO_IPC_RESUME_RECEIVER 1U

@@ -105,7 +105,8 @@ struct co_ring_wait {
 struct co_ring_client {
 	uint64_t mark;
 	uint32_t version, pid;
-	uint64_t reserved[6];
+	uint64_t ready; /* libcloudos: 1: the caller has the server's segment */
+	uint64_t reserved[5];
 	struct co_ring_counts counts;
 	uint64_t latency
 		[CO_RING_BUCKETS]; /* [n]: 2^n to 2^(n+1) ticks until the answer */
@@ -185,7 +186,9 @@ struct co_ring_control {
 	uint32_t kick;  /* counts: there is something to read on the way to cloudosd */
 	uint32_t names; /* changes when what a name stands for may have; 0: not told */
 	uint64_t peer;
-	uint8_t unused[CO_RING_PAGE - 32];
+	uint32_t waiting; /* CO_IPC_JOIN_MESSAGES: messages that cloudosd holds for it */
+	uint32_t reserved;
+	uint8_t unused[CO_RING_PAGE - 40];
 };
 
 /* ---- capture segment ---- */

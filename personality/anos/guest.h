@@ -7,6 +7,7 @@
 #define ANOS_GUEST_H
 
 #include <co/anos.h>
+#include <personality/anos/guest_load.h>
 #include <shim/shim.h>
 
 /*
@@ -105,11 +106,6 @@ struct anos_range {
 void anos_unmap_others(const struct anos_range *keep, uint32_t n);
 void anos_regions_forget(void);
 
-/* ---- guest_elf.c ---- */
-
-/* Maps the program: 0, a negative error, or a fault that shim_elf_sentence explains. */
-int anos_load(int fd, uint64_t stack_size, uint64_t *out_entry);
-
 /* ---- guest_peer.c ---- */
 
 /* In a forked child: its parent's connection to the daemon is not its own. */
@@ -170,8 +166,5 @@ void anos_patch_anew(void);
 
 /* A thread that stands in a trampoline that is not to be used any more. */
 void anos_leave_trampoline(struct sigcontext *m);
-
-/* Code of the program lies there. */
-void anos_text(uint64_t start, uint64_t end);
 
 #endif

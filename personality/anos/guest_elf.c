@@ -192,6 +192,7 @@ int anos_load(int fd, uint64_t stack_size, uint64_t *out_entry)
 	int r;
 
 	p.fd = fd;
+	p.n = 0;
 	r = read_headers(&p, stack_size);
 	if (!r && !is_inside(&p, p.header.e_entry))
 		r = ENTRY;

@@ -63,40 +63,6 @@ static const char *base_of(const char *path)
 	return base;
 }
 
-/* ---- the initial stack ---- */
-
-/*
- * capc, caps, argc, argv; the pointers of argv; the capabilities; the texts.  Returns where
- * it begins, or 0 if it does not fit.
- */
-static uint64_t make_stack(uint64_t bottom, uint64_t argc, char **argv)
-{
-	uint64_t text = 0, words = 4 + argc + 2 * start.capc, at, *word;
-	char *to;
-
-	for (uint64_t i = 0; i < argc; i++)
-		text += length_of(argv[i]) + 1;
-	words += words & 1;
-	if (8 * words + text + CO_ANOS_PAGE > CO_ANOS_STACK_TOP - bottom)
-		return 0;
-	to = (char *) ((CO_ANOS_STACK_TOP - text) & ~15UL);
-	at = (uint64_t) to - 8 * words;
-	word = (uint64_t *) at;
-	word[0] = start.capc;
-	word[1] = start.capc ? (uint64_t) (word + 4 + argc) : 0;
-	word[2] = argc;
-	word[3] = (uint64_t) (word + 4);
-	for (uint64_t i = 0; i < argc; i++) {
-		uint64_t size = length_of(argv[i]) + 1;
-
-		word[4 + i] = (uint64_t) to;
-		memcpy(to, argv[i], size);
-		to += size;
-	}
-	memcpy(word + 4 + argc, start.caps, start.capc * sizeof(start.caps[0]));
-	return at;
-}
-
 /* ---- how it looks from outside ---- */
 
 /* Its name and its arguments, without ours; no environment, as it has none. */
@@ -168,8 +134,8 @@ _Noreturn void shim_start(uint64_t *sp)
 	r = (int) anos_map(bottom, CO_ANOS_STACK_TOP, PROT_READ | PROT_WRITE);
 	anos_space_unlock();
 	if (r == 0)
-		stack = make_stack(bottom, argc - LAUNCHER_WORDS,
-				   argv + LAUNCHER_WORDS);
+		stack = anos_stack_make(&start, bottom, argc - LAUNCHER_WORDS,
+					argv + LAUNCHER_WORDS);
 	if (!stack)
 		shim_die("the program's arguments do not fit onto its stack of % bytes",
 			 CO_ANOS_STACK_TOP - bottom);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cloudosd/bridge.h"
+#include "cloudosd/service/bridge.h"
 #include "cloudosd/service/message.h"
 #include "lib/cleanup.h"
 #include "personality/cloudos/cloudos.h"

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "cloudosd/bridge.h"
+#include "cloudosd/service/bridge.h"
 #include "lib/cleanup.h"
 #include <co/limits.h>
 

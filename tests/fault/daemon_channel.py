@@ -34,13 +34,19 @@ def segments(client, server, cookie):
     return connection, maps[0], maps[1]
 
 
-COUNTS, LATENCY = 64, 128  # in a client's segment
+COUNTS, LATENCY, BUCKETS, SLOTS = 64, 128, 40, 64  # in a client's segment
 FIELDS = ('messages', 'answers', 'bytes', 'bytes_back', 'errors', 'sleeps', 'wakes', 'depth_max')
+SLOT_FIELDS = ('answers', 'bytes', 'bytes_back')  # each slot has its own, added up
 
 
 def count(segment, **values):
     for name, value in values.items():
-        struct.pack_into('<Q', segment, COUNTS + 8 * FIELDS.index(name), value)
+        if name not in SLOT_FIELDS:
+            struct.pack_into('<Q', segment, COUNTS + 8 * FIELDS.index(name), value)
+            continue
+        for slot, part in ((0, value // 3), (SLOTS - 1, value - value // 3)):
+            struct.pack_into('<Q', segment, LATENCY + 8 * BUCKETS + 32 * slot +
+                             8 * SLOT_FIELDS.index(name), part)
 
 
 def listed(e, *words):

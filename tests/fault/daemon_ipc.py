@@ -5,6 +5,7 @@ import fcntl
 import json
 import mmap
 import os
+import random
 import signal
 import struct
 import sys
@@ -12,7 +13,7 @@ import threading
 import time
 
 sys.path.insert(0, __file__.rpartition('/')[0])
-from harness import (BUILD, LIMIT, SLOW, Client, check, descriptors, encode, equal,  # noqa: E402
+from harness import (BUILD, LAYOUTS, LIMIT, SLOW, Client, check, descriptors, encode, equal,  # noqa: E402
                      resident_kb, run, test, until)
 from peers import (CLOSED, DESTROYED, DIED, FULL, FUTURE_WRITE, GROW, NAME_SESSION,  # noqa: E402
                    NO_DOORBELL, OPEN_SERVICE, PAGE, PORT_MAIN, RECEIVE_STOP, SEAL, SEGMENT,
@@ -22,6 +23,8 @@ from peers import (CLOSED, DESTROYED, DIED, FULL, FUTURE_WRITE, GROW, NAME_SESSI
 (INVALID, NOT_FOUND, ACCESS, BUSY, EXISTS, TABLE_FULL, NAME_TOO_LONG, INTERRUPTED, TIMED_OUT,
  GONE) = -1, -3, -5, -6, -7, -14, -19, -21, -22, -23
 SYS_FUTEX, FUTEX_WAIT = 202, 0
+FRAMES = int(os.environ.get('CO_FRAMES', '1000'))
+SEED = int(os.environ.get('CO_SEED', str(random.randrange(1 << 30))))
 OPENS = int(os.environ.get('CO_OPENS', '4000'))  # make check-reach: a million
 NAMES_AT = 20  # in the control page
 
@@ -134,6 +137,51 @@ def what_a_peer_may_not_say_ends_its_connection_and_nothing_else():
             check(c.closed(), '%s without ipc_join' % name)
         equal(client.done('name_find', name='stays')['cookie'], cookie, 'the other port')
         connect(client, server, cookie)
+
+
+@test
+def whatever_a_peer_says_costs_nobody_else_anything():
+    print('# CO_SEED=%d' % SEED)
+    names = [(name, form) for (name, form), layout in sorted(LAYOUTS.items())
+             if form in ('request', 'note') and 70 <= layout.type & 0xffffff]
+    check(len(names) > 20, 'messages of peers')
+
+    def attack(engine):
+        dice = random.Random(SEED)
+        fds = memory(SEGMENT), memory(SERVER_SEGMENT), memory(PAGE, seals=0)
+        sent = 0
+        while sent < FRAMES:
+            try:
+                bad = Peer(engine.domain)
+            except (OSError, EOFError):
+                continue
+            bad.socket.settimeout(LIMIT)
+            try:
+                for _ in range(dice.randrange(1, 8)):
+                    message = bytearray(encode(*dice.choice(names), tag=dice.randrange(2)))
+                    for _ in range(dice.randrange(4)):
+                        at = dice.randrange(len(message))
+                        message[at] = dice.choice((0, 1, 127, 128, 255, dice.randrange(256)))
+                    if dice.randrange(8) == 0:
+                        del message[dice.randrange(1, len(message)):]
+                    bad.send(bytes(message), [dice.choice(fds) for _ in range(dice.randrange(4))])
+                    sent += 1
+            except OSError:  # it was closed
+                sent += 1
+            bad.close()
+        return sent
+
+    with Engine() as e:
+        server, client = e.peer(), e.peer()
+        cookie = server.port()
+        connect(client, server, cookie)
+        before = descriptors(e.pid)
+        pid, sent = e.child(attack)
+        check(sent >= FRAMES, 'messages that were sent')
+        reap(pid)
+        client.done('name_find', name='nobody')
+        connect(client, server, cookie)
+        until('as many descriptors as before', lambda: descriptors(e.pid) <= before + 2)
 
 
 @test

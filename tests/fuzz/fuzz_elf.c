@@ -6,7 +6,6 @@
  * Input: a byte of flags, then the file.  CHANGES: the last bytes of it are written over
  * its program headers after these were judged.  WORD: not a file but the word.
  */
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,83 +16,14 @@
 #include "lib/cleanup.h"
 #include "shim/config.h"
 #include "shim/elf.h"
+#include "tests/fuzz/maps.h"
 #include "tests/fuzz/target.h"
 
 #define CHANGES     1
 #define WORD        2
 #define CHANGE_SIZE 112 /* two headers */
-#define REGIONS     4096
 #define PAGE        4096UL
 #define PLACE       0x440000000000UL /* where nobody else maps anything */
-
-/* ---- what is mapped ---- */
-
-struct region {
-	uint64_t from, to, file;
-	char rights[5];
-};
-
-struct memory {
-	struct region regions[REGIONS];
-	size_t n;
-};
-
-static void read_memory(struct memory *out)
-{
-	static char text[1 << 20];
-	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-	size_t used = 0;
-	ssize_t got;
-
-	while ((got = read(fd, text + used, sizeof(text) - 1 - used)) > 0)
-		used += (size_t) got;
-	(void) close(fd); /* only read from */
-	text[used] = '\0';
-	out->n = 0;
-	for (char *line = text; *line; line = strchr(line, '\n') + 1) {
-		struct region *r = &out->regions[out->n];
-		char *at, *end = strchr(line, '\n');
-
-		if (memmem(line, (size_t) (end - line), "[stack]", 7) ||
-		    memmem(line, (size_t) (end - line), "[heap]", 6))
-			continue; /* they grow on their own */
-		r->from = strtoull(line, &at, 16);
-		r->to = strtoull(at + 1, &at, 16);
-		memcpy(r->rights, at + 1, 4);
-		(void) strtoull(at + 6, &at, 16); /* the offset follows from the rest */
-		r->file = strtoull(at + 7, NULL, 10);
-		if (++out->n == REGIONS)
-			abort();
-	}
-}
-
-/* Is [from, to) there, as `like` is? */
-static bool covers(const struct memory *memory, uint64_t from, uint64_t to,
-		   const struct region *like)
-{
-	for (size_t i = 0; i < memory->n && from < to; i++) {
-		const struct region *r = &memory->regions[i];
-
-		if (from >= r->from && from < r->to && r->file == like->file &&
-		    !strcmp(r->rights, like->rights))
-			from = r->to;
-	}
-	return from >= to;
-}
-
-/* From `at` to the next region, or past the one that it is in. */
-static uint64_t next_free(const struct memory *memory, uint64_t at, uint64_t *end)
-{
-	for (size_t i = 0; i < memory->n; i++) {
-		const struct region *r = &memory->regions[i];
-
-		if (at >= r->from && at < r->to)
-			at = r->to;
-		else if (r->from > at && r->from < *end)
-			*end = r->from;
-	}
-	return at;
-}
 
 /* Nothing that was there is gone or changed, nothing is new outside of [start, end). */
 static void demand_memory(const struct memory *before, const struct memory *after,
@@ -102,37 +32,18 @@ static void demand_memory(const struct memory *before, const struct memory *afte
 	for (size_t i = 0; i < before->n; i++) {
 		const struct region *r = &before->regions[i];
 
-		if (!covers(after, r->from, r->to, r))
+		if (!maps_covers(after, r->from, r->to, r))
 			abort();
 	}
 	for (size_t i = 0; i < after->n; i++) {
 		const struct region *r = &after->regions[i];
 
 		if (r->from < start &&
-		    !covers(before, r->from, r->to < start ? r->to : start, r))
+		    !maps_covers(before, r->from, r->to < start ? r->to : start, r))
 			abort();
 		if (r->to > end &&
-		    !covers(before, r->from > end ? r->from : end, r->to, r))
+		    !maps_covers(before, r->from > end ? r->from : end, r->to, r))
 			abort();
-	}
-}
-
-static void unmap_new(const struct memory *before, const struct memory *after,
-		      uint64_t start, uint64_t end)
-{
-	for (size_t i = 0; i < after->n; i++) {
-		const struct region *r = &after->regions[i];
-		uint64_t from = r->from > start ? r->from : start;
-		uint64_t to = r->to < end ? r->to : end;
-
-		while (from < to) {
-			uint64_t until = to;
-
-			from = next_free(before, from, &until);
-			if (from < until)
-				(void) munmap((void *) from, until - from); /* new */
-			from = until;
-		}
 	}
 }
 
@@ -183,9 +94,9 @@ static void map(int fd, struct shim_elf *elf, uint64_t end_hint)
 	uint64_t start = elf->start, end = elf->end;
 	int r;
 
-	read_memory(&before);
+	maps_read(&before);
 	r = shim_elf_map(fd, elf, PLACE);
-	read_memory(&after);
+	maps_read(&after);
 	if (!fixed) {
 		end = elf->bias ? end - start + (r ? elf->bias + start : elf->start)
 				: 0;
@@ -196,7 +107,7 @@ static void map(int fd, struct shim_elf *elf, uint64_t end_hint)
 		demand_facts(elf);
 	if (r != 0 && (!shim_elf_sentence(r) || !*shim_elf_sentence(r)))
 		abort();
-	unmap_new(&before, &after, start, end);
+	maps_unmap_new(&before, &after, start, end);
 	demand_canary(below);
 	demand_canary(above);
 }

@@ -72,13 +72,16 @@ guest()
 			-isystem "$($clang -print-file-name=include)" -isystem uapi \
 			-I"$srcdir/include" -I"$srcdir" -fno-sanitize-recover=all \
 			-fsanitize=fuzzer-no-link,address,undefined \
-			-c "$srcdir/shim/$source.c" -o "$object"
+			-c "$srcdir/$source.c" -o "$object"
 		guest="$guest $object"
 	done
 }
-guest elf config program rt/fmt
-LIBS=$guest fuzz elf
-guest memory
+guest shim/elf shim/config shim/program shim/rt/fmt
+LIBS=$guest fuzz elf tests/fuzz/maps.c
+guest personality/anos/guest_elf personality/anos/guest_stack
+# shellcheck disable=SC2086 # a list
+LIBS=$guest fuzz load tests/fuzz/maps.c $base
+guest shim/memory
 # shellcheck disable=SC2086 # a list
 LIBS=$guest fuzz pages cloudosd/memory.c $base
 echo "check-fuzz: no failures"

@@ -2,7 +2,7 @@
 # Targets run their seeds and some mutations in `make check`; `make check-fuzz` runs each
 # under libFuzzer.
 check_PROGRAMS += fuzz-wire-run fuzz-config-run fuzz-filter-run fuzz-sites-run \
-	fuzz-elf-run fuzz-anos-run fuzz-pages-run
+	fuzz-elf-run fuzz-load-run fuzz-anos-run fuzz-pages-run
 TESTS += %D%/run.sh
 dist_noinst_SCRIPTS += %D%/run.sh %D%/libfuzzer.sh
 EXTRA_DIST += %D%/corpus
@@ -26,9 +26,18 @@ fuzz_sites_run_SOURCES = %D%/fuzz_sites.c %D%/driver.c %D%/target.h
 fuzz_sites_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_sites_run_LDADD = libsites.a libco.a
 
-fuzz_elf_run_SOURCES = %D%/fuzz_elf.c %D%/driver.c %D%/target.h
+fuzz_elf_run_SOURCES = %D%/fuzz_elf.c %D%/maps.h %D%/maps.c %D%/driver.c %D%/target.h
 fuzz_elf_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_elf_run_LDADD = libtrapelf.a libco.a
+
+check_LIBRARIES += libanosload.a
+libanosload_a_SOURCES = personality/anos/guest_load.h personality/anos/guest_elf.c \
+	personality/anos/guest_stack.c
+libanosload_a_CPPFLAGS = $(CO_GUEST_INCLUDES)
+libanosload_a_CFLAGS = -std=gnu17 -ffreestanding -fPIE $(CO_WARN)
+fuzz_load_run_SOURCES = %D%/fuzz_load.c %D%/maps.h %D%/maps.c %D%/driver.c %D%/target.h
+fuzz_load_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_load_run_LDADD = libanosload.a libco.a
 
 fuzz_anos_run_SOURCES = %D%/fuzz_anos.c %D%/driver.c %D%/target.h
 fuzz_anos_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)

@@ -15,6 +15,7 @@ guest_cloudos = \
 	guest-cloudos-get_last_error \
 	guest-cloudos-interface_require \
 	guest-cloudos-interface_version \
+	guest-cloudos-ipc_direct \
 	guest-cloudos-ipc_discover_service \
 	guest-cloudos-ipc_namespaces \
 	guest-cloudos-ipc_receive \
@@ -78,6 +79,11 @@ guest_cloudos_interface_version_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
 guest_cloudos_interface_version_CFLAGS = $(GUEST_TEST_COMPILE)
 guest_cloudos_interface_version_LDFLAGS = $(GUEST_TEST_LINK)
 guest_cloudos_interface_version_LDADD = libcloudos.la
+guest_cloudos_ipc_direct_SOURCES = %D%/cloudos/ipc_direct.c
+guest_cloudos_ipc_direct_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_ipc_direct_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_ipc_direct_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_ipc_direct_LDADD = libcloudos.la
 guest_cloudos_ipc_discover_service_SOURCES = %D%/cloudos/ipc_discover_service.c
 guest_cloudos_ipc_discover_service_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
 guest_cloudos_ipc_discover_service_CFLAGS = $(GUEST_TEST_COMPILE)

@@ -20,6 +20,7 @@
 enum { SLOW_NS = 50000000, PATIENCE_S = 60 };
 
 static uint64_t end_ns;
+static int seconds; /* of each case */
 static uint32_t
 	*ready; /* shared: the attacked one has looked at heads, which were right */
 
@@ -207,17 +208,17 @@ static pid_t make(void)
 	if (child < 0)
 		fail("fork");
 	if (child == 0)
-		alarm(PATIENCE_S * 3);
+		alarm((unsigned int) seconds + PATIENCE_S * 3);
 	return child;
 }
 
-static void hostile_client(uint64_t seconds)
+static void hostile_client(void)
 {
 	struct pair *pair = pair_new(2);
 	pid_t server, client, enemy;
 
 	pair_inherit(pair);
-	end_ns = ring_os_now() + seconds * 1000000000;
+	end_ns = ring_os_now() + (uint64_t) seconds * 1000000000;
 	enemy = make();
 	if (enemy == 0) {
 		struct co_ring_client *own = pair->clients[1].own_client;
@@ -258,13 +259,13 @@ static void hostile_client(uint64_t seconds)
 	pair_free(pair);
 }
 
-static void hostile_server(uint64_t seconds)
+static void hostile_server(void)
 {
 	struct pair *pair = pair_new(1);
 	pid_t client, enemy;
 
 	pair_inherit(pair);
-	end_ns = ring_os_now() + seconds * 1000000000;
+	end_ns = ring_os_now() + (uint64_t) seconds * 1000000000;
 	client = make();
 	if (client == 0) {
 		pair_open(pair, 0);
@@ -293,16 +294,15 @@ static void hostile_server(uint64_t seconds)
 
 int main(int argc, char **argv)
 {
-	int seconds = argc > 1 ? (int) strtol(argv[1], NULL, 10) : 2;
-
+	seconds = argc > 1 ? (int) strtol(argv[1], NULL, 10) : 2;
 	if (seconds < 1)
 		return 2;
 	ready = mmap(NULL, sizeof(*ready), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (ready == MAP_FAILED)
 		fail("mmap");
-	hostile_client((uint64_t) seconds);
+	hostile_client();
 	*ready = 0;
-	hostile_server((uint64_t) seconds);
+	hostile_server();
 	return 0;
 }

@@ -208,14 +208,14 @@ static void collect(pid_t child)
 	}
 }
 
-static pid_t make(void)
+static pid_t make(int seconds)
 {
 	pid_t child = fork();
 
 	if (child < 0)
 		fail("fork");
 	if (child == 0)
-		alarm(PATIENCE_S * 3);
+		alarm((unsigned int) seconds + PATIENCE_S * 3);
 	return child;
 }
 
@@ -236,13 +236,13 @@ int main(int argc, char **argv)
 	pair_inherit(pair);
 	pair_patience_ns = PATIENCE * 2;
 	end_ns = ring_os_now() + (uint64_t) seconds * 1000000000;
-	server = make();
+	server = make(seconds);
 	if (server == 0) {
 		run_server();
 		_exit(0);
 	}
 	for (uint32_t i = 0; i < CLIENTS; i++) {
-		clients[i] = make();
+		clients[i] = make(seconds);
 		if (clients[i] == 0) {
 			run_client(i);
 			_exit(0);

@@ -4,6 +4,8 @@
 # undefined symbol, no vector or floating-point register, no thread-local storage, no
 # section that is writable and executable, no trace of a sanitizer, and is small.  Tried on
 # the library as it was built, and on the sources compiled again with gcc and with clang.
+# One exception: pages are compared in xmm0 to xmm3 (ring/page.c), within a function that
+# has put them aside (personality/anos/guest_guard.S).
 # First the script proves that it would notice.
 set -u
 root=${srcdir:-.}
@@ -22,7 +24,10 @@ faults() {
 	nm -u "$1" | sed 's/^ *U /undefined symbol: /; s/^ *w /weak undefined symbol: /'
 	nm "$1" | grep -E '__(asan|ubsan|tsan|msan|sanitizer|gcov|llvm_prof|stack_chk)' |
 		sed 's/^.* /symbol of an instrumented build: /'
-	objdump -d --no-show-raw-insn "$1" | grep -E '%([xyz]mm|mm[0-7]|st\b|k[0-7]\b)' |
+	objdump -d --no-show-raw-insn "$1" | awk '
+		/^[0-9a-f]+ <.*>:$/ { lent = $2 ~ /^<(anos_guarded|changed)[.a-z0-9]*>:$/ }
+		!lent || !/%xmm[0-3]($|[^0-9])/ || /%(xmm([4-9]|[1-3][0-9])|[yz]mm|mm)/' |
+		grep -E '%([xyz]mm|mm[0-7]|st\b|k[0-7]\b)' |
 		sed 's/^/vector register: /' | head -n 5
 	# name, type, flags of each section; flags: W writable, A loaded, X code, T thread
 	readelf -SW "$1" | sed -n 's/^ *\[ *[0-9]*\] //p' | awk '
@@ -59,6 +64,10 @@ proof() {
 	must_find 'undefined symbol: memcpy' '-fno-builtin' \
 		'void *memcpy(void *, const void *, unsigned long);\nvoid f(char *a) { memcpy(a, a + 9, 9); }'
 	must_find 'vector register' '' 'float f(float a) { return a * 2; }'
+	must_find 'vector register' '' \
+		'__asm__(".globl changed; changed: movups %xmm4, (%rdi); ret");\nint f(void) { return 1; }'
+	must_find 'vector register' '' \
+		'__asm__("changed: movups %xmm3, (%rdi); ret\\nother: movups %xmm3, (%rdi)");\nint f(void) { return 1; }'
 	must_find 'thread-local storage' '' '_Thread_local int word;\nint *f(void) { return &word; }'
 	must_find 'writable and executable' '' \
 		'int f(void) { return 1; }\n__asm__(".section both, \\"awx\\", @progbits; .byte 1; .text");'

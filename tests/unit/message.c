@@ -428,6 +428,37 @@ END_TEST
 
 /* ---- daemons ---- */
 
+static void remember(void *ctx, uint32_t waiting)
+{
+	*(uint32_t *) ctx = waiting;
+}
+
+START_TEST(who_watches_knows_how_many_wait)
+{
+	uint32_t told = 99;
+	struct message_watch watch = { .told = remember, .ctx = &told };
+	struct message_call call = next_call();
+	struct outcome o;
+
+	ck_assert_int_eq(send_to(&a, &b, MESSAGE_NOTIFICATION, 1), 0);
+	ck_assert_int_eq(messages_watch(m, &b, &watch, &err), 0);
+	ck_assert_uint_eq(told, 1);
+	ck_assert_int_eq(send_to(&a, &b, MESSAGE_REQUEST, 2), 0);
+	ck_assert_uint_eq(told, 2);
+	expect(&b, MESSAGE_NOTIFICATION, 1);
+	ck_assert_uint_eq(told, 1);
+	ck_assert_int_eq(receive_as(&b, &call, false, 1U << 20, &o), 0);
+	ck_assert_uint_eq(told, 0);
+	messages_put_back(m, o.got.record, &call);
+	ck_assert_uint_eq(told, 1);
+	expect(&b, MESSAGE_REQUEST, 2);
+	messages_unwatch(&watch);
+	messages_unwatch(&watch); /* nothing */
+	ck_assert_int_eq(send_to(&a, &b, MESSAGE_NOTIFICATION, 3), 0);
+	ck_assert_uint_eq(told, 0);
+}
+END_TEST
+
 START_TEST(the_next_daemon_has_what_waits)
 {
 	ck_assert_int_eq(send_to(&a, &b, MESSAGE_REQUEST, 1), 0);
@@ -650,6 +681,7 @@ int main(void)
 	tcase_add_test(tests, bytes_are_limited_too);
 	tcase_add_test(tests, a_requester_pays_until_it_has_the_answer);
 	tcase_add_test(tests, another_users_process_is_not_written_to);
+	tcase_add_test(tests, who_watches_knows_how_many_wait);
 	tcase_add_test(tests, the_next_daemon_has_what_waits);
 	tcase_add_test(tests, a_call_that_is_said_again_gets_the_same);
 	tcase_add_test(tests, who_died_while_no_daemon_ran_is_noticed);
