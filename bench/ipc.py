@@ -260,7 +260,7 @@ def connection(bench):
         finally:
             end(client, server)
     # six wake-ups of three processes: whatever else runs comes in between
-    first, second = min(got, key=lambda medians: medians[0] - medians[1])
+    first, second = (min(medians) for medians in zip(*got))
     return [row("ipc.open", first - second, None, "us",
                 f"a fresh connection: what the first call takes ({first:.0f} us) more than "
                 f"the second ({second:.0f} us), the receiver asleep; best of {ROUNDS} rounds")]
