@@ -56,6 +56,13 @@ static void finish(void)
 	(void) kill_current_task();
 }
 
+/* One that ends may have the name still. */
+static void take_name(uint64_t channel, const char *name)
+{
+	while (register_channel_name(channel, name).type != OK)
+		(void) task_sleep_current(10000000);
+}
+
 /* Starts `many` threads, waits until all of them have ended. */
 static void in_threads(void (*run)(void))
 {
@@ -74,7 +81,7 @@ static void find(void)
 {
 	uint64_t n = 0;
 
-	(void) register_channel_name(create_channel().value, "bench-find");
+	take_name(create_channel().value, "bench-find");
 	for (; n < SAMPLES; n++) {
 		uint64_t start = ticks();
 
@@ -94,7 +101,7 @@ static void fresh(void)
 		uint64_t channel = create_channel().value, tag, size;
 		struct result message;
 
-		(void) register_channel_name(channel, "FRESH");
+		take_name(channel, "FRESH");
 		for (int n = 0; n < 2; n++) {
 			message = recv_message(channel, &tag, &size, page);
 			(void) reply_message(message.value, tag);
@@ -141,7 +148,7 @@ static void serve_one(void)
 	char name[16];
 	uint64_t channel = create_channel().value, tag, size;
 
-	(void) register_channel_name(channel, name_of(name, own_number()));
+	take_name(channel, name_of(name, own_number()));
 	do {
 		struct result message = recv_message(channel, &tag, &size, 0);
 
@@ -185,7 +192,7 @@ static void hold(void)
 {
 	uint64_t channel = create_channel().value, tag, size;
 
-	(void) register_channel_name(channel, "HOLD");
+	take_name(channel, "HOLD");
 	for (uint64_t i = 0; i < many; i++)
 		(void) recv_message(channel, &tag, &size, page);
 	kprint("held\n");
