@@ -411,8 +411,11 @@ static int join_check(struct client *client, const struct wire_ipc_join_req *req
 		return co_fail(err, CO_VERSION,
 			       "this program was started by another version of "
 			       "cloudos-exec than the daemon's; start it again");
-	if (req->flags & ~CO_IPC_JOIN_MESSAGES ||
-	    req->session >= d->table->next_session)
+	if (req->flags & ~CO_IPC_JOIN_MESSAGES)
+		return co_fail(err, CO_INVALID,
+			       "there is no such way to take part: unknown flags %#x",
+			       req->flags & ~CO_IPC_JOIN_MESSAGES);
+	if (req->session >= d->table->next_session)
 		return co_fail(err, CO_INVALID, "there is no session %llu",
 			       (unsigned long long) req->session);
 	if (req->flags && process_is_nested(client->pid))

@@ -15,8 +15,8 @@ import time
 sys.path.insert(0, __file__.rpartition('/')[0])
 from harness import (BUILD, LAYOUTS, LIMIT, SLOW, Client, check, descriptors, encode, equal,  # noqa: E402
                      resident_kb, run, test, until)
-from peers import (CLOSED, DESTROYED, DIED, FULL, FUTURE_WRITE, GROW, NAME_SESSION,  # noqa: E402
-                   NO_DOORBELL, OPEN_SERVICE, PAGE, PORT_MAIN, RECEIVE_STOP, SEAL, SEGMENT,
+from peers import (CLOSED, DESTROYED, DIED, FULL, FUTURE_WRITE, GROW, JOIN_MESSAGES,  # noqa: E402
+                   NAME_SESSION, NO_DOORBELL, OPEN_MESSAGES, OPEN_SERVICE, PAGE, PORT_MAIN, RECEIVE_STOP, SEAL, SEGMENT,
                    SERVER_SEGMENT, SHRINK, WRITE, Engine, Peer, connect, libc, limit,
                    memory, reap)
 
@@ -208,7 +208,7 @@ def what_cannot_be_joined_is_refused_with_a_reason():
         for status, part, values in ((-25, 'version', {'version': 0}),
                                      (-25, 'version', {'version': 99}),
                                      (INVALID, 'session', {'version': 1, 'session': 2**63}),
-                                     (INVALID, 'session', {'version': 1, 'flags': 1})):
+                                     (INVALID, 'flags', {'version': 1, 'flags': JOIN_MESSAGES | 2})):
             c = Client(e.domain, hello=False)
             reply = c.ask('ipc_join', **values)[-1]
             equal(reply['status'], status, 'ipc_join %s' % values)
@@ -432,6 +432,8 @@ def processes_and_services_are_found_by_number_and_name():
         client.done('ipc_open', [fd], NOT_FOUND, name='nobody')
         client.done('ipc_open', [fd], NOT_FOUND, name='svc', flags=OPEN_SERVICE)
         client.done('ipc_open', [fd], INVALID, name='svc', flags=64)
+        client.done('ipc_open', [fd], INVALID, name='svc',
+                    flags=OPEN_SERVICE | OPEN_MESSAGES)
         for pid in (-1, -2**31, 2**31 - 1, 1):
             client.done('ipc_open', [fd], NOT_FOUND, pid=pid)
         server.port(doorbell=9)
@@ -848,7 +850,7 @@ def numbers_of_doorbells_and_flags_are_checked():
         peer, bare = e.peer(), e.peer(page=False)
         for doorbell in (63, 64, 2**31, 2**32 - 2):
             peer.done('port_create', status=INVALID, doorbell=doorbell)
-        peer.done('port_create', status=INVALID, doorbell=0, flags=2)
+        peer.done('port_create', status=INVALID, doorbell=0, flags=4)
         bare.done('port_create', status=INVALID, doorbell=0)
         cookie = bare.port(doorbell=NO_DOORBELL)
         bare.done('port_receive', status=INVALID, cookie=cookie, doorbell=0)
