@@ -6,6 +6,7 @@ noinst_LIBRARIES += libco.a
 libco_a_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 libco_a_SOURCES = \
 	%D%/banned.h \
+	%D%/buf.h %D%/buf.c \
 	%D%/cleanup.h \
 	%D%/engine.h %D%/engine.c \
 	%D%/err.h %D%/err.c \
@@ -14,7 +15,9 @@ libco_a_SOURCES = \
 	%D%/linux_calls.h \
 	%D%/log.def %D%/log.h %D%/log.c \
 	%D%/json.h %D%/json.c \
+	%D%/json_scan.h %D%/json_scan.c \
 	%D%/paths.h %D%/paths.c \
+	%D%/span.h \
 	%D%/utf8.h %D%/utf8.c \
 	%D%/wire.h %D%/wire.c
 nodist_libco_a_SOURCES = %D%/linux_calls.c

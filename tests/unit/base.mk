@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Units of lib/ and of the configuration.
-co_base_units = unit-err unit-escape unit-fault unit-log unit-config unit-siphash
+co_base_units = unit-err unit-escape unit-fault unit-log unit-config unit-siphash unit-json-scan
 check_PROGRAMS += $(co_base_units)
 TESTS += $(co_base_units) %D%/banned.sh %D%/fault-points.sh %D%/fault-setuid.sh
 dist_noinst_SCRIPTS += %D%/banned.sh %D%/fault-points.sh %D%/fault-setuid.sh
@@ -27,6 +27,10 @@ unit_log_LDADD = $(CO_TEST_LIBS)
 unit_siphash_SOURCES = %D%/siphash.c
 unit_siphash_CFLAGS = $(CO_TEST_CFLAGS)
 unit_siphash_LDADD = $(CO_TEST_LIBS)
+
+unit_json_scan_SOURCES = %D%/json_scan.c
+unit_json_scan_CFLAGS = $(CO_TEST_CFLAGS)
+unit_json_scan_LDADD = $(CO_TEST_LIBS) -lm
 
 unit_config_SOURCES = %D%/config.c \
 	cloudosd/config.def cloudosd/config.h cloudosd/config.c
