@@ -18,6 +18,7 @@ libco_a_SOURCES = \
 	%D%/json_scan.h %D%/json_scan.c \
 	%D%/paths.h %D%/paths.c \
 	%D%/span.h \
+	%D%/time.h %D%/time.c \
 	%D%/utf8.h %D%/utf8.c \
 	%D%/wire.h %D%/wire.c
 nodist_libco_a_SOURCES = %D%/linux_calls.c
