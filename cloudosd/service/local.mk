@@ -3,7 +3,8 @@ noinst_LIBRARIES += libservice.a
 libservice_a_SOURCES = \
 	%D%/host.h \
 	%D%/errors.h %D%/errors.c \
-	%D%/handler.h \
+	%D%/handler.h %D%/handler.c %D%/handler_inside.h \
+	%D%/handler_builtin.c %D%/handler_call.c \
 	%D%/health.h %D%/health.c \
 	%D%/https.h %D%/https.c \
 	%D%/instance.h %D%/instance.c \
