@@ -3,6 +3,7 @@ noinst_LIBRARIES += libservice.a
 libservice_a_SOURCES = \
 	%D%/host.h \
 	%D%/errors.h %D%/errors.c \
+	%D%/events.h %D%/feed.h %D%/logs.h %D%/metrics.h \
 	%D%/health.h %D%/health.c \
 	%D%/https.h %D%/https.c \
 	%D%/instance.h %D%/instance.c \
