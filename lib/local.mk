@@ -17,6 +17,7 @@ libco_a_SOURCES = \
 	%D%/json.h %D%/json.c \
 	%D%/json_scan.h %D%/json_scan.c \
 	%D%/paths.h %D%/paths.c \
+	%D%/pattern.h %D%/pattern.c \
 	%D%/span.h \
 	%D%/uri.h %D%/uri.c \
 	%D%/utf8.h %D%/utf8.c \

@@ -4,6 +4,7 @@ libservice_a_SOURCES = \
 	%D%/host.h \
 	%D%/errors.h %D%/errors.c \
 	%D%/handler.h \
+	%D%/events.h %D%/feed.h %D%/logs.h %D%/metrics.h \
 	%D%/health.h %D%/health.c \
 	%D%/https.h %D%/https.c \
 	%D%/instance.h %D%/instance.c \
