@@ -5,6 +5,8 @@ libservice_a_SOURCES = \
 	%D%/errors.h %D%/errors.c \
 	%D%/handler.h %D%/handler.c %D%/handler_inside.h \
 	%D%/handler_builtin.c %D%/handler_call.c \
+	%D%/handler.h \
+	%D%/events.h %D%/feed.h %D%/logs.h %D%/metrics.h \
 	%D%/health.h %D%/health.c \
 	%D%/https.h %D%/https.c \
 	%D%/instance.h %D%/instance.c \
