@@ -28,6 +28,7 @@
 #include "store/store.h"
 
 struct bridge;
+struct names;
 struct co_call;
 struct co_op;
 
@@ -46,6 +47,7 @@ struct co_services {
 	struct metrics *metrics;
 	struct events *events;
 	struct bridge *bridge; /* cloudosd/service/bridge.h: ports of programs that share memory */
+	struct names *names; /* cloudosd/service/names.h */
 	uint64_t
 		domain; /* random, 62 bits, the same as long as the state folder lives */
 	/* Keeps an error for `cloudosctl errors`, once for each origin that is not 0; what

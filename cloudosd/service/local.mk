@@ -15,6 +15,7 @@ libservice_a_SOURCES = \
 	%D%/message.h %D%/message.c %D%/message_inside.h \
 	%D%/message_box.c %D%/message_give.c \
 	%D%/message_saved.h %D%/message_saved.c \
+	%D%/names.h %D%/names.c \
 	%D%/probe.h %D%/probe.c \
 	%D%/process.h %D%/process.c \
 	%D%/query.c \
