@@ -39,6 +39,11 @@ struct ctl_command {
 	int (*run)(struct ctl *ctl);
 };
 
+/* clang-format off */
+/* What commands have that ask the gateway, for commands.def. */
+#define CTL_SERVICE OPTION(0, "service", "NAME", "whose it is (default: cloudosd)")
+/* clang-format on */
+
 /* commands.def as data. */
 extern const struct ctl_command ctl_commands[];
 extern const size_t ctl_ncommands;

@@ -327,6 +327,7 @@ static struct cell *next_cell(struct co_print *p)
 
 struct value {
 	const char *text; /* NULL for a number */
+	bool right;       /* a text that stands where numbers do */
 	size_t length;
 	uint64_t number;
 	bool negative;
@@ -343,7 +344,7 @@ static void add_cell(struct co_print *p, const struct value *v)
 		p->out_of_memory = true;
 		return;
 	}
-	cell->number = c->number = !v->text && c->look != LOOK_TIME;
+	cell->number = c->number = v->right || (!v->text && c->look != LOOK_TIME);
 	if (!v->text)
 		put_number(f, c, v->number, v->negative);
 	else if (v->length)
@@ -386,6 +387,13 @@ void co_print_text(struct co_print *p, const char *text)
 {
 	add(p, &(struct value){ .text = text ? text : "",
 				.length = text ? strlen(text) : 0 });
+}
+
+void co_print_span(struct co_print *p, struct co_span text, bool number)
+{
+	add(p, &(struct value){ .text = text.data ? text.data : "",
+				.length = text.size,
+				.right = number });
 }
 
 void co_print_i64(struct co_print *p, int64_t value)

@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #include "lib/json.h"
+#include "lib/span.h"
 #include "lib/wire.h"
 
 #define CO_PRINT_COLUMNS 24
@@ -45,6 +46,7 @@ struct co_print *co_print_new_layout(const struct co_print_style *style,
 
 /* The cells of a row, in the order of the columns; the last one ends the row. */
 void co_print_text(struct co_print *p, const char *text);
+void co_print_span(struct co_print *p, struct co_span text, bool number);
 void co_print_i64(struct co_print *p, int64_t value);
 void co_print_u64(struct co_print *p, uint64_t value);
 

@@ -17,6 +17,7 @@
 #include "lib/cleanup.h"
 
 #define SOCKET_NAME "control.sock"
+#define HTTP_NAME   "http.sock"
 
 /* ---- computing ---- */
 
@@ -243,25 +244,24 @@ int co_paths_make(const struct co_paths *p, struct co_err *err)
 /* ---- the socket ---- */
 
 /*
- * The address of the socket; a path that does not fit goes through the descriptor of
- * its folder.  That descriptor has to live until the address has been used.
+ * The address of the socket `name`; a path that does not fit goes through the descriptor
+ * of its folder.  That descriptor has to live until the address has been used.
  */
-static int address(const struct co_paths *p, int folder, struct sockaddr_un *out,
-		   struct co_err *err)
+static int address(const struct co_paths *p, const char *name, int folder,
+		   struct sockaddr_un *out, struct co_err *err)
 {
 	int n;
 
 	memset(out, 0, sizeof(*out));
 	out->sun_family = AF_UNIX;
-	if (strlen(p->socket) < sizeof(out->sun_path)) {
-		memcpy(out->sun_path, p->socket, strlen(p->socket) + 1);
+	n = snprintf(out->sun_path, sizeof(out->sun_path), "%s/%s", p->run, name);
+	if (n > 0 && (size_t) n < sizeof(out->sun_path))
 		return 0;
-	}
-	n = snprintf(out->sun_path, sizeof(out->sun_path),
-		     "/proc/self/fd/%d/" SOCKET_NAME, folder);
+	n = snprintf(out->sun_path, sizeof(out->sun_path), "/proc/self/fd/%d/%s",
+		     folder, name);
 	if (n < 0 || (size_t) n >= sizeof(out->sun_path))
-		return co_fail(err, CO_NAME_TOO_LONG, "no address for the socket %s",
-			       p->socket);
+		return co_fail(err, CO_NAME_TOO_LONG, "no address for the socket %s/%s",
+			       p->run, name);
 	return 0;
 }
 
@@ -273,28 +273,31 @@ static int no_daemon(const struct co_paths *p, struct co_err *err)
 		p->run);
 }
 
-static int connect_in(const struct co_paths *p, int folder, int *out_fd,
-		      struct co_err *err)
+static int connect_in(const struct co_paths *p, const char *name, int folder,
+		      int *out_fd, struct co_err *err)
 {
-	autoclose int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int type = strcmp(name, SOCKET_NAME) == 0 ? SOCK_SEQPACKET : SOCK_STREAM;
+	autoclose int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	struct sockaddr_un to;
 	int rc;
 
 	if (fd < 0)
 		return co_fail_errno(err, errno, "cannot create a socket");
-	rc = address(p, folder, &to, err);
+	rc = address(p, name, folder, &to, err);
 	if (rc < 0)
 		return rc;
 	if (connect(fd, (const struct sockaddr *) &to, sizeof(to)) < 0) {
 		if (errno == ENOENT || errno == ECONNREFUSED)
 			return no_daemon(p, err);
-		return co_fail_errno(err, errno, "cannot connect to %s", p->socket);
+		return co_fail_errno(err, errno, "cannot connect to %s/%s", p->run,
+				     name);
 	}
 	*out_fd = take_fd(fd);
 	return 0;
 }
 
-int co_paths_connect(const struct co_paths *p, int *out_fd, struct co_err *err)
+static int connect_to(const struct co_paths *p, const char *name, int *out_fd,
+		      struct co_err *err)
 {
 	autoclose int folder = -1;
 	struct stat st;
@@ -310,7 +313,17 @@ int co_paths_connect(const struct co_paths *p, int *out_fd, struct co_err *err)
 				     p->run);
 	/* the system's folders are root's to hand out; anybody's else could be a trap */
 	rc = p->system_ ? 0 : check_owner(p->run, &st, err);
-	return rc < 0 ? rc : connect_in(p, folder, out_fd, err);
+	return rc < 0 ? rc : connect_in(p, name, folder, out_fd, err);
+}
+
+int co_paths_connect(const struct co_paths *p, int *out_fd, struct co_err *err)
+{
+	return connect_to(p, SOCKET_NAME, out_fd, err);
+}
+
+int co_paths_connect_http(const struct co_paths *p, int *out_fd, struct co_err *err)
+{
+	return connect_to(p, HTTP_NAME, out_fd, err);
 }
 
 int co_paths_bind(const struct co_paths *p, int *out_fd, struct co_err *err)
@@ -322,7 +335,7 @@ int co_paths_bind(const struct co_paths *p, int *out_fd, struct co_err *err)
 	int rc = open_folder(p->run, &folder, err);
 
 	if (rc == 0)
-		rc = address(p, folder, &at, err);
+		rc = address(p, SOCKET_NAME, folder, &at, err);
 	if (rc < 0)
 		return rc;
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -50,6 +50,10 @@ int co_paths_make(const struct co_paths *paths, struct co_err *err);
  */
 int co_paths_connect(const struct co_paths *paths, int *out_fd, struct co_err *err);
 
+/* The same to the stream socket where the daemon speaks HTTP (http.sock). */
+int co_paths_connect_http(const struct co_paths *paths, int *out_fd,
+			  struct co_err *err);
+
 /*
  * Removes a socket that a dead daemon left, binds with mode 0600 and listens
  * (non-blocking, close-on-exec).  The caller holds the lock of the folder.

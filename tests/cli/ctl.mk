@@ -2,13 +2,13 @@
 # cloudosctl, and what it shares with the launcher.  The scripts talk to fake-daemon,
 # which also does what a real one never would.
 ctl_scripts = \
-	%D%/ctl-daemon.sh %D%/ctl-doctor.sh %D%/ctl-listing.sh %D%/ctl-personality.sh \
+	%D%/ctl-daemon.sh %D%/ctl-doctor.sh %D%/ctl-gateway.sh %D%/ctl-listing.sh %D%/ctl-personality.sh \
 	%D%/ctl-store.sh %D%/ctl-stream.sh %D%/ctl-usage.sh
 ctl_units = unit-output unit-paths unit-probe
 check_PROGRAMS += fake-daemon outer-filter $(ctl_units)
 TESTS += $(ctl_units) $(ctl_scripts)
 dist_noinst_SCRIPTS += $(ctl_scripts)
-EXTRA_DIST += %D%/ctl-lib.sh
+EXTRA_DIST += %D%/ctl-lib.sh %D%/fake_gateway.py
 
 fake_daemon_SOURCES = %D%/fake_daemon.c
 fake_daemon_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
