@@ -16,8 +16,11 @@
 #include <stdint.h>
 
 #include "cloudosd/service/errors.h"
+#include "cloudosd/service/events.h"
 #include "cloudosd/service/host.h"
+#include "cloudosd/service/logs.h"
 #include "cloudosd/service/message.h"
+#include "cloudosd/service/metrics.h"
 #include "cloudosd/service/process.h"
 #include "cloudosd/service/registry.h"
 #include "cloudosd/service/shm.h"
@@ -25,6 +28,7 @@
 #include "store/store.h"
 
 struct bridge;
+struct names;
 struct co_call;
 struct co_op;
 
@@ -39,7 +43,11 @@ struct co_services {
 	struct errors *errors;
 	struct messages *messages;
 	struct shm *shm;
+	struct logs *logs;
+	struct metrics *metrics;
+	struct events *events;
 	struct bridge *bridge; /* cloudosd/service/bridge.h: ports of programs that share memory */
+	struct names *names; /* cloudosd/service/names.h */
 	uint64_t
 		domain; /* random, 62 bits, the same as long as the state folder lives */
 	/* Keeps an error for `cloudosctl errors`, once for each origin that is not 0; what

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
-	%D%/store.h %D%/internal.h %D%/statements.def \
+	%D%/store.h %D%/rows.h %D%/internal.h %D%/statements.def \
 	%D%/arena.c \
 	%D%/journal.c \
 	%D%/lease.c \

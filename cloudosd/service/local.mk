@@ -3,6 +3,10 @@ noinst_LIBRARIES += libservice.a
 libservice_a_SOURCES = \
 	%D%/host.h \
 	%D%/errors.h %D%/errors.c \
+	%D%/handler.h %D%/handler.c %D%/handler_inside.h \
+	%D%/handler_builtin.c %D%/handler_call.c \
+	%D%/handler.h \
+	%D%/events.h %D%/feed.h %D%/logs.h %D%/metrics.h \
 	%D%/health.h %D%/health.c \
 	%D%/https.h %D%/https.c \
 	%D%/instance.h %D%/instance.c \
@@ -11,6 +15,7 @@ libservice_a_SOURCES = \
 	%D%/message.h %D%/message.c %D%/message_inside.h \
 	%D%/message_box.c %D%/message_give.c \
 	%D%/message_saved.h %D%/message_saved.c \
+	%D%/names.h %D%/names.c \
 	%D%/probe.h %D%/probe.c \
 	%D%/process.h %D%/process.c \
 	%D%/query.c \

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Units of lib/ and of the configuration.
-co_base_units = unit-err unit-escape unit-fault unit-log unit-config unit-siphash unit-json-scan
+co_base_units = unit-err unit-escape unit-fault unit-log unit-config unit-siphash unit-json-scan unit-names \
+	unit-pattern
 check_PROGRAMS += $(co_base_units)
 TESTS += $(co_base_units) %D%/banned.sh %D%/fault-points.sh %D%/fault-setuid.sh
 dist_noinst_SCRIPTS += %D%/banned.sh %D%/fault-points.sh %D%/fault-setuid.sh
@@ -32,9 +33,20 @@ unit_json_scan_SOURCES = %D%/json_scan.c
 unit_json_scan_CFLAGS = $(CO_TEST_CFLAGS)
 unit_json_scan_LDADD = $(CO_TEST_LIBS) -lm
 
+unit_pattern_SOURCES = %D%/pattern.c
+unit_pattern_CFLAGS = $(CO_TEST_CFLAGS)
+unit_pattern_LDADD = $(CO_TEST_LIBS)
+
 unit_config_SOURCES = %D%/config.c \
 	cloudosd/config.def cloudosd/config.h cloudosd/config.c
 unit_config_CFLAGS = $(CO_TEST_CFLAGS)
 unit_config_LDADD = $(YAML_LIBS) $(CO_TEST_LIBS)
+
+unit_names_SOURCES = %D%/names.c \
+	cloudosd/config.def cloudosd/config.h cloudosd/config.c \
+	cloudosd/names.h cloudosd/names.c
+unit_names_CFLAGS = $(CO_TEST_CFLAGS)
+unit_names_LDADD = libservice.a $(YAML_LIBS) $(CO_TEST_LIBS) -ldl
+cloudosd/unit_names-names.$(OBJEXT): services-yaml.h
 
 EXTRA_DIST += packaging/cloudosd.yaml

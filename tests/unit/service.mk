@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The services of cloudosd, on a fake host and a fake store.
-SERVICE_TESTS = %D%/errors %D%/health %D%/ipc %D%/message %D%/process %D%/registry %D%/shm
+SERVICE_TESTS = %D%/errors %D%/handler %D%/health %D%/ipc %D%/message %D%/process %D%/registry %D%/shm
 SERVICE_TEST_LIBS = libservice.a libco.a $(CHECK_LIBS) -ldl
 SERVICE_FAKES = \
 	%D%/fake_host.h %D%/fake_host.c \
@@ -14,6 +14,10 @@ endif
 %C%_errors_SOURCES = %D%/errors.c
 %C%_errors_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_errors_LDADD = $(SERVICE_TEST_LIBS)
+
+%C%_handler_SOURCES = %D%/handler.c $(SERVICE_FAKES)
+%C%_handler_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_handler_LDADD = $(SERVICE_TEST_LIBS)
 
 %C%_health_SOURCES = %D%/health.c $(SERVICE_FAKES)
 %C%_health_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
