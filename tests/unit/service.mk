@@ -1,7 +1,16 @@
 # SPDX-License-Identifier: MIT
 # The services of cloudosd, on a fake host and a fake store.
-SERVICE_TESTS = %D%/errors %D%/handler %D%/health %D%/ipc %D%/message %D%/process %D%/registry %D%/shm
-SERVICE_TESTS = %D%/cron %D%/errors %D%/health %D%/ipc %D%/message %D%/process %D%/registry %D%/shm %D%/zone
+SERVICE_TESTS = \
+	%D%/cron \
+	%D%/errors \
+	%D%/handler \
+	%D%/health \
+	%D%/ipc \
+	%D%/message \
+	%D%/process \
+	%D%/registry \
+	%D%/shm \
+	%D%/zone
 SERVICE_TEST_LIBS = libservice.a libco.a $(CHECK_LIBS) -ldl
 SERVICE_FAKES = \
 	%D%/fake_host.h %D%/fake_host.c \
