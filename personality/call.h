@@ -21,6 +21,7 @@
 #include "cloudosd/service/logs.h"
 #include "cloudosd/service/message.h"
 #include "cloudosd/service/metrics.h"
+#include "cloudosd/service/outgoing.h"
 #include "cloudosd/service/process.h"
 #include "cloudosd/service/registry.h"
 #include "cloudosd/service/shm.h"
@@ -46,6 +47,7 @@ struct co_services {
 	struct logs *logs;
 	struct metrics *metrics;
 	struct events *events;
+	const struct co_outgoing *outgoing;
 	struct bridge *bridge; /* cloudosd/service/bridge.h: ports of programs that share memory */
 	struct names *names; /* cloudosd/service/names.h */
 	uint64_t

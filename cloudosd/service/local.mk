@@ -17,6 +17,7 @@ libservice_a_SOURCES = \
 	%D%/message_box.c %D%/message_give.c \
 	%D%/message_saved.h %D%/message_saved.c \
 	%D%/names.h %D%/names.c \
+	%D%/outgoing.h \
 	%D%/probe.h %D%/probe.c \
 	%D%/process.h %D%/process.c \
 	%D%/query.c \
