@@ -41,8 +41,8 @@ struct co_call {
 	uint64_t begun_ns; /* call_clock_ns; 0 if nobody traces */
 	bool taken_over;   /* a predecessor of this daemon had received it */
 
-	uint64_t args[CO_ARGS_MAX]; /* what the handler gets: words or our pointers */
-	struct call_buffer buffers[CO_ARGS_MAX];
+	uint64_t args[CO_WORDS_MAX]; /* what the handler gets: words or our pointers */
+	struct call_buffer buffers[CO_WORDS_MAX];
 	struct process_id process;
 	uint64_t thread_start;
 
@@ -58,7 +58,7 @@ struct co_call {
 	void *on_end_arg;
 	void (*performed)(struct co_call *call, int64_t raw);
 	int32_t perform_number; /* what it was asked to perform */
-	uint64_t perform_words[CO_ARGS_MAX];
+	uint64_t perform_words[CO_WORDS_MAX];
 	struct co_call *pending_prev, *pending_next; /* pending.c */
 
 	/* under trap */

@@ -334,7 +334,7 @@ CALL_PATH int marshal_out(struct co_call *call)
 
 CALL_PATH void marshal_free(struct co_call *call)
 {
-	for (uint32_t i = 0; i < CO_ARGS_MAX; i++) {
+	for (uint32_t i = 0; i < CO_WORDS_MAX; i++) {
 		if (!call->buffers[i].data)
 			continue;
 		free(call->buffers[i].data);

@@ -19,6 +19,8 @@ libco_a_SOURCES = \
 	%D%/paths.h %D%/paths.c \
 	%D%/pattern.h %D%/pattern.c \
 	%D%/span.h \
+	%D%/uri.h %D%/uri.c \
+	%D%/time.h %D%/time.c \
 	%D%/utf8.h %D%/utf8.c \
 	%D%/wire.h %D%/wire.c
 nodist_libco_a_SOURCES = %D%/linux_calls.c
@@ -26,4 +28,23 @@ nodist_libco_a_SOURCES = %D%/linux_calls.c
 	$(AM_V_GEN)$(MKDIR_P) %D% && LC_ALL=C $(AWK) -f $(srcdir)/%D%/linux_calls.awk \
 		$(CO_UAPI_ASM)/unistd_64.h $(CO_UAPI_ASM)/unistd_32.h > $@.new && mv $@.new $@
 CLEANFILES += %D%/linux_calls.c
+
+# HTTP messages.  llhttp's own sources are not held to our warnings.
+noinst_LIBRARIES += libhttp.a
+libhttp_a_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+libhttp_a_SOURCES = %D%/http_message.h %D%/http_status.def %D%/http_message.c
+if LLHTTP_BUILT_HERE
+CO_HTTP_LIBS = libhttp.a libllhttp.a
+noinst_LIBRARIES += libllhttp.a
+libllhttp_a_SOURCES =
+nodist_libllhttp_a_SOURCES = %D%/llhttp_api.c %D%/llhttp_http.c %D%/llhttp_llhttp.c
+libllhttp_a_CPPFLAGS = $(LLHTTP_CFLAGS) -DLLHTTP_STRICT_MODE=1
+libllhttp_a_CFLAGS = -std=gnu17 -w $(CO_HOST)
+$(nodist_libllhttp_a_SOURCES): Makefile
+	$(AM_V_GEN)$(MKDIR_P) %D% && \
+		echo '#include "$(LLHTTP_DIR)/'`basename $@ | sed 's/llhttp_//'`'"' > $@
+CLEANFILES += $(nodist_libllhttp_a_SOURCES)
+else
+CO_HTTP_LIBS = libhttp.a $(LLHTTP_LIBS)
+endif
 EXTRA_DIST += %D%/README.md %D%/linux_calls.awk

@@ -40,7 +40,7 @@ struct co_struct {
 struct co_personality_host {
 	const char *name;
 
-	/* Runs the handler of a row; args is laid over CO_ARGS_MAX words. */
+	/* Runs the handler of a row; args is laid over CO_WORDS_MAX words. */
 	int64_t (*dispatch)(struct co_call *call, const struct co_op *op, void *args);
 
 	/* What the guest gets in its result register for a negative status. */

@@ -35,3 +35,5 @@
 #define PTR(name)
 #define JSON(name)
 #define TEXT(name)
+#define OPT_JSON(name)
+#define OPT_TEXT(name)

@@ -32,3 +32,5 @@
 #undef PTR
 #undef JSON
 #undef TEXT
+#undef OPT_JSON
+#undef OPT_TEXT

@@ -97,4 +97,8 @@
 #define JSON(name)         CO_OP_ARG(JSON, "json", #name, 0)
 #undef TEXT
 #define TEXT(name)         CO_OP_ARG(TEXT, "text", #name, 0)
+#undef OPT_JSON
+#define OPT_JSON(name)     CO_OP_ARG(OPT_JSON, "json", #name, 0)
+#undef OPT_TEXT
+#define OPT_TEXT(name)     CO_OP_ARG(OPT_TEXT, "text", #name, 0)
 /* clang-format on */

@@ -12,7 +12,7 @@
  *            NAMESPACE("prefix") a name space that is served
  * plane      who answers: SHIM, KERNEL, DAEMON, HTTP, LAUNCHER (cloudos-exec), NONE
  * support    FULL, PARTIAL or ABSENT; a note is compulsory unless FULL
- * arguments  typed words, none to six:
+ * arguments  typed words, none to sixteen, of a call by registers none to six:
  *   I32 U32 I64 U64 SIZE FD PID(name)   a register
  *   FLAGS(set, name)                    a register; set is in flags.def where there is one
  *   CSTR(name, size)                    guest string, at most size bytes with its NUL
@@ -24,7 +24,9 @@
  *   TAILED_OUT(type, name, size)        the same, at most size bytes, which is the argument
  *                                       that follows
  *   PTR(name)                           an address that only the kernel looks at
- *   JSON(name)  TEXT(name)              a member of an HTTP body or query
+ *   JSON(name)  TEXT(name)              a member of an HTTP body, query or path: any value, or
+ *                                       a string; without it the request is refused
+ *   OPT_JSON(name)  OPT_TEXT(name)      the same, but it may be absent
  *
  * Everything else derives from the rows.  Readers include <co/op-begin.h>, define the
  * few macros they need, include the ops.def, and include <co/op-end.h>.
@@ -45,7 +47,8 @@
 #define CO_ARG_KINDS(X) \
 	X(NONE) X(I32) X(U32) X(I64) X(U64) X(SIZE) X(FD) X(PID) X(FLAGS) X(CSTR) \
 	X(IN) X(OUT) X(INOUT) X(SIZED_IN) X(SIZED_OUT) X(OUT_ARRAY) X(BUF_IN) X(BUF_OUT) \
-	X(TAILED_IN) X(TAILED_OUT) X(PTR) X(JSON) X(TEXT)
+	X(TAILED_IN) X(TAILED_OUT) X(PTR) X(JSON) X(TEXT) \
+	X(OPT_JSON) X(OPT_TEXT)
 
 #define CO_PLANE_CONSTANT(name, text)   CO_PLANE_##name,
 #define CO_SUPPORT_CONSTANT(name, text) CO_SUPPORT_##name,
@@ -63,7 +66,8 @@ enum co_arg_kind { CO_ARG_KINDS(CO_ARG_CONSTANT) };
 #undef CO_ARG_CONSTANT
 /* clang-format on */
 
-#define CO_ARGS_MAX 6
+#define CO_ARGS_MAX  16
+#define CO_WORDS_MAX 6 /* of a call that comes in registers */
 
 struct co_arg {
 	enum co_arg_kind kind;

@@ -24,7 +24,9 @@ START_TEST(every_endpoint_has_a_row_in_its_place)
 		n++;
 	}
 	ck_assert_uint_eq(n, ENDPOINTS);
-	ck_assert_uint_eq(p->nops, ENDPOINTS);
+	/* ours stand behind them, and no specification has them */
+	for (; n < p->nops; n++)
+		ck_assert_str_eq(p->ops[n].heading, "");
 	free(text);
 }
 END_TEST

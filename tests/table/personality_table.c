@@ -105,6 +105,12 @@ START_TEST(row_has_a_heading_of_the_specification)
 	ROW(_i);
 	char *text = seed_load(p->spec);
 
+	/* what we have beyond BlackRoad's specification stands behind its rows, without */
+	if (!*op->heading && strcmp(p->name, "blackroad") == 0 &&
+	    (index + 1 == p->nops || !*p->ops[index + 1].heading)) {
+		free(text);
+		return;
+	}
 	ck_assert_msg(seed_has_heading(text, op->heading),
 		      "%s: docs/spec/%s has no '%s'", who, p->spec, op->heading);
 	free(text);
@@ -147,11 +153,13 @@ START_TEST(row_is_sorted_inside_its_group)
 }
 END_TEST
 
-START_TEST(row_has_at_most_six_named_arguments)
+START_TEST(row_has_at_most_as_many_named_arguments_as_fit)
 {
 	ROW(_i);
 
-	ck_assert_msg(op->nargs <= CO_ARGS_MAX, "%s: %u arguments", who, op->nargs);
+	ck_assert_msg(op->nargs <= (op->key_kind == CO_KEY_HTTP ? CO_ARGS_MAX
+								: CO_WORDS_MAX),
+		      "%s: %u arguments", who, op->nargs);
 	ck_assert_msg(op->args[op->nargs].kind == CO_ARG_NONE, "%s: no end", who);
 	for (uint32_t i = 0; i < op->nargs; i++) {
 		ck_assert_msg(is_word(op->args[i].name), "%s: argument %u", who, i);
@@ -299,7 +307,7 @@ START_TEST(every_word_has_a_name)
 	ck_assert_str_eq(co_plane_name(CO_PLANE_LAUNCHER), "launcher");
 	ck_assert_str_eq(co_arg_kind_name(CO_ARG_CSTR), "CSTR");
 	ck_assert_str_eq(co_arg_kind_name(CO_ARG_OUT_ARRAY), "OUT_ARRAY");
-	for (int kind = CO_ARG_NONE; kind <= CO_ARG_TEXT; kind++)
+	for (int kind = CO_ARG_NONE; kind <= CO_ARG_OPT_TEXT; kind++)
 		ck_assert_ptr_nonnull(co_arg_kind_name((enum co_arg_kind) kind));
 }
 END_TEST
@@ -318,7 +326,7 @@ int main(void)
 	tcase_add_loop_test(rows, row_has_a_heading_of_the_specification, 0, n);
 	tcase_add_loop_test(rows, row_shares_neither_name_nor_key, 0, n);
 	tcase_add_loop_test(rows, row_is_sorted_inside_its_group, 0, n);
-	tcase_add_loop_test(rows, row_has_at_most_six_named_arguments, 0, n);
+	tcase_add_loop_test(rows, row_has_at_most_as_many_named_arguments_as_fit, 0, n);
 	tcase_add_loop_test(rows, row_says_where_a_length_is, 0, n);
 	tcase_add_loop_test(rows, row_names_flag_sets_that_exist, 0, n);
 	tcase_add_loop_test(rows, row_knows_how_much_is_copied, 0, n);
