@@ -70,9 +70,9 @@ struct events *events_new(const struct co_host *host, struct store *store)
 	bus->adder = (struct feed_adder){ .host = host,
 					  .store = store,
 					  .table = STORE_EVENTS };
-	bus->feed = feed_new(host, store,
-			     &(struct feed_options){ .table = STORE_EVENTS,
-						     .json = events_json });
+	bus->feed = feed_new(
+		host, store,
+		&(struct feed_options){ .table = STORE_EVENTS, .json = events_json });
 	return bus->feed ? bus : events_free(bus);
 }
 

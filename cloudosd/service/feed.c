@@ -45,7 +45,7 @@ struct feed_reader {
 	uint64_t at, upto; /* upto: of the read that is under way */
 	uint64_t since;    /* only later rows, if timed */
 	bool timed, begun; /* begun: a page has been read */
-	bool past;      /* has something to get from the store whatever `at` is */
+	bool past;         /* has something to get from the store whatever `at` is */
 	bool paused, waiting, reading, ended;
 	unsigned busy; /* on the stack */
 };
@@ -101,7 +101,7 @@ bool feed_id_parse(struct co_span text, uint64_t *out_at_ms, uint64_t *out_numbe
 				 : c >= 'a' && c <= 'z' ? (unsigned) (c - 'a') + 10
 							: 36;
 
-		if (digit == 36 || number > (INT64_MAX - digit) / 36)
+		if (digit == 36 || number > ((uint64_t) INT64_MAX - digit) / 36)
 			return false;
 		number = number * 36 + digit;
 	}
@@ -211,8 +211,9 @@ static void ring_add(struct feed *f, const struct store_row *row)
 		ring_empty(f);
 		return;
 	}
-	while (f->first < row->number && (row->number - f->first >= CO_LIMIT_FEED_RING ||
-					  f->bytes + weight(e) > CO_LIMIT_FEED_RING_BYTES))
+	while (f->first < row->number &&
+	       (row->number - f->first >= CO_LIMIT_FEED_RING ||
+		f->bytes + weight(e) > CO_LIMIT_FEED_RING_BYTES))
 		drop_first(f);
 	*slot(f, row->number) = e;
 	f->bytes += weight(e);
@@ -449,8 +450,7 @@ static int copy_want(struct feed_reader *r, const struct feed_want *want)
 	}
 	if (want->pattern.size) {
 		memcpy(r->text + service, want->pattern.data, want->pattern.size);
-		r->pattern =
-			(struct co_span){ r->text + service, want->pattern.size };
+		r->pattern = (struct co_span){ r->text + service, want->pattern.size };
 	}
 	return 0;
 }

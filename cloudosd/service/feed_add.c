@@ -51,8 +51,8 @@ int feed_check_label(struct feed_adder *adder, const char *what, struct co_span 
 int feed_check_name(struct feed_adder *adder, const char *what, struct co_span name)
 {
 	if (!name.size)
-		return feed_refuse(adder, CO_INVALID, "the %s is empty; it needs a name",
-				   what);
+		return feed_refuse(adder, CO_INVALID,
+				   "the %s is empty; it needs a name", what);
 	return feed_check_label(adder, what, name);
 }
 
