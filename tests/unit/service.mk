@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The services of cloudosd, on a fake host and a fake store.
-SERVICE_TESTS = %D%/errors %D%/handler %D%/health %D%/ipc %D%/message %D%/process %D%/registry %D%/shm
+SERVICE_TESTS = %D%/attached %D%/errors %D%/handler %D%/health %D%/ipc %D%/message %D%/process %D%/registry %D%/shm
 SERVICE_TEST_LIBS = libservice.a libco.a $(CHECK_LIBS) -ldl
 SERVICE_FAKES = \
 	%D%/fake_host.h %D%/fake_host.c \
@@ -10,6 +10,10 @@ if HAVE_CHECK
 check_PROGRAMS += $(SERVICE_TESTS)
 TESTS += $(SERVICE_TESTS)
 endif
+
+%C%_attached_SOURCES = %D%/attached.c $(SERVICE_FAKES)
+%C%_attached_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_attached_LDADD = $(SERVICE_TEST_LIBS)
 
 %C%_errors_SOURCES = %D%/errors.c
 %C%_errors_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
