@@ -4,6 +4,7 @@ libservice_a_SOURCES = \
 	%D%/host.h \
 	%D%/cron.h %D%/cron.c \
 	%D%/errors.h %D%/errors.c \
+	%D%/attached.def %D%/attached.h %D%/attached.c \
 	%D%/handler.h %D%/handler.c %D%/handler_inside.h \
 	%D%/handler_builtin.c %D%/handler_call.c \
 	%D%/handler.h \
