@@ -31,6 +31,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/site.h %D%/site.c \
 	%D%/site_file.h %D%/site_file.c \
 	%D%/table.h %D%/table.c \
+	%D%/telemetry.h %D%/telemetry.c \
 	%D%/ticks.h \
 	%D%/trace.h %D%/trace.c \
 	personality/call.h personality/host.h personality/hosts.c \
