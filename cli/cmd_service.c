@@ -26,6 +26,17 @@ int cmd_service_ls(struct ctl *ctl)
 			NULL);
 }
 
+int cmd_service_names(struct ctl *ctl)
+{
+	struct wire_name_list_req *req = ctl_request(ctl, WIRE_name_list_req);
+
+	if (!req)
+		return ctl->err.code;
+	co_msg_text(ctl->client->out, &req->name, ctl->operands[0]);
+	return ctl_list(ctl, WIRE_name_row, "word name role port front back serving",
+			NULL);
+}
+
 static int show_instance(struct ctl *ctl, void *data)
 {
 	const struct co_layout *layout = co_wire_layout(WIRE_service_row);

@@ -76,6 +76,7 @@ client_request request_service_list, request_service_register,
 client_request request_error_list, request_log_list, request_store_status,
 	request_store_backup, request_store_compact;
 client_request request_site_list;
+client_request request_name_list;
 client_request request_ipc_join, request_token_get, request_channel_list,
 	request_channel_stats, request_channel_kill, request_channel_trace,
 	request_capability_list, request_deadlock_list;

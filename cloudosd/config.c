@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The daemon's configuration: cloudosd.yaml against config.def.  HOST.  The only file that
- * knows libyaml.
+ * The daemon's configuration: cloudosd.yaml against config.def.  HOST.  Beside names.c the
+ * only file that knows libyaml.
  *
  * The text is read twice.  The first reading is the guard: it looks at nesting, anchors,
  * tags and directives wherever they stand and stops at the first event that is not allowed,
@@ -213,7 +213,7 @@ static int guard_event(struct reader *r, unsigned *documents)
 	}
 }
 
-static int guard(const char *name, const char *text, size_t n, struct co_err *err)
+int config_guard(const char *name, const char *text, size_t n, struct co_err *err)
 {
 	struct reader r;
 	unsigned documents = 0;
@@ -503,7 +503,7 @@ int config_parse(struct config *out, const char *name, const char *text, size_t 
 		return co_fail(err, CO_TOO_BIG, "%s has more than %d bytes", name,
 			       CO_LIMIT_CONFIG_BYTES);
 	config_default(&config);
-	rc = guard(name, text, n, err);
+	rc = config_guard(name, text, n, err);
 	if (rc == 0)
 		rc = reader_init(&r, name, text, n, err);
 	if (rc < 0)
@@ -515,7 +515,8 @@ int config_parse(struct config *out, const char *name, const char *text, size_t 
 	return rc;
 }
 
-int config_load(struct config *out, const char *path, struct co_err *err)
+int config_read_text(const char *path, char **out_text, size_t *out_n,
+		     struct co_err *err)
 {
 	/* not blocking: somebody may have put a FIFO there */
 	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -523,10 +524,8 @@ int config_load(struct config *out, const char *path, struct co_err *err)
 	struct stat st;
 	size_t n = 0;
 
-	if (fd < 0 && errno == ENOENT) {
-		config_default(out);
-		return 0;
-	}
+	if (fd < 0 && errno == ENOENT)
+		return CONFIG_NO_FILE;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return co_fail_errno(err, errno,
 				     "cannot read the configuration file %s", path);
@@ -549,7 +548,22 @@ int config_load(struct config *out, const char *path, struct co_err *err)
 			break;
 		n += (size_t) got;
 	}
-	return config_parse(out, path, text, n, err);
+	*out_text = take(text);
+	*out_n = n;
+	return 0;
+}
+
+int config_load(struct config *out, const char *path, struct co_err *err)
+{
+	autofree char *text = NULL;
+	size_t n;
+	int r = config_read_text(path, &text, &n, err);
+
+	if (r == CONFIG_NO_FILE) {
+		config_default(out);
+		return 0;
+	}
+	return r ? r : config_parse(out, path, text, n, err);
 }
 
 /* ---- the sample ---- */

@@ -18,6 +18,7 @@ struct bridge;
 struct control;
 struct http_server;
 struct members;
+struct names;
 struct notify;
 struct peers;
 struct keeper_link;
@@ -44,6 +45,8 @@ struct daemon {
 	struct peers *peers;
 	struct bridge *bridge;
 	struct sites *sites;
+	struct names *names;
+	int claim; /* of the block of addresses; -1 */
 	struct session *sessions; /* by id */
 	unsigned looks;           /* going on: leftover.c */
 	struct look_waiter *look_waiters;

@@ -7,6 +7,7 @@ bin_PROGRAMS += cloudosd/cloudosd
 cloudosd_cloudosd_SOURCES = \
 	%D%/main.c %D%/daemon.h \
 	%D%/service/bridge.h %D%/bridge_inside.h %D%/bridge.c %D%/bridge_ring.c \
+	%D%/addresses.h %D%/addresses.c \
 	%D%/call.h %D%/call.c \
 	%D%/client.h \
 	%D%/config.def %D%/config.h %D%/config.c \
@@ -22,11 +23,12 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/marshal.h %D%/marshal.c \
 	%D%/member.h %D%/member.c \
 	%D%/memory.h %D%/memory.c \
+	%D%/names.h %D%/names.c \
 	%D%/notify.h %D%/notify.c \
 	%D%/peer.h %D%/peer_inside.h %D%/peer.c %D%/peer_request.c %D%/peer_watch.c \
 	%D%/pending.h %D%/pending.c \
 	%D%/request.h %D%/request.c \
-	%D%/request_channel.c %D%/request_service.c %D%/request_site.c \
+	%D%/request_channel.c %D%/request_name.c %D%/request_service.c %D%/request_site.c \
 	%D%/request_session.c %D%/request_store.c \
 	%D%/session.h %D%/session.c \
 	%D%/site.h %D%/site.c \
@@ -50,6 +52,13 @@ cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
 	libco.a \
 	$(CO_HTTP_LIBS) $(UV_LIBS) $(SQLITE_LIBS) $(YAML_LIBS) $(Z_LIBS) -ldl
+
+# The registry of names, for a daemon that finds no installed file.
+services-yaml.h: packaging/services.yaml
+	$(AM_V_GEN)$(SED) -e 's/["\\]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $(srcdir)/packaging/services.yaml >$@
+BUILT_SOURCES += services-yaml.h
+CLEANFILES += services-yaml.h
+cloudosd/cloudosd_cloudosd-names.$(OBJEXT): services-yaml.h
 
 pkglibexec_PROGRAMS += cloudos-keeper
 cloudos_keeper_SOURCES = \

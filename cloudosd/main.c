@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cloudosd/service/bridge.h"
+#include "cloudosd/addresses.h"
 #include "cloudosd/control.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
@@ -26,9 +26,12 @@
 #include "cloudosd/keeper/keeper.h"
 #include "cloudosd/keeper_link.h"
 #include "cloudosd/member.h"
+#include "cloudosd/names.h"
 #include "cloudosd/notify.h"
 #include "cloudosd/peer.h"
 #include "cloudosd/pending.h"
+#include "cloudosd/service/bridge.h"
+#include "cloudosd/service/handler.h"
 #include "cloudosd/site.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
@@ -156,12 +159,49 @@ static int config_read(struct daemon *d, struct co_err *err)
 	return config_load(&d->config, path, err);
 }
 
+/* The registry of names anew, and where its addresses are recorded. */
+static int names_read(struct daemon *d, struct co_err *err)
+{
+	autofree struct names_list *list = malloc(sizeof(*list));
+	char path[CO_PATH_SIZE + 16];
+	int r;
+
+	if (!list)
+		return co_fail(err, CO_NO_MEMORY,
+			       "no memory for the registry of names");
+	(void) snprintf(path, sizeof(path), "%s/services.yaml", d->paths.config);
+	r = names_load(list, path, err);
+	if (!r)
+		r = names_set(d->names, list->list, list->count, err);
+	return r ? r : addresses_save(d->names, &d->paths, err);
+}
+
+static int names_start(struct daemon *d, struct co_err *err)
+{
+	struct co_err why = { 0 };
+	int r;
+
+	d->names = d->services.names = names_new();
+	if (!d->names)
+		return co_fail(err, CO_NO_MEMORY,
+			       "no memory for the registry of names");
+	r = addresses_open(d->names, &d->paths, d->services.domain, &d->claim, &why);
+	if (!r && d->claim < 0)
+		co_log(daemon, WARN, "%s", why.message);
+	return r ? r : names_read(d, err);
+}
+
 int daemon_reload(struct daemon *d, struct co_err *err)
 {
+	struct config before = d->config;
 	int r = config_read(d, err);
 
-	if (r)
+	if (!r)
+		r = names_read(d, err);
+	if (r) {
+		d->config = before;
 		return r;
+	}
 	configure(d);
 	if (d->http)
 		http_server_configure(d->http);
@@ -354,6 +394,8 @@ static int start(struct daemon *d, struct co_err *err)
 	configure(d);
 	r = domain_read(d, err);
 	if (!r)
+		r = names_start(d, err);
+	if (!r)
 		r = store_open(&d->store, &store, err);
 	if (r)
 		return r;
@@ -373,6 +415,7 @@ static int start(struct daemon *d, struct co_err *err)
 					  : CO_LIMIT_SHM_SEGMENTS,
 				  shm_held, d);
 	d->services.registry = registry_new(d->host, d->store, NULL);
+	d->services.handlers = handlers_new(d->host);
 	d->idle = d->host->timer_new(d->host->ctx, idle_fire, d);
 	r = pending_new(&d->pending, d, err);
 	if (!r)
@@ -382,7 +425,7 @@ static int start(struct daemon *d, struct co_err *err)
 	if (!r)
 		r = sites_new(&d->sites, d, err);
 	if (!d->services.errors || !d->services.messages || !d->services.shm ||
-	    !d->services.registry || !d->idle)
+	    !d->services.registry || !d->services.handlers || !d->idle)
 		r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	if (!r) {
 		configure(d);

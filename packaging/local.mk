@@ -27,6 +27,9 @@ install-data-hook:
 uninstall-hook:
 	rm -rf '$(DESTDIR)$(docdir)/examples'
 
+# ---- the registry of names ----
+dist_pkgdata_DATA = %D%/services.yaml
+
 # ---- make deb ----
 EXTRA_DIST += %D%/README.md %D%/debian/build %D%/debian/control.in %D%/debian/prerm \
 	%D%/debian/postrm %D%/debian/triggers

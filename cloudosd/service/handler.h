@@ -150,6 +150,10 @@ typedef struct handler_call *handlers_resume_fn(void *arg,
 						struct co_span token);
 void handlers_on_resume(struct handlers *h, handlers_resume_fn *resume, void *arg);
 
+/* A provider asks; the id of handler_answer for that run, 0: it is not its run any more. */
+uint64_t handlers_resume(struct handler_provider *provider, struct co_span run,
+			 struct co_span token);
+
 /* As handlers_call to that very provider, who has the call already.  NULL: no memory, and
  * nothing was said. */
 struct handler_call *handlers_adopt(struct handler_provider *provider,

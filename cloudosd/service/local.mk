@@ -2,7 +2,11 @@
 noinst_LIBRARIES += libservice.a
 libservice_a_SOURCES = \
 	%D%/host.h \
+	%D%/cron.h %D%/cron.c \
 	%D%/errors.h %D%/errors.c \
+	%D%/attached.def %D%/attached.h %D%/attached.c \
+	%D%/handler.h %D%/handler.c %D%/handler_inside.h \
+	%D%/handler_builtin.c %D%/handler_call.c \
 	%D%/handler.h \
 	%D%/events.h %D%/feed.h %D%/logs.h %D%/metrics.h \
 	%D%/health.h %D%/health.c \
@@ -13,11 +17,14 @@ libservice_a_SOURCES = \
 	%D%/message.h %D%/message.c %D%/message_inside.h \
 	%D%/message_box.c %D%/message_give.c \
 	%D%/message_saved.h %D%/message_saved.c \
+	%D%/names.h %D%/names.c \
+	%D%/outgoing.h \
 	%D%/probe.h %D%/probe.c \
 	%D%/process.h %D%/process.c \
 	%D%/query.c \
 	%D%/registry.h %D%/registry.c \
 	%D%/shm.h %D%/shm.c \
 	%D%/spec.h %D%/spec.c \
-	%D%/target.h %D%/target.c
+	%D%/target.h %D%/target.c \
+	%D%/zone.h %D%/zone.c
 EXTRA_DIST += %D%/README.md

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Units of lib/ and of the configuration.
-co_base_units = unit-err unit-escape unit-fault unit-log unit-config unit-siphash unit-json-scan \
+co_base_units = unit-err unit-escape unit-fault unit-log unit-config unit-siphash unit-json-scan unit-names \
 	unit-pattern
 check_PROGRAMS += $(co_base_units)
 TESTS += $(co_base_units) %D%/banned.sh %D%/fault-points.sh %D%/fault-setuid.sh
@@ -41,5 +41,12 @@ unit_config_SOURCES = %D%/config.c \
 	cloudosd/config.def cloudosd/config.h cloudosd/config.c
 unit_config_CFLAGS = $(CO_TEST_CFLAGS)
 unit_config_LDADD = $(YAML_LIBS) $(CO_TEST_LIBS)
+
+unit_names_SOURCES = %D%/names.c \
+	cloudosd/config.def cloudosd/config.h cloudosd/config.c \
+	cloudosd/names.h cloudosd/names.c
+unit_names_CFLAGS = $(CO_TEST_CFLAGS)
+unit_names_LDADD = libservice.a $(YAML_LIBS) $(CO_TEST_LIBS) -ldl
+cloudosd/unit_names-names.$(OBJEXT): services-yaml.h
 
 EXTRA_DIST += packaging/cloudosd.yaml
