@@ -30,6 +30,7 @@
 #include "cloudosd/peer.h"
 #include "cloudosd/pending.h"
 #include "cloudosd/service/bridge.h"
+#include "cloudosd/service/handler.h"
 #include "cloudosd/site.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
@@ -395,6 +396,7 @@ static int start(struct daemon *d, struct co_err *err)
 					  : CO_LIMIT_SHM_SEGMENTS,
 				  shm_held, d);
 	d->services.registry = registry_new(d->host, d->store, NULL);
+	d->services.handlers = handlers_new(d->host);
 	d->idle = d->host->timer_new(d->host->ctx, idle_fire, d);
 	r = pending_new(&d->pending, d, err);
 	if (!r)
@@ -404,7 +406,7 @@ static int start(struct daemon *d, struct co_err *err)
 	if (!r)
 		r = sites_new(&d->sites, d, err);
 	if (!d->services.errors || !d->services.messages || !d->services.shm ||
-	    !d->services.registry || !d->idle)
+	    !d->services.registry || !d->services.handlers || !d->idle)
 		r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	if (!r) {
 		configure(d);
