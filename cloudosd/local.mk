@@ -32,6 +32,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/request_session.c %D%/request_store.c \
 	%D%/session.h %D%/session.c \
 	%D%/site.h %D%/site.c \
+	%D%/spawn.h %D%/spawn.c \
 	%D%/site_file.h %D%/site_file.c \
 	%D%/table.h %D%/table.c \
 	%D%/ticks.h \
@@ -47,7 +48,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c \
 	personality/http.h personality/blackroad/blackroad.h \
-	personality/blackroad/route.c personality/blackroad/core.c
+	personality/blackroad/route.c personality/blackroad/core.c personality/blackroad/rpc.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
 	libco.a \
