@@ -32,6 +32,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/request_session.c %D%/request_store.c \
 	%D%/session.h %D%/session.c \
 	%D%/site.h %D%/site.c \
+	%D%/spawn.h %D%/spawn.c \
 	%D%/site_file.h %D%/site_file.c \
 	%D%/table.h %D%/table.c \
 	%D%/telemetry.h %D%/telemetry.c \
@@ -48,6 +49,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c \
 	personality/http.h personality/blackroad/blackroad.h \
+	personality/blackroad/route.c personality/blackroad/core.c personality/blackroad/rpc.c
 	personality/blackroad/route.c personality/blackroad/core.c \
 	personality/blackroad/page.h personality/blackroad/page.c
 	personality/blackroad/route.c personality/blackroad/core.h \
