@@ -31,6 +31,7 @@
 #include "cloudosd/pending.h"
 #include "cloudosd/service/bridge.h"
 #include "cloudosd/service/handler.h"
+#include "cloudosd/serving.h"
 #include "cloudosd/site.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
@@ -347,6 +348,7 @@ static void loaded(void *arg, int status, const char *reason)
 		return;
 	}
 	d->ready = true;
+	serving_look(d);
 	d->host->post(d->host->ctx, serve, d);
 }
 
@@ -412,7 +414,8 @@ static int start(struct daemon *d, struct co_err *err)
 		configure(d);
 		d->bridge = d->services.bridge = bridge_new(d);
 		if (!d->bridge ||
-		    !registry_watch(d->services.registry, registry_log, NULL))
+		    !registry_watch(d->services.registry, registry_log, NULL) ||
+		    !registry_watch(d->services.registry, serving_event, d))
 			r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	}
 	if (!r && registry_load(d->services.registry, loaded, d))
