@@ -31,6 +31,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/request.h %D%/request.c \
 	%D%/request_channel.c %D%/request_name.c %D%/request_service.c %D%/request_site.c \
 	%D%/request_session.c %D%/request_store.c \
+	%D%/serving.h %D%/serving.c \
 	%D%/session.h %D%/session.c \
 	%D%/site.h %D%/site.c \
 	%D%/spawn.h %D%/spawn.c \
@@ -40,6 +41,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/ticks.h \
 	%D%/trace.h %D%/trace.c \
 	personality/call.h personality/host.h personality/hosts.c \
+	personality/blackroad/guest_calls.h personality/blackroad/bind.c personality/blackroad/hosts.c \
 	personality/cloudos/cloudos.h \
 	personality/cloudos/dispatch.c \
 	personality/cloudos/directory.c \
