@@ -34,6 +34,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/site.h %D%/site.c \
 	%D%/site_file.h %D%/site_file.c \
 	%D%/table.h %D%/table.c \
+	%D%/telemetry.h %D%/telemetry.c \
 	%D%/ticks.h \
 	%D%/trace.h %D%/trace.c \
 	personality/call.h personality/host.h personality/hosts.c \
@@ -49,6 +50,8 @@ cloudosd_cloudosd_SOURCES = \
 	personality/http.h personality/blackroad/blackroad.h \
 	personality/blackroad/route.c personality/blackroad/core.h \
 	personality/blackroad/core.c personality/blackroad/checkup.c
+	personality/blackroad/route.c personality/blackroad/core.c \
+	personality/blackroad/page.h personality/blackroad/page.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
 	libco.a \
