@@ -49,7 +49,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/version.c \
 	personality/http.h personality/blackroad/blackroad.h \
 	personality/blackroad/route.c personality/blackroad/core.h \
-	personality/blackroad/core.c personality/blackroad/checkup.c
+	personality/blackroad/core.c personality/blackroad/checkup.c \
 	personality/blackroad/route.c personality/blackroad/core.c \
 	personality/blackroad/page.h personality/blackroad/page.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
