@@ -41,7 +41,6 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/ticks.h \
 	%D%/trace.h %D%/trace.c \
 	personality/call.h personality/host.h personality/hosts.c \
-	personality/blackroad/guest_calls.h personality/blackroad/bind.c personality/blackroad/hosts.c \
 	personality/cloudos/cloudos.h \
 	personality/cloudos/dispatch.c \
 	personality/cloudos/directory.c \
@@ -52,14 +51,6 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c \
 	personality/http.h $(BLACKROAD_SOURCES)
-	personality/http.h \
-	personality/blackroad/blackroad.h \
-	personality/blackroad/checkup.c \
-	personality/blackroad/core.h \
-	personality/blackroad/core.c \
-	personality/blackroad/page.h \
-	personality/blackroad/page.c \
-	personality/blackroad/route.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
 	libco.a \
