@@ -127,6 +127,7 @@ static void bare_put(struct bare *b, const char *key)
 	(void) sqlite3_bind_int64(put, 4, b->rev);
 	(void) sqlite3_bind_int64(put, 5, version + 1);
 	(void) sqlite3_bind_int64(put, 6, 0);
+	(void) sqlite3_bind_int64(put, 7, 0);
 	step(b, SQL_PUT);
 	(void) sqlite3_bind_int64(event, 1, b->rev);
 	(void) sqlite3_bind_int64(event, 2, 0);

@@ -29,6 +29,7 @@
 #include "store/store.h"
 
 struct bridge;
+struct handlers;
 struct names;
 struct co_call;
 struct co_op;
@@ -49,6 +50,7 @@ struct co_services {
 	struct events *events;
 	const struct co_outgoing *outgoing;
 	struct bridge *bridge; /* cloudosd/service/bridge.h: ports of programs that share memory */
+	struct handlers *handlers; /* cloudosd/service/handler.h */
 	struct names *names; /* cloudosd/service/names.h */
 	uint64_t
 		domain; /* random, 62 bits, the same as long as the state folder lives */

@@ -35,6 +35,10 @@ void arena_done(struct arena *a);
 enum request_kind {
 	REQUEST_TXN,
 	REQUEST_LIST,
+	REQUEST_EXPIRE,
+	REQUEST_COUNT,
+	REQUEST_READ, /* the reader's */
+	REQUEST_SCAN, /* the reader's */
 	REQUEST_GRANT,
 	REQUEST_KEEPALIVE,
 	REQUEST_REVOKE,
@@ -117,6 +121,7 @@ struct draft {
 
 struct journalled;
 struct telemetry;
+struct reader;
 
 struct store {
 	struct store_options options;
@@ -124,6 +129,7 @@ struct store {
 	char engine[32];
 	int folder_fd; /* flock'd: one store per folder */
 	struct telemetry *telemetry;
+	struct reader *reader;
 	pthread_t thread;
 	bool running;
 	pthread_mutex_t callbacks; /* one callback at a time, from either thread */
@@ -136,6 +142,9 @@ struct store {
 	struct draft draft;
 	struct leases leases;
 	struct store_watch *watches;
+	uint64_t wall_ms;        /* when this group began */
+	struct request *answers; /* done, and not yet told */
+	size_t nanswers;
 	bool wrote;        /* this group changed something */
 	uint64_t commits;  /* that did */
 	bool ballast_held; /* the ballast file has its full size */
@@ -199,10 +208,15 @@ int schema_migrate(sqlite3 *db, const char *database, const char *path, uint32_t
 
 int txn_run(struct store *s, struct request *r);
 int txn_list(struct store *s, struct request *r);
+int txn_expire(struct store *s, struct request *r);
+int txn_count(struct store *s, struct request *r);
 int txn_revoke(struct store *s, struct request *r);
 int txn_grant(struct store *s, struct request *r);
 int txn_keepalive(struct store *s, struct request *r);
-/* Copies the row a statement with the six columns of kv stands on. */
+/* The first key behind all that begin with prefix, in out; NULL: there is no end.
+ * CO_NO_MEMORY. */
+int txn_prefix_end(struct arena *a, const char *prefix, char **out);
+/* Copies the row a statement with the seven columns of kv stands on. */
 int txn_item(sqlite3_stmt *stmt, struct arena *a, struct store_item *out);
 /* One more event of r. */
 int txn_note(struct store *s, struct request *r, const struct store_event *event);
@@ -227,6 +241,8 @@ void *writer_main(void *store);
 /* Hands r to the writer.  Takes r, also on failure. */
 int writer_queue(struct store *s, struct request *r);
 uint64_t writer_now(const struct store *s);
+uint64_t writer_wall(const struct store *s);
+void writer_answer(void *request); /* takes it */
 void store_deliver(struct store *s, void (*callback)(void *arg), void *arg);
 int writer_begin(struct store *s);
 int writer_commit(struct store *s);
@@ -250,6 +266,13 @@ void space_tidy(struct store *s);
 void space_trim_history(struct store *s); /* beyond the limits */
 void space_compact(struct store *s, struct request *r);
 void space_backup(struct store *s, struct request *r);
+
+/* ---- reader.c ---- */
+
+int reader_open(struct store *s, struct co_err *err);
+void reader_close(struct store *s);
+/* Hands r to the reader.  Takes r, also on failure. */
+int reader_queue(struct store *s, struct request *r);
 
 /* ---- telemetry.c ---- */
 

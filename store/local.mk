@@ -6,6 +6,7 @@ libstore_a_SOURCES = \
 	%D%/journal.c \
 	%D%/lease.c \
 	%D%/open.c \
+	%D%/reader.c \
 	%D%/request.c \
 	%D%/schema.c \
 	%D%/sites.c \
@@ -21,6 +22,7 @@ nodist_libstore_a_SOURCES = %D%/migrations.c
 STORE_SCHEMA = \
 	%D%/schema/state-0001-init.sql \
 	%D%/schema/state-0002-sites.sql \
+	%D%/schema/state-0003-expiry.sql \
 	%D%/schema/telemetry-0001-init.sql \
 	%D%/schema/telemetry-0002-origin.sql
 

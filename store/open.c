@@ -262,6 +262,8 @@ int store_open(struct store **out, const struct store_options *options,
 	if (status == 0)
 		status = open_state(s, err);
 	if (status == 0)
+		status = reader_open(s, err);
+	if (status == 0)
 		status = telemetry_open(s, err);
 	if (status == 0)
 		status = start(s, err);
@@ -283,6 +285,7 @@ struct store *store_close(struct store *s)
 	(void) pthread_mutex_unlock(&s->lock); /* held */
 	if (s->running)
 		(void) pthread_join(s->thread, NULL); /* ours and joined once */
+	reader_close(s);
 	telemetry_close(s);
 	watch_detach_all(s);
 	for (size_t i = 0; i < SQL_COUNT; i++)

@@ -92,6 +92,8 @@ static int check_op(const struct store_op *op)
 	switch (op->kind) {
 	case STORE_PUT:
 		status = check_key(op->key);
+		if (!op->brief && op->expires_ms)
+			status = CO_INVALID;
 		return status ? status : check_value(op->value, op->size);
 	case STORE_DELETE:
 	case STORE_GET:
@@ -128,6 +130,7 @@ static int check_cmp(const struct store_cmp *c)
 	case STORE_NOT_EQUAL:
 	case STORE_LESS:
 	case STORE_GREATER:
+	case STORE_EQUAL_OR_ABSENT:
 		break;
 	default:
 		return CO_INVALID;
@@ -260,27 +263,92 @@ int store_get(struct store *s, const char *key, store_done *done, void *arg)
 	return one_op(s, (struct store_op){ .kind = STORE_GET, .key = key }, done, arg);
 }
 
-int store_list(struct store *s, const char *prefix, const char *after, size_t limit,
-	       uint64_t rev, store_list_done *done, void *arg)
+/* A request about keys that begin with prefix, behind `after` unless NULL. */
+static int listing(struct request **out, enum request_kind kind, const char *prefix,
+		   const char *after, size_t limit)
 {
 	struct request *r;
 
-	if (check_prefix(prefix) || (after && check_prefix(after)) || rev > INT64_MAX)
+	if (check_prefix(prefix) || (after && check_prefix(after)))
 		return CO_INVALID;
-	r = request_new(REQUEST_LIST, NULL, arg);
+	r = request_new(kind, NULL, NULL);
 	if (!r)
 		return CO_NO_MEMORY;
-	r->list_done = done;
 	r->limit = limit ? limit : 1000;
 	if (r->limit > CO_LIMIT_STORE_LIST)
 		r->limit = CO_LIMIT_STORE_LIST;
-	r->number = rev;
 	r->prefix = arena_string(&r->in, prefix);
 	r->after = arena_string(&r->in, after);
 	if (!r->prefix || !r->after) {
 		request_unref(r);
 		return CO_NO_MEMORY;
 	}
+	*out = r;
+	return 0;
+}
+
+int store_list(struct store *s, const char *prefix, const char *after, size_t limit,
+	       uint64_t rev, store_list_done *done, void *arg)
+{
+	struct request *r;
+	int status = rev > INT64_MAX ? CO_INVALID
+				     : listing(&r, REQUEST_LIST, prefix, after, limit);
+
+	if (status < 0)
+		return status;
+	r->list_done = done;
+	r->arg = arg;
+	r->number = rev;
+	return writer_queue(s, r);
+}
+
+int store_scan(struct store *s, const char *prefix, const char *after, size_t limit,
+	       store_list_done *done, void *arg)
+{
+	struct request *r;
+	int status = listing(&r, REQUEST_SCAN, prefix, after, limit);
+
+	if (status < 0)
+		return status;
+	r->list_done = done;
+	r->arg = arg;
+	return reader_queue(s, r);
+}
+
+int store_read(struct store *s, const char *key, store_list_done *done, void *arg)
+{
+	struct request *r;
+	int status =
+		check_key(key) ? CO_INVALID : listing(&r, REQUEST_READ, key, NULL, 1);
+
+	if (status < 0)
+		return status;
+	r->list_done = done;
+	r->arg = arg;
+	return reader_queue(s, r);
+}
+
+int store_expire(struct store *s, size_t limit, store_list_done *done, void *arg)
+{
+	struct request *r;
+	int status = listing(&r, REQUEST_EXPIRE, "", NULL, limit);
+
+	if (status < 0)
+		return status;
+	r->list_done = done;
+	r->arg = arg;
+	return writer_queue(s, r);
+}
+
+int store_count(struct store *s, const char *prefix, store_done *done, void *arg)
+{
+	struct request *r;
+	int status = listing(&r, REQUEST_COUNT, prefix, NULL, 0);
+
+	if (status < 0)
+		return status;
+	r->done = done;
+	r->arg = arg;
 	return writer_queue(s, r);
 }
 

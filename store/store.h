@@ -34,6 +34,8 @@ struct store_options {
 	/* Monotonic; NULL is CLOCK_MONOTONIC.  For lease tests: looked at with each request. */
 	uint64_t (*now_ms)(void *ctx);
 	void *ctx;
+	/* Milliseconds since the epoch; NULL is CLOCK_REALTIME.  For tests of expiry. */
+	uint64_t (*wall_ms)(void *ctx);
 	/* Runs callback(arg) somewhere else, in order; NULL: on the store's threads.  What
 	 * was handed over before store_close returned may still run after it. */
 	void (*deliver)(void *ctx, void (*callback)(void *arg), void *arg);
@@ -58,8 +60,9 @@ struct store_item {
 	const void *value;
 	size_t size;
 	uint64_t create_rev, mod_rev,
-		version; /* version 1 is the first since created */
-	uint64_t lease;  /* 0: none */
+		version;     /* version 1 is the first since created */
+	uint64_t lease;      /* 0: none */
+	uint64_t expires_ms; /* since the epoch; 0: never */
 };
 
 enum store_target {
@@ -70,7 +73,13 @@ enum store_target {
 	STORE_CMP_VALUE
 };
 
-enum store_relation { STORE_EQUAL, STORE_NOT_EQUAL, STORE_LESS, STORE_GREATER };
+enum store_relation {
+	STORE_EQUAL,
+	STORE_NOT_EQUAL,
+	STORE_LESS,
+	STORE_GREATER,
+	STORE_EQUAL_OR_ABSENT /* or the key does not exist */
+};
 
 struct store_cmp {
 	const char *key;
@@ -95,7 +104,16 @@ struct store_op {
 	size_t size;
 	uint64_t
 		lease; /* PUT: 0 or a living lease, otherwise the txn fails CO_NOT_FOUND */
+	/* PUT and DELETE: leaves no history.  Watches do not hear of it, it does not raise
+	 * the revision, and a list as of an older revision has what is there now.  Always
+	 * so for a key, or never. */
+	bool brief;
+	uint64_t
+		expires_ms; /* PUT, brief: since the epoch; 0: never; STORE_KEEP_EXPIRY */
 };
+
+/* As it was. */
+#define STORE_KEEP_EXPIRY UINT64_MAX
 
 /*
  * Answers of guest calls, kept for exactly-once across a restart of the daemon: written
@@ -121,7 +139,7 @@ struct store_txn {
 struct store_op_result {
 	uint64_t deleted;       /* DELETE, DELETE_PREFIX */
 	bool found;             /* GET, and PUT: was there before */
-	struct store_item item; /* GET */
+	struct store_item item; /* GET; PUT: as it is now; DELETE: as it was */
 };
 
 struct store_result {
@@ -157,8 +175,9 @@ struct store_list {
 	const char *reason;
 	const struct store_item *items; /* sorted by key, bytewise */
 	size_t nitems;
-	uint64_t rev; /* all items are as of this revision */
-	bool more;    /* continue with after = the last key and rev = this rev */
+	uint64_t rev;     /* all items are as of this revision */
+	bool more;        /* continue with after = the last key and rev = this rev */
+	uint64_t next_ms; /* store_expire: when the next one expires; 0: none does */
 };
 
 typedef void store_list_done(void *arg, const struct store_list *list);
@@ -170,6 +189,27 @@ typedef void store_list_done(void *arg, const struct store_list *list);
  */
 int store_list(struct store *s, const char *prefix, const char *after, size_t limit,
 	       uint64_t rev, store_list_done *done, void *arg);
+
+/*
+ * The same of what is committed now, on a thread of their own that waits for no writer:
+ * everything acknowledged before is seen.  Their callbacks are in no order with others.  A
+ * page ends after CO_LIMIT_STORE_PAGE_BYTES of values, too.  list->rev is not said.
+ */
+int store_read(struct store *s, const char *key, store_list_done *done, void *arg);
+int store_scan(struct store *s, const char *prefix, const char *after, size_t limit,
+	       store_list_done *done, void *arg);
+
+/* ---- expiry ---- */
+
+/*
+ * What has expired is not there for anybody from that moment on.  This removes at most
+ * `limit` of such keys for good and says which (without their values), whether there are
+ * more, and when the next one expires.
+ */
+int store_expire(struct store *s, size_t limit, store_list_done *done, void *arg);
+
+/* How many keys begin with prefix, expired or not, in order with changes: result->rev. */
+int store_count(struct store *s, const char *prefix, store_done *done, void *arg);
 
 /* ---- leases ---- */
 

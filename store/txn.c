@@ -28,6 +28,7 @@ int txn_item(sqlite3_stmt *stmt, struct arena *a, struct store_item *out)
 	out->mod_rev = (uint64_t) sqlite3_column_int64(stmt, 3);
 	out->version = (uint64_t) sqlite3_column_int64(stmt, 4);
 	out->lease = (uint64_t) sqlite3_column_int64(stmt, 5);
+	out->expires_ms = (uint64_t) sqlite3_column_int64(stmt, 6);
 	return out->key && out->value ? 0 : CO_NO_MEMORY;
 }
 
@@ -36,9 +37,9 @@ static int no_memory(struct store *s)
 	return co_fail(&s->failure, CO_NO_MEMORY, "out of memory");
 }
 
-/* 1 and the item, or 0 with an item of version 0. */
-static int get(struct store *s, struct arena *a, const char *key,
-	       struct store_item *out)
+/* 1 and the item, also an expired one, or 0 with an item of version 0. */
+static int get_row(struct store *s, struct arena *a, const char *key,
+		   struct store_item *out)
 {
 	int got;
 
@@ -49,6 +50,23 @@ static int get(struct store *s, struct arena *a, const char *key,
 		got = no_memory(s);
 	sql_reset(s, SQL_GET);
 	return got;
+}
+
+static bool has_expired(const struct store *s, const struct store_item *item)
+{
+	return item->expires_ms && item->expires_ms <= s->wall_ms;
+}
+
+/* The same for what is there. */
+static int get(struct store *s, struct arena *a, const char *key,
+	       struct store_item *out)
+{
+	int got = get_row(s, a, key, out);
+
+	if (got != 1 || !has_expired(s, out))
+		return got;
+	memset(out, 0, sizeof(*out));
+	return 0;
 }
 
 /* ---- changes ---- */
@@ -105,59 +123,86 @@ static int write_event(struct store *s, struct request *r, uint64_t rev,
 					       .item = *is });
 }
 
+static int write_item(struct store *s, const struct store_item *is)
+{
+	sqlite3_stmt *q = s->sql[SQL_PUT];
+
+	sql_bind_key(q, 1, is->key);
+	sql_bind_blob(q, 2, is->value, is->size);
+	sql_bind(q, 3, is->create_rev);
+	sql_bind(q, 4, is->mod_rev);
+	sql_bind(q, 5, is->version);
+	sql_bind(q, 6, is->lease);
+	sql_bind(q, 7, is->expires_ms);
+	s->wrote = true;
+	return sql_run(s, SQL_PUT);
+}
+
 static int put(struct store *s, struct request *r, const struct store_op *op,
 	       uint64_t rev, struct store_op_result *out)
 {
-	sqlite3_stmt *q = s->sql[SQL_PUT];
 	struct store_item was, is;
-	int got = get(s, &r->out, op->key, &was);
+	int got = get_row(s, &r->out, op->key, &was);
 	int status;
 
 	if (got < 0)
 		return got;
+	s->draft.keys +=
+		got == 1 ? 0 : 1; /* rows, that is: an expired one is replaced */
+	if (got == 1 && has_expired(s, &was)) {
+		memset(&was, 0, sizeof(was));
+		got = 0;
+	}
+	rev -= op->brief ? 1 : 0;
 	is = (struct store_item){ .key = op->key,
 				  .value = op->value,
 				  .size = op->size,
 				  .create_rev = was.version ? was.create_rev : rev,
 				  .mod_rev = rev,
 				  .version = was.version + 1,
-				  .lease = op->lease };
-	sql_bind_key(q, 1, is.key);
-	sql_bind_blob(q, 2, is.value, is.size);
-	sql_bind(q, 3, is.create_rev);
-	sql_bind(q, 4, is.mod_rev);
-	sql_bind(q, 5, is.version);
-	sql_bind(q, 6, is.lease);
-	status = sql_run(s, SQL_PUT);
+				  .lease = op->lease,
+				  .expires_ms = op->expires_ms == STORE_KEEP_EXPIRY
+							? was.expires_ms
+							: op->expires_ms };
+	status = write_item(s, &is);
 	if (status < 0)
 		return status;
 	out->found = got == 1;
-	s->draft.keys += got == 1 ? 0 : 1;
-	return write_event(s, r, rev, &was, &is);
+	out->item = is;
+	return op->brief ? 0 : write_event(s, r, rev, &was, &is);
+}
+
+static int erase_row(struct store *s, const char *key)
+{
+	int status;
+
+	sql_bind_key(s->sql[SQL_DELETE], 1, key);
+	status = sql_run(s, SQL_DELETE);
+	if (status < 0)
+		return status;
+	s->draft.keys--;
+	s->wrote = true;
+	return 0;
 }
 
 static int erase(struct store *s, struct request *r, const struct store_item *was,
 		 uint64_t rev)
 {
 	struct store_item is = { .key = was->key, .mod_rev = rev };
-	int status;
+	int status = erase_row(s, was->key);
 
-	sql_bind_key(s->sql[SQL_DELETE], 1, was->key);
-	status = sql_run(s, SQL_DELETE);
-	if (status < 0)
-		return status;
-	s->draft.keys--;
-	return write_event(s, r, rev, was, &is);
+	return status < 0 ? status : write_event(s, r, rev, was, &is);
 }
 
-static int erase_one(struct store *s, struct request *r, const char *key, uint64_t rev,
-		     struct store_op_result *out)
+static int erase_one(struct store *s, struct request *r, const struct store_op *op,
+		     uint64_t rev, struct store_op_result *out)
 {
-	struct store_item was;
-	int got = get(s, &r->out, key, &was);
+	int got = get(s, &r->out, op->key, &out->item);
 
 	out->deleted = got == 1;
-	return got == 1 ? erase(s, r, &was, rev) : got;
+	if (got != 1)
+		return got;
+	return op->brief ? erase_row(s, op->key) : erase(s, r, &out->item, rev);
 }
 
 /* ---- ranges ---- */
@@ -198,8 +243,7 @@ static int collect(struct store *s, enum statement which, struct arena *a,
 	return got;
 }
 
-/* The first key behind all that begin with prefix; NULL with 0: there is no end. */
-static int prefix_end(struct store *s, struct arena *a, const char *prefix, char **out)
+int txn_prefix_end(struct arena *a, const char *prefix, char **out)
 {
 	size_t size = strlen(prefix);
 	char *end;
@@ -211,7 +255,7 @@ static int prefix_end(struct store *s, struct arena *a, const char *prefix, char
 		return 0;
 	end = arena_copy(a, prefix, size);
 	if (!end)
-		return no_memory(s);
+		return CO_NO_MEMORY;
 	end[size - 1] = (char) ((unsigned char) end[size - 1] + 1);
 	*out = end;
 	return 0;
@@ -224,16 +268,17 @@ static int range(struct store *s, struct arena *a, const char *prefix,
 	bool behind = after && strcmp(after, prefix) >= 0;
 	enum statement which;
 	char *end;
-	int status = prefix_end(s, a, prefix, &end);
+	int status = txn_prefix_end(a, prefix, &end);
 
 	if (status < 0)
-		return status;
+		return no_memory(s);
 	which = rev ? SQL_LIST_AT : end ? SQL_LIST_TO : SQL_LIST;
 	sql_bind_key(s->sql[which], 1, behind ? after : prefix);
 	sql_bind(s->sql[which], 2, behind ? 1 : 0);
 	if (end)
 		sql_bind_key(s->sql[which], 3, end);
 	sql_bind(s->sql[which], 4, (uint64_t) limit);
+	sql_bind(s->sql[which], 6, s->wall_ms);
 	if (rev)
 		sql_bind(s->sql[which], 5, rev);
 	return collect(s, which, a, out);
@@ -295,6 +340,59 @@ int txn_list(struct store *s, struct request *r)
 	return 0;
 }
 
+/* ---- expiry, counting ---- */
+
+static int next_expiry(struct store *s, uint64_t *out)
+{
+	int got = sql_step(s, SQL_NEXT_EXPIRY);
+
+	*out = got == 1 ? (uint64_t) sqlite3_column_int64(s->sql[SQL_NEXT_EXPIRY], 0)
+			: 0;
+	sql_reset(s, SQL_NEXT_EXPIRY);
+	return got < 0 ? got : 0;
+}
+
+int txn_expire(struct store *s, struct request *r)
+{
+	struct rows rows = { 0 };
+	int status;
+
+	sql_bind(s->sql[SQL_EXPIRED], 1, s->wall_ms);
+	sql_bind(s->sql[SQL_EXPIRED], 2, r->limit);
+	status = collect(s, SQL_EXPIRED, &r->out, &rows);
+	for (size_t i = 0; i < rows.count && status == 0; i++)
+		status = erase_row(s, rows.items[i].key);
+	if (status == 0)
+		status = next_expiry(s, &r->list.next_ms);
+	r->list.items = rows.items;
+	r->list.nitems = rows.count;
+	r->list.more = r->list.next_ms && r->list.next_ms <= s->wall_ms;
+	r->list.rev = s->draft.revision;
+	return status;
+}
+
+int txn_count(struct store *s, struct request *r)
+{
+	char *end;
+	int got = txn_prefix_end(&r->out, r->prefix, &end);
+
+	if (got < 0)
+		return no_memory(s);
+	sql_bind_key(s->sql[SQL_COUNT_KEYS], 1, r->prefix);
+	if (end)
+		sql_bind_key(s->sql[SQL_COUNT_KEYS], 2, end);
+	else
+		(void) sqlite3_bind_null(s->sql[SQL_COUNT_KEYS],
+					 2); /* index is right */
+	got = sql_step(s, SQL_COUNT_KEYS);
+	if (got == 1)
+		r->result.rev =
+			(uint64_t) sqlite3_column_int64(s->sql[SQL_COUNT_KEYS], 0);
+	sql_reset(s, SQL_COUNT_KEYS);
+	r->result.succeeded = true;
+	return got < 0 ? got : 0;
+}
+
 /* ---- comparisons ---- */
 
 static int ordered_numbers(uint64_t a, uint64_t b)
@@ -343,6 +441,8 @@ static bool holds(const struct store_cmp *c, const struct store_item *item)
 		return order < 0;
 	case STORE_GREATER:
 		return order > 0;
+	case STORE_EQUAL_OR_ABSENT:
+		return order == 0 || !item->version;
 	}
 	return false;
 }
@@ -407,7 +507,7 @@ static int run_op(struct store *s, struct request *r, const struct store_op *op,
 	case STORE_PUT:
 		return put(s, r, op, rev, out);
 	case STORE_DELETE:
-		return erase_one(s, r, op->key, rev, out);
+		return erase_one(s, r, op, rev, out);
 	case STORE_DELETE_PREFIX:
 		return erase_prefix(s, r, op->key, rev, out);
 	case STORE_GET:

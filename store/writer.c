@@ -14,7 +14,7 @@
 
 #include "lib/fault.h"
 
-enum { GROUP_MAX = 1024, LAPSE_AGAIN_MS = 1000 };
+enum { GROUP_MAX = 1024, ANSWERS_MAX = 64, LAPSE_AGAIN_MS = 1000 };
 
 uint64_t writer_now(const struct store *s)
 {
@@ -23,6 +23,16 @@ uint64_t writer_now(const struct store *s)
 	if (s->options.now_ms)
 		return s->options.now_ms(s->options.ctx);
 	(void) clock_gettime(CLOCK_MONOTONIC, &t); /* always there */
+	return (uint64_t) t.tv_sec * 1000 + (uint64_t) t.tv_nsec / 1000000;
+}
+
+uint64_t writer_wall(const struct store *s)
+{
+	struct timespec t;
+
+	if (s->options.wall_ms)
+		return s->options.wall_ms(s->options.ctx);
+	(void) clock_gettime(CLOCK_REALTIME, &t); /* always there */
 	return (uint64_t) t.tv_sec * 1000 + (uint64_t) t.tv_nsec / 1000000;
 }
 
@@ -72,9 +82,9 @@ void store_deliver(struct store *s, void (*callback)(void *arg), void *arg)
 	(void) pthread_mutex_unlock(&s->callbacks); /* held */
 }
 
-static void answer(void *arg)
+void writer_answer(void *request)
 {
-	struct request *r = arg;
+	struct request *r = request;
 
 	if (r->list_done)
 		r->list_done(r->arg, &r->list);
@@ -84,6 +94,25 @@ static void answer(void *arg)
 	else if (r->done)
 		r->done(r->arg, &r->result);
 	request_unref(r);
+}
+
+static void answer_all(void *arg)
+{
+	struct request *all = arg, *r, *next;
+
+	DL_FOREACH_SAFE (all, r, next)
+		writer_answer(r);
+}
+
+/* Delivered together: one lock, one wake-up of whoever waits. */
+static void tell(struct store *s)
+{
+	struct request *all = s->answers;
+
+	s->answers = NULL;
+	s->nanswers = 0;
+	if (all)
+		store_deliver(s, answer_all, all);
 }
 
 static void settle_lease(struct store *s, struct request *r)
@@ -115,9 +144,15 @@ static void settle(struct store *s, struct request *r)
 		settle_lease(s, r);
 		if (r->kind == REQUEST_TXN && r->txn.journal && r->result.succeeded)
 			journal_note(s, r->txn.journal);
-		watch_publish(s, r);
+		if (r->nevents) {
+			tell(s); /* the answers before; events come before their own */
+			watch_publish(s, r);
+		}
 	}
-	store_deliver(s, answer, r);
+	r->prev = r->next = NULL;
+	DL_APPEND(s->answers, r);
+	if (++s->nanswers == ANSWERS_MAX)
+		tell(s);
 }
 
 /* ---- groups ---- */
@@ -130,6 +165,7 @@ int writer_begin(struct store *s)
 				   .history_bytes = s->history_bytes,
 				   .leases = s->leases.count };
 	s->wrote = false;
+	s->wall_ms = writer_wall(s);
 	return sql_run(s, SQL_BEGIN);
 }
 
@@ -176,6 +212,10 @@ static int execute(struct store *s, struct request *r)
 		return txn_run(s, r);
 	case REQUEST_LIST:
 		return txn_list(s, r);
+	case REQUEST_EXPIRE:
+		return txn_expire(s, r);
+	case REQUEST_COUNT:
+		return txn_count(s, r);
 	case REQUEST_GRANT:
 		return txn_grant(s, r);
 	case REQUEST_KEEPALIVE:
@@ -376,6 +416,7 @@ static void run(struct store *s, struct request *group)
 		run_single(s, group);
 	else
 		run_group(s, group);
+	tell(s);
 	after_group(s, n);
 }
 

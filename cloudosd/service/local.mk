@@ -2,7 +2,9 @@
 noinst_LIBRARIES += libservice.a
 libservice_a_SOURCES = \
 	%D%/host.h \
+	%D%/cron.h %D%/cron.c \
 	%D%/errors.h %D%/errors.c \
+	%D%/attached.def %D%/attached.h %D%/attached.c \
 	%D%/handler.h %D%/handler.c %D%/handler_inside.h \
 	%D%/handler_builtin.c %D%/handler_call.c \
 	%D%/handler.h \
@@ -23,5 +25,6 @@ libservice_a_SOURCES = \
 	%D%/registry.h %D%/registry.c \
 	%D%/shm.h %D%/shm.c \
 	%D%/spec.h %D%/spec.c \
-	%D%/target.h %D%/target.c
+	%D%/target.h %D%/target.c \
+	%D%/zone.h %D%/zone.c
 EXTRA_DIST += %D%/README.md

@@ -8,6 +8,7 @@
 
 #include "store/store.h"
 
+#include <co/limits.h>
 #include <pthread.h>
 
 enum { ANSWER_ITEMS = 64 };
@@ -32,7 +33,7 @@ struct answer {
 	struct {
 		uint64_t deleted;
 		bool found;
-	} ops[130];
+	} ops[CO_LIMIT_STORE_TXN_OPS + 2];
 	struct answer_item items[ANSWER_ITEMS];
 };
 

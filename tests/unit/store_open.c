@@ -68,7 +68,7 @@ START_TEST(a_new_store_has_the_newest_schema_and_private_files)
 
 	open_ok();
 	store_status(s, &status);
-	ck_assert_uint_eq(status.schema, 2);
+	ck_assert_uint_eq(status.schema, 3);
 	ck_assert_uint_eq(status.telemetry_schema, 2);
 	ck_assert_uint_eq(status.revision, 0);
 	ck_assert_ptr_nonnull(strstr(status.engine, "sqlite 3."));
@@ -86,11 +86,11 @@ START_TEST(a_newer_state_database_is_refused)
 	open_ok();
 	client_put(&a, s, "k", "v");
 	s = store_close(s);
-	sql("state.db", "PRAGMA user_version = 3");
+	sql("state.db", "PRAGMA user_version = 4");
 	ck_assert_int_eq(try_open(), CO_VERSION);
 	ck_assert_ptr_nonnull(strstr(err.message, path_of("state.db")));
 	ck_assert_ptr_nonnull(strstr(err.message, "newer"));
-	sql("state.db", "PRAGMA user_version = 2");
+	sql("state.db", "PRAGMA user_version = 3");
 	open_ok();
 	ck_assert_str_eq(client_get(&a, s, "k")->items[0].value, "v");
 }
@@ -103,11 +103,12 @@ START_TEST(an_older_state_database_is_brought_up_to_date)
 	open_ok();
 	client_put(&a, s, "k", "v");
 	s = store_close(s);
-	sql("state.db", "DROP TABLE site_secret; DROP TABLE site_table;"
+	sql("state.db", "DROP INDEX kv_expires; ALTER TABLE kv DROP COLUMN expires;"
+			"DROP TABLE site_secret; DROP TABLE site_table;"
 			"PRAGMA user_version = 1");
 	open_ok();
 	store_status(s, &status);
-	ck_assert_uint_eq(status.schema, 2);
+	ck_assert_uint_eq(status.schema, 3);
 	ck_assert_str_eq(client_get(&a, s, "k")->items[0].value, "v");
 }
 END_TEST
