@@ -2,6 +2,7 @@
 /* Requests of services: a whole request, a whole answer.  HOST. */
 #include "cloudosd/http/outgoing.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +12,20 @@
 
 enum { NAME = 160, FIELDS = CO_LIMIT_HTTP_FIELDS };
 
-struct outgoing {
+struct outgoing_context {
+	struct co_outgoing table;
 	struct http_client *client;
-	struct http_exchange *exchange;
+	const struct co_host *host;
+	pthread_t loop;
+};
+
+struct outgoing {
+	struct outgoing_context *context;
+	struct http_exchange *exchange; /* NULL: not begun, or over */
+	struct http_exchange_spec spec; /* until it is begun */
+	char backend[NAME];
+	struct co_buf head, sent; /* until it is begun */
+	bool posted, cancelled;
 	uint64_t started;
 	void (*done)(void *arg, const struct outgoing_reply *reply);
 	void *arg;
@@ -30,7 +42,7 @@ struct outgoing {
 
 struct target {
 	char backend[NAME];
-	char host[NAME]; /* of the Host field */
+	char host[96]; /* of the Host field */
 	const char *base;
 };
 
@@ -158,15 +170,24 @@ static int compose(struct co_buf *b, const struct outgoing_request *q,
 
 static void release(struct outgoing *o)
 {
+	co_buf_done(&o->head);
+	co_buf_done(&o->sent);
 	co_buf_done(&o->text);
 	co_buf_done(&o->body);
 	free(o);
 }
 
+static uint64_t now(const struct outgoing *o)
+{
+	return o->context->host->now_ms(o->context->host->ctx);
+}
+
 static void finish(struct outgoing *o, struct outgoing_reply *reply)
 {
-	reply->elapsed_ms = (uint32_t) (http_client_now(o->client) - o->started);
 	o->exchange = NULL;
+	if (o->cancelled)
+		return; /* cancel_soon releases it */
+	reply->elapsed_ms = (uint32_t) (now(o) - o->started);
 	o->done(o->arg, reply);
 	release(o);
 }
@@ -255,61 +276,141 @@ static bool is_safe(const struct outgoing_request *q)
 		strcmp(q->method, "OPTIONS") == 0);
 }
 
-static int begin(void *ctx, const struct outgoing_request *q,
-		 void (*done)(void *arg, const struct outgoing_reply *reply), void *arg,
-		 struct outgoing **out, struct co_err *err)
+static int start(struct outgoing *o, struct co_err *err)
 {
-	struct http_client *client = ctx;
-	autobuf struct co_buf head = { 0 };
-	struct target target;
-	struct http_exchange_spec spec = {
-		.backend = target.backend,
+	int r;
+
+	o->spec.backend = o->backend;
+	o->spec.head = (struct co_span){ o->head.data, o->head.size };
+	r = http_exchange_begin(o->context->client, &o->spec, &o->exchange, err);
+	if (r)
+		return r;
+	http_exchange_write(o->exchange, o->sent.data, o->sent.size);
+	http_exchange_end(o->exchange);
+	http_exchange_flush(o->exchange);
+	co_buf_done(&o->head);
+	co_buf_done(&o->sent);
+	return 0;
+}
+
+static void start_soon(void *arg)
+{
+	struct outgoing *o = arg;
+	struct co_err err = { 0 };
+	int r;
+
+	o->posted = false;
+	if (o->cancelled) {
+		release(o);
+		return;
+	}
+	r = start(o, &err);
+	if (r)
+		finish(o,
+		       &(struct outgoing_reply){ .error = r, .reason = err.message });
+}
+
+static bool on_loop(const struct outgoing_context *c)
+{
+	return pthread_equal(c->loop, pthread_self());
+}
+
+static struct outgoing *make(struct outgoing_context *c,
+			     const struct outgoing_request *q)
+{
+	struct outgoing *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return NULL;
+	o->context = c;
+	o->started = now(o);
+	o->spec = (struct http_exchange_spec){
 		.is_head = strcmp(q->method, "HEAD") == 0,
 		.again = is_safe(q),
 		.peek = !is_safe(q),
 		.connect_ms = q->connect_ms ? q->connect_ms : CO_LIMIT_HTTP_CONNECT_MS,
 		.total_ms = q->answer_ms,
 		.max_body = q->max_body ? q->max_body : CO_LIMIT_HTTP_ANSWER_BODY,
-		.events = &events
+		.events = &events,
+		.arg = o
 	};
-	struct outgoing *o;
-	int r = parse(q->backend, &target, err);
+	return o;
+}
 
-	if (!r)
-		r = compose(&head, q, &target, err);
-	if (r)
-		return r;
-	o = calloc(1, sizeof(*o));
+static int begin(void *ctx, const struct outgoing_request *q,
+		 void (*done)(void *arg, const struct outgoing_reply *reply), void *arg,
+		 struct outgoing **out, struct co_err *err)
+{
+	struct outgoing_context *c = ctx;
+	struct outgoing *o = make(c, q);
+	struct target target;
+	int r;
+
 	if (!o)
 		return co_fail(err, CO_NO_MEMORY, "no memory for a request");
-	o->client = client;
 	o->done = done;
 	o->arg = arg;
-	o->started = http_client_now(client);
-	spec.head = (struct co_span){ head.data, head.size };
-	spec.arg = o;
-	r = http_exchange_begin(client, &spec, &o->exchange, err);
+	r = parse(q->backend, &target, err);
+	if (!r)
+		r = compose(&o->head, q, &target, err);
+	co_buf_span(&o->sent, q->body);
+	if (!r && o->sent.failed)
+		r = co_fail(err, CO_NO_MEMORY, "no memory for a request");
+	if (!r) {
+		(void) snprintf(o->backend, sizeof(o->backend), "%s", target.backend);
+		o->posted = !on_loop(c);
+		if (o->posted)
+			c->host->post(c->host->ctx, start_soon, o);
+		else
+			r = start(o, err);
+	}
 	if (r) {
 		release(o);
 		return r;
 	}
-	http_exchange_write(o->exchange, q->body.data, q->body.size);
-	http_exchange_end(o->exchange);
-	http_exchange_flush(o->exchange);
 	*out = o;
 	return 0;
+}
+
+static void cancel_soon(void *arg)
+{
+	struct outgoing *o = arg;
+
+	o->exchange = http_exchange_cancel(o->exchange);
+	release(o);
 }
 
 static struct outgoing *cancel(struct outgoing *o)
 {
 	if (!o)
 		return NULL;
-	o->exchange = http_exchange_cancel(o->exchange);
-	release(o);
+	o->cancelled = true;
+	if (o->posted)
+		return NULL; /* start_soon releases it */
+	if (on_loop(o->context))
+		cancel_soon(o);
+	else
+		o->context->host->post(o->context->host->ctx, cancel_soon, o);
 	return NULL;
 }
 
-void outgoing_table(struct co_outgoing *out, struct http_client *client)
+const struct co_outgoing *outgoing_new(struct http_client *client,
+				       const struct co_host *host)
 {
-	*out = (struct co_outgoing){ .ctx = client, .begin = begin, .cancel = cancel };
+	struct outgoing_context *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->table = (struct co_outgoing){ .ctx = c, .begin = begin, .cancel = cancel };
+	c->client = client;
+	c->host = host;
+	c->loop = pthread_self();
+	return &c->table;
+}
+
+const struct co_outgoing *outgoing_free(const struct co_outgoing *table)
+{
+	if (table)
+		free(table->ctx);
+	return NULL;
 }
