@@ -34,7 +34,9 @@
 #include "cloudosd/pending.h"
 #include "cloudosd/service/bridge.h"
 #include "cloudosd/service/handler.h"
+#include "cloudosd/serving.h"
 #include "cloudosd/site.h"
+#include "cloudosd/telemetry.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
 #include "lib/log.h"
@@ -224,8 +226,10 @@ static void log_sink(void *ctx, const struct co_log_line *line)
 				   .subsystem = co_log_subsystem_name(line->subsystem),
 				   .message = line->message };
 
-	if (d->store)
-		store_log(d->store, &entry);
+	if (!d->store)
+		return;
+	store_log(d->store, &entry);
+	telemetry_log(d, line);
 }
 
 static void record_error(void *ctx, const struct error_record *record, uint64_t session,
@@ -368,6 +372,7 @@ static void loaded(void *arg, int status, const char *reason)
 		return;
 	}
 	d->ready = true;
+	serving_look(d);
 	d->host->post(d->host->ctx, serve, d);
 }
 
@@ -436,9 +441,12 @@ static int start(struct daemon *d, struct co_err *err)
 		configure(d);
 		d->bridge = d->services.bridge = bridge_new(d);
 		if (!d->bridge ||
-		    !registry_watch(d->services.registry, registry_log, NULL))
+		    !registry_watch(d->services.registry, registry_log, NULL) ||
+		    !registry_watch(d->services.registry, serving_event, d))
 			r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	}
+	if (!r)
+		r = telemetry_start(d, err);
 	if (!r && registry_load(d->services.registry, loaded, d))
 		r = co_fail(err, CO_IO, "cannot load the registered services");
 	core_unlock();
