@@ -8,6 +8,7 @@
 
 #include "cloudosd/config.h"
 #include "cloudosd/loop.h"
+#include "cloudosd/service/guests.h"
 #include "cloudosd/session.h"
 #include "cloudosd/table.h"
 #include "lib/paths.h"
@@ -43,6 +44,7 @@ struct daemon {
 	struct pending *pending;
 	struct members *members;
 	struct peers *peers;
+	struct co_guests guests;
 	struct bridge *bridge;
 	struct sites *sites;
 	struct names *names;

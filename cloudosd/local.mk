@@ -16,6 +16,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/http/server.h %D%/http/inside.h %D%/http/server.c %D%/http/listen.c \
 	%D%/http/connection.c %D%/http/output.c %D%/http/answer.c %D%/http/stream.c \
 	%D%/http/access.c %D%/http/peer_uid.c \
+	%D%/guests.h %D%/guests.c \
 	%D%/keeper_link.h %D%/keeper_link.c \
 	%D%/leftover.h %D%/leftover.c \
 	%D%/link.h %D%/link.c \
@@ -49,7 +50,8 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/version.c \
 	personality/http.h personality/blackroad/blackroad.h \
 	personality/blackroad/route.c personality/blackroad/core.c \
-	personality/blackroad/page.h personality/blackroad/page.c
+	personality/blackroad/page.h personality/blackroad/page.c \
+	personality/blackroad/guests.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
 	libco.a \

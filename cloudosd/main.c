@@ -22,6 +22,7 @@
 #include "cloudosd/control.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
+#include "cloudosd/guests.h"
 #include "cloudosd/http/server.h"
 #include "cloudosd/keeper/keeper.h"
 #include "cloudosd/keeper_link.h"
@@ -407,6 +408,7 @@ static int start(struct daemon *d, struct co_err *err)
 	d->services.store = d->store;
 	d->services.record_error = record_error;
 	d->services.ctx = d;
+	guests_start(d);
 	core_lock();
 	d->services.errors = errors_new(d->table->errors, TABLE_ERRORS);
 	d->services.messages =
