@@ -48,7 +48,7 @@ struct daemon {
 	struct bridge *bridge;
 	struct sites *sites;
 	struct names *names;
-	int claim; /* of the block of addresses; -1 */
+	int claim;                /* of the block of addresses; -1 */
 	struct session *sessions; /* by id */
 	unsigned looks;           /* going on: leftover.c */
 	struct look_waiter *look_waiters;

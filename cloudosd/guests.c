@@ -38,8 +38,8 @@ static void each(void *ctx, void (*visit)(void *arg, const struct guest_row *row
 					 .failed = atomic_load(&s->failed),
 					 .started_ms = t->started_ns / 1000000 };
 
-		row.has_usage = looked++ < USAGES &&
-				process_usage(t->pid, &row.usage) == 0;
+		row.has_usage =
+			looked++ < USAGES && process_usage(t->pid, &row.usage) == 0;
 		visit(arg, &row);
 	}
 }
@@ -102,8 +102,8 @@ static void one_port(void *arg, struct ipc_port *port)
 	all->visit(all->arg, &row);
 }
 
-static void each_port(void *ctx,
-		      void (*visit)(void *arg, const struct guest_port *port), void *arg)
+static void
+each_port(void *ctx, void (*visit)(void *arg, const struct guest_port *port), void *arg)
 {
 	struct daemon *d = ctx;
 	struct ports all = { d, visit, arg };
@@ -113,6 +113,7 @@ static void each_port(void *ctx,
 
 void guests_start(struct daemon *d)
 {
-	d->guests = (struct co_guests){ .ctx = d, .each = each, .each_port = each_port };
+	d->guests =
+		(struct co_guests){ .ctx = d, .each = each, .each_port = each_port };
 	d->services.guests = &d->guests;
 }

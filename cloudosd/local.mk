@@ -52,19 +52,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/shm.c \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c \
-	personality/http.h personality/blackroad/blackroad.h \
-	personality/blackroad/route.c personality/blackroad/core.c \
-	personality/blackroad/page.h personality/blackroad/page.c \
-	personality/blackroad/guests.c
 	personality/http.h $(BLACKROAD_SOURCES)
-	personality/http.h \
-	personality/blackroad/blackroad.h \
-	personality/blackroad/checkup.c \
-	personality/blackroad/core.h \
-	personality/blackroad/core.c \
-	personality/blackroad/page.h \
-	personality/blackroad/page.c \
-	personality/blackroad/route.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
 	libco.a \

@@ -91,7 +91,8 @@ static void idle_fire(void *arg)
 		 used = d->http ? http_server_used_ms(d->http) : 0;
 	uint64_t after = d->config.idle_timeout * 1000ULL;
 
-	if (d->http && !d->ephemeral && (http_server_busy(d->http) || now - used < after)) {
+	if (d->http && !d->ephemeral &&
+	    (http_server_busy(d->http) || now - used < after)) {
 		/* a request starts no timer: that would cost more than the request */
 		d->host->timer_start(d->idle, http_server_busy(d->http)
 						      ? after

@@ -17,9 +17,9 @@ struct guest_row {
 	const char *name, *command, *personality, *engine;
 	int32_t pid; /* of its first process */
 	uint64_t calls, failed;
-	uint64_t started_ms;         /* since the epoch */
-	struct process_usage usage;  /* of that process */
-	bool has_usage;              /* false: it has ended, or there are too many */
+	uint64_t started_ms;        /* since the epoch */
+	struct process_usage usage; /* of that process */
+	bool has_usage;             /* false: it has ended, or there are too many */
 };
 
 struct guest_port {

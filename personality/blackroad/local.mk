@@ -5,6 +5,7 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/checkup.c \
 	personality/blackroad/core.c \
 	personality/blackroad/core.h \
+	personality/blackroad/guests.c \
 	personality/blackroad/page.c \
 	personality/blackroad/page.h \
 	personality/blackroad/route.c \
