@@ -22,6 +22,7 @@
 #include "cloudosd/control.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
+#include "cloudosd/guests.h"
 #include "cloudosd/http/client.h"
 #include "cloudosd/http/outgoing.h"
 #include "cloudosd/http/server.h"
@@ -92,7 +93,8 @@ static void idle_fire(void *arg)
 		 used = d->http ? http_server_used_ms(d->http) : 0;
 	uint64_t after = d->config.idle_timeout * 1000ULL;
 
-	if (d->http && !d->ephemeral && (http_server_busy(d->http) || now - used < after)) {
+	if (d->http && !d->ephemeral &&
+	    (http_server_busy(d->http) || now - used < after)) {
 		/* a request starts no timer: that would cost more than the request */
 		d->host->timer_start(d->idle, http_server_busy(d->http)
 						      ? after
@@ -411,6 +413,7 @@ static int start(struct daemon *d, struct co_err *err)
 	d->services.store = d->store;
 	d->services.record_error = record_error;
 	d->services.ctx = d;
+	guests_start(d);
 	core_lock();
 	d->services.errors = errors_new(d->table->errors, TABLE_ERRORS);
 	d->services.messages =

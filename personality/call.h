@@ -37,6 +37,8 @@ struct co_op;
 /* Not a status and not a result. */
 #define CO_PENDING INT64_MIN
 
+struct co_guests;
+
 /* The services of the domain, borrowed. */
 struct co_services {
 	const struct co_host *host;
@@ -51,6 +53,7 @@ struct co_services {
 	const struct co_outgoing *outgoing;
 	struct bridge *bridge; /* cloudosd/service/bridge.h: ports of programs that share memory */
 	struct handlers *handlers; /* cloudosd/service/handler.h */
+	const struct co_guests *guests; /* cloudosd/service/guests.h */
 	struct names *names; /* cloudosd/service/names.h */
 	uint64_t
 		domain; /* random, 62 bits, the same as long as the state folder lives */

@@ -9,6 +9,7 @@ libservice_a_SOURCES = \
 	%D%/configured_command.c %D%/configured_http.c %D%/spawn.h \
 	%D%/handler.h %D%/handler.c %D%/handler_inside.h \
 	%D%/handler_builtin.c %D%/handler_call.c \
+	%D%/guests.h \
 	%D%/handler.h \
 	%D%/events.h %D%/events.c %D%/feed.h %D%/feed.c %D%/feed_add.h %D%/feed_add.c \
 	%D%/logs.h %D%/logs.c %D%/metrics.h %D%/metrics.c %D%/series.h %D%/series.c \
