@@ -7,6 +7,7 @@ libservice_a_SOURCES = \
 	%D%/handler_builtin.c %D%/handler_call.c \
 	%D%/handler.h \
 	%D%/events.h %D%/feed.h %D%/logs.h %D%/metrics.h \
+	%D%/expiry.h %D%/expiry.c \
 	%D%/health.h %D%/health.c \
 	%D%/https.h %D%/https.c \
 	%D%/instance.h %D%/instance.c \
@@ -22,5 +23,6 @@ libservice_a_SOURCES = \
 	%D%/registry.h %D%/registry.c \
 	%D%/shm.h %D%/shm.c \
 	%D%/spec.h %D%/spec.c \
+	%D%/state.h %D%/state.c \
 	%D%/target.h %D%/target.c
 EXTRA_DIST += %D%/README.md

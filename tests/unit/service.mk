@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The services of cloudosd, on a fake host and a fake store.
-SERVICE_TESTS = %D%/errors %D%/handler %D%/health %D%/ipc %D%/message %D%/process %D%/registry %D%/shm
+SERVICE_TESTS = %D%/errors %D%/handler %D%/health %D%/ipc %D%/message %D%/process %D%/registry %D%/shm %D%/state
 SERVICE_TEST_LIBS = libservice.a libco.a $(CHECK_LIBS) -ldl
 SERVICE_FAKES = \
 	%D%/fake_host.h %D%/fake_host.c \
@@ -44,3 +44,7 @@ endif
 %C%_shm_SOURCES = %D%/shm.c
 %C%_shm_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_shm_LDADD = $(SERVICE_TEST_LIBS)
+
+%C%_state_SOURCES = %D%/state.c %D%/fake_host.h %D%/fake_host.c
+%C%_state_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_state_LDADD = libservice.a libstoreclient.a $(STORE_LIBS) $(CHECK_LIBS)
