@@ -36,6 +36,7 @@ struct key {
 
 /* clang-format off */
 #define DEFAULT_LEVELS(value) .text = (value)
+#define DEFAULT_TEXT(value)   .text = (value)
 #define DEFAULT_NUMBER(value) .number = (value)
 #define DEFAULT_WORD(value)   .number = (value)
 static const struct key keys[] = {
@@ -47,7 +48,7 @@ static const struct key keys[] = {
 };
 
 static const struct { const char *path, *word; } words[] = {
-#define WORD(key, word) { #key, #word },
+#define WORD(member, path, word) { #path, #word },
 #include "cloudosd/config.def"
 #undef WORD
 };
@@ -59,6 +60,7 @@ static void set_default(struct config *out, const struct key *key)
 
 	switch (key->type) {
 	case CONFIG_LEVELS:
+	case CONFIG_TEXT:
 		(void) snprintf(member, CONFIG_TEXT_MAX, "%s", key->text);
 		break;
 	case CONFIG_NUMBER:
@@ -379,6 +381,21 @@ static int set_levels(struct reader *r, struct config *out, const struct key *ke
 	return 0;
 }
 
+static int set_text(struct reader *r, struct config *out, const struct key *key)
+{
+	const char *text = (const char *) r->event.data.scalar.value;
+	size_t n = r->event.data.scalar.length;
+
+	if (n >= CONFIG_TEXT_MAX || strlen(text) != n)
+		return complain(r, "%s must be a text of less than %d bytes", key->path,
+				CONFIG_TEXT_MAX);
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char) text[i] < 0x20 || text[i] == 0x7f)
+			return complain(r, "%s has a control character", key->path);
+	memcpy((char *) out + key->offset, text, n + 1);
+	return 0;
+}
+
 static int set_value(struct reader *r, struct config *out, const struct key *key)
 {
 	if (r->event.type != YAML_SCALAR_EVENT)
@@ -391,6 +408,8 @@ static int set_value(struct reader *r, struct config *out, const struct key *key
 		return set_word(r, out, key);
 	case CONFIG_LEVELS:
 		return set_levels(r, out, key);
+	case CONFIG_TEXT:
+		return set_text(r, out, key);
 	}
 	return 0;
 }
@@ -568,6 +587,9 @@ static void sample_key(FILE *to, const struct key *key, const char *indent)
 	switch (key->type) {
 	case CONFIG_LEVELS:
 		(void) fprintf(to, "%s#%s: %s\n", indent, name, key->text);
+		break;
+	case CONFIG_TEXT:
+		(void) fprintf(to, "%s#%s: \"%s\"\n", indent, name, key->text);
 		break;
 	case CONFIG_NUMBER:
 		(void) fprintf(to, "%s# From %u to %u %s.\n%s#%s: %u\n", indent,

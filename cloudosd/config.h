@@ -18,18 +18,19 @@
 
 /* The words of keys of type WORD: CONFIG_guest_memory_auto and so on. */
 enum config_word {
-#define WORD(key, word) CONFIG_##key##_##word,
+#define WORD(member, path, word) CONFIG_##member##_##word,
 #include "cloudosd/config.def"
 #undef WORD
 	CONFIG_WORDS
 };
 
-enum config_type { CONFIG_LEVELS, CONFIG_NUMBER, CONFIG_WORD };
+enum config_type { CONFIG_LEVELS, CONFIG_NUMBER, CONFIG_TEXT, CONFIG_WORD };
 
 #define CONFIG_TEXT_MAX 256
 
 /* clang-format off */
 #define CONFIG_MEMBER_LEVELS(member) char member[CONFIG_TEXT_MAX];
+#define CONFIG_MEMBER_TEXT(member)   char member[CONFIG_TEXT_MAX];
 #define CONFIG_MEMBER_NUMBER(member) uint32_t member;
 #define CONFIG_MEMBER_WORD(member)   enum config_word member;
 struct config {

@@ -16,6 +16,7 @@
 
 struct bridge;
 struct control;
+struct http_server;
 struct members;
 struct names;
 struct notify;
@@ -37,6 +38,7 @@ struct daemon {
 	struct table *table;
 	struct keeper_link *keeper;
 	struct control *control;
+	struct http_server *http;
 	struct notify *notify;
 	struct pending *pending;
 	struct members *members;

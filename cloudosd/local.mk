@@ -13,6 +13,9 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/config.def %D%/config.h %D%/config.c \
 	%D%/control.h %D%/control.c \
 	%D%/core.h %D%/core.c \
+	%D%/http/server.h %D%/http/inside.h %D%/http/server.c %D%/http/listen.c \
+	%D%/http/connection.c %D%/http/output.c %D%/http/answer.c %D%/http/stream.c \
+	%D%/http/access.c %D%/http/peer_uid.c \
 	%D%/keeper_link.h %D%/keeper_link.c \
 	%D%/leftover.h %D%/leftover.c \
 	%D%/link.h %D%/link.c \
@@ -42,11 +45,13 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/service.c \
 	personality/cloudos/shm.c \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
-	personality/cloudos/version.c
+	personality/cloudos/version.c \
+	personality/http.h personality/blackroad/blackroad.h \
+	personality/blackroad/route.c personality/blackroad/core.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
 	libco.a \
-	$(UV_LIBS) $(SQLITE_LIBS) $(YAML_LIBS) -ldl
+	$(CO_HTTP_LIBS) $(UV_LIBS) $(SQLITE_LIBS) $(YAML_LIBS) $(Z_LIBS) -ldl
 
 # The registry of names, for a daemon that finds no installed file.
 services-yaml.h: packaging/services.yaml
@@ -61,4 +66,4 @@ cloudos_keeper_SOURCES = \
 	%D%/table.h %D%/table.c
 cloudos_keeper_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudos_keeper_LDADD = libco.a
-EXTRA_DIST += %D%/README.md %D%/keeper/README.md
+EXTRA_DIST += %D%/README.md %D%/http/README.md %D%/keeper/README.md

@@ -22,6 +22,7 @@
 #include "cloudosd/control.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
+#include "cloudosd/http/server.h"
 #include "cloudosd/keeper/keeper.h"
 #include "cloudosd/keeper_link.h"
 #include "cloudosd/member.h"
@@ -30,10 +31,12 @@
 #include "cloudosd/peer.h"
 #include "cloudosd/pending.h"
 #include "cloudosd/service/bridge.h"
+#include "cloudosd/service/handler.h"
 #include "cloudosd/site.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
 #include "lib/log.h"
+#include "personality/blackroad/blackroad.h"
 
 /* ---- ending ---- */
 
@@ -51,7 +54,10 @@ void daemon_stop(struct daemon *d)
 	d->stopping = true;
 	keeper_stop(d->keeper, d->ephemeral);
 	/* also from notify threads, when the loop sleeps */
-	d->host->post(d->host->ctx, leave_loop, d);
+	if (d->http)
+		http_server_stop(d->http, leave_loop, d);
+	else
+		d->host->post(d->host->ctx, leave_loop, d);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -78,7 +84,17 @@ static void on_hup(uv_signal_t *handle, int number)
 static void idle_fire(void *arg)
 {
 	struct daemon *d = arg;
+	uint64_t now = d->host->now_ms(d->host->ctx),
+		 used = d->http ? http_server_used_ms(d->http) : 0;
+	uint64_t after = d->config.idle_timeout * 1000ULL;
 
+	if (d->http && !d->ephemeral && (http_server_busy(d->http) || now - used < after)) {
+		/* a request starts no timer: that would cost more than the request */
+		d->host->timer_start(d->idle, http_server_busy(d->http)
+						      ? after
+						      : used + after - now);
+		return;
+	}
 	co_log(daemon, INFO, "stopping: nobody has used this daemon for a while");
 	daemon_stop(d);
 }
@@ -187,6 +203,8 @@ int daemon_reload(struct daemon *d, struct co_err *err)
 		return r;
 	}
 	configure(d);
+	if (d->http)
+		http_server_configure(d->http);
 	daemon_idle_check(d);
 	co_log(config, INFO, "the configuration has been read again");
 	return 0;
@@ -311,6 +329,8 @@ static void serve(void *arg)
 
 	if (!r) /* first: a session may end while it is continued, and clients are told */
 		r = control_new(&d->control, d, KEEPER_FD_LISTEN, &err);
+	if (!r)
+		r = http_server_new(&d->http, d, blackroad_route, &err);
 	if (!r) {
 		notify_inherit(d);
 		core_unlock(); /* taking over locks for itself; nobody else runs yet */
@@ -395,6 +415,7 @@ static int start(struct daemon *d, struct co_err *err)
 					  : CO_LIMIT_SHM_SEGMENTS,
 				  shm_held, d);
 	d->services.registry = registry_new(d->host, d->store, NULL);
+	d->services.handlers = handlers_new(d->host);
 	d->idle = d->host->timer_new(d->host->ctx, idle_fire, d);
 	r = pending_new(&d->pending, d, err);
 	if (!r)
@@ -404,7 +425,7 @@ static int start(struct daemon *d, struct co_err *err)
 	if (!r)
 		r = sites_new(&d->sites, d, err);
 	if (!d->services.errors || !d->services.messages || !d->services.shm ||
-	    !d->services.registry || !d->idle)
+	    !d->services.registry || !d->services.handlers || !d->idle)
 		r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	if (!r) {
 		configure(d);

@@ -28,11 +28,11 @@ struct co_http_message {
 
 	/* the head */
 	struct co_buf text;
-	bool cr;               /* the byte before was one */
-	bool led;              /* a line end has been let pass in front */
-	bool complete;         /* llhttp has seen the end of it */
-	bool in_value;         /* the last place is at its value */
-	uint32_t line, lines;  /* bytes of this one, ended ones */
+	bool cr;                     /* the byte before was one */
+	bool led;                    /* a line end has been let pass in front */
+	bool complete;               /* llhttp has seen the end of it */
+	bool in_value;               /* the last place is at its value */
+	uint32_t line, lines;        /* bytes of this one, ended ones */
 	struct place target, reason; /* the value is it */
 	struct place places[CO_LIMIT_HTTP_FIELDS];
 	struct co_http_field fields[CO_LIMIT_HTTP_FIELDS];
@@ -150,7 +150,8 @@ static int check_framing(struct co_http_message *m, const char *end)
 			return bad(m, "a line end of a chunk is not CR LF");
 		m->cr = c == '\r';
 		if ((c < 0x20 && c != '\t' && c != '\r' && c != '\n') || c >= 0x7f)
-			return bad(m, "a character beside a chunk is not allowed there");
+			return bad(m,
+				   "a character beside a chunk is not allowed there");
 	}
 	m->framing += (uint64_t) (end - m->framing_from);
 	m->framing_from = end;
@@ -198,7 +199,8 @@ static const llhttp_settings_t settings = {
 static int too_long(struct co_http_message *m)
 {
 	if (!m->lines)
-		return fault(m, 414, "TARGET_TOO_LONG", "the request's target is too long");
+		return fault(m, 414, "TARGET_TOO_LONG",
+			     "the request's target is too long");
 	return fault(m, 431, "HEAD_TOO_LARGE", "the header fields are too large");
 }
 
@@ -623,9 +625,10 @@ static void restart(struct co_http_message *m)
 	m->parser.data = m;
 }
 
-struct co_http_message *
-co_http_new(enum co_http_kind kind, const struct co_http_limits *limits,
-	    void (*body)(void *arg, const char *data, size_t n), void *arg)
+struct co_http_message *co_http_new(enum co_http_kind kind,
+				    const struct co_http_limits *limits,
+				    void (*body)(void *arg, const char *data, size_t n),
+				    void *arg)
 {
 	struct co_http_message *m = malloc(sizeof(*m));
 

@@ -42,11 +42,11 @@ struct co_http_field {
 };
 
 struct co_http_head {
-	int minor;                         /* HTTP/1.minor */
-	struct co_span method, target;     /* of a request; case as it came */
-	int status;                        /* of an answer */
-	struct co_span reason;             /* of an answer; may be empty */
-	struct co_span host;               /* of a request; NULL only with HTTP/1.0 */
+	int minor;                     /* HTTP/1.minor */
+	struct co_span method, target; /* of a request; case as it came */
+	int status;                    /* of an answer */
+	struct co_span reason;         /* of an answer; may be empty */
+	struct co_span host;           /* of a request; NULL only with HTTP/1.0 */
 	const struct co_http_field *fields;
 	uint32_t nfields;
 	bool keep_alive;       /* the sender means to go on with this connection */
@@ -70,9 +70,10 @@ enum co_http_progress { CO_HTTP_MORE, CO_HTTP_HEAD, CO_HTTP_DONE, CO_HTTP_BAD };
 struct co_http_message;
 
 /* body(arg, ...) gets the body in pieces, out of the bytes that are fed.  NULL: no memory. */
-struct co_http_message *
-co_http_new(enum co_http_kind kind, const struct co_http_limits *limits,
-	    void (*body)(void *arg, const char *data, size_t n), void *arg);
+struct co_http_message *co_http_new(enum co_http_kind kind,
+				    const struct co_http_limits *limits,
+				    void (*body)(void *arg, const char *data, size_t n),
+				    void *arg);
 
 /* Takes NULL; returns NULL. */
 struct co_http_message *co_http_free(struct co_http_message *m);

@@ -20,6 +20,7 @@ libco_a_SOURCES = \
 	%D%/pattern.h %D%/pattern.c \
 	%D%/span.h \
 	%D%/uri.h %D%/uri.c \
+	%D%/time.h %D%/time.c \
 	%D%/utf8.h %D%/utf8.c \
 	%D%/wire.h %D%/wire.c
 nodist_libco_a_SOURCES = %D%/linux_calls.c

@@ -326,8 +326,10 @@ int co_paths_connect_http(const struct co_paths *p, int *out_fd, struct co_err *
 	return connect_to(p, HTTP_NAME, out_fd, err);
 }
 
-int co_paths_bind(const struct co_paths *p, int *out_fd, struct co_err *err)
+static int bind_in(const struct co_paths *p, const char *name, int *out_fd,
+		   struct co_err *err)
 {
+	int type = strcmp(name, SOCKET_NAME) == 0 ? SOCK_SEQPACKET : SOCK_STREAM;
 	autoclose int folder = -1;
 	autoclose int fd = -1;
 	struct sockaddr_un at;
@@ -335,26 +337,37 @@ int co_paths_bind(const struct co_paths *p, int *out_fd, struct co_err *err)
 	int rc = open_folder(p->run, &folder, err);
 
 	if (rc == 0)
-		rc = address(p, SOCKET_NAME, folder, &at, err);
+		rc = address(p, name, folder, &at, err);
 	if (rc < 0)
 		return rc;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return co_fail_errno(err, errno, "cannot create a socket");
-	if (unlinkat(folder, SOCKET_NAME, 0) < 0 && errno != ENOENT)
-		return co_fail_errno(err, errno, "cannot remove the old socket %s",
-				     p->socket);
+	if (unlinkat(folder, name, 0) < 0 && errno != ENOENT)
+		return co_fail_errno(err, errno, "cannot remove the old socket %s/%s",
+				     p->run, name);
 	/* The node takes over the mode of the socket: no umask, no moment in between.  And
 	 * from the first connection on the kernel says who has sent a message. */
-	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0 ||
+	if ((type == SOCK_SEQPACKET &&
+	     setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0) ||
 	    fchmod(fd, 0600) < 0 ||
 	    bind(fd, (const struct sockaddr *) &at, sizeof(at)) < 0)
-		return co_fail_errno(err, errno, "cannot create the socket %s",
-				     p->socket);
+		return co_fail_errno(err, errno, "cannot create the socket %s/%s",
+				     p->run, name);
 	if (listen(fd, 128) < 0)
-		return co_fail_errno(err, errno, "cannot listen on %s", p->socket);
+		return co_fail_errno(err, errno, "cannot listen on %s/%s", p->run, name);
 	*out_fd = take_fd(fd);
 	return 0;
+}
+
+int co_paths_bind(const struct co_paths *p, int *out_fd, struct co_err *err)
+{
+	return bind_in(p, SOCKET_NAME, out_fd, err);
+}
+
+int co_paths_bind_http(const struct co_paths *p, int *out_fd, struct co_err *err)
+{
+	return bind_in(p, HTTP_NAME, out_fd, err);
 }
 
 /* ---- sister programs ---- */

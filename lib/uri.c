@@ -53,13 +53,10 @@ bool co_uri_query_next(struct co_span *query, struct co_span *out_name,
 	if (!next)
 		next = end;
 	equals = memchr(query->data, '=', (size_t) (next - query->data));
-	*out_name = (struct co_span){
-		query->data, (size_t) ((equals ? equals : next) - query->data)
-	};
-	*out_value = (struct co_span){
-		equals ? equals + 1 : next,
-		equals ? (size_t) (next - equals - 1) : 0
-	};
+	*out_name = (struct co_span){ query->data, (size_t) ((equals ? equals : next) -
+							     query->data) };
+	*out_value = (struct co_span){ equals ? equals + 1 : next,
+				       equals ? (size_t) (next - equals - 1) : 0 };
 	query->data = next;
 	query->size = (size_t) (end - next);
 	return true;
@@ -67,8 +64,8 @@ bool co_uri_query_next(struct co_span *query, struct co_span *out_name,
 
 bool co_uri_is_encoded(struct co_span text)
 {
-	return text.size && (memchr(text.data, '%', text.size) ||
-			     memchr(text.data, '+', text.size));
+	return text.size &&
+	       (memchr(text.data, '%', text.size) || memchr(text.data, '+', text.size));
 }
 
 static int hex(char c)

@@ -21,6 +21,7 @@
 #include "cloudosd/service/logs.h"
 #include "cloudosd/service/message.h"
 #include "cloudosd/service/metrics.h"
+#include "cloudosd/service/outgoing.h"
 #include "cloudosd/service/process.h"
 #include "cloudosd/service/registry.h"
 #include "cloudosd/service/shm.h"
@@ -28,6 +29,7 @@
 #include "store/store.h"
 
 struct bridge;
+struct handlers;
 struct names;
 struct co_call;
 struct co_op;
@@ -46,7 +48,9 @@ struct co_services {
 	struct logs *logs;
 	struct metrics *metrics;
 	struct events *events;
+	const struct co_outgoing *outgoing;
 	struct bridge *bridge; /* cloudosd/service/bridge.h: ports of programs that share memory */
+	struct handlers *handlers; /* cloudosd/service/handler.h */
 	struct names *names; /* cloudosd/service/names.h */
 	uint64_t
 		domain; /* random, 62 bits, the same as long as the state folder lives */

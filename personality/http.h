@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "lib/buf.h"
+#include "lib/http_message.h"
 #include "lib/span.h"
 #include "personality/call.h"
 
@@ -44,6 +45,28 @@ const char *http_caller(const struct http_call *c);
 bool http_may_write(const struct http_call *c);
 
 const struct co_services *http_services(const struct http_call *c);
+
+/* Path and query as they came; the path as it came. */
+struct co_span http_target(const struct http_call *c);
+struct co_span http_path_encoded(const struct http_call *c);
+
+/* All of the head: for who passes the request on. */
+const struct co_http_head *http_head(const struct http_call *c);
+
+/* Memory that lives until the call is answered; NULL: there is none. */
+char *http_scratch(struct http_call *c, size_t n);
+
+/* How the gateway itself is. */
+struct http_vitals {
+	uint64_t up_ms;
+	uint64_t lag_ms; /* the longest that the loop was late in the last seconds */
+	unsigned port;   /* 0: no TCP */
+	unsigned connections, streams;
+	uint64_t requests;
+	const char *state_folder;
+};
+
+struct http_vitals http_vitals(const struct http_call *c);
 
 /* ---- the answer ---- */
 

@@ -451,7 +451,7 @@ static bool admit(struct handlers *h, const struct handler_request *r,
 	}
 	if (r->params.size > CO_LIMIT_RPC_PARAMS) {
 		refuse(listener, 413, "TOO_LARGE",
-		       "params are larger than the limit of 1 MiB");
+		       "params are larger than the limit of 1016 KiB");
 		return false;
 	}
 	if (HASH_COUNT(h->calls) >= CO_LIMIT_RPC_CALLS ||

@@ -2,7 +2,9 @@
 noinst_LIBRARIES += libservice.a
 libservice_a_SOURCES = \
 	%D%/host.h \
+	%D%/cron.h %D%/cron.c \
 	%D%/errors.h %D%/errors.c \
+	%D%/attached.def %D%/attached.h %D%/attached.c \
 	%D%/handler.h %D%/handler.c %D%/handler_inside.h \
 	%D%/handler_builtin.c %D%/handler_call.c \
 	%D%/handler.h \
@@ -17,6 +19,7 @@ libservice_a_SOURCES = \
 	%D%/message_box.c %D%/message_give.c \
 	%D%/message_saved.h %D%/message_saved.c \
 	%D%/names.h %D%/names.c \
+	%D%/outgoing.h \
 	%D%/probe.h %D%/probe.c \
 	%D%/process.h %D%/process.c \
 	%D%/query.c \
@@ -25,4 +28,6 @@ libservice_a_SOURCES = \
 	%D%/spec.h %D%/spec.c \
 	%D%/state.h %D%/state.c \
 	%D%/target.h %D%/target.c
+	%D%/target.h %D%/target.c \
+	%D%/zone.h %D%/zone.c
 EXTRA_DIST += %D%/README.md

@@ -117,7 +117,7 @@ static const struct { const char *text, *message; } wrong[] = {
 	{ "guest_memory: Auto\n", "test.yaml:1: guest_memory is \"Auto\"; it must be one of auto, direct, launcher" },
 	{ "guest_memory:\n", "test.yaml:1: guest_memory is \"\"; it must be one of auto, direct, launcher" },
 	{ "log: info,notfy=debug\n", "test.yaml:1: log: \"notfy\" is not a subsystem of the log; there are daemon, keeper, control, "
-	  "notify, session, store, ipc, site, service, health, config, personality (as in \"info,notify=debug\")" },
+	  "notify, session, store, ipc, site, http, service, health, config, personality (as in \"info,notify=debug\")" },
 	{ "log: \"info\\0\"\n", "test.yaml:1: log must be a text of less than 256 bytes" },
 	{ "log: \"" MANY("info,info,info,in") "\"\n", "test.yaml:1: log must be a text of less than 256 bytes" },
 	/* shape */

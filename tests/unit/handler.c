@@ -182,8 +182,8 @@ static void tear_down(void)
 
 START_TEST(a_call_reaches_its_handler_and_comes_back_as_it_was)
 {
-	struct worker w;
-	struct caller c;
+	static struct worker w;
+	static struct caller c;
 
 	worker_new(&w, "core", 0);
 	offer(&w, "getUser");
@@ -209,8 +209,8 @@ END_TEST
 
 START_TEST(a_name_belongs_to_its_service_and_its_subject)
 {
-	struct worker w;
-	struct caller c;
+	static struct worker w;
+	static struct caller c;
 
 	worker_new(&w, "core", 0);
 	offer(&w, "getUser");
@@ -232,8 +232,8 @@ START_TEST(nothing_and_garbage_and_too_much_are_told_apart)
 {
 	static char much[CO_LIMIT_RPC_RESULT + 2];
 	struct handler_result r = { .status = 200 };
-	struct worker w;
-	struct caller c;
+	static struct worker w;
+	static struct caller c;
 
 	worker_new(&w, "core", 0);
 	offer(&w, "x");
@@ -258,8 +258,8 @@ END_TEST
 
 START_TEST(another_provider_cannot_answer_a_call)
 {
-	struct worker w, other;
-	struct caller c;
+	static struct worker w, other;
+	static struct caller c;
 
 	worker_new(&w, "core", 0);
 	worker_new(&other, "core", 0);
@@ -274,8 +274,8 @@ END_TEST
 
 START_TEST(progress_is_told_until_the_end_and_garbage_is_not)
 {
-	struct worker w;
-	struct caller c;
+	static struct worker w;
+	static struct caller c;
 
 	worker_new(&w, "core", 0);
 	offer(&w, "x");
@@ -293,8 +293,8 @@ END_TEST
 
 START_TEST(a_call_ends_at_its_deadline_and_its_handler_is_told)
 {
-	struct worker w;
-	struct caller c;
+	static struct worker w;
+	static struct caller c;
 
 	worker_new(&w, "core", 1);
 	offer(&w, "x");
@@ -319,8 +319,8 @@ END_TEST
 START_TEST(deadlines_fire_in_their_order_whatever_the_order_of_calls)
 {
 	static const uint64_t ms[] = { 500, 100, 900, 100, 300 };
-	struct worker w;
-	struct caller c[5];
+	static struct worker w;
+	static struct caller c[5];
 	uint64_t at = 0;
 
 	worker_new(&w, "core", 0);
@@ -335,8 +335,8 @@ END_TEST
 
 START_TEST(a_handler_that_never_gives_up_a_call_gets_its_place_back_in_the_end)
 {
-	struct worker w;
-	struct caller c, next;
+	static struct worker w;
+	static struct caller c, next;
 
 	worker_new(&w, "core", 1);
 	offer(&w, "x");
@@ -356,8 +356,8 @@ END_TEST
 
 START_TEST(whoever_waits_for_a_free_handler_has_a_deadline_too)
 {
-	struct worker w;
-	struct caller c, next;
+	static struct worker w;
+	static struct caller c, next;
 
 	worker_new(&w, "core", 1);
 	offer(&w, "x");
@@ -375,8 +375,8 @@ END_TEST
 
 START_TEST(a_cancelled_call_is_silent_and_its_handler_is_told)
 {
-	struct worker w;
-	struct caller c, queued;
+	static struct worker w;
+	static struct caller c, queued;
 
 	worker_new(&w, "core", 1);
 	offer(&w, "x");
@@ -396,8 +396,8 @@ END_TEST
 
 START_TEST(calls_go_to_whoever_has_the_fewest)
 {
-	struct worker a, b;
-	struct caller c[5];
+	static struct worker a, b;
+	static struct caller c[5];
 
 	worker_new(&a, "core", 0);
 	worker_new(&b, "core", 0);
@@ -417,7 +417,7 @@ START_TEST(calls_wait_in_order_and_the_one_too_many_is_refused)
 {
 	static struct caller c[CO_LIMIT_RPC_QUEUE + 2];
 	size_t last = co_countof(c) - 1;
-	struct worker w;
+	static struct worker w;
 
 	worker_new(&w, "core", 1);
 	offer(&w, "x");
@@ -437,8 +437,8 @@ END_TEST
 
 START_TEST(a_handler_without_room_gets_the_call_when_it_has)
 {
-	struct worker w;
-	struct caller c, other;
+	static struct worker w;
+	static struct caller c, other;
 
 	worker_new(&w, "core", 0);
 	offer(&w, "x");
@@ -458,8 +458,8 @@ END_TEST
 
 START_TEST(a_crash_ends_all_its_calls_at_once_and_runs_none_of_them_again)
 {
-	struct worker a, b;
-	struct caller c[4], late;
+	static struct worker a, b;
+	static struct caller c[4], late;
 
 	worker_new(&a, "core", 2);
 	offer(&a, "x");
@@ -485,8 +485,8 @@ END_TEST
 
 START_TEST(who_waits_for_the_last_handler_is_told_when_it_goes)
 {
-	struct worker a;
-	struct caller c, waits;
+	static struct worker a;
+	static struct caller c, waits;
 
 	worker_new(&a, "core", 1);
 	offer(&a, "x");
@@ -501,8 +501,8 @@ END_TEST
 
 START_TEST(somebody_who_knows_names_is_asked_for_those_that_nobody_offers)
 {
-	struct worker a, knows;
-	struct caller c;
+	static struct worker a, knows;
+	static struct caller c;
 
 	worker_new(&knows, "core", 1);
 	knows.knows_all = true;
@@ -528,7 +528,7 @@ START_TEST(names_are_checked_and_counted)
 {
 	char name[CO_LIMIT_RPC_NAME + 2];
 	struct co_err err = { 0 };
-	struct worker w;
+	static struct worker w;
 
 	worker_new(&w, "core", 0);
 	memset(name, 'n', sizeof(name));
@@ -572,7 +572,7 @@ static void on_change(void *arg, const char *service, enum handler_subject subje
 START_TEST(whoever_watches_hears_of_the_first_and_of_the_last)
 {
 	struct handlers_watch watch = { .changed = on_change };
-	struct worker a, b;
+	static struct worker a, b;
 
 	told[0] = '\0';
 	handlers_watch(h, &watch);
@@ -599,7 +599,7 @@ static void list(void *arg, const struct handler_name *name)
 
 START_TEST(a_listing_is_sorted_and_has_the_builtin_ones)
 {
-	struct worker a, b, elsewhere;
+	static struct worker a, b, elsewhere;
 
 	told[0] = '\0';
 	worker_new(&a, "core", 0);
@@ -618,7 +618,7 @@ END_TEST
 
 START_TEST(builtin_methods_answer_at_once_for_every_service)
 {
-	struct caller c;
+	static struct caller c;
 
 	call(&c, "sys.echo");
 	ck_assert_str_eq(c.text, "{\"id\":9007199254740993}");
@@ -654,7 +654,7 @@ static struct handler_call *resume(void *arg, struct handler_provider *p,
 
 START_TEST(a_run_that_went_on_is_taken_up_by_who_has_its_token)
 {
-	struct worker w;
+	static struct worker w;
 	uint64_t id;
 
 	memset(&resumed, 0, sizeof(resumed));
@@ -672,8 +672,8 @@ END_TEST
 
 START_TEST(the_end_of_the_daemon_ends_every_call)
 {
-	struct worker w;
-	struct caller c, waits;
+	static struct worker w;
+	static struct caller c, waits;
 
 	worker_new(&w, "core", 1);
 	offer(&w, "x");

@@ -1,6 +1,18 @@
 # SPDX-License-Identifier: MIT
 # The services of cloudosd, on a fake host and a fake store.
 SERVICE_TESTS = %D%/errors %D%/handler %D%/health %D%/ipc %D%/message %D%/process %D%/registry %D%/shm %D%/state
+SERVICE_TESTS = \
+	%D%/attached \
+	%D%/cron \
+	%D%/errors \
+	%D%/handler \
+	%D%/health \
+	%D%/ipc \
+	%D%/message \
+	%D%/process \
+	%D%/registry \
+	%D%/shm \
+	%D%/zone
 SERVICE_TEST_LIBS = libservice.a libco.a $(CHECK_LIBS) -ldl
 SERVICE_FAKES = \
 	%D%/fake_host.h %D%/fake_host.c \
@@ -10,6 +22,13 @@ if HAVE_CHECK
 check_PROGRAMS += $(SERVICE_TESTS)
 TESTS += $(SERVICE_TESTS)
 endif
+
+%C%_attached_SOURCES = %D%/attached.c $(SERVICE_FAKES)
+%C%_attached_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_attached_LDADD = $(SERVICE_TEST_LIBS)
+%C%_cron_SOURCES = %D%/cron.c %D%/tzif.h %D%/tzif.c
+%C%_cron_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_cron_LDADD = $(SERVICE_TEST_LIBS)
 
 %C%_errors_SOURCES = %D%/errors.c
 %C%_errors_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
@@ -48,3 +67,6 @@ endif
 %C%_state_SOURCES = %D%/state.c %D%/fake_host.h %D%/fake_host.c
 %C%_state_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_state_LDADD = libservice.a libstoreclient.a $(STORE_LIBS) $(CHECK_LIBS)
+%C%_zone_SOURCES = %D%/zone.c %D%/tzif.h %D%/tzif.c
+%C%_zone_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_zone_LDADD = $(SERVICE_TEST_LIBS)

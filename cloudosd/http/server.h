@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The gateway's HTTP server: addresses, connections, limits.  HOST.
+ *
+ * Everything here is called on the loop thread under the core lock.  Requests are given to
+ * the handler as struct http_call (personality/http.h); how they come and who may make them
+ * is decided here, what they mean is not.
+ */
+#ifndef CO_HTTP_SERVER_H
+#define CO_HTTP_SERVER_H
+
+#include "lib/err.h"
+#include "personality/http.h"
+
+struct daemon;
+struct http_listener;
+struct http_server;
+
+/* Listens on $run/http.sock and on the configured address, and publishes both in
+ * $run/http.json.  A taken port is a message in the log and another port. */
+int http_server_new(struct http_server **out, struct daemon *d,
+		    void (*handler)(struct http_call *call), struct co_err *err);
+
+/* The configuration has been read again: limits and deadlines take effect, addresses not. */
+void http_server_configure(struct http_server *s);
+
+/*
+ * Asked before the handler, for every request: true means that it has taken the call and
+ * answers it.  For a front that passes requests on to the service they are for.
+ */
+void http_server_front(struct http_server *s,
+		       bool (*front)(void *arg, struct http_call *call), void *arg);
+
+/*
+ * One more address, at which every request is for that service (copied).  fd is a listening
+ * socket, taken; local means that only this machine can reach it.
+ */
+int http_server_listen(struct http_server *s, int fd, bool local, const char *service,
+		       struct http_listener **out, struct co_err *err);
+void http_server_unlisten(struct http_listener *l);
+
+/*
+ * No more connections; requests that come are answered 503; streams end.  done(arg) when
+ * everything is answered and sent, CO_HTTP_DRAIN_MS later at the latest.
+ */
+void http_server_stop(struct http_server *s, void (*done)(void *arg), void *arg);
+
+/* Is anybody waiting for an answer or reading a stream?  When was the last request? */
+bool http_server_busy(const struct http_server *s);
+uint64_t http_server_used_ms(const struct http_server *s);
+
+struct http_numbers {
+	uint64_t requests, refused, accepted;
+	unsigned connections, streams;
+	unsigned port; /* 0: no TCP */
+};
+
+struct http_numbers http_server_numbers(const struct http_server *s);
+
+/* "http://127.0.0.1:8787"; "" without TCP. */
+const char *http_server_url(const struct http_server *s);
+
+#endif
