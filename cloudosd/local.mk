@@ -47,7 +47,8 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c \
 	personality/http.h personality/blackroad/blackroad.h \
-	personality/blackroad/route.c personality/blackroad/core.c
+	personality/blackroad/route.c personality/blackroad/core.c \
+	personality/blackroad/state.c personality/blackroad/state_list.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
 	libco.a \

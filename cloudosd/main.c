@@ -31,7 +31,9 @@
 #include "cloudosd/peer.h"
 #include "cloudosd/pending.h"
 #include "cloudosd/service/bridge.h"
+#include "cloudosd/service/expiry.h"
 #include "cloudosd/service/handler.h"
+#include "cloudosd/service/state.h"
 #include "cloudosd/site.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
@@ -88,7 +90,8 @@ static void idle_fire(void *arg)
 		 used = d->http ? http_server_used_ms(d->http) : 0;
 	uint64_t after = d->config.idle_timeout * 1000ULL;
 
-	if (d->http && !d->ephemeral && (http_server_busy(d->http) || now - used < after)) {
+	if (d->http && !d->ephemeral &&
+	    (http_server_busy(d->http) || now - used < after)) {
 		/* a request starts no timer: that would cost more than the request */
 		d->host->timer_start(d->idle, http_server_busy(d->http)
 						      ? after
@@ -416,6 +419,10 @@ static int start(struct daemon *d, struct co_err *err)
 				  shm_held, d);
 	d->services.registry = registry_new(d->host, d->store, NULL);
 	d->services.handlers = handlers_new(d->host);
+	d->services.expiry = expiry_new(d->host, d->store);
+	if (d->services.expiry)
+		d->services.state = state_new(d->host, d->store, d->services.expiry,
+					      &(struct state_options){ 0 });
 	d->idle = d->host->timer_new(d->host->ctx, idle_fire, d);
 	r = pending_new(&d->pending, d, err);
 	if (!r)
@@ -425,7 +432,8 @@ static int start(struct daemon *d, struct co_err *err)
 	if (!r)
 		r = sites_new(&d->sites, d, err);
 	if (!d->services.errors || !d->services.messages || !d->services.shm ||
-	    !d->services.registry || !d->services.handlers || !d->idle)
+	    !d->services.registry || !d->services.handlers || !d->services.state ||
+	    !d->idle)
 		r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	if (!r) {
 		configure(d);

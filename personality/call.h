@@ -29,8 +29,10 @@
 #include "store/store.h"
 
 struct bridge;
+struct expiry;
 struct handlers;
 struct names;
+struct state;
 struct co_call;
 struct co_op;
 
@@ -50,6 +52,8 @@ struct co_services {
 	struct events *events;
 	const struct co_outgoing *outgoing;
 	struct bridge *bridge; /* cloudosd/service/bridge.h: ports of programs that share memory */
+	struct expiry *expiry;     /* cloudosd/service/expiry.h */
+	struct state *state;       /* cloudosd/service/state.h */
 	struct handlers *handlers; /* cloudosd/service/handler.h */
 	struct names *names; /* cloudosd/service/names.h */
 	uint64_t

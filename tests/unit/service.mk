@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 # The services of cloudosd, on a fake host and a fake store.
-SERVICE_TESTS = %D%/errors %D%/handler %D%/health %D%/ipc %D%/message %D%/process %D%/registry %D%/shm %D%/state
 SERVICE_TESTS = \
 	%D%/attached \
 	%D%/cron \
@@ -12,6 +11,7 @@ SERVICE_TESTS = \
 	%D%/process \
 	%D%/registry \
 	%D%/shm \
+	%D%/state \
 	%D%/zone
 SERVICE_TEST_LIBS = libservice.a libco.a $(CHECK_LIBS) -ldl
 SERVICE_FAKES = \
