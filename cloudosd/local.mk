@@ -32,8 +32,10 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/request_session.c %D%/request_store.c \
 	%D%/session.h %D%/session.c \
 	%D%/site.h %D%/site.c \
+	%D%/spawn.h %D%/spawn.c \
 	%D%/site_file.h %D%/site_file.c \
 	%D%/table.h %D%/table.c \
+	%D%/telemetry.h %D%/telemetry.c \
 	%D%/ticks.h \
 	%D%/trace.h %D%/trace.c \
 	personality/call.h personality/host.h personality/hosts.c \
@@ -49,6 +51,11 @@ cloudosd_cloudosd_SOURCES = \
 	personality/http.h personality/blackroad/blackroad.h \
 	personality/blackroad/route.c personality/blackroad/core.c \
 	personality/blackroad/state.c personality/blackroad/state_list.c
+	personality/blackroad/route.c personality/blackroad/core.c personality/blackroad/rpc.c
+	personality/blackroad/route.c personality/blackroad/core.c \
+	personality/blackroad/page.h personality/blackroad/page.c
+	personality/blackroad/route.c personality/blackroad/core.h \
+	personality/blackroad/core.c personality/blackroad/checkup.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
 	libco.a \

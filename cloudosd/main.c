@@ -35,6 +35,7 @@
 #include "cloudosd/service/handler.h"
 #include "cloudosd/service/state.h"
 #include "cloudosd/site.h"
+#include "cloudosd/telemetry.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
 #include "lib/log.h"
@@ -225,8 +226,10 @@ static void log_sink(void *ctx, const struct co_log_line *line)
 				   .subsystem = co_log_subsystem_name(line->subsystem),
 				   .message = line->message };
 
-	if (d->store)
-		store_log(d->store, &entry);
+	if (!d->store)
+		return;
+	store_log(d->store, &entry);
+	telemetry_log(d, line);
 }
 
 static void record_error(void *ctx, const struct error_record *record, uint64_t session,
@@ -442,6 +445,8 @@ static int start(struct daemon *d, struct co_err *err)
 		    !registry_watch(d->services.registry, registry_log, NULL))
 			r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	}
+	if (!r)
+		r = telemetry_start(d, err);
 	if (!r && registry_load(d->services.registry, loaded, d))
 		r = co_fail(err, CO_IO, "cannot load the registered services");
 	core_unlock();

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
-	%D%/store.h %D%/rows.h %D%/internal.h %D%/statements.def \
+	%D%/store.h %D%/rows.h %D%/internal.h %D%/rows_inside.h \
+	%D%/statements.def \
 	%D%/arena.c \
 	%D%/journal.c \
 	%D%/lease.c \
 	%D%/open.c \
 	%D%/reader.c \
 	%D%/request.c \
+	%D%/rows.c \
+	%D%/rows_read.c \
+	%D%/rows_write.c \
 	%D%/schema.c \
 	%D%/sites.c \
 	%D%/space.c \
@@ -24,7 +28,8 @@ STORE_SCHEMA = \
 	%D%/schema/state-0002-sites.sql \
 	%D%/schema/state-0003-expiry.sql \
 	%D%/schema/telemetry-0001-init.sql \
-	%D%/schema/telemetry-0002-origin.sql
+	%D%/schema/telemetry-0002-origin.sql \
+	%D%/schema/telemetry-0003-rows.sql
 
 %D%/migrations.c: %D%/embed.awk $(STORE_SCHEMA)
 	$(AM_V_GEN)$(MKDIR_P) %D% && set -e; files=; \

@@ -57,6 +57,7 @@ struct store_rows_query {
 	struct co_span contains; /* text or json has it; ASCII letters of either case */
 	uint64_t after, upto;    /* numbers, exclusive and inclusive; upto 0: no end */
 	uint64_t from_ms, to_ms; /* both inclusive; to_ms 0: no end */
+	bool exact; /* name is a name and no pattern */
 	bool newest_first;
 	bool count; /* also find `total` */
 	uint32_t offset, limit;
@@ -70,6 +71,7 @@ struct store_rows {
 	bool more;       /* there are more behind the last one */
 	uint64_t total;  /* that match, whatever offset and limit are */
 	uint64_t oldest; /* of the table, whatever matches; 0: it is empty */
+	uint64_t oldest_ms;
 	uint64_t newest; /* of the table as it was read */
 };
 

@@ -1,45 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * telemetry.db: logs and errors, on a thread of its own at low priority, so that no commit
- * of state.db ever waits for it.  HOST.
+ * telemetry.db: logs and errors, and the rows of rows.h, on a thread of its own, so that no
+ * commit of state.db ever waits for it.  HOST.
  *
  * Rows wait in a bounded queue; what does not fit is counted and the count is logged.
  * Reads go through the same queue and so see everything noted before them.
  */
-#include "store/internal.h"
+#include "store/rows_inside.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include <utlist.h>
 
-enum { NOTES_MAX = 1024, NICE = 10 };
-
-enum note_kind { NOTE_LOG, NOTE_ERROR, NOTE_READ_LOGS, NOTE_READ_ERRORS };
-
-typedef void log_reader(void *arg, const struct store_log *log);
-typedef void error_reader(void *arg, const struct store_error *error);
-
-struct note {
-	struct note *prev, *next;
-	enum note_kind kind;
-	struct arena memory;
-	struct store_log log;     /* LOG */
-	struct store_error error; /* ERROR */
-
-	/* reads */
-	uint64_t session;
-	uint32_t limit;
-	log_reader *log_reader;
-	error_reader *error_reader;
-	void *arg;
-	struct store_log *logs;
-	struct store_error *errors;
-	size_t found;
-};
+enum { NOTES_MAX = 1024, ROWS_TOLD = 64, TRIM_MS = 60000 };
 
 struct telemetry {
 	struct store *store;
@@ -57,11 +34,13 @@ struct telemetry {
 	size_t queued;
 	bool closing;
 	uint64_t dropped, dropped_told;
+	size_t queued_bytes;
+	struct rows *rows;
 };
 
 /* ---- the queue ---- */
 
-static struct note *note_new(enum note_kind kind)
+struct note *note_new(enum note_kind kind)
 {
 	struct note *n = calloc(1, sizeof(*n));
 
@@ -70,7 +49,7 @@ static struct note *note_new(enum note_kind kind)
 	return n;
 }
 
-static void note_free(struct note *n)
+void note_free(struct note *n)
 {
 	if (!n)
 		return;
@@ -84,7 +63,6 @@ static const char *text(struct note *n, const char *s)
 			  s ? strnlen(s, CO_LIMIT_TELEMETRY_TEXT) : 0);
 }
 
-/* Takes n; 0, CO_BUSY or CO_GONE. */
 static int enqueue(struct telemetry *t, struct note *n)
 {
 	int status = 0;
@@ -92,11 +70,14 @@ static int enqueue(struct telemetry *t, struct note *n)
 	(void) pthread_mutex_lock(&t->lock); /* ours, never locked twice */
 	if (t->closing)
 		status = CO_GONE;
-	else if (t->queued >= CO_LIMIT_TELEMETRY_QUEUE)
+	else if (t->queued >= CO_LIMIT_TELEMETRY_QUEUE ||
+		 (t->queued &&
+		  t->queued_bytes + n->memory.bytes > CO_LIMIT_TELEMETRY_QUEUE_BYTES))
 		status = CO_BUSY;
 	if (status == 0) {
 		DL_APPEND(t->queue, n);
 		t->queued++;
+		t->queued_bytes += n->memory.bytes;
 		(void) pthread_cond_signal(&t->wake); /* cannot fail */
 	} else if (n->kind == NOTE_LOG || n->kind == NOTE_ERROR) {
 		t->dropped++;
@@ -105,6 +86,27 @@ static int enqueue(struct telemetry *t, struct note *n)
 	if (status < 0)
 		note_free(n);
 	return status;
+}
+
+int telemetry_queue(struct store *s, struct note *n)
+{
+	return enqueue(s->telemetry, n);
+}
+
+uint64_t telemetry_queued(struct store *s)
+{
+	struct telemetry *t = s->telemetry;
+	uint64_t queued;
+
+	(void) pthread_mutex_lock(&t->lock); /* ours, never locked twice */
+	queued = t->queued;
+	(void) pthread_mutex_unlock(&t->lock); /* held */
+	return queued;
+}
+
+struct rows *telemetry_rows(struct store *s)
+{
+	return s->telemetry->rows;
 }
 
 static void count_dropped(struct telemetry *t, uint64_t rows)
@@ -245,6 +247,20 @@ static bool add_dropped(struct telemetry *t)
 					    .message = message });
 }
 
+static bool commit(struct telemetry *t, struct note *notes)
+{
+	struct timespec from, to;
+	int64_t took;
+
+	(void) clock_gettime(CLOCK_MONOTONIC, &from); /* always there */
+	if (sqlite3_exec(t->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+		return false;
+	(void) clock_gettime(CLOCK_MONOTONIC, &to); /* the same */
+	took = (to.tv_sec - from.tv_sec) * 1000000000 + to.tv_nsec - from.tv_nsec;
+	rows_after_commit(t->rows, notes, (uint64_t) took);
+	return true;
+}
+
 static bool write_notes(struct telemetry *t, struct note *notes)
 {
 	bool ok = sqlite3_exec(t->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
@@ -255,15 +271,71 @@ static bool write_notes(struct telemetry *t, struct note *notes)
 			ok = add_log(t, &n->log);
 		else if (ok && n->kind == NOTE_ERROR)
 			ok = add_error(t, &n->error);
+		else if (ok)
+			ok = rows_insert(t->rows, n);
 	}
 	sql_bind(t->cap_log, 1, CO_LIMIT_TELEMETRY_LOGS);
 	sql_bind(t->cap_error, 1, CO_LIMIT_TELEMETRY_ERRORS);
 	ok = ok && add_dropped(t) && run(t->cap_log) && run(t->cap_error) &&
-	     sqlite3_exec(t->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
-	if (!ok && !sqlite3_get_autocommit(t->db))
-		(void) sqlite3_exec(t->db, "ROLLBACK", NULL, NULL,
-				    NULL); /* no other way */
+	     rows_before_commit(t->rows) && commit(t, notes);
+	if (!ok) {
+		/* the sentence first: a rollback forgets it */
+		(void) sql_failed(t->db, t->path, &t->rows->failure);
+		if (!sqlite3_get_autocommit(t->db))
+			(void) sqlite3_exec(t->db, "ROLLBACK", NULL, NULL,
+					    NULL); /* no other way */
+		rows_rolled_back(t->rows, notes);
+	}
 	return ok;
+}
+
+/* ---- telling who waits for rows ---- */
+
+struct told {
+	struct store *store;
+	struct note *notes;
+	const struct co_err *failure; /* NULL: they are committed */
+};
+
+static void tell(void *arg)
+{
+	struct told *told = arg;
+	struct note *n, *next;
+
+	DL_FOREACH_SAFE (told->notes, n, next) {
+		const struct rows_table *table =
+			&telemetry_rows(told->store)->tables[n->table];
+
+		if (!told->failure && table->added)
+			table->added(table->arg, &n->row);
+		if (n->row_done)
+			n->row_done(n->arg, told->failure ? told->failure->code : 0,
+				    told->failure ? told->failure->message : "",
+				    told->failure ? 0 : n->row.number);
+		DL_DELETE(told->notes, n);
+		note_free(n);
+	}
+}
+
+/* A few at a time: whoever is told may hold a lock that others wait for. */
+static void tell_rows(struct telemetry *t, struct note *notes, bool ok)
+{
+	while (notes) {
+		struct told told = { .store = t->store,
+				     .failure = ok ? NULL : &t->rows->failure };
+
+		for (size_t i = 0; notes && i < ROWS_TOLD; i++) {
+			struct note *n = notes;
+
+			DL_DELETE(notes, n);
+			if (n->kind == NOTE_ROW)
+				DL_APPEND(told.notes, n);
+			else
+				note_free(n);
+		}
+		if (told.notes)
+			store_deliver(t->store, tell, &told);
+	}
 }
 
 /* ---- reading ---- */
@@ -378,6 +450,7 @@ static struct note *take_notes(struct telemetry *t)
 		DL_DELETE(t->queue, n);
 		DL_APPEND(taken, n);
 		t->queued--;
+		t->queued_bytes -= n->memory.bytes;
 		count++;
 		if (reads)
 			break;
@@ -387,41 +460,53 @@ static struct note *take_notes(struct telemetry *t)
 
 static void work(struct telemetry *t, struct note *notes)
 {
-	struct note *n, *next;
-	size_t rows;
+	struct note *n;
+	size_t lost = 0;
+	bool ok;
 
 	if (notes->kind == NOTE_READ_LOGS || notes->kind == NOTE_READ_ERRORS) {
 		read_rows(t, notes);
 		store_deliver(t->store, answer, notes);
 		return;
 	}
-	DL_COUNT(notes, n, rows);
-	if (!write_notes(t, notes))
-		count_dropped(t, rows);
-	DL_FOREACH_SAFE (notes, n, next) {
-		DL_DELETE(notes, n);
-		note_free(n);
-	}
+	ok = write_notes(t, notes);
+	DL_FOREACH (notes, n)
+		if (n->kind != NOTE_ROW)
+			lost++;
+	if (!ok)
+		count_dropped(t, lost);
+	tell_rows(t, notes, ok);
+}
+
+/* With t->lock: until there is something to do, or old rows may have to go. */
+static void wait_for_notes(struct telemetry *t)
+{
+	struct timespec until;
+
+	(void) clock_gettime(CLOCK_MONOTONIC, &until); /* always there */
+	until.tv_sec += TRIM_MS / 1000;
+	while (!t->queue && !t->closing)
+		if (pthread_cond_timedwait(&t->wake, &t->lock, &until) == ETIMEDOUT)
+			return;
 }
 
 static void *telemetry_main(void *arg)
 {
 	struct telemetry *t = arg;
-	bool over = false;
+	bool over = false, more = false;
 
-	(void) setpriority(PRIO_PROCESS, (id_t) gettid(), NICE); /* only a courtesy */
 	while (!over) {
 		struct note *notes;
 
 		(void) pthread_mutex_lock(&t->lock); /* ours, never locked twice */
-		while (!t->queue && !t->closing)
-			(void) pthread_cond_wait(&t->wake,
-						 &t->lock); /* looked at again */
+		if (!more)
+			wait_for_notes(t);
 		notes = take_notes(t);
-		over = !notes;
+		over = !notes && t->closing;
 		(void) pthread_mutex_unlock(&t->lock); /* held */
 		if (notes)
 			work(t, notes);
+		more = !over && rows_trim(t->rows);
 	}
 	return NULL;
 }
@@ -482,6 +567,8 @@ static int open_database(struct telemetry *t, struct co_err *err)
 		status = schema_migrate(t->db, "telemetry", t->path, &t->schema, err);
 	if (status == 0)
 		status = prepare(t, err);
+	if (status == 0)
+		status = rows_load(t->rows, t->db, err);
 	return status;
 }
 
@@ -495,6 +582,7 @@ static void close_database(struct telemetry *t)
 		(void) sqlite3_finalize(*all[i]); /* failures were counted as drops */
 		*all[i] = NULL;
 	}
+	rows_unload(t->rows);
 	(void) sqlite3_close(t->db); /* the next open finishes what it could not */
 	t->db = NULL;
 }
@@ -517,6 +605,7 @@ static int put_aside(struct telemetry *t, struct co_err *err)
 int telemetry_open(struct store *s, struct co_err *err)
 {
 	struct telemetry *t = calloc(1, sizeof(*t));
+	pthread_condattr_t attributes;
 	int status, errnum;
 
 	if (!t)
@@ -524,14 +613,22 @@ int telemetry_open(struct store *s, struct co_err *err)
 	s->telemetry = t;
 	t->store = s;
 	(void) pthread_mutex_init(&t->lock, NULL); /* default attributes cannot fail */
-	(void) pthread_cond_init(&t->wake, NULL);  /* the same */
+	(void) pthread_condattr_init(&attributes); /* the same */
+	(void) pthread_condattr_setclock(&attributes,
+					 CLOCK_MONOTONIC); /* is supported */
+	(void) pthread_cond_init(&t->wake, &attributes);   /* the same */
+	(void) pthread_condattr_destroy(&attributes);      /* the same */
 	if (asprintf(&t->path, "%s/telemetry.db", s->options.folder) < 0) {
 		t->path = NULL;
 		return co_fail(err, CO_NO_MEMORY, "out of memory");
 	}
-	status = open_database(t, err);
+	status = rows_open(&t->rows, s, t->path, err);
+	if (status == 0)
+		status = open_database(t, err);
 	if (status == CO_CORRUPT)
 		status = put_aside(t, err);
+	if (status == 0)
+		status = rows_start(t->rows, err);
 	if (status < 0)
 		return status;
 	errnum = pthread_create(&t->thread, NULL, telemetry_main, t);
@@ -553,7 +650,10 @@ void telemetry_close(struct store *s)
 	(void) pthread_mutex_unlock(&t->lock); /* held */
 	if (t->running)
 		(void) pthread_join(t->thread, NULL); /* ours and joined once */
-	close_database(t);
+	if (t->rows) {
+		close_database(t);
+		rows_close(t->rows);
+	}
 	(void) pthread_mutex_destroy(&t->lock); /* nobody is left */
 	(void) pthread_cond_destroy(&t->wake);  /* the same */
 	free(t->path);

@@ -33,6 +33,7 @@ include tests/ring/local.mk
 include tests/sites/local.mk
 include tests/guest/local.mk
 include tests/interop/local.mk
+include tests/page/local.mk
 include tests/packaging/local.mk
 include tests/libcloudos/local.mk
 include tests/table/abi.mk

@@ -32,6 +32,7 @@ bool feed_id_parse(struct co_span text, uint64_t *out_at_ms, uint64_t *out_numbe
 struct feed_item {
 	const struct store_row *row; /* a gap: number and at_ms are where it ends */
 	struct co_span json;         /* the row as the world sees it, on one line */
+	struct co_span frame;        /* the same as a server-sent event with its id */
 	uint64_t lost; /* a gap: so many rows were forgotten; otherwise 0 */
 };
 

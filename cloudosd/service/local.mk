@@ -5,11 +5,15 @@ libservice_a_SOURCES = \
 	%D%/cron.h %D%/cron.c \
 	%D%/errors.h %D%/errors.c \
 	%D%/attached.def %D%/attached.h %D%/attached.c \
+	%D%/configured.h %D%/configured.c %D%/configured_inside.h \
+	%D%/configured_command.c %D%/configured_http.c %D%/spawn.h \
 	%D%/handler.h %D%/handler.c %D%/handler_inside.h \
 	%D%/handler_builtin.c %D%/handler_call.c \
 	%D%/handler.h \
 	%D%/events.h %D%/feed.h %D%/logs.h %D%/metrics.h \
 	%D%/expiry.h %D%/expiry.c \
+	%D%/events.h %D%/events.c %D%/feed.h %D%/feed.c %D%/feed_add.h %D%/feed_add.c \
+	%D%/logs.h %D%/logs.c %D%/metrics.h %D%/metrics.c %D%/series.h %D%/series.c \
 	%D%/health.h %D%/health.c \
 	%D%/https.h %D%/https.c \
 	%D%/instance.h %D%/instance.c \

@@ -28,7 +28,7 @@ const char *logs_reason(const struct logs *logs);
 
 /*
  * What a program printed: each line of `text` becomes an entry (a stretch without a line
- * end too; long ones are cut into several), of level info on standard output and warn on
+ * end too; long ones are cut into several, CO_LIMIT_TELEMETRY_LINE), of level info on standard output and warn on
  * standard error, with meta {"stream":...,"pid":...}.  Lines that are JSON objects with a
  * "level" and a "message" are taken at their word.  CO_BUSY: nothing was taken, offer it
  * again soon; otherwise as logs_add.  done runs once, after the last of them.

@@ -69,7 +69,7 @@ START_TEST(a_new_store_has_the_newest_schema_and_private_files)
 	open_ok();
 	store_status(s, &status);
 	ck_assert_uint_eq(status.schema, 3);
-	ck_assert_uint_eq(status.telemetry_schema, 2);
+	ck_assert_uint_eq(status.telemetry_schema, 3);
 	ck_assert_uint_eq(status.revision, 0);
 	ck_assert_ptr_nonnull(strstr(status.engine, "sqlite 3."));
 	ck_assert_str_eq(status.path, path_of("state.db"));
