@@ -56,6 +56,14 @@ cloudosd_cloudosd_SOURCES = \
 	personality/blackroad/page.h personality/blackroad/page.c
 	personality/blackroad/route.c personality/blackroad/core.h \
 	personality/blackroad/core.c personality/blackroad/checkup.c
+	personality/http.h \
+	personality/blackroad/blackroad.h \
+	personality/blackroad/checkup.c \
+	personality/blackroad/core.h \
+	personality/blackroad/core.c \
+	personality/blackroad/page.h \
+	personality/blackroad/page.c \
+	personality/blackroad/route.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
 	libco.a \
