@@ -48,14 +48,6 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/shm.c \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c \
-	personality/http.h personality/blackroad/blackroad.h \
-	personality/blackroad/route.c personality/blackroad/core.c \
-	personality/blackroad/state.c personality/blackroad/state_list.c
-	personality/blackroad/route.c personality/blackroad/core.c personality/blackroad/rpc.c
-	personality/blackroad/route.c personality/blackroad/core.c \
-	personality/blackroad/page.h personality/blackroad/page.c
-	personality/blackroad/route.c personality/blackroad/core.h \
-	personality/blackroad/core.c personality/blackroad/checkup.c
 	personality/http.h \
 	personality/blackroad/blackroad.h \
 	personality/blackroad/checkup.c \
@@ -63,7 +55,11 @@ cloudosd_cloudosd_SOURCES = \
 	personality/blackroad/core.c \
 	personality/blackroad/page.h \
 	personality/blackroad/page.c \
-	personality/blackroad/route.c
+	personality/blackroad/route.c \
+	personality/blackroad/rpc.c \
+	personality/blackroad/state.h \
+	personality/blackroad/state.c \
+	personality/blackroad/state_list.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
 	libco.a \

@@ -32,7 +32,7 @@ struct bridge;
 struct expiry;
 struct handlers;
 struct names;
-struct state;
+struct states;
 struct co_call;
 struct co_op;
 
@@ -53,7 +53,7 @@ struct co_services {
 	const struct co_outgoing *outgoing;
 	struct bridge *bridge; /* cloudosd/service/bridge.h: ports of programs that share memory */
 	struct expiry *expiry;     /* cloudosd/service/expiry.h */
-	struct state *state;       /* cloudosd/service/state.h */
+	struct states *state;       /* cloudosd/service/state.h */
 	struct handlers *handlers; /* cloudosd/service/handler.h */
 	struct names *names; /* cloudosd/service/names.h */
 	uint64_t

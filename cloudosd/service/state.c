@@ -29,7 +29,7 @@ enum { LAYOUT = 1, HEADER = 9, REASON = 768 };
 /* How many keys a service has: counted once by the store, then kept up with results. */
 struct owner {
 	char *service;
-	struct state *state;
+	struct states *state;
 	uint64_t keys;
 	uint64_t coming; /* puts under way, each perhaps a new key */
 	size_t changes;  /* under way */
@@ -37,7 +37,7 @@ struct owner {
 	UT_hash_handle hh;
 };
 
-struct state {
+struct states {
 	const struct co_host *host;
 	struct store *store;
 	struct expiry *expiry;
@@ -46,10 +46,10 @@ struct state {
 	char reason[REASON];
 };
 
-static int refuse(struct state *s, int status, const char *format, ...)
+static int refuse(struct states *s, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static int refuse(struct state *s, int status, const char *format, ...)
+static int refuse(struct states *s, int status, const char *format, ...)
 {
 	va_list args;
 
@@ -59,12 +59,12 @@ static int refuse(struct state *s, int status, const char *format, ...)
 	return status;
 }
 
-const char *state_reason(const struct state *s)
+const char *state_reason(const struct states *s)
 {
 	return s->reason;
 }
 
-static int refused_by_store(struct state *s, int status)
+static int refused_by_store(struct states *s, int status)
 {
 	return refuse(s, status, "%s",
 		      status == CO_BUSY
@@ -74,7 +74,7 @@ static int refused_by_store(struct state *s, int status)
 
 /* ---- keys and values ---- */
 
-static int check_text(struct state *s, struct co_span text, const char *what)
+static int check_text(struct states *s, struct co_span text, const char *what)
 {
 	const char *at = text.data, *end = at + text.size;
 
@@ -93,7 +93,7 @@ static int check_text(struct state *s, struct co_span text, const char *what)
 	return 0;
 }
 
-static int check_key(struct state *s, struct co_span key)
+static int check_key(struct states *s, struct co_span key)
 {
 	return key.size ? check_text(s, key, "the key")
 			: refuse(s, CO_INVALID, "the key is empty");
@@ -114,7 +114,7 @@ static void put_key(struct co_buf *out, const char *service, struct co_span key)
 	co_buf_char(out, '\0');
 }
 
-static uint64_t wall_ms(const struct state *s)
+static uint64_t wall_ms(const struct states *s)
 {
 	return s->host->wall_ns(s->host->ctx) / 1000000;
 }
@@ -175,7 +175,7 @@ static void counted(void *arg, const struct store_result *result)
 	}
 }
 
-static struct owner *owner_new(struct state *s, const char *service)
+static struct owner *owner_new(struct states *s, const char *service)
 {
 	struct owner *o = calloc(1, sizeof(*o));
 
@@ -191,7 +191,7 @@ static struct owner *owner_new(struct state *s, const char *service)
 }
 
 /* Before the first change of a service is queued: its answer comes before that one's. */
-static struct owner *owner_of(struct state *s, const char *service)
+static struct owner *owner_of(struct states *s, const char *service)
 {
 	autobuf struct co_buf prefix = { 0 };
 	struct owner *o;
@@ -217,7 +217,7 @@ static struct owner *owner_of(struct state *s, const char *service)
 	return o; /* uncounted, the next change tries again */
 }
 
-static size_t keys_max(const struct state *s)
+static size_t keys_max(const struct states *s)
 {
 	return s->options.keys_max ? s->options.keys_max : CO_LIMIT_STATE_KEYS;
 }
@@ -225,7 +225,7 @@ static size_t keys_max(const struct state *s)
 /* ---- changes ---- */
 
 struct pending {
-	struct state *state;
+	struct states *state;
 	struct owner *owner;
 	state_done *done;
 	void *arg;
@@ -326,7 +326,7 @@ static void say_conflict(const struct pending *p, const struct store_result *fro
 static void note_change(struct pending *p, size_t i, uint64_t version,
 			enum state_what what)
 {
-	struct state *s = p->state;
+	struct states *s = p->state;
 
 	if (s->options.changed)
 		s->options.changed(
@@ -394,7 +394,7 @@ static void changed(void *arg, const struct store_result *from)
 	pending_free(p);
 }
 
-static int keep_ops(struct state *s, struct pending *p, const struct state_op *ops)
+static int keep_ops(struct states *s, struct pending *p, const struct state_op *ops)
 {
 	for (size_t i = 0; i < p->nops; i++) {
 		int status = check_key(s, ops[i].key);
@@ -493,7 +493,7 @@ static int plan_and_ask(struct pending *p, const struct state_op *ops)
 	return status;
 }
 
-static int check_change(struct state *s, const struct state_op *ops, size_t nops)
+static int check_change(struct states *s, const struct state_op *ops, size_t nops)
 {
 	for (size_t i = 0; i < nops; i++)
 		for (size_t k = 0; ops[i].kind == STATE_PUT && k < i; k++)
@@ -511,7 +511,7 @@ static int check_change(struct state *s, const struct state_op *ops, size_t nops
 	return 0;
 }
 
-int state_change(struct state *s, const char *service, const struct state_op *ops,
+int state_change(struct states *s, const char *service, const struct state_op *ops,
 		 size_t nops, state_done *done, void *arg)
 {
 	int status = check_change(s, ops, nops);
@@ -552,7 +552,7 @@ int state_change(struct state *s, const char *service, const struct state_op *op
 /* ---- reading ---- */
 
 struct reading {
-	struct state *state;
+	struct states *state;
 	size_t prefix;
 	state_listed *done;
 	void *arg;
@@ -591,7 +591,7 @@ static void read_done(void *arg, const struct store_list *from)
 	free(r);
 }
 
-static struct reading *reading_new(struct state *s, const char *service,
+static struct reading *reading_new(struct states *s, const char *service,
 				   state_listed *done, void *arg)
 {
 	struct reading *r = malloc(sizeof(*r));
@@ -603,7 +603,7 @@ static struct reading *reading_new(struct state *s, const char *service,
 	return r;
 }
 
-int state_get(struct state *s, const char *service, struct co_span key,
+int state_get(struct states *s, const char *service, struct co_span key,
 	      state_listed *done, void *arg)
 {
 	autobuf struct co_buf text = { 0 };
@@ -625,7 +625,7 @@ int state_get(struct state *s, const char *service, struct co_span key,
 	return 0;
 }
 
-static int scan(struct state *s, const struct state_query *q, struct reading *r)
+static int scan(struct states *s, const struct state_query *q, struct reading *r)
 {
 	autobuf struct co_buf prefix = { 0 }, after = { 0 };
 
@@ -640,7 +640,7 @@ static int scan(struct state *s, const struct state_query *q, struct reading *r)
 			  read_done, r);
 }
 
-int state_list(struct state *s, const struct state_query *q, state_listed *done,
+int state_list(struct states *s, const struct state_query *q, state_listed *done,
 	       void *arg)
 {
 	int status = check_text(s, q->prefix, "the prefix");
@@ -666,7 +666,7 @@ int state_list(struct state *s, const struct state_query *q, state_listed *done,
 /* `key` is <service>/<key>. */
 static void expired(void *arg, const char *key, uint64_t version)
 {
-	struct state *s = arg;
+	struct states *s = arg;
 	const char *slash = strchr(key, '/');
 	char service[CO_LIMIT_STORE_KEY];
 	struct owner *o;
@@ -685,10 +685,10 @@ static void expired(void *arg, const char *key, uint64_t version)
 							   .what = STATE_HAS_EXPIRED });
 }
 
-struct state *state_new(const struct co_host *host, struct store *store,
-			struct expiry *expiry, const struct state_options *options)
+struct states *state_new(const struct co_host *host, struct store *store,
+			 struct expiry *expiry, const struct state_options *options)
 {
-	struct state *s = calloc(1, sizeof(*s));
+	struct states *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
@@ -700,7 +700,7 @@ struct state *state_new(const struct co_host *host, struct store *store,
 	return s;
 }
 
-struct state *state_free(struct state *s)
+struct states *state_free(struct states *s)
 {
 	struct owner *o, *next;
 

@@ -19,7 +19,7 @@
 #include "lib/span.h"
 
 struct expiry;
-struct state;
+struct states;
 struct store;
 
 enum state_kind {
@@ -74,7 +74,7 @@ typedef void state_done(void *arg, const struct state_result *result);
  * puts to one key), CO_TOO_BIG (CO_LIMIT_STATE_OPS operations), CO_BUSY, CO_TABLE_FULL
  * (services), CO_NO_MEMORY, CO_GONE.
  */
-int state_change(struct state *s, const char *service, const struct state_op *ops,
+int state_change(struct states *s, const char *service, const struct state_op *ops,
 		 size_t nops, state_done *done, void *arg);
 
 struct state_list {
@@ -88,7 +88,7 @@ struct state_list {
 typedef void state_listed(void *arg, const struct state_list *list);
 
 /* One entry, or none. */
-int state_get(struct state *s, const char *service, struct co_span key,
+int state_get(struct states *s, const char *service, struct co_span key,
 	      state_listed *done, void *arg);
 
 struct state_query {
@@ -99,11 +99,11 @@ struct state_query {
 };
 
 /* One page; a page is of one moment, the next one is of a later moment. */
-int state_list(struct state *s, const struct state_query *query, state_listed *done,
+int state_list(struct states *s, const struct state_query *query, state_listed *done,
 	       void *arg);
 
 /* The sentence of the last call that returned a failure. */
-const char *state_reason(const struct state *s);
+const char *state_reason(const struct states *s);
 
 enum state_what { STATE_WAS_PUT, STATE_WAS_DELETED, STATE_HAS_EXPIRED };
 
@@ -124,10 +124,10 @@ struct state_options {
 };
 
 /* NULL: no memory.  All are borrowed. */
-struct state *state_new(const struct co_host *host, struct store *store,
-			struct expiry *expiry, const struct state_options *options);
+struct states *state_new(const struct co_host *host, struct store *store,
+			 struct expiry *expiry, const struct state_options *options);
 
 /* The store must be closed.  Returns NULL. */
-struct state *state_free(struct state *s);
+struct states *state_free(struct states *s);
 
 #endif

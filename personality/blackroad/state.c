@@ -225,7 +225,7 @@ static void got(void *arg, const struct state_list *list)
 void blackroad_on_state_get(struct http_call *call,
 			    const struct blackroad_state_get_args *with)
 {
-	struct state *state = http_services(call)->state;
+	struct states *state = http_services(call)->state;
 	struct co_span tag;
 	struct waiting *w;
 	int status;
@@ -276,7 +276,7 @@ static void deleted(void *arg, const struct state_result *r)
 /* Asks for ops[1], with a check of the headers before it. */
 static void change_one(struct http_call *call, struct state_op ops[2], state_done *done)
 {
-	struct state *state = http_services(call)->state;
+	struct states *state = http_services(call)->state;
 	int checked = header_check(call, ops[1].key, &ops[0]);
 	struct waiting *w = checked < 0 ? NULL : waiting_new(call, 0);
 	int status;
@@ -437,7 +437,7 @@ static bool take_op(struct http_call *call, struct co_span op, size_t index,
 void blackroad_on_state_tx(struct http_call *call,
 			   const struct blackroad_state_tx_args *with)
 {
-	struct state *state = http_services(call)->state;
+	struct states *state = http_services(call)->state;
 	struct co_json_walk walk = co_json_walk(with->ops);
 	struct state_op ops[CHANGES];
 	struct co_span name, op;

@@ -17,7 +17,7 @@ enum { PIECE = 65536 };
 struct listing {
 	struct http_call *call;     /* until it is answered or streamed */
 	struct http_stream *stream; /* then */
-	struct state *state;
+	struct states *state;
 	char *service;
 	struct co_buf prefix, after; /* after: the last key that has been read */
 	size_t left;                 /* how many more there may be */

@@ -21,7 +21,7 @@ static char folder[256];
 static struct fake_host fake;
 static struct store *store;
 static struct expiry *expiry;
-static struct state *state;
+static struct states *state;
 
 /* ---- callbacks of the store run here, when a test waits ---- */
 
