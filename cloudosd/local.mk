@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+include personality/blackroad/local.mk
 include cloudosd/service/local.mk
 include cloudosd/sites/local.mk
 
@@ -30,6 +31,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/request.h %D%/request.c \
 	%D%/request_channel.c %D%/request_name.c %D%/request_service.c %D%/request_site.c \
 	%D%/request_session.c %D%/request_store.c \
+	%D%/serving.h %D%/serving.c \
 	%D%/session.h %D%/session.c \
 	%D%/site.h %D%/site.c \
 	%D%/spawn.h %D%/spawn.c \
@@ -39,6 +41,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/ticks.h \
 	%D%/trace.h %D%/trace.c \
 	personality/call.h personality/host.h personality/hosts.c \
+	personality/blackroad/guest_calls.h personality/blackroad/bind.c personality/blackroad/hosts.c \
 	personality/cloudos/cloudos.h \
 	personality/cloudos/dispatch.c \
 	personality/cloudos/directory.c \
@@ -48,6 +51,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/shm.c \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c \
+	personality/http.h $(BLACKROAD_SOURCES)
 	personality/http.h \
 	personality/blackroad/blackroad.h \
 	personality/blackroad/checkup.c \
@@ -55,11 +59,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/blackroad/core.c \
 	personality/blackroad/page.h \
 	personality/blackroad/page.c \
-	personality/blackroad/route.c \
-	personality/blackroad/rpc.c \
-	personality/blackroad/state.h \
-	personality/blackroad/state.c \
-	personality/blackroad/state_list.c
+	personality/blackroad/route.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
 	libco.a \

@@ -34,6 +34,7 @@
 #include "cloudosd/service/expiry.h"
 #include "cloudosd/service/handler.h"
 #include "cloudosd/service/state.h"
+#include "cloudosd/serving.h"
 #include "cloudosd/site.h"
 #include "cloudosd/telemetry.h"
 #include "lib/cleanup.h"
@@ -372,6 +373,7 @@ static void loaded(void *arg, int status, const char *reason)
 		return;
 	}
 	d->ready = true;
+	serving_look(d);
 	d->host->post(d->host->ctx, serve, d);
 }
 
@@ -442,7 +444,8 @@ static int start(struct daemon *d, struct co_err *err)
 		configure(d);
 		d->bridge = d->services.bridge = bridge_new(d);
 		if (!d->bridge ||
-		    !registry_watch(d->services.registry, registry_log, NULL))
+		    !registry_watch(d->services.registry, registry_log, NULL) ||
+		    !registry_watch(d->services.registry, serving_event, d))
 			r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	}
 	if (!r)

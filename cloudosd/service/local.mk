@@ -9,8 +9,6 @@ libservice_a_SOURCES = \
 	%D%/configured_command.c %D%/configured_http.c %D%/spawn.h \
 	%D%/handler.h %D%/handler.c %D%/handler_inside.h \
 	%D%/handler_builtin.c %D%/handler_call.c \
-	%D%/handler.h \
-	%D%/events.h %D%/feed.h %D%/logs.h %D%/metrics.h \
 	%D%/expiry.h %D%/expiry.c \
 	%D%/events.h %D%/events.c %D%/feed.h %D%/feed.c %D%/feed_add.h %D%/feed_add.c \
 	%D%/logs.h %D%/logs.c %D%/metrics.h %D%/metrics.c %D%/series.h %D%/series.c \
@@ -31,7 +29,6 @@ libservice_a_SOURCES = \
 	%D%/shm.h %D%/shm.c \
 	%D%/spec.h %D%/spec.c \
 	%D%/state.h %D%/state.c \
-	%D%/target.h %D%/target.c
 	%D%/target.h %D%/target.c \
 	%D%/zone.h %D%/zone.c
 EXTRA_DIST += %D%/README.md
