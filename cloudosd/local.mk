@@ -17,6 +17,8 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/http/server.h %D%/http/inside.h %D%/http/server.c %D%/http/listen.c \
 	%D%/http/connection.c %D%/http/output.c %D%/http/answer.c %D%/http/stream.c \
 	%D%/http/access.c %D%/http/peer_uid.c \
+	%D%/http/client.h %D%/http/client.c %D%/http/wire.h %D%/http/wire.c \
+	%D%/http/outgoing.h %D%/http/outgoing.c \
 	%D%/keeper_link.h %D%/keeper_link.c \
 	%D%/leftover.h %D%/leftover.c \
 	%D%/link.h %D%/link.c \
@@ -41,7 +43,6 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/ticks.h \
 	%D%/trace.h %D%/trace.c \
 	personality/call.h personality/host.h personality/hosts.c \
-	personality/blackroad/guest_calls.h personality/blackroad/bind.c personality/blackroad/hosts.c \
 	personality/cloudos/cloudos.h \
 	personality/cloudos/dispatch.c \
 	personality/cloudos/directory.c \
@@ -51,15 +52,8 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/shm.c \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c \
+	cloudosd/state.h cloudosd/state.c \
 	personality/http.h $(BLACKROAD_SOURCES)
-	personality/http.h \
-	personality/blackroad/blackroad.h \
-	personality/blackroad/checkup.c \
-	personality/blackroad/core.h \
-	personality/blackroad/core.c \
-	personality/blackroad/page.h \
-	personality/blackroad/page.c \
-	personality/blackroad/route.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
 	libco.a \

@@ -22,6 +22,8 @@
 #include "cloudosd/control.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
+#include "cloudosd/http/client.h"
+#include "cloudosd/http/outgoing.h"
 #include "cloudosd/http/server.h"
 #include "cloudosd/keeper/keeper.h"
 #include "cloudosd/keeper_link.h"
@@ -31,11 +33,10 @@
 #include "cloudosd/peer.h"
 #include "cloudosd/pending.h"
 #include "cloudosd/service/bridge.h"
-#include "cloudosd/service/expiry.h"
 #include "cloudosd/service/handler.h"
-#include "cloudosd/service/state.h"
 #include "cloudosd/serving.h"
 #include "cloudosd/site.h"
+#include "cloudosd/state.h"
 #include "cloudosd/telemetry.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
@@ -424,10 +425,8 @@ static int start(struct daemon *d, struct co_err *err)
 				  shm_held, d);
 	d->services.registry = registry_new(d->host, d->store, NULL);
 	d->services.handlers = handlers_new(d->host);
-	d->services.expiry = expiry_new(d->host, d->store);
-	if (d->services.expiry)
-		d->services.state = state_new(d->host, d->store, d->services.expiry,
-					      &(struct state_options){ 0 });
+	d->client = http_client_new(&d->uv);
+	d->services.outgoing = d->client ? outgoing_new(d->client, d->host) : NULL;
 	d->idle = d->host->timer_new(d->host->ctx, idle_fire, d);
 	r = pending_new(&d->pending, d, err);
 	if (!r)
@@ -437,7 +436,7 @@ static int start(struct daemon *d, struct co_err *err)
 	if (!r)
 		r = sites_new(&d->sites, d, err);
 	if (!d->services.errors || !d->services.messages || !d->services.shm ||
-	    !d->services.registry || !d->services.handlers || !d->services.state ||
+	    !d->services.registry || !d->services.handlers || !d->services.outgoing ||
 	    !d->idle)
 		r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	if (!r) {
@@ -450,6 +449,8 @@ static int start(struct daemon *d, struct co_err *err)
 	}
 	if (!r)
 		r = telemetry_start(d, err);
+	if (!r)
+		r = state_start(d, err);
 	if (!r && registry_load(d->services.registry, loaded, d))
 		r = co_fail(err, CO_IO, "cannot load the registered services");
 	core_unlock();

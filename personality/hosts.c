@@ -2,7 +2,7 @@
 /* The daemon's sides of the personalities, by their place in personalities.def.  HOST. */
 #include <string.h>
 
-#include "personality/blackroad/guest_calls.h"
+#include "personality/blackroad/caught.h"
 #include "personality/cloudos/cloudos.h"
 #include "personality/host.h"
 

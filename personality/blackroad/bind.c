@@ -23,7 +23,7 @@
 
 #include "cloudosd/service/names.h"
 #include "lib/cleanup.h"
-#include "personality/blackroad/guest_calls.h"
+#include "personality/blackroad/caught.h"
 
 union address {
 	struct sockaddr any;

@@ -18,7 +18,7 @@
 #include "cloudosd/service/names.h"
 #include "lib/buf.h"
 #include "lib/cleanup.h"
-#include "personality/blackroad/guest_calls.h"
+#include "personality/blackroad/caught.h"
 
 static const char path[] = "/etc/hosts";
 
