@@ -53,6 +53,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/shm.c \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c \
+	cloudosd/state.h cloudosd/state.c \
 	personality/http.h $(BLACKROAD_SOURCES)
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \

@@ -37,6 +37,7 @@
 #include "cloudosd/service/handler.h"
 #include "cloudosd/serving.h"
 #include "cloudosd/site.h"
+#include "cloudosd/state.h"
 #include "cloudosd/telemetry.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
@@ -450,6 +451,8 @@ static int start(struct daemon *d, struct co_err *err)
 	}
 	if (!r)
 		r = telemetry_start(d, err);
+	if (!r)
+		r = state_start(d, err);
 	if (!r && registry_load(d->services.registry, loaded, d))
 		r = co_fail(err, CO_IO, "cannot load the registered services");
 	core_unlock();

@@ -29,8 +29,10 @@
 #include "store/store.h"
 
 struct bridge;
+struct expiry;
 struct handlers;
 struct names;
+struct states;
 struct co_call;
 struct co_op;
 
@@ -52,6 +54,8 @@ struct co_services {
 	struct events *events;
 	const struct co_outgoing *outgoing;
 	struct bridge *bridge; /* cloudosd/service/bridge.h: ports of programs that share memory */
+	struct expiry *expiry;     /* cloudosd/service/expiry.h */
+	struct states *state;       /* cloudosd/service/state.h */
 	struct handlers *handlers; /* cloudosd/service/handler.h */
 	const struct co_guests *guests; /* cloudosd/service/guests.h */
 	struct names *names; /* cloudosd/service/names.h */

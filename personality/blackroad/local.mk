@@ -13,4 +13,7 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/page.c \
 	personality/blackroad/page.h \
 	personality/blackroad/route.c \
-	personality/blackroad/rpc.c
+	personality/blackroad/rpc.c \
+	personality/blackroad/state.c \
+	personality/blackroad/state.h \
+	personality/blackroad/state_list.c
