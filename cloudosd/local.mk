@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+include personality/blackroad/local.mk
 include cloudosd/service/local.mk
 include cloudosd/sites/local.mk
 
@@ -48,10 +49,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/shm.c \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c \
-	personality/http.h personality/blackroad/blackroad.h \
-	personality/blackroad/route.c personality/blackroad/core.c personality/blackroad/rpc.c
-	personality/blackroad/route.c personality/blackroad/core.c \
-	personality/blackroad/page.h personality/blackroad/page.c
+	personality/http.h $(BLACKROAD_SOURCES)
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
 	libco.a \

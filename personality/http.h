@@ -62,11 +62,12 @@ char *http_scratch(struct http_call *c, size_t n);
 /* How the gateway itself is. */
 struct http_vitals {
 	uint64_t up_ms;
-	uint64_t lag_ms; /* the longest that the loop was late in the last seconds */
 	unsigned port;   /* 0: no TCP */
 	unsigned connections, streams;
 	uint64_t requests;
+	const char *url; /* "" without TCP */
 	const char *state_folder;
+	const char *environment, *node_version; /* as configured */
 };
 
 struct http_vitals http_vitals(const struct http_call *c);
