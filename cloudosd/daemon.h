@@ -15,6 +15,7 @@
 #include "store/store.h"
 
 struct bridge;
+struct configured;
 struct control;
 struct http_server;
 struct members;
@@ -46,6 +47,7 @@ struct daemon {
 	struct bridge *bridge;
 	struct sites *sites;
 	struct names *names;
+	struct configured *configured; /* handlers.yaml */
 	int claim; /* of the block of addresses; -1 */
 	struct session *sessions; /* by id */
 	unsigned looks;           /* going on: leftover.c */

@@ -32,6 +32,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/request_channel.c %D%/request_name.c %D%/request_service.c %D%/request_site.c \
 	%D%/request_session.c %D%/request_store.c \
 	%D%/session.h %D%/session.c \
+	%D%/handlers_file.h %D%/handlers_file.c \
 	%D%/site.h %D%/site.c \
 	%D%/spawn.h %D%/spawn.c \
 	%D%/site_file.h %D%/site_file.c \

@@ -12,7 +12,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../fault'))
-from harness import LIMIT, SRC, Domain, check, equal, run, test, until  # noqa: E402
+from harness import LIMIT, SRC, Domain, alive, check, equal, run, test, until  # noqa: E402
 
 EXAMPLES = os.path.join(SRC, 'examples/blackroad')
 sys.path.insert(0, EXAMPLES)
@@ -36,7 +36,7 @@ class Gateway(Domain):
         self.unix = os.path.join(self.dir, 'run/http.sock')
         return self
 
-    def ask(self, method, path, body=None, headers=None, connection=None):
+    def request(self, method, path, body=None, headers=None, connection=None):
         """(status, JSON, headers)"""
         c = connection or UnixConnection(self.unix)
         c.request(method, path, None if body is None else body if isinstance(body, bytes)
@@ -53,7 +53,7 @@ class Gateway(Domain):
             body['params'] = params
         if timeout is not None:
             body['timeout'] = timeout
-        return self.ask('POST', '/v1/sys/rpc' + ('?service=' + service if service else ''), body,
+        return self.request('POST', '/v1/sys/rpc' + ('?service=' + service if service else ''), body,
                         {k.replace('_', '-'): v for k, v in headers.items()})
 
     def error(self, method, status, code, **more):
@@ -62,7 +62,7 @@ class Gateway(Domain):
         return reply['error']
 
     def methods(self):
-        return {m['name']: m for m in self.ask('GET', '/v1/sys/methods')[1]['methods']}
+        return {m['name']: m for m in self.request('GET', '/v1/sys/methods')[1]['methods']}
 
 
 class Raw:
@@ -133,7 +133,7 @@ def a_program_with_the_example_client_answers():
         p = subprocess.Popen([sys.executable, os.path.join(EXAMPLES, 'users.py'),
                               'blackroad-os-core'], env=g.env)
         try:
-            until('its method', lambda: any(m['name'] == 'getUserById' for m in g.ask(
+            until('its method', lambda: any(m['name'] == 'getUserById' for m in g.request(
                 'GET', '/v1/sys/methods?service=blackroad-os-core')[1]['methods']))
             equal(g.rpc('getUserById', {'id': 123}, service='blackroad-os-core')[:2],
                   (200, {'result': {'id': 123, 'email': 'user@example.com',
@@ -183,7 +183,7 @@ def what_is_no_call_is_refused():
         for body in (b'', b'{', b'[]', b'7', b'{}', b'{"method":7}', b'{"method":""}',
                      b'{"method":"x","timeout":-1}', b'{"method":"x","timeout":"1"}',
                      b'{"method":"%s"}' % (b'n' * 256), b'{"method":"x\xff"}'):
-            status, reply, _ = g.ask('POST', '/v1/sys/rpc', body)
+            status, reply, _ = g.request('POST', '/v1/sys/rpc', body)
             equal((status, 'message' in reply['error']), (400, True), repr(body[:40]))
         g.error('nobody', 404, 'METHOD_NOT_FOUND')
         equal(g.rpc('sys.echo', {'a': 1})[1], {'result': {'a': 1}}, 'sys.echo')
@@ -280,7 +280,7 @@ def who_breaks_the_protocol_is_disconnected_and_the_rest_goes_on():
 @test
 def a_connection_that_is_no_upgrade_is_told_so():
     with Gateway() as g:
-        status, reply, headers = g.ask('POST', '/v1/sys/handlers', b'')
+        status, reply, headers = g.request('POST', '/v1/sys/handlers', b'')
         equal((status, headers['Upgrade']), (426, 'cloudos-handlers/1'), 'without Upgrade')
 
 
@@ -339,7 +339,7 @@ def calls_are_shared_between_processes_and_none_runs_twice():
         def client(n):
             c = UnixConnection(g.unix)
             for i in range(50):
-                got = g.ask('POST', '/v1/sys/rpc', {'method': 'x', 'params': [n, i]},
+                got = g.request('POST', '/v1/sys/rpc', {'method': 'x', 'params': [n, i]},
                             connection=c)
                 equal(got[:2], (200, {'result': [n, i]}), 'a call')
             c.close()
@@ -445,6 +445,149 @@ h.run();''' % json.dumps(os.path.join(os.path.abspath(EXAMPLES), 'cloudos-handle
         finally:
             p.kill()
             p.wait()
+
+
+# ---- commands ----
+
+def configured(g, text):
+    os.makedirs(os.path.join(g.dir, 'config'), exist_ok=True)
+    with open(os.path.join(g.dir, 'config/handlers.yaml'), 'w') as f:
+        f.write(text)
+    os.chmod(os.path.join(g.dir, 'config/handlers.yaml'), 0o600)
+    return g.ctl('daemon', 'reload', status=None)
+
+
+def command(name, code, more=''):
+    return '  %s:\n    methods: [%s]\n    command: [/bin/sh, -c, %s]\n%s' % (
+        name, name, json.dumps(code), more)
+
+
+@test
+def a_command_gets_params_and_answers_without_a_shell_of_ours():
+    with Gateway() as g:
+        r = configured(g, 'handlers:\n' + command('echo', 'cat') + command('nothing', 'cat >/dev/null') +
+                       command('who', 'printf \'["%s","%s","%s","%s"]\' "$CLOUDOS_METHOD" '
+                               '"$CLOUDOS_CALLER" "$A" "$PWD"',
+                               '    environment: [A=b c]\n    directory: /usr\n') +
+                       '  plain:\n    methods: [plain]\n    command: [/bin/echo, "\'$HOME; ls\'"]\n')
+        equal(r.returncode, 0, r.stderr)
+        odd = b'{"method":"echo","params":{"a":1e400,"b":0.10}}'
+        c = UnixConnection(g.unix)
+        c.request('POST', '/v1/sys/rpc', odd)
+        equal(c.getresponse().read(), b'{"result":{"a":1e400,"b":0.10}}', 'echo')
+        big = 'x' * 900000
+        equal(g.rpc('echo', big)[1], {'result': big}, 'more than a pipe holds')
+        equal(g.rpc('nothing')[1], {'result': None}, 'nothing')
+        equal(g.rpc('nothing', big)[1], {'result': None}, 'who does not read')
+        equal(g.rpc('who', X_Service_Name='op; `rm`')[1],
+              {'result': ['who', 'op; `rm`', 'b c', '/usr']}, 'its environment')
+        equal(g.error('plain', 500, 'INVALID_RESULT')['code'], 'INVALID_RESULT', 'no shell')
+        equal(g.methods()['echo']['kind'], 'command', 'its kind')
+
+
+@test
+def a_command_that_fails_says_how():
+    with Gateway() as g:
+        configured(g, 'handlers:\n' + command('three', 'echo no such user >&2; exit 3') +
+                   command('dies', 'kill -9 $$') +
+                   command('floods', 'while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done') +
+                   command('mutters', 'head -c 100000 /dev/zero | tr "\\0" x >&2; exit 1') +
+                   '  missing:\n    methods: [missing]\n    command: [/no/such/program]\n')
+        e = g.error('three', 500, 'COMMAND_FAILED')
+        equal(e['details'], {'exit': 3, 'signal': None, 'stderrTail': 'no such user\n'}, 'exit')
+        equal(g.error('dies', 500, 'COMMAND_FAILED')['details']['signal'], 9, 'signal')
+        g.error('floods', 500, 'RESULT_TOO_LARGE')
+        equal(g.error('mutters', 500, 'COMMAND_FAILED')['details']['stderrTail'], 'x' * 4096,
+              'the end of what it said')
+        check('/no/such/program' in g.error('missing', 503, 'UNAVAILABLE')['message'], 'missing')
+
+
+@test
+def a_command_that_hangs_is_ended_with_all_it_has_started():
+    with Gateway() as g:
+        pids = os.path.join(g.dir, 'pids')
+        configured(g, 'handlers:\n' + command(
+            'hang', 'trap "" TERM; (trap "" TERM; sleep 1000) & echo $$ $! >%s; sleep 1000' % pids) +
+            command('leaves', 'sleep 1000 >/dev/null 2>&1 & echo $!'))
+        g.error('hang', 500, 'TIMEOUT', timeout=300)
+        with open(pids) as f:
+            both = [int(p) for p in f.read().split()]
+        until('the end of both', lambda: not any(alive(p) for p in both))
+        left = g.rpc('leaves')[1]['result']
+        until('the end of what it left behind', lambda: not alive(left))
+
+
+@test
+def a_client_that_goes_away_ends_its_command():
+    with Gateway() as g:
+        pid = os.path.join(g.dir, 'pid')
+        configured(g, 'handlers:\n' + command('hang', 'echo $$ >%s; exec sleep 1000' % pid))
+        c = UnixConnection(g.unix)
+        c.request('POST', '/v1/sys/rpc', b'{"method":"hang","timeout":200000}')
+        until('its pid', lambda: os.path.exists(pid) and os.path.getsize(pid))
+        c.close()
+        with open(pid) as f:
+            number = int(f.read())
+        until('its end', lambda: not alive(number))
+
+
+@test
+def commands_die_with_the_daemon():
+    with Gateway() as g:
+        pid = os.path.join(g.dir, 'pid')
+        configured(g, 'handlers:\n' + command('hang', 'echo $$ >%s; exec sleep 1000' % pid))
+        c = UnixConnection(g.unix)
+        c.request('POST', '/v1/sys/rpc', b'{"method":"hang","timeout":200000}')
+        until('its pid', lambda: os.path.exists(pid) and os.path.getsize(pid))
+        with open(pid) as f:
+            number = int(f.read())
+        g.kill_daemon()
+        until('its end', lambda: not alive(number))
+
+
+@test
+def more_commands_than_may_run_wait_and_all_are_answered():
+    with Gateway() as g:
+        now, most = os.path.join(g.dir, 'now'), 16
+        os.mkdir(now)
+        configured(g, 'handlers:\n' + command(
+            'count', 'touch %s/$$; ls %s | wc -l; sleep 0.05; rm %s/$$' % (now, now, now),
+            '    concurrency: 100\n'))
+        calls = [Later(g.rpc, 'count', timeout=200000) for _ in range(48)]
+        seen = [later.get() for later in calls]
+        equal({s[0] for s in seen}, {200}, 'all of them')
+        check(max(s[1]['result'] for s in seen) <= most, 'at most %d at a time' % most)
+
+
+@test
+def what_the_file_says_is_checked_and_changes_leave_the_rest_alone():
+    with Gateway() as g:
+        equal(configured(g, 'handlers:\n' + command('a', 'echo 1') +
+                         command('slow', 'sleep 0.5; echo 2')).returncode, 0, 'reload')
+        later = Later(g.rpc, 'slow')
+        until('its call', lambda: g.methods()['slow']['inFlight'])
+        equal(configured(g, 'handlers:\n' + command('b', 'echo 3') +
+                         command('slow', 'sleep 0.5; echo 2')).returncode, 0, 'reload')
+        equal(later.get()[1], {'result': 2}, 'a call over a reload')
+        g.error('a', 404, 'METHOD_NOT_FOUND')
+        equal(g.rpc('b')[1], {'result': 3}, 'the new one')
+        for bad, part in (('handlers:\n  x: 7\n', 'group of keys'),
+                          ('handlers:\n  x:\n    methods: [a]\n', 'either a command or a backend'),
+                          ('handlers:\n  x:\n    methods: [a]\n    command: [ls]\n', 'from the root'),
+                          ('handlers:\n  x:\n    command: [/bin/ls]\n', 'neither methods nor jobs'),
+                          ('handlers:\n  x:\n    comand: [/bin/ls]\n', 'no key "comand"'),
+                          ('handlers:\n  x:\n    backend: ftp://x\n', 'backend must be'),
+                          ('handler:\n', 'one key')):
+            r = configured(g, bad)
+            check(r.returncode and part in r.stderr, '%r: %s' % (bad, r.stderr))
+        equal(g.rpc('b')[1], {'result': 3}, 'what was there before')
+        path = os.path.join(g.dir, 'config/handlers.yaml')
+        with open(path, 'w') as f:
+            f.write('handlers:\n' + command('evil', 'echo 1'))
+        os.chmod(path, 0o666)
+        r = g.ctl('daemon', 'reload', status=None)
+        check(r.returncode and 'nobody else may write it' in r.stderr, r.stderr)
+        g.error('evil', 404, 'METHOD_NOT_FOUND')
 
 
 run()
