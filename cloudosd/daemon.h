@@ -17,6 +17,7 @@
 struct bridge;
 struct configured;
 struct control;
+struct http_client;
 struct http_server;
 struct members;
 struct names;
@@ -40,6 +41,7 @@ struct daemon {
 	struct keeper_link *keeper;
 	struct control *control;
 	struct http_server *http;
+	struct http_client *client; /* what the daemon asks others */
 	struct notify *notify;
 	struct pending *pending;
 	struct members *members;

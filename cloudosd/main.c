@@ -23,6 +23,8 @@
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
 #include "cloudosd/handlers_file.h"
+#include "cloudosd/http/client.h"
+#include "cloudosd/http/outgoing.h"
 #include "cloudosd/http/server.h"
 #include "cloudosd/keeper/keeper.h"
 #include "cloudosd/keeper_link.h"
@@ -33,6 +35,7 @@
 #include "cloudosd/pending.h"
 #include "cloudosd/service/bridge.h"
 #include "cloudosd/service/handler.h"
+#include "cloudosd/serving.h"
 #include "cloudosd/site.h"
 #include "cloudosd/spawn.h"
 #include "cloudosd/telemetry.h"
@@ -411,6 +414,7 @@ static void loaded(void *arg, int status, const char *reason)
 		return;
 	}
 	d->ready = true;
+	serving_look(d);
 	d->host->post(d->host->ctx, serve, d);
 }
 
@@ -461,6 +465,8 @@ static int start(struct daemon *d, struct co_err *err)
 				  shm_held, d);
 	d->services.registry = registry_new(d->host, d->store, NULL);
 	d->services.handlers = handlers_new(d->host);
+	d->client = http_client_new(&d->uv);
+	d->services.outgoing = d->client ? outgoing_new(d->client, d->host) : NULL;
 	d->idle = d->host->timer_new(d->host->ctx, idle_fire, d);
 	r = pending_new(&d->pending, d, err);
 	if (!r)
@@ -470,13 +476,15 @@ static int start(struct daemon *d, struct co_err *err)
 	if (!r)
 		r = sites_new(&d->sites, d, err);
 	if (!d->services.errors || !d->services.messages || !d->services.shm ||
-	    !d->services.registry || !d->services.handlers || !d->idle)
+	    !d->services.registry || !d->services.handlers || !d->services.outgoing ||
+	    !d->idle)
 		r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	if (!r) {
 		configure(d);
 		d->bridge = d->services.bridge = bridge_new(d);
 		if (!d->bridge ||
-		    !registry_watch(d->services.registry, registry_log, NULL))
+		    !registry_watch(d->services.registry, registry_log, NULL) ||
+		    !registry_watch(d->services.registry, serving_event, d))
 			r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	}
 	if (!r)
