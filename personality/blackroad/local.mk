@@ -9,7 +9,7 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/core.c \
 	personality/blackroad/core.h \
 	personality/blackroad/hosts.c \
-	personality/blackroad/guests.c \
+	personality/blackroad/programs.c \
 	personality/blackroad/page.c \
 	personality/blackroad/page.h \
 	personality/blackroad/route.c \
