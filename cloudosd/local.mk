@@ -49,6 +49,10 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/version.c \
 	personality/http.h personality/blackroad/blackroad.h \
 	personality/blackroad/route.c personality/blackroad/core.c \
+	personality/blackroad/rows.h personality/blackroad/rows.c \
+	personality/blackroad/sse.h personality/blackroad/sse.c \
+	personality/blackroad/events.c personality/blackroad/logs.c \
+	personality/blackroad/metrics.c personality/blackroad/stream.c \
 	personality/blackroad/page.h personality/blackroad/page.c
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \

@@ -89,7 +89,8 @@ static void idle_fire(void *arg)
 		 used = d->http ? http_server_used_ms(d->http) : 0;
 	uint64_t after = d->config.idle_timeout * 1000ULL;
 
-	if (d->http && !d->ephemeral && (http_server_busy(d->http) || now - used < after)) {
+	if (d->http && !d->ephemeral &&
+	    (http_server_busy(d->http) || now - used < after)) {
 		/* a request starts no timer: that would cost more than the request */
 		d->host->timer_start(d->idle, http_server_busy(d->http)
 						      ? after
@@ -138,6 +139,7 @@ static void configure(struct daemon *d)
 	struct co_log_levels levels;
 	const char *environment = getenv("CO_LOG");
 
+	telemetry_configure(d);
 	health_options_default(&health);
 	health.interval_ms = c->health_interval * 1000;
 	health.timeout_ms = c->health_timeout * 1000;

@@ -281,6 +281,11 @@ static int find_service(struct http_call *call, const char *host,
 	}
 	if (http_query(call, "service", &named) ||
 	    co_http_field(co_http_head(call->message), "x-service", &named)) {
+		if (co_span_is(named, "*") &&
+		    co_span_is(http_method(call), "GET")) { /* of all, to look at */
+			(void) snprintf(call->service, sizeof(call->service), "*");
+			return 0;
+		}
 		if (!service_name(named, call->service))
 			return refused(fault, 400, "INVALID_REQUEST",
 				       "this cannot be the name of a service");
