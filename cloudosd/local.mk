@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+include personality/blackroad/local.mk
 include cloudosd/service/local.mk
 include cloudosd/sites/local.mk
 
@@ -30,8 +31,10 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/request.h %D%/request.c \
 	%D%/request_channel.c %D%/request_name.c %D%/request_service.c %D%/request_site.c \
 	%D%/request_session.c %D%/request_store.c \
+	%D%/serving.h %D%/serving.c \
 	%D%/session.h %D%/session.c \
 	%D%/site.h %D%/site.c \
+	%D%/spawn.h %D%/spawn.c \
 	%D%/site_file.h %D%/site_file.c \
 	%D%/table.h %D%/table.c \
 	%D%/telemetry.h %D%/telemetry.c \
@@ -54,6 +57,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/blackroad/events.c personality/blackroad/logs.c \
 	personality/blackroad/metrics.c personality/blackroad/stream.c \
 	personality/blackroad/page.h personality/blackroad/page.c
+	personality/http.h $(BLACKROAD_SOURCES)
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
 	libco.a \

@@ -32,6 +32,7 @@
 #include "cloudosd/pending.h"
 #include "cloudosd/service/bridge.h"
 #include "cloudosd/service/handler.h"
+#include "cloudosd/serving.h"
 #include "cloudosd/site.h"
 #include "cloudosd/telemetry.h"
 #include "lib/cleanup.h"
@@ -371,6 +372,7 @@ static void loaded(void *arg, int status, const char *reason)
 		return;
 	}
 	d->ready = true;
+	serving_look(d);
 	d->host->post(d->host->ctx, serve, d);
 }
 
@@ -436,7 +438,8 @@ static int start(struct daemon *d, struct co_err *err)
 		configure(d);
 		d->bridge = d->services.bridge = bridge_new(d);
 		if (!d->bridge ||
-		    !registry_watch(d->services.registry, registry_log, NULL))
+		    !registry_watch(d->services.registry, registry_log, NULL) ||
+		    !registry_watch(d->services.registry, serving_event, d))
 			r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	}
 	if (!r)

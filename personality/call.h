@@ -152,6 +152,25 @@ bool call_again(const struct co_call *call);
 /* A duplicate of the guest's descriptor; negative status with a reason. */
 int call_guest_fd(struct co_call *call, int guest_fd);
 
+/*
+ * Exactly n bytes of the guest's memory: 0, or CO_FAULT, CO_ACCESS, CO_GONE, and nothing is
+ * recorded.  The guest can hold that up: only between call_blocking_begin and _end, and once.
+ */
+int call_guest_bytes(struct co_call *call, uint64_t address, void *out, size_t n);
+
+/* The kernel is to make the guest's call as it is.  Returns what the handler is to return. */
+int64_t call_continue(struct co_call *call);
+
+/*
+ * A status that stands for an errno of Linux, for rows that are Linux's own calls; the
+ * errno of a status, 0 if it is another.
+ */
+int call_errno(int errnum);
+int call_errno_of(int64_t status);
+
+/* The service that the session was started as (--service), by its full name; "". */
+const char *call_service(const struct co_call *call);
+
 /* Proof against pid reuse for code that used /proc/TID by number: 0 while the call is
  * still waiting, CO_GONE otherwise. */
 int call_still_there(struct co_call *call);

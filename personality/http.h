@@ -38,6 +38,9 @@ struct co_span http_body(const struct http_call *c);
 /* Whose service is addressed, by local address, Host or ?service=: "cloudosd" unless said. */
 const char *http_service(const struct http_call *c);
 
+/* Who has connected, as the kernel says; false, and 0: over TCP it does not. */
+bool http_peer(const struct http_call *c, int32_t *out_pid, uint32_t *out_uid);
+
 /* X-Service-Name, a label that proves nothing; "" if there is none. */
 const char *http_caller(const struct http_call *c);
 
@@ -59,11 +62,12 @@ char *http_scratch(struct http_call *c, size_t n);
 /* How the gateway itself is. */
 struct http_vitals {
 	uint64_t up_ms;
-	uint64_t lag_ms; /* the longest that the loop was late in the last seconds */
 	unsigned port;   /* 0: no TCP */
 	unsigned connections, streams;
 	uint64_t requests;
+	const char *url; /* "" without TCP */
 	const char *state_folder;
+	const char *environment, *node_version; /* as configured */
 };
 
 struct http_vitals http_vitals(const struct http_call *c);

@@ -18,6 +18,7 @@
 
 #include "cloudosd/daemon.h"
 #include "cloudosd/http/inside.h"
+#include "cloudosd/service/names.h"
 #include "lib/cleanup.h"
 
 static int refused(struct co_http_fault *fault, int status, const char *code,
@@ -202,11 +203,16 @@ static bool is_listed(const char *list, const char *name)
 	return false;
 }
 
+static const struct name *known(const struct http_server *s, struct co_span text)
+{
+	return s->services->names ? names_find(s->services->names, text) : NULL;
+}
+
 static bool host_allowed(const struct http_server *s, const char *name)
 {
 	return strcmp(name, "localhost") == 0 || ends_with(name, ".localhost") ||
 	       ends_with(name, ".railway.internal") || is_address(name) ||
-	       is_listed(s->daemon->config.http_hosts, name);
+	       is_listed(s->daemon->config.http_hosts, name) || known(s, co_span(name));
 }
 
 static int check_host(const struct http_call *call, const char *name,
@@ -272,29 +278,35 @@ static int find_service(struct http_call *call, const char *host,
 			struct co_http_fault *fault)
 {
 	static const char internal[] = ".railway.internal";
-	struct co_span named;
+	const struct http_server *s = call->connection->server;
+	const char *service = call->connection->service;
+	struct co_span named = { 0 };
+	const struct name *name = NULL;
 
-	if (call->connection->service) {
-		(void) snprintf(call->service, sizeof(call->service), "%s",
-				call->connection->service);
-		return 0;
-	}
-	if (http_query(call, "service", &named) ||
-	    co_http_field(co_http_head(call->message), "x-service", &named)) {
-		if (co_span_is(named, "*") &&
-		    co_span_is(http_method(call), "GET")) { /* of all, to look at */
+	if (!service &&
+	    (http_query(call, "service", &named) ||
+	     co_http_field(co_http_head(call->message), "x-service", &named))) {
+		if (co_span_is(named, "*") && co_span_is(http_method(call), "GET")) {
 			(void) snprintf(call->service, sizeof(call->service), "*");
-			return 0;
+			return 0; /* of all, to look at */
 		}
-		if (!service_name(named, call->service))
+		name = known(s, named);
+		if (!name && !service_name(named, call->service))
 			return refused(fault, 400, "INVALID_REQUEST",
 				       "this cannot be the name of a service");
-		return 0;
+		if (!name)
+			return 0;
 	}
-	if (!ends_with(host, internal) ||
-	    !service_name((struct co_span){ host, strlen(host) - strlen(internal) },
-			  call->service))
-		(void) snprintf(call->service, sizeof(call->service), "cloudosd");
+	if (!service && !name && *host)
+		name = known(s, co_span(host));
+	if (name)
+		service = name->name;
+	else if (!service && ends_with(host, internal) &&
+		 service_name((struct co_span){ host, strlen(host) - strlen(internal) },
+			      call->service))
+		return 0;
+	(void) snprintf(call->service, sizeof(call->service), "%s",
+			service ? service : "cloudosd");
 	return 0;
 }
 

@@ -102,6 +102,13 @@ const char *http_service(const struct http_call *c)
 	return c->service;
 }
 
+bool http_peer(const struct http_call *c, int32_t *out_pid, uint32_t *out_uid)
+{
+	*out_pid = c->connection->peer_pid;
+	*out_uid = c->connection->peer_uid;
+	return *out_pid != 0;
+}
+
 const char *http_caller(const struct http_call *c)
 {
 	return c->caller;
@@ -124,12 +131,14 @@ struct http_vitals http_vitals(const struct http_call *c)
 	const struct daemon *d = s->daemon;
 
 	return (struct http_vitals){ .up_ms = uv_now(&d->uv) - d->started_ms,
-				     .lag_ms = s->lag_ms,
 				     .port = s->numbers.port,
 				     .connections = s->numbers.connections,
 				     .streams = s->numbers.streams,
 				     .requests = s->numbers.requests,
-				     .state_folder = d->paths.state };
+				     .url = s->url,
+				     .state_folder = d->paths.state,
+				     .environment = d->config.blackroad_environment,
+				     .node_version = d->config.blackroad_node_version };
 }
 
 /* ---- the answer ---- */

@@ -98,6 +98,7 @@ struct connection {
 	struct co_buf unread;           /* came while a request was being answered */
 	uint64_t deadline, began;
 	int32_t peer_pid;
+	uint32_t peer_uid;
 	uint16_t requests;
 	enum wait wait;
 	bool unix_, local;
@@ -133,7 +134,6 @@ struct http_server {
 	unsigned calls_pending;
 	uint64_t used_ms;
 	struct co_http_limits limits;
-	uint64_t lag_ms; /* of the loop, the worst of the last seconds */
 	uint64_t date_second;
 	char date[64];
 	char url[96], unix_path[4096 + 16];

@@ -5,6 +5,8 @@ libservice_a_SOURCES = \
 	%D%/cron.h %D%/cron.c \
 	%D%/errors.h %D%/errors.c \
 	%D%/attached.def %D%/attached.h %D%/attached.c \
+	%D%/configured.h %D%/configured.c %D%/configured_inside.h \
+	%D%/configured_command.c %D%/configured_http.c %D%/spawn.h \
 	%D%/handler.h %D%/handler.c %D%/handler_inside.h \
 	%D%/handler_builtin.c %D%/handler_call.c \
 	%D%/handler.h \
