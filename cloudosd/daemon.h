@@ -16,6 +16,7 @@
 
 struct bridge;
 struct control;
+struct http_client;
 struct http_server;
 struct members;
 struct names;
@@ -39,6 +40,7 @@ struct daemon {
 	struct keeper_link *keeper;
 	struct control *control;
 	struct http_server *http;
+	struct http_client *client; /* what the daemon asks others */
 	struct notify *notify;
 	struct pending *pending;
 	struct members *members;

@@ -17,6 +17,8 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/http/server.h %D%/http/inside.h %D%/http/server.c %D%/http/listen.c \
 	%D%/http/connection.c %D%/http/output.c %D%/http/answer.c %D%/http/stream.c \
 	%D%/http/access.c %D%/http/peer_uid.c \
+	%D%/http/client.h %D%/http/client.c %D%/http/wire.h %D%/http/wire.c \
+	%D%/http/outgoing.h %D%/http/outgoing.c \
 	%D%/keeper_link.h %D%/keeper_link.c \
 	%D%/leftover.h %D%/leftover.c \
 	%D%/link.h %D%/link.c \

@@ -22,6 +22,8 @@
 #include "cloudosd/control.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
+#include "cloudosd/http/client.h"
+#include "cloudosd/http/outgoing.h"
 #include "cloudosd/http/server.h"
 #include "cloudosd/keeper/keeper.h"
 #include "cloudosd/keeper_link.h"
@@ -423,6 +425,8 @@ static int start(struct daemon *d, struct co_err *err)
 				  shm_held, d);
 	d->services.registry = registry_new(d->host, d->store, NULL);
 	d->services.handlers = handlers_new(d->host);
+	d->client = http_client_new(&d->uv);
+	d->services.outgoing = d->client ? outgoing_new(d->client, d->host) : NULL;
 	d->idle = d->host->timer_new(d->host->ctx, idle_fire, d);
 	r = pending_new(&d->pending, d, err);
 	if (!r)
@@ -432,7 +436,8 @@ static int start(struct daemon *d, struct co_err *err)
 	if (!r)
 		r = sites_new(&d->sites, d, err);
 	if (!d->services.errors || !d->services.messages || !d->services.shm ||
-	    !d->services.registry || !d->services.handlers || !d->idle)
+	    !d->services.registry || !d->services.handlers || !d->services.outgoing ||
+	    !d->idle)
 		r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	if (!r) {
 		configure(d);
