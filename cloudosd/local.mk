@@ -59,7 +59,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/blackroad/events.c personality/blackroad/logs.c \
 	personality/blackroad/metrics.c personality/blackroad/stream.c \
 	personality/blackroad/page.h personality/blackroad/page.c
-	personality/http.h $(BLACKROAD_SOURCES)
+	personality/http.h $(BLACKROAD_FILES)
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
 	libco.a \

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The host part of BlackRoad OS, built into cloudosd: one file a line.
-BLACKROAD_SOURCES = \
+BLACKROAD_FILES = \
 	personality/blackroad/caught.def \
 	personality/blackroad/bind.c \
 	personality/blackroad/blackroad.h \
@@ -8,8 +8,16 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/checkup.c \
 	personality/blackroad/core.c \
 	personality/blackroad/core.h \
+	personality/blackroad/events.c \
 	personality/blackroad/hosts.c \
+	personality/blackroad/logs.c \
+	personality/blackroad/metrics.c \
 	personality/blackroad/page.c \
 	personality/blackroad/page.h \
 	personality/blackroad/route.c \
-	personality/blackroad/rpc.c
+	personality/blackroad/rows.c \
+	personality/blackroad/rows.h \
+	personality/blackroad/rpc.c \
+	personality/blackroad/sse.c \
+	personality/blackroad/sse.h \
+	personality/blackroad/stream.c
