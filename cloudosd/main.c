@@ -22,6 +22,7 @@
 #include "cloudosd/control.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
+#include "cloudosd/guests.h"
 #include "cloudosd/http/client.h"
 #include "cloudosd/http/outgoing.h"
 #include "cloudosd/http/server.h"
@@ -36,6 +37,7 @@
 #include "cloudosd/service/handler.h"
 #include "cloudosd/serving.h"
 #include "cloudosd/site.h"
+#include "cloudosd/state.h"
 #include "cloudosd/telemetry.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
@@ -413,6 +415,7 @@ static int start(struct daemon *d, struct co_err *err)
 	d->services.store = d->store;
 	d->services.record_error = record_error;
 	d->services.ctx = d;
+	guests_start(d);
 	core_lock();
 	d->services.errors = errors_new(d->table->errors, TABLE_ERRORS);
 	d->services.messages =
@@ -449,6 +452,8 @@ static int start(struct daemon *d, struct co_err *err)
 	}
 	if (!r)
 		r = telemetry_start(d, err);
+	if (!r)
+		r = state_start(d, err);
 	if (!r && registry_load(d->services.registry, loaded, d))
 		r = co_fail(err, CO_IO, "cannot load the registered services");
 	core_unlock();

@@ -30,13 +30,17 @@
 #include "store/store.h"
 
 struct bridge;
+struct expiry;
 struct handlers;
 struct names;
+struct states;
 struct co_call;
 struct co_op;
 
 /* Not a status and not a result. */
 #define CO_PENDING INT64_MIN
+
+struct co_guests;
 
 /* The services of the domain, borrowed. */
 struct co_services {
@@ -53,7 +57,10 @@ struct co_services {
 	uint32_t heartbeat_ms; /* of event streams */
 	const struct co_outgoing *outgoing;
 	struct bridge *bridge; /* cloudosd/service/bridge.h: ports of programs that share memory */
+	struct expiry *expiry;     /* cloudosd/service/expiry.h */
+	struct states *state;       /* cloudosd/service/state.h */
 	struct handlers *handlers; /* cloudosd/service/handler.h */
+	const struct co_guests *guests; /* cloudosd/service/guests.h */
 	struct names *names; /* cloudosd/service/names.h */
 	uint64_t
 		domain; /* random, 62 bits, the same as long as the state folder lives */

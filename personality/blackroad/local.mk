@@ -21,3 +21,11 @@ BLACKROAD_FILES = \
 	personality/blackroad/sse.c \
 	personality/blackroad/sse.h \
 	personality/blackroad/stream.c
+	personality/blackroad/guests.c \
+	personality/blackroad/page.c \
+	personality/blackroad/page.h \
+	personality/blackroad/route.c \
+	personality/blackroad/rpc.c \
+	personality/blackroad/state.c \
+	personality/blackroad/state.h \
+	personality/blackroad/state_list.c
