@@ -53,14 +53,6 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/shm.c \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c \
-	personality/http.h personality/blackroad/blackroad.h \
-	personality/blackroad/route.c personality/blackroad/core.c \
-	personality/blackroad/rows.h personality/blackroad/rows.c \
-	personality/blackroad/sse.h personality/blackroad/sse.c \
-	personality/blackroad/events.c personality/blackroad/logs.c \
-	personality/blackroad/metrics.c personality/blackroad/stream.c \
-	personality/blackroad/page.h personality/blackroad/page.c
-	personality/http.h $(BLACKROAD_FILES)
 	cloudosd/state.h cloudosd/state.c \
 	personality/http.h $(BLACKROAD_SOURCES)
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The host part of BlackRoad OS, built into cloudosd: one file a line.
-BLACKROAD_FILES = \
+BLACKROAD_SOURCES = \
 	personality/blackroad/caught.def \
 	personality/blackroad/bind.c \
 	personality/blackroad/blackroad.h \
@@ -9,6 +9,7 @@ BLACKROAD_FILES = \
 	personality/blackroad/core.c \
 	personality/blackroad/core.h \
 	personality/blackroad/events.c \
+	personality/blackroad/guests.c \
 	personality/blackroad/hosts.c \
 	personality/blackroad/logs.c \
 	personality/blackroad/metrics.c \
@@ -20,12 +21,7 @@ BLACKROAD_FILES = \
 	personality/blackroad/rpc.c \
 	personality/blackroad/sse.c \
 	personality/blackroad/sse.h \
-	personality/blackroad/stream.c
-	personality/blackroad/guests.c \
-	personality/blackroad/page.c \
-	personality/blackroad/page.h \
-	personality/blackroad/route.c \
-	personality/blackroad/rpc.c \
 	personality/blackroad/state.c \
 	personality/blackroad/state.h \
-	personality/blackroad/state_list.c
+	personality/blackroad/state_list.c \
+	personality/blackroad/stream.c
