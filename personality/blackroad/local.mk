@@ -8,15 +8,13 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/checkup.c \
 	personality/blackroad/core.c \
 	personality/blackroad/core.h \
-	personality/blackroad/hosts.c \
-	personality/blackroad/programs.c \
 	personality/blackroad/events.c \
-	personality/blackroad/guests.c \
 	personality/blackroad/hosts.c \
 	personality/blackroad/logs.c \
 	personality/blackroad/metrics.c \
 	personality/blackroad/page.c \
 	personality/blackroad/page.h \
+	personality/blackroad/programs.c \
 	personality/blackroad/route.c \
 	personality/blackroad/rows.c \
 	personality/blackroad/rows.h \
