@@ -73,7 +73,7 @@ void jobs_changed(struct jobs *jobs)
 
 bool jobs_keep_alive(const struct jobs *jobs)
 {
-	return jobs->open || jobs->writes;
+	return jobs && (jobs->open || jobs->writes);
 }
 
 struct jobs_numbers jobs_numbers(const struct jobs *jobs)

@@ -86,7 +86,7 @@ struct jobs *jobs_free(struct jobs *jobs);
 int jobs_load(struct jobs *jobs,
 	      void (*done)(void *arg, int status, const char *reason), void *arg);
 
-/* Is there a job that is not over? */
+/* Is there a job that is not over?  NULL: no. */
 bool jobs_keep_alive(const struct jobs *jobs);
 
 struct job_spec {
