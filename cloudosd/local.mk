@@ -19,6 +19,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/http/access.c %D%/http/peer_uid.c \
 	%D%/http/client.h %D%/http/client.c %D%/http/wire.h %D%/http/wire.c \
 	%D%/http/outgoing.h %D%/http/outgoing.c \
+	%D%/guests.h %D%/guests.c \
 	%D%/keeper_link.h %D%/keeper_link.c \
 	%D%/leftover.h %D%/leftover.c \
 	%D%/link.h %D%/link.c \
@@ -53,6 +54,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/shm.c \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c \
+	cloudosd/state.h cloudosd/state.c \
 	personality/http.h $(BLACKROAD_SOURCES)
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \

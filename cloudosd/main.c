@@ -22,6 +22,7 @@
 #include "cloudosd/control.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
+#include "cloudosd/guests.h"
 #include "cloudosd/handlers_file.h"
 #include "cloudosd/http/client.h"
 #include "cloudosd/http/outgoing.h"
@@ -38,6 +39,7 @@
 #include "cloudosd/serving.h"
 #include "cloudosd/site.h"
 #include "cloudosd/spawn.h"
+#include "cloudosd/state.h"
 #include "cloudosd/telemetry.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
@@ -94,7 +96,8 @@ static void idle_fire(void *arg)
 		 used = d->http ? http_server_used_ms(d->http) : 0;
 	uint64_t after = d->config.idle_timeout * 1000ULL;
 
-	if (d->http && !d->ephemeral && (http_server_busy(d->http) || now - used < after)) {
+	if (d->http && !d->ephemeral &&
+	    (http_server_busy(d->http) || now - used < after)) {
 		/* a request starts no timer: that would cost more than the request */
 		d->host->timer_start(d->idle, http_server_busy(d->http)
 						      ? after
@@ -143,6 +146,7 @@ static void configure(struct daemon *d)
 	struct co_log_levels levels;
 	const char *environment = getenv("CO_LOG");
 
+	telemetry_configure(d);
 	health_options_default(&health);
 	health.interval_ms = c->health_interval * 1000;
 	health.timeout_ms = c->health_timeout * 1000;
@@ -453,6 +457,7 @@ static int start(struct daemon *d, struct co_err *err)
 	d->services.store = d->store;
 	d->services.record_error = record_error;
 	d->services.ctx = d;
+	guests_start(d);
 	core_lock();
 	d->services.errors = errors_new(d->table->errors, TABLE_ERRORS);
 	d->services.messages =
@@ -489,6 +494,8 @@ static int start(struct daemon *d, struct co_err *err)
 	}
 	if (!r)
 		r = telemetry_start(d, err);
+	if (!r)
+		r = state_start(d, err);
 	if (!r)
 		r = handlers_start(d, err);
 	if (!r && registry_load(d->services.registry, loaded, d))
