@@ -5,11 +5,13 @@ As root everything runs twice, as root and as "nobody"; otherwise as whoever it 
 """
 import ctypes
 import errno
+import http.client
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -90,12 +92,51 @@ class Domain(harness.Domain):
     def words(self, program):
         return [*self.user.words, os.path.join(self.programs, program)]
 
+    def start(self):
+        environment = dict(self.env, **({'CO_FAULT': self.fault} if self.fault else {}))
+        r = subprocess.run([*self.words('cloudosctl'), 'daemon', 'start'], env=environment,
+                           timeout=LIMIT, capture_output=True, text=True, cwd='/')
+        equal(r.returncode, 0, 'daemon start (%s)' % r.stderr)
+
     def ctl(self, *words, status=0):
         r = subprocess.run([*self.words('cloudosctl'), *words], env=self.env, timeout=LIMIT,
                            capture_output=True, text=True, cwd='/')
         if status is not None:
             equal(r.returncode, status, 'cloudosctl %s (%s)' % (' '.join(words), r.stderr))
         return r
+
+    def connect(self):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(LIMIT)
+        s.connect(os.path.join(self.dir, 'run/http.sock'))
+        return s
+
+    def get(self, s, path):
+        """The reply to it; who is not its user shows the token of the daemon."""
+        with open(os.path.join(self.dir, 'state/http.token')) as f:
+            token = f.read().strip()
+        s.sendall(('GET %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n'
+                   % (path, token)).encode())
+        reply = http.client.HTTPResponse(s)
+        reply.begin()
+        equal(reply.status, 200, path)
+        return reply
+
+    def http(self, path):
+        with self.connect() as s:
+            return json.loads(self.get(s, path).read())
+
+    def events(self, count):
+        """The first events of core's bus."""
+        out = []
+        with self.connect() as s:
+            reply = self.get(s, '/v1/sys/events?service=blackroad-os-core&since=2000-01-01T00:00:00Z')
+            while len(out) < count:
+                line = reply.readline()
+                check(line, 'the stream has ended')
+                if line.startswith(b'data:') and b'"service:' in line:
+                    out.append(json.loads(line[5:]))
+        return out
 
     def configure(self, text):
         os.makedirs(os.path.join(self.dir, 'config'), mode=0o700, exist_ok=True)
@@ -425,6 +466,21 @@ def a_bind_while_the_daemon_restarts_has_its_answer(user):
 
 
 @each_user
+def a_daemon_killed_over_a_bind_answers_it_once(user):
+    for point in ('notify.received:kill:1', 'call.answering:kill:1', 'call.answered:kill:1'):
+        with Domain(user) as d:
+            d.fault = point
+            d.start()
+            s = d.service('core', '4:8000', engine='notify')
+            until('the restart after ' + point, lambda: d.status()['restarts'] == 1)
+            back = d.names()['core']['back']
+            equal(s.bound, [{'bound': back + ':8000'}], point)
+            equal(s.ask('get http://%s:8000/' % back)['body']['service'], 'blackroad-os-core',
+                  'the answer after ' + point)
+            equal(len(d.services('blackroad-os-core')), 1, 'instances after ' + point)
+
+
+@each_user
 def without_daemon_and_keeper_nothing_hangs(user):
     with Domain(user) as d:
         s = d.service('core')
@@ -442,9 +498,78 @@ def without_daemon_and_keeper_nothing_hangs(user):
 
 # ---- output ----
 
-def logs(d):
-    rows = json.loads(d.ctl('log', 'ls', '--service', 'blackroad-os-core', '-o', 'json').stdout)
-    return rows['logs'] if isinstance(rows, dict) else rows
+def lines(d, count):
+    """The last so many lines of core's log, as soon as there are as many."""
+    def there():
+        rows = d.http('/v1/sys/logs?service=blackroad-os-core')['logs']
+        return rows if len(rows) >= count else None
+    return until('%d lines of the log' % count, there)
+
+
+@each_user
+def output_is_in_the_logs_of_the_service(user):
+    with Domain(user) as d:
+        s = d.service('core')
+        s.tell('say one line')
+        equal(s.line(), 'one line', 'standard output')
+        s.tell('cry for help')
+        got = lines(d, 2)
+        equal([(r['message'], r['service']) for r in got],
+              [('one line', 'blackroad-os-core'), ('for help', 'blackroad-os-core')], 'lines')
+        equal([r['level'] for r in got], ['info', 'warn'], 'levels')
+        s.tell('say ' + 'x' * 10000)
+        equal(len(s.line()), 10000, 'a long line on standard output')
+        got = ''.join(r['message'] for r in lines(d, 5)[2:])
+        equal(got, 'x' * 10000, 'the long line in the log')
+        status, said = s.finish()
+        equal((status, said), (0, 'for help\n'), 'status and standard error')
+
+
+@each_user
+def no_logs_keeps_output_out_of_them(user):
+    with Domain(user) as d:
+        quiet = d.service('core', options=['--no-logs'])
+        quiet.tell('say a secret')
+        equal(quiet.line(), 'a secret', 'standard output')
+        equal(quiet.finish()[0], 0, 'status')
+        s = d.service('core')
+        s.tell('say no secret')
+        equal([r['message'] for r in lines(d, 1)], ['no secret'], 'lines')
+
+
+@each_user
+def colours_stay_on_a_terminal_and_out_of_the_logs(user):
+    with Domain(user) as d:
+        d.ctl('daemon', 'start')
+        outer, inner = os.openpty()
+        p = subprocess.Popen(
+            [*d.words('cloudos-exec'), '--service=core', '--', 'sh', '-c',
+             "test -t 1 && test -t 2 && stty size <&1 && printf '\\033[31mred\\033[0m\\n' && exit 5"],
+            env=d.env, stdin=inner, stdout=inner, stderr=inner, cwd='/')
+        os.close(inner)
+        equal(p.wait(LIMIT), 5, 'status: is it a terminal?')
+        shown = os.read(outer, 4096)
+        check(shown.endswith(b'\x1b[31mred\x1b[0m\r\n'), shown)
+        equal(lines(d, 2)[-1]['message'], 'red', 'the line in the log')
+        os.close(outer)
+
+
+@each_user
+def beginning_and_end_are_events(user):
+    with Domain(user) as d:
+        s = d.service('core')
+        pid = s.pid()
+        s.tell('end 3')
+        equal(s.process.wait(LIMIT), 3, 'status')
+        s = d.service('core', '4:8000')
+        s.process.kill()
+        got = d.events(4)
+        equal([(e['event'], e['source']) for e in got],
+              [('service:' + what, 'blackroad-os-core') for what in ('started', 'stopped') * 2],
+              'events')
+        equal(got[0]['data']['pid'], pid, 'the process')
+        equal(got[1]['data']['status'], 3, 'how the first ended')
+        equal(got[3]['data']['reason'], 'its cloudos-exec was killed', 'how the second ended')
 
 
 @each_user
