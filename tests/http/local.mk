@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+# The HTTP server from outside: bytes, order, limits, who may ask.
+http_tests = %D%/access.py %D%/limits.py %D%/malformed.py %D%/order.py
+TESTS += $(http_tests)
+EXTRA_DIST += $(http_tests) %D%/README.md %D%/talk.py
