@@ -18,6 +18,7 @@
 #include "cloudosd/link.h"
 #include "cloudosd/marshal.h"
 #include "cloudosd/member.h"
+#include "cloudosd/memory.h"
 #include "cloudosd/notify.h"
 #include "cloudosd/pending.h"
 #include "cloudosd/trace.h"
@@ -205,6 +206,10 @@ CALL_PATH static bool answer(struct co_call *call, int64_t raw)
 
 	if (s->engine == CO_ENGINE_TRAP)
 		return member_answer(call, raw);
+	if (call->continued && call->result >= 0)
+		resp = (struct seccomp_notif_resp){
+			.id = call->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE
+		};
 	if (s->listener < 0) {
 		/* a launcher that is gone takes its guests along */
 		(void) link_result(s->link, call->id, raw);
@@ -261,7 +266,8 @@ CALL_PATH void call_finish(struct co_call *call)
 		call->on_end(call->on_end_arg, call->result >= 0 && !call->interrupted);
 	(void) co_fault("call.answering");
 	raw = raw_result(call);
-	trace_call(call, raw);
+	if (!call->continued)
+		trace_call(call, raw);
 	if (!answered)
 		over = answer(call, raw);
 	(void) co_fault("call.answered");
@@ -513,4 +519,46 @@ int call_guest_fd(struct co_call *call, int guest_fd)
 int call_still_there(struct co_call *call)
 {
 	return notify_still_there(call);
+}
+
+/* ---- Linux's own calls ---- */
+
+enum { ERRNO_BASE = -1000000 };
+
+int call_errno(int errnum)
+{
+	return ERRNO_BASE - errnum;
+}
+
+int call_errno_of(int64_t status)
+{
+	return status < ERRNO_BASE && status > ERRNO_BASE - 4096
+		       ? (int) (ERRNO_BASE - status)
+		       : 0;
+}
+
+static void continued(struct co_call *call, int64_t raw)
+{
+	call_reply(call, raw < 0 && raw > -4096 ? call_errno((int) -raw) : raw);
+}
+
+int64_t call_continue(struct co_call *call)
+{
+	call->continued = true;
+	if (call->session->listener >= 0)
+		return 0;
+	return call_perform(call, call->slot->notif.data.nr, call_words(call),
+			    continued);
+}
+
+int call_guest_bytes(struct co_call *call, uint64_t address, void *out, size_t n)
+{
+	int r = memory_read(call, (struct co_guest_ptr){ address }, out, n);
+
+	return r ? r : notify_still_there(call);
+}
+
+const char *call_service(const struct co_call *call)
+{
+	return call->session->service;
 }

@@ -54,6 +54,7 @@ struct co_call {
 	int64_t result; /* value or negative status */
 	int return_fd;
 	bool giving; /* return_fd is given by what it performs */
+	bool continued; /* the kernel makes it as it is */
 	void (*on_end)(void *arg, bool delivered);
 	void *on_end_arg;
 	void (*performed)(struct co_call *call, int64_t raw);

@@ -8,6 +8,7 @@
 
 #include "cloudosd/config.h"
 #include "cloudosd/loop.h"
+#include "cloudosd/service/guests.h"
 #include "cloudosd/session.h"
 #include "cloudosd/table.h"
 #include "lib/paths.h"
@@ -16,6 +17,7 @@
 
 struct bridge;
 struct control;
+struct http_client;
 struct http_server;
 struct members;
 struct names;
@@ -39,14 +41,16 @@ struct daemon {
 	struct keeper_link *keeper;
 	struct control *control;
 	struct http_server *http;
+	struct http_client *client; /* what the daemon asks others */
 	struct notify *notify;
 	struct pending *pending;
 	struct members *members;
 	struct peers *peers;
+	struct co_guests guests;
 	struct bridge *bridge;
 	struct sites *sites;
 	struct names *names;
-	int claim; /* of the block of addresses; -1 */
+	int claim;                /* of the block of addresses; -1 */
 	struct session *sessions; /* by id */
 	unsigned looks;           /* going on: leftover.c */
 	struct look_waiter *look_waiters;

@@ -18,6 +18,7 @@
 #include "cloudosd/daemon.h"
 #include "cloudosd/member.h"
 #include "cloudosd/notify.h"
+#include "cloudosd/serving.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/wire.h"
@@ -106,6 +107,13 @@ static void gone(struct link *l)
 	struct session *s = l->session;
 
 	link_close(l);
+	if (s->service[0]) {
+		bool ended = s->ended;
+
+		serving_launcher_gone(s); /* which may be the last to know it */
+		if (ended)
+			return;
+	}
 	/* under notify the filter's users may live on without their launcher */
 	if (s->engine == CO_ENGINE_PTRACE) {
 		session_end(s, "its launcher is gone"); /* nobody else may have it */
@@ -167,6 +175,21 @@ static void received(void *arg)
 		notify_performed(l->session, note->id, note->raw);
 		break;
 	}
+	case WIRE_service_output_note: {
+		const struct wire_service_output_note *note =
+			(const void *) l->received->bytes;
+
+		serving_output(l->session, note->stream,
+			       (struct co_span){ co_msg_get(l->received, note->text),
+						 note->text.length });
+		break;
+	}
+	case WIRE_service_exit_note:
+		serving_exited(l->session,
+			       ((const struct wire_service_exit_note *) (void *)
+					l->received->bytes)
+				       ->status);
+		break;
 	case WIRE_call_cancel_note:
 		notify_cancel(l->session,
 			      ((const struct wire_call_cancel_note *) (void *)

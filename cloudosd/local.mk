@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+include personality/blackroad/local.mk
 include cloudosd/service/local.mk
 include cloudosd/sites/local.mk
 
@@ -16,6 +17,9 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/http/server.h %D%/http/inside.h %D%/http/server.c %D%/http/listen.c \
 	%D%/http/connection.c %D%/http/output.c %D%/http/answer.c %D%/http/stream.c \
 	%D%/http/access.c %D%/http/peer_uid.c \
+	%D%/http/client.h %D%/http/client.c %D%/http/wire.h %D%/http/wire.c \
+	%D%/http/outgoing.h %D%/http/outgoing.c \
+	%D%/guests.h %D%/guests.c \
 	%D%/keeper_link.h %D%/keeper_link.c \
 	%D%/leftover.h %D%/leftover.c \
 	%D%/link.h %D%/link.c \
@@ -30,8 +34,10 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/request.h %D%/request.c \
 	%D%/request_channel.c %D%/request_name.c %D%/request_service.c %D%/request_site.c \
 	%D%/request_session.c %D%/request_store.c \
+	%D%/serving.h %D%/serving.c \
 	%D%/session.h %D%/session.c \
 	%D%/site.h %D%/site.c \
+	%D%/spawn.h %D%/spawn.c \
 	%D%/site_file.h %D%/site_file.c \
 	%D%/table.h %D%/table.c \
 	%D%/telemetry.h %D%/telemetry.c \
@@ -47,14 +53,8 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/shm.c \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c \
-	personality/http.h \
-	personality/blackroad/blackroad.h \
-	personality/blackroad/checkup.c \
-	personality/blackroad/core.h \
-	personality/blackroad/core.c \
-	personality/blackroad/page.h \
-	personality/blackroad/page.c \
-	personality/blackroad/route.c
+	cloudosd/state.h cloudosd/state.c \
+	personality/http.h $(BLACKROAD_SOURCES)
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
 	libco.a \

@@ -22,6 +22,9 @@
 #include "cloudosd/control.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
+#include "cloudosd/guests.h"
+#include "cloudosd/http/client.h"
+#include "cloudosd/http/outgoing.h"
 #include "cloudosd/http/server.h"
 #include "cloudosd/keeper/keeper.h"
 #include "cloudosd/keeper_link.h"
@@ -32,7 +35,9 @@
 #include "cloudosd/pending.h"
 #include "cloudosd/service/bridge.h"
 #include "cloudosd/service/handler.h"
+#include "cloudosd/serving.h"
 #include "cloudosd/site.h"
+#include "cloudosd/state.h"
 #include "cloudosd/telemetry.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
@@ -89,7 +94,8 @@ static void idle_fire(void *arg)
 		 used = d->http ? http_server_used_ms(d->http) : 0;
 	uint64_t after = d->config.idle_timeout * 1000ULL;
 
-	if (d->http && !d->ephemeral && (http_server_busy(d->http) || now - used < after)) {
+	if (d->http && !d->ephemeral &&
+	    (http_server_busy(d->http) || now - used < after)) {
 		/* a request starts no timer: that would cost more than the request */
 		d->host->timer_start(d->idle, http_server_busy(d->http)
 						      ? after
@@ -369,6 +375,7 @@ static void loaded(void *arg, int status, const char *reason)
 		return;
 	}
 	d->ready = true;
+	serving_look(d);
 	d->host->post(d->host->ctx, serve, d);
 }
 
@@ -407,6 +414,7 @@ static int start(struct daemon *d, struct co_err *err)
 	d->services.store = d->store;
 	d->services.record_error = record_error;
 	d->services.ctx = d;
+	guests_start(d);
 	core_lock();
 	d->services.errors = errors_new(d->table->errors, TABLE_ERRORS);
 	d->services.messages =
@@ -419,6 +427,8 @@ static int start(struct daemon *d, struct co_err *err)
 				  shm_held, d);
 	d->services.registry = registry_new(d->host, d->store, NULL);
 	d->services.handlers = handlers_new(d->host);
+	d->client = http_client_new(&d->uv);
+	d->services.outgoing = d->client ? outgoing_new(d->client, d->host) : NULL;
 	d->idle = d->host->timer_new(d->host->ctx, idle_fire, d);
 	r = pending_new(&d->pending, d, err);
 	if (!r)
@@ -428,17 +438,21 @@ static int start(struct daemon *d, struct co_err *err)
 	if (!r)
 		r = sites_new(&d->sites, d, err);
 	if (!d->services.errors || !d->services.messages || !d->services.shm ||
-	    !d->services.registry || !d->services.handlers || !d->idle)
+	    !d->services.registry || !d->services.handlers || !d->services.outgoing ||
+	    !d->idle)
 		r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	if (!r) {
 		configure(d);
 		d->bridge = d->services.bridge = bridge_new(d);
 		if (!d->bridge ||
-		    !registry_watch(d->services.registry, registry_log, NULL))
+		    !registry_watch(d->services.registry, registry_log, NULL) ||
+		    !registry_watch(d->services.registry, serving_event, d))
 			r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	}
 	if (!r)
 		r = telemetry_start(d, err);
+	if (!r)
+		r = state_start(d, err);
 	if (!r && registry_load(d->services.registry, loaded, d))
 		r = co_fail(err, CO_IO, "cannot load the registered services");
 	core_unlock();

@@ -21,7 +21,8 @@ void request_attach(struct client *client)
 				     .pid = req->pid,
 				     .launcher_pid = client->pid,
 				     .name = request_text(client, req->name),
-				     .command = request_text(client, req->command) };
+				     .command = request_text(client, req->command),
+				     .service = request_text(client, req->service) };
 	struct wire_attach_rep *rep;
 	struct session *s;
 	struct co_err err = { 0 };

@@ -19,6 +19,7 @@
 #include "cloudosd/memory.h"
 #include "cloudosd/notify.h"
 #include "cloudosd/pending.h"
+#include "cloudosd/serving.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
@@ -94,6 +95,10 @@ static struct session *session_new(struct daemon *d, uint32_t index, int link_fd
 	s->host = co_personality_host(row->personality);
 	s->listener = listener;
 	s->traced = row->trace != 0;
+	s->first_pid = row->pid;
+	s->mounts = row->mounts;
+	(void) snprintf(s->service, sizeof(s->service), "%.*s",
+			(int) sizeof(row->service) - 1, row->service);
 	s->launcher_gone = link_fd < 0;
 	s->leftover_fd = -1;
 	s->pidfd = (int) syscall(SYS_pidfd_open, row->pid, 0);
@@ -147,6 +152,9 @@ static void row_fill(struct daemon *d, uint32_t index, const struct session_spec
 	row->trace = spec->trace;
 	(void) snprintf(row->name, sizeof(row->name), "%s", spec->name);
 	(void) snprintf(row->command, sizeof(row->command), "%s", spec->command);
+	(void) snprintf(row->service, sizeof(row->service), "%s",
+			spec->service ? spec->service : "");
+	row->mounts = serving_mounts(spec->pid);
 }
 
 static void read_comm(int32_t pid, char *out, size_t size)
@@ -229,6 +237,7 @@ int session_attach(struct daemon *d, const struct session_spec *spec,
 		return r;
 	co_log_session(session, INFO, s->id, spec->pid, "%s begins under %s: %s",
 		       row->name, co_engine_name(s->engine), row->command);
+	serving_started(s);
 	*out = s;
 	return 0;
 }
@@ -272,7 +281,8 @@ void session_end(struct session *s, const char *why)
 	leftover_forget(s);
 	if (s->link) {
 		link_say_ended(s->link);
-		link_close(s->link);
+		if (!serving_waits(s)) /* for how it has ended */
+			link_close(s->link);
 	}
 	pending_session_end(d->pending, s->id);
 	errors_session_end(d->services.errors, s->id);

@@ -52,6 +52,12 @@ struct session {
 	int listener;                           /* -1 unless the engine is notify */
 	struct link *link; /* NULL under trap when the launcher was gone before */
 	int pidfd;         /* of the first process, -1 if it was gone */
+	char service[64];  /* it was started as; "" */
+	bool ended;        /* a service, of which only how it ended is waited for */
+	bool stop_told;    /* that it has stopped */
+	bool output_lost;
+	int32_t first_pid;
+	uint64_t mounts; /* its mount name space, where that is its own; 0 */
 	bool traced;       /* lines go to the launcher; the row may end first */
 	enum session_resend resend;  /* loop thread */
 	atomic_bool launcher_copies; /* the daemon itself may not read the guest */
@@ -70,7 +76,7 @@ struct session_spec {
 	enum co_engine engine;
 	uint32_t personality, trace;
 	int32_t pid, launcher_pid;
-	const char *name, *command;
+	const char *name, *command, *service;
 	int link_fd, listener; /* taken, also on failure; listener -1 but for notify */
 };
 

@@ -26,7 +26,7 @@
 #include "lib/err.h"
 
 #define TABLE_MAGIC   0x436c6f75644f5301ULL
-#define TABLE_VERSION 2U
+#define TABLE_VERSION 3U
 #define TABLE_ERRORS  4096
 
 /* What the keeper holds descriptors for: sessions, then segments of shared memory. */
@@ -63,6 +63,8 @@ struct table_session {
 	uint32_t reserved;
 	char name[64];
 	char command[192];
+	char service[64]; /* "" or its full name */
+	uint64_t mounts;  /* its mount name space, where that is its own; 0 */
 };
 
 struct table {

@@ -29,13 +29,17 @@
 #include "store/store.h"
 
 struct bridge;
+struct expiry;
 struct handlers;
 struct names;
+struct states;
 struct co_call;
 struct co_op;
 
 /* Not a status and not a result. */
 #define CO_PENDING INT64_MIN
+
+struct co_guests;
 
 /* The services of the domain, borrowed. */
 struct co_services {
@@ -50,7 +54,10 @@ struct co_services {
 	struct events *events;
 	const struct co_outgoing *outgoing;
 	struct bridge *bridge; /* cloudosd/service/bridge.h: ports of programs that share memory */
+	struct expiry *expiry;     /* cloudosd/service/expiry.h */
+	struct states *state;       /* cloudosd/service/state.h */
 	struct handlers *handlers; /* cloudosd/service/handler.h */
+	const struct co_guests *guests; /* cloudosd/service/guests.h */
 	struct names *names; /* cloudosd/service/names.h */
 	uint64_t
 		domain; /* random, 62 bits, the same as long as the state folder lives */
@@ -148,6 +155,25 @@ bool call_again(const struct co_call *call);
 
 /* A duplicate of the guest's descriptor; negative status with a reason. */
 int call_guest_fd(struct co_call *call, int guest_fd);
+
+/*
+ * Exactly n bytes of the guest's memory: 0, or CO_FAULT, CO_ACCESS, CO_GONE, and nothing is
+ * recorded.  The guest can hold that up: only between call_blocking_begin and _end, and once.
+ */
+int call_guest_bytes(struct co_call *call, uint64_t address, void *out, size_t n);
+
+/* The kernel is to make the guest's call as it is.  Returns what the handler is to return. */
+int64_t call_continue(struct co_call *call);
+
+/*
+ * A status that stands for an errno of Linux, for rows that are Linux's own calls; the
+ * errno of a status, 0 if it is another.
+ */
+int call_errno(int errnum);
+int call_errno_of(int64_t status);
+
+/* The service that the session was started as (--service), by its full name; "". */
+const char *call_service(const struct co_call *call);
 
 /* Proof against pid reuse for code that used /proc/TID by number: 0 while the call is
  * still waiting, CO_GONE otherwise. */

@@ -2,10 +2,12 @@
 /* The daemon's sides of the personalities, by their place in personalities.def.  HOST. */
 #include <string.h>
 
+#include "personality/blackroad/caught.h"
 #include "personality/cloudos/cloudos.h"
 #include "personality/host.h"
 
-static const struct co_personality_host *const hosts[] = { &cloudos_host };
+static const struct co_personality_host *const hosts[] = { &cloudos_host,
+							   &blackroad_host };
 
 const struct co_personality_host *co_personality_host(uint32_t index)
 {

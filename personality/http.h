@@ -38,6 +38,9 @@ struct co_span http_body(const struct http_call *c);
 /* Whose service is addressed, by local address, Host or ?service=: "cloudosd" unless said. */
 const char *http_service(const struct http_call *c);
 
+/* Who has connected, as the kernel says; false, and 0: over TCP it does not. */
+bool http_peer(const struct http_call *c, int32_t *out_pid, uint32_t *out_uid);
+
 /* X-Service-Name, a label that proves nothing; "" if there is none. */
 const char *http_caller(const struct http_call *c);
 

@@ -5,7 +5,7 @@ noinst_LIBRARIES += libpersonality.a
 libpersonality_a_SOURCES = \
 	%D%/personality.h %D%/personalities.def %D%/tables.c \
 	%D%/cloudos/ops.def %D%/cloudos/errors.def %D%/cloudos/versions.def \
-	%D%/blackroad/ops.def \
+	%D%/blackroad/ops.def %D%/blackroad/caught.def \
 	%D%/clankeros/ops.def \
 	%D%/playsys/ops.def %D%/playsys/errors.def %D%/playsys/flags.def \
 	%D%/anos/ops.def \

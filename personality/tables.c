@@ -28,6 +28,9 @@ static const struct co_op cloudos_ops[] = {
 static const struct co_op blackroad_ops[] = {
 #include "blackroad/ops.def"
 };
+static const struct co_op blackroad_caught[] = {
+#include "blackroad/caught.def"
+};
 static const struct co_op clankeros_ops[] = {
 #include "clankeros/ops.def"
 };
@@ -44,7 +47,13 @@ static const struct co_op linux_ops[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const struct co_personality personalities[] = {
+static const struct {
+	const char *name;
+	const struct co_op *rows;
+	size_t count;
+} caught[] = { { "blackroad", blackroad_caught, COUNT(blackroad_caught) } };
+
+static struct co_personality personalities[] = {
 #define PERSONALITY(name_, title_, entry_) { \
 	.name = #name_, .title = title_, .entry = entry_, .ops = name_##_ops, .nops = COUNT(name_##_ops), \
 	.spec = COUNT(name_##_ops) ? #name_ ".md" : NULL },
@@ -72,6 +81,17 @@ const struct co_personality *co_personality_find(const char *name)
 		if (strcmp(personalities[i].name, name) == 0)
 			return &personalities[i];
 	return NULL;
+}
+
+/* Before main, so that whoever reads the table has all of it. */
+__attribute__((constructor)) static void add_caught(void)
+{
+	for (size_t p = 0; p < COUNT(personalities); p++)
+		for (size_t i = 0; i < COUNT(caught); i++)
+			if (!strcmp(personalities[p].name, caught[i].name)) {
+				personalities[p].caught = caught[i].rows;
+				personalities[p].ncaught = caught[i].count;
+			}
 }
 
 /* Private numbers are looked up at every call; other keys only by people. */
@@ -103,6 +123,9 @@ const struct co_op *co_op_by_number(const struct co_personality *p, uint32_t num
 	for (size_t i = 0; i < p->nops; i++)
 		if (p->ops[i].key_kind == CO_KEY_NUM && p->ops[i].number == number)
 			return &p->ops[i];
+	for (size_t i = 0; i < p->ncaught; i++)
+		if (p->caught[i].number == number)
+			return &p->caught[i];
 	return NULL;
 }
 

@@ -102,6 +102,13 @@ const char *http_service(const struct http_call *c)
 	return c->service;
 }
 
+bool http_peer(const struct http_call *c, int32_t *out_pid, uint32_t *out_uid)
+{
+	*out_pid = c->connection->peer_pid;
+	*out_uid = c->connection->peer_uid;
+	return *out_pid != 0;
+}
+
 const char *http_caller(const struct http_call *c)
 {
 	return c->caller;

@@ -76,7 +76,7 @@ void http_exchange_write(struct http_exchange *x, const void *data, size_t n);
 /* The body is complete; in a tunnel: nothing more will be written. */
 void http_exchange_end(struct http_exchange *x);
 
-/* Sends.  An event may run inside. */
+/* Sends.  No event runs inside. */
 void http_exchange_flush(struct http_exchange *x);
 
 /* Bytes that are not sent yet.  Above CO_LIMIT_HTTP_UNSENT wait for room. */
@@ -87,6 +87,9 @@ void http_exchange_pause(struct http_exchange *x, bool paused);
 
 /* No event runs any more; the connection is closed.  NULL is allowed; returns NULL. */
 struct http_exchange *http_exchange_cancel(struct http_exchange *x);
+
+/* Milliseconds, of the loop. */
+uint64_t http_client_now(const struct http_client *k);
 
 struct http_client_numbers {
 	uint32_t connections, kept, exchanges;

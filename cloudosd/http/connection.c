@@ -368,6 +368,7 @@ static void peer_of(struct connection *c)
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0)
 		return;
 	c->peer_pid = who.pid;
+	c->peer_uid = who.uid;
 	c->trusted = who.uid == geteuid();
 	c->stranger = !c->trusted;
 }

@@ -98,6 +98,7 @@ struct connection {
 	struct co_buf unread;           /* came while a request was being answered */
 	uint64_t deadline, began;
 	int32_t peer_pid;
+	uint32_t peer_uid;
 	uint16_t requests;
 	enum wait wait;
 	bool unix_, local;

@@ -228,7 +228,8 @@ static void let_go(void *arg)
 	struct connection *c, *next;
 
 	DL_FOREACH_SAFE2(s->all, c, next, all_next)
-	if (c->wait == WAIT_IDLE || c->stream)
+	/* who answers calls is let go when these are over */
+	if (c->wait == WAIT_IDLE || (c->stream && !c->stream->data))
 		connection_close(c);
 	listen_stop(s);
 	(void) uv_timer_start(&s->drain, on_drain, HTTP_DRAIN_MS,

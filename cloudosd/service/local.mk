@@ -5,9 +5,13 @@ libservice_a_SOURCES = \
 	%D%/cron.h %D%/cron.c \
 	%D%/errors.h %D%/errors.c \
 	%D%/attached.def %D%/attached.h %D%/attached.c \
+	%D%/configured.h %D%/configured.c %D%/configured_inside.h \
+	%D%/configured_command.c %D%/configured_http.c %D%/spawn.h \
 	%D%/handler.h %D%/handler.c %D%/handler_inside.h \
 	%D%/handler_builtin.c %D%/handler_call.c \
+	%D%/guests.h \
 	%D%/handler.h \
+	%D%/expiry.h %D%/expiry.c \
 	%D%/events.h %D%/events.c %D%/feed.h %D%/feed.c %D%/feed_add.h %D%/feed_add.c \
 	%D%/logs.h %D%/logs.c %D%/metrics.h %D%/metrics.c %D%/series.h %D%/series.c \
 	%D%/health.h %D%/health.c \
@@ -26,6 +30,7 @@ libservice_a_SOURCES = \
 	%D%/registry.h %D%/registry.c \
 	%D%/shm.h %D%/shm.c \
 	%D%/spec.h %D%/spec.c \
+	%D%/state.h %D%/state.c \
 	%D%/target.h %D%/target.c \
 	%D%/zone.h %D%/zone.c
 EXTRA_DIST += %D%/README.md

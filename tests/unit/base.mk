@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Units of lib/ and of the configuration.
 co_base_units = unit-err unit-escape unit-fault unit-log unit-config unit-siphash unit-json-scan unit-names \
-	unit-pattern
+	unit-pattern unit-http-client
 check_PROGRAMS += $(co_base_units)
 TESTS += $(co_base_units) %D%/banned.sh %D%/fault-points.sh %D%/fault-setuid.sh
 dist_noinst_SCRIPTS += %D%/banned.sh %D%/fault-points.sh %D%/fault-setuid.sh
@@ -36,6 +36,13 @@ unit_json_scan_LDADD = $(CO_TEST_LIBS) -lm
 unit_pattern_SOURCES = %D%/pattern.c
 unit_pattern_CFLAGS = $(CO_TEST_CFLAGS)
 unit_pattern_LDADD = $(CO_TEST_LIBS)
+
+unit_http_client_SOURCES = %D%/http_client.c \
+	cloudosd/core.h cloudosd/core.c cloudosd/loop.h cloudosd/loop.c \
+	cloudosd/http/client.h cloudosd/http/client.c cloudosd/http/wire.h cloudosd/http/wire.c \
+	cloudosd/http/outgoing.h cloudosd/http/outgoing.c
+unit_http_client_CFLAGS = $(CO_TEST_CFLAGS)
+unit_http_client_LDADD = $(CO_HTTP_LIBS) $(CO_TEST_LIBS) $(UV_LIBS)
 
 unit_config_SOURCES = %D%/config.c \
 	cloudosd/config.def cloudosd/config.h cloudosd/config.c

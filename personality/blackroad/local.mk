@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+# The host part of BlackRoad OS, built into cloudosd: one file a line.
+BLACKROAD_SOURCES = \
+	personality/blackroad/caught.def \
+	personality/blackroad/bind.c \
+	personality/blackroad/blackroad.h \
+	personality/blackroad/caught.h \
+	personality/blackroad/checkup.c \
+	personality/blackroad/core.c \
+	personality/blackroad/core.h \
+	personality/blackroad/hosts.c \
+	personality/blackroad/guests.c \
+	personality/blackroad/page.c \
+	personality/blackroad/page.h \
+	personality/blackroad/route.c \
+	personality/blackroad/rpc.c \
+	personality/blackroad/state.c \
+	personality/blackroad/state.h \
+	personality/blackroad/state_list.c
