@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Who may ask: users, tokens, pages of others, names that are not ours."""
+import encodings.idna  # noqa: F401  while its file can be read: see as_nobody
 import json
 import os
 import signal
 import socket
 import stat
+import traceback
 
 from talk import Gateway, Skip, check, equal, run, stop, test
 
@@ -20,6 +22,8 @@ def as_nobody(act):
             os.setgid(65534)
             os.setuid(65534)
             result = act()
+        except Exception:  # the parent sees the number
+            traceback.print_exc()
         finally:
             os._exit(result)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
