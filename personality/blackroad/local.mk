@@ -10,6 +10,8 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/core.h \
 	personality/blackroad/hosts.c \
 	personality/blackroad/guests.c \
+	personality/blackroad/openapi.c \
+	personality/blackroad/schemas.def \
 	personality/blackroad/page.c \
 	personality/blackroad/page.h \
 	personality/blackroad/route.c \

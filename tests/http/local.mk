@@ -3,3 +3,7 @@
 http_tests = %D%/access.py %D%/limits.py %D%/malformed.py %D%/order.py
 TESTS += $(http_tests)
 EXTRA_DIST += $(http_tests) %D%/README.md %D%/talk.py
+
+# What the endpoints say of themselves.
+TESTS += tests/blackroad/openapi.py
+EXTRA_DIST += tests/blackroad/openapi.py

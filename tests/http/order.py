@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """Many requests on one connection: their order, their batches, who goes away in between."""
-import json
 import socket
 
 from talk import Gateway, check, equal, run, test, until
@@ -159,21 +158,6 @@ def a_stopping_daemon_answers_what_it_has_and_ends():
             equal('checks' in c.answer().json(), True, 'what was asked before the stop')
             c.closed_within(30)
             idle.closed_within(30)
-
-
-@test
-def long_answers_are_compressed_for_who_reads_that():
-    import gzip
-    with Gateway() as g:
-        path = '/openapi.json'
-        plain = g.get(path)
-        small = g.get(path, 'Accept-Encoding: br;q=1, gzip')
-        equal(small.headers.get('content-encoding'), 'gzip', 'the encoding')
-        equal(gzip.decompress(small.body), plain.body, 'the text')
-        equal(plain.headers.get('content-encoding'), None, 'for others')
-        refused = g.get(path, 'Accept-Encoding: gzip;q=0')
-        equal(refused.body, plain.body, 'for who refuses it')
-        json.loads(plain.body)
 
 
 if __name__ == '__main__':

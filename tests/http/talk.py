@@ -7,7 +7,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../fault'))
-from harness import LIMIT, Domain, Skip, check, equal, run, stop, test, until  # noqa: E402,F401
+from harness import LIMIT, SRC, Domain, Skip, check, equal, run, stop, test, until  # noqa: E402,F401
 
 
 class Gateway(Domain):
