@@ -16,6 +16,7 @@
 #include "store/store.h"
 
 struct bridge;
+struct configured;
 struct control;
 struct http_client;
 struct http_server;
@@ -50,9 +51,10 @@ struct daemon {
 	struct bridge *bridge;
 	struct sites *sites;
 	struct names *names;
-	int claim;                /* of the block of addresses; -1 */
-	struct session *sessions; /* by id */
-	unsigned looks;           /* going on: leftover.c */
+	struct configured *configured; /* handlers.yaml */
+	int claim;                     /* of the block of addresses; -1 */
+	struct session *sessions;      /* by id */
+	unsigned looks;                /* going on: leftover.c */
 	struct look_waiter *look_waiters;
 	uint64_t started_ms;
 	bool ephemeral;

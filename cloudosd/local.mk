@@ -36,6 +36,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/request_session.c %D%/request_store.c \
 	%D%/serving.h %D%/serving.c \
 	%D%/session.h %D%/session.c \
+	%D%/handlers_file.h %D%/handlers_file.c \
 	%D%/site.h %D%/site.c \
 	%D%/spawn.h %D%/spawn.c \
 	%D%/site_file.h %D%/site_file.c \

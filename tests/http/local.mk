@@ -7,3 +7,6 @@ EXTRA_DIST += $(http_tests) %D%/README.md %D%/talk.py
 # What the endpoints say of themselves.
 TESTS += tests/blackroad/openapi.py
 EXTRA_DIST += tests/blackroad/openapi.py
+# The gateway as its clients see it.
+TESTS += %D%/rpc.py
+EXTRA_DIST += %D%/rpc.py
