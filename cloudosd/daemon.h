@@ -8,6 +8,7 @@
 
 #include "cloudosd/config.h"
 #include "cloudosd/loop.h"
+#include "cloudosd/service/guests.h"
 #include "cloudosd/session.h"
 #include "cloudosd/table.h"
 #include "lib/paths.h"
@@ -15,6 +16,7 @@
 #include "store/store.h"
 
 struct bridge;
+struct configured;
 struct control;
 struct front;
 struct http_client;
@@ -47,12 +49,14 @@ struct daemon {
 	struct pending *pending;
 	struct members *members;
 	struct peers *peers;
+	struct co_guests guests;
 	struct bridge *bridge;
 	struct sites *sites;
 	struct names *names;
-	int claim; /* of the block of addresses; -1 */
-	struct session *sessions; /* by id */
-	unsigned looks;           /* going on: leftover.c */
+	struct configured *configured; /* handlers.yaml */
+	int claim;                     /* of the block of addresses; -1 */
+	struct session *sessions;      /* by id */
+	unsigned looks;                /* going on: leftover.c */
 	struct look_waiter *look_waiters;
 	uint64_t started_ms;
 	bool ephemeral;

@@ -21,6 +21,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/http/outgoing.h %D%/http/outgoing.c \
 	%D%/http/front.h %D%/http/front_inside.h %D%/http/front.c \
 	%D%/http/front_connection.c %D%/http/front_head.h %D%/http/front_head.c \
+	%D%/guests.h %D%/guests.c \
 	%D%/keeper_link.h %D%/keeper_link.c \
 	%D%/leftover.h %D%/leftover.c \
 	%D%/link.h %D%/link.c \
@@ -37,6 +38,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/request_session.c %D%/request_store.c \
 	%D%/serving.h %D%/serving.c \
 	%D%/session.h %D%/session.c \
+	%D%/handlers_file.h %D%/handlers_file.c \
 	%D%/site.h %D%/site.c \
 	%D%/spawn.h %D%/spawn.c \
 	%D%/site_file.h %D%/site_file.c \
@@ -54,6 +56,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/cloudos/shm.c \
 	personality/cloudos/structs.def personality/cloudos/structs.c \
 	personality/cloudos/version.c \
+	cloudosd/state.h cloudosd/state.c \
 	personality/http.h $(BLACKROAD_SOURCES)
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \

@@ -22,6 +22,8 @@
 #include "cloudosd/control.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
+#include "cloudosd/guests.h"
+#include "cloudosd/handlers_file.h"
 #include "cloudosd/http/client.h"
 #include "cloudosd/http/front.h"
 #include "cloudosd/http/outgoing.h"
@@ -37,6 +39,8 @@
 #include "cloudosd/service/handler.h"
 #include "cloudosd/serving.h"
 #include "cloudosd/site.h"
+#include "cloudosd/spawn.h"
+#include "cloudosd/state.h"
 #include "cloudosd/telemetry.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
@@ -94,7 +98,8 @@ static void idle_fire(void *arg)
 		 used = d->http ? http_server_used_ms(d->http) : 0;
 	uint64_t after = d->config.idle_timeout * 1000ULL;
 
-	if (d->http && !d->ephemeral && (http_server_busy(d->http) || now - used < after)) {
+	if (d->http && !d->ephemeral &&
+	    (http_server_busy(d->http) || now - used < after)) {
 		/* a request starts no timer: that would cost more than the request */
 		d->host->timer_start(d->idle, http_server_busy(d->http)
 						      ? after
@@ -143,6 +148,7 @@ static void configure(struct daemon *d)
 	struct co_log_levels levels;
 	const char *environment = getenv("CO_LOG");
 
+	telemetry_configure(d);
 	health_options_default(&health);
 	health.interval_ms = c->health_interval * 1000;
 	health.timeout_ms = c->health_timeout * 1000;
@@ -197,6 +203,44 @@ static int names_start(struct daemon *d, struct co_err *err)
 	return r ? r : names_read(d, err);
 }
 
+static int handlers_read(struct daemon *d, struct co_err *err)
+{
+	autofree struct handlers_file *file = calloc(1, sizeof(*file));
+	char path[CO_PATH_SIZE + 16];
+	int r;
+
+	if (!file)
+		return co_fail(err, CO_NO_MEMORY, "no memory for handlers.yaml");
+	(void) snprintf(path, sizeof(path), "%s/handlers.yaml", d->paths.config);
+	r = handlers_load(file, path, err);
+	if (!r)
+		r = configured_set(d->configured, file->specs, file->count, err);
+	handlers_file_done(file);
+	return r;
+}
+
+/* A mistake in it costs the handlers, not the daemon. */
+static int handlers_start(struct daemon *d, struct co_err *err)
+{
+	struct configured_means means = { .host = d->host,
+					  .handlers = d->services.handlers,
+					  .outgoing = &d->services.outgoing,
+					  .logs = d->services.logs };
+	struct spawner *spawner = spawner_new(d->host);
+	struct co_err why = { 0 };
+
+	if (!spawner)
+		return co_fail(err, CO_NO_MEMORY, "no memory for handlers");
+	means.spawner = spawner_table(spawner);
+	d->configured = configured_new(&means);
+	if (!d->configured)
+		return co_fail(err, CO_NO_MEMORY, "no memory for handlers");
+	if (handlers_read(d, &why))
+		co_log(config, ERROR, "there are no configured handlers: %s",
+		       why.message);
+	return 0;
+}
+
 int daemon_reload(struct daemon *d, struct co_err *err)
 {
 	struct config before = d->config;
@@ -204,6 +248,8 @@ int daemon_reload(struct daemon *d, struct co_err *err)
 
 	if (!r)
 		r = names_read(d, err);
+	if (!r)
+		r = handlers_read(d, err);
 	if (r) {
 		d->config = before;
 		return r;
@@ -415,6 +461,7 @@ static int start(struct daemon *d, struct co_err *err)
 	d->services.store = d->store;
 	d->services.record_error = record_error;
 	d->services.ctx = d;
+	guests_start(d);
 	core_lock();
 	d->services.errors = errors_new(d->table->errors, TABLE_ERRORS);
 	d->services.messages =
@@ -451,6 +498,10 @@ static int start(struct daemon *d, struct co_err *err)
 	}
 	if (!r)
 		r = telemetry_start(d, err);
+	if (!r)
+		r = state_start(d, err);
+	if (!r)
+		r = handlers_start(d, err);
 	if (!r && registry_load(d->services.registry, loaded, d))
 		r = co_fail(err, CO_IO, "cannot load the registered services");
 	core_unlock();

@@ -140,6 +140,7 @@ struct store_op_result {
 	uint64_t deleted;       /* DELETE, DELETE_PREFIX */
 	bool found;             /* GET, and PUT: was there before */
 	struct store_item item; /* GET; PUT: as it is now; DELETE: as it was */
+	uint64_t expired;       /* PUT: the version of what had expired there, or 0 */
 };
 
 struct store_result {

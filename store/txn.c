@@ -150,6 +150,7 @@ static int put(struct store *s, struct request *r, const struct store_op *op,
 	s->draft.keys +=
 		got == 1 ? 0 : 1; /* rows, that is: an expired one is replaced */
 	if (got == 1 && has_expired(s, &was)) {
+		out->expired = was.version;
 		memset(&was, 0, sizeof(was));
 		got = 0;
 	}

@@ -9,9 +9,12 @@ libservice_a_SOURCES = \
 	%D%/configured_command.c %D%/configured_http.c %D%/spawn.h \
 	%D%/handler.h %D%/handler.c %D%/handler_inside.h \
 	%D%/handler_builtin.c %D%/handler_call.c \
+	%D%/guests.h \
 	%D%/handler.h \
+	%D%/expiry.h %D%/expiry.c \
 	%D%/events.h %D%/events.c %D%/feed.h %D%/feed.c %D%/feed_add.h %D%/feed_add.c \
 	%D%/logs.h %D%/logs.c %D%/metrics.h %D%/metrics.c %D%/series.h %D%/series.c \
+	%D%/traces.h %D%/traces.c \
 	%D%/health.h %D%/health.c \
 	%D%/https.h %D%/https.c \
 	%D%/instance.h %D%/instance.c \
@@ -28,6 +31,7 @@ libservice_a_SOURCES = \
 	%D%/registry.h %D%/registry.c \
 	%D%/shm.h %D%/shm.c \
 	%D%/spec.h %D%/spec.c \
+	%D%/state.h %D%/state.c \
 	%D%/target.h %D%/target.c \
 	%D%/zone.h %D%/zone.c
 EXTRA_DIST += %D%/README.md

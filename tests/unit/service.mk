@@ -11,6 +11,7 @@ SERVICE_TESTS = \
 	%D%/process \
 	%D%/registry \
 	%D%/shm \
+	%D%/state \
 	%D%/zone
 SERVICE_TEST_LIBS = libservice.a libco.a $(CHECK_LIBS) -ldl
 SERVICE_FAKES = \
@@ -63,6 +64,9 @@ endif
 %C%_shm_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_shm_LDADD = $(SERVICE_TEST_LIBS)
 
+%C%_state_SOURCES = %D%/state.c %D%/fake_host.h %D%/fake_host.c
+%C%_state_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_state_LDADD = libservice.a libstoreclient.a $(STORE_LIBS) $(CHECK_LIBS)
 %C%_zone_SOURCES = %D%/zone.c %D%/tzif.h %D%/tzif.c
 %C%_zone_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_zone_LDADD = $(SERVICE_TEST_LIBS)
