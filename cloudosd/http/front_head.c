@@ -122,8 +122,6 @@ void front_request_head(struct co_buf *out, const struct front_request *q)
 			      (unsigned long long) head->length);
 	if (head->upgrade)
 		add_upgrade(out, head);
-	else if (!q->keep)
-		co_buf_text(out, "Connection: close\r\n");
 	co_buf_text(out, "\r\n");
 }
 

@@ -16,7 +16,6 @@ struct front_request {
 	const struct co_http_head *head;
 	const char *client; /* its address, for X-Forwarded-For */
 	const char *host;   /* of the front, for a request of HTTP/1.0 without one */
-	bool keep;          /* the connection is to be kept */
 	bool no_expect;     /* the client need not wait any more */
 };
 
