@@ -131,7 +131,7 @@ class Worker:
         while not self.ended:
             kind, number, payload = c.receive()
             if kind == wire.WELCOME:
-                ids = json.loads(payload)['runs']
+                ids = [r['id'] for r in json.loads(payload)['runs']]
                 with self.lock:
                     self.open.update({i: m for i, m in zip(ids, mine) if i})
                 for i in ids:
@@ -302,7 +302,6 @@ def a_handler_that_hangs_crashes_or_lies_fails_its_run():
         error(g.create(timeout=200), 'TIMEOUT')
         error(g.create(lease=200), 'HANDLER_LOST')
         for payload, code in ((b'{"a":', 'INVALID_RESULT'), (b'\xff', 'INVALID_RESULT'),
-                              (b'"' + b'x' * 300000 + b'"', 'RESULT_TOO_LARGE'),
                               (b'"' + b'x' * (1 << 20) + b'"', 'RESULT_TOO_LARGE')):
             job = g.create()
             w.say(w.number(job['id']), payload)
@@ -374,7 +373,7 @@ def a_scheduled_job_keeps_an_idle_daemon_alive():
         g.ctl('daemon', 'stop')
         os.makedirs(os.path.join(g.dir, 'config'), exist_ok=True)
         with open(os.path.join(g.dir, 'config/cloudosd.yaml'), 'w') as f:
-            f.write('idle-timeout: 1\n')
+            f.write('idle_timeout: 1\n')
         g.env['CLOUDOS_AUTOSTART'] = '1'
         g.start()
         pid = g.status()['pid']
@@ -388,6 +387,26 @@ def a_scheduled_job_keeps_an_idle_daemon_alive():
 
 
 # ---- kill -9 ----
+
+def together(*functions):
+    """All at once, as most of their time is the 15 s in which handlers may come back."""
+    results = [None] * len(functions)
+
+    def call(i):
+        try:
+            results[i] = (functions[i](), None)
+        except BaseException as problem:
+            results[i] = (None, problem)
+    threads = [threading.Thread(target=call, args=(i,)) for i in range(len(functions))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for _, problem in results:
+        if problem:
+            raise problem
+    return [value for value, _ in results]
+
 
 def killed_at(fault, loyal):
     """One run through a daemon that dies there: the final job and how often it was begun."""
@@ -405,19 +424,21 @@ def killed_at(fault, loyal):
 
 @test
 def a_daemon_that_dies_before_the_handler_hears_of_a_run_reports_it_lost():
-    for loyal in (True, False):
-        done, begun = killed_at('job.starting', loyal)
+    for done, begun in together(lambda: killed_at('job.starting', True),
+                                lambda: killed_at('job.starting', False)):
         equal((done['status'], done['error']['code'], begun), ('failed', 'DAEMON_RESTART', 0),
               'the run')
 
 
 @test
 def a_daemon_that_dies_with_the_answer_has_it_again_from_who_comes_back():
-    done, begun = killed_at('job.answered', True)
+    one, other = together(lambda: killed_at('job.answered', True),
+                          lambda: killed_at('job.answered', False))
+    done, begun = one
     equal(begun, 1, 'times')
     # the answer was out; whether the handler knew that it was lost is not ours
     check(done['status'] == 'completed' or done['error']['code'] == 'DAEMON_RESTART', done)
-    done, begun = killed_at('job.answered', False)
+    done, begun = other
     equal((done['status'], done['error']['code'], begun), ('failed', 'DAEMON_RESTART', 1), 'the run')
 
 
@@ -427,22 +448,26 @@ def a_result_on_the_disk_is_there_after_a_restart():
     equal((done['status'], done['result'], begun), ('completed', {'effect': True}, 1), 'the run')
 
 
+def ticks_killed_at(fault):
+    with Gateway(fault=fault + ':kill:2') as g, working(g) as w:
+        id_ = g.create(schedule='* * * * * *', overlap='queue')['id']
+        until('the restart', lambda: g.status()['restarts'] >= 1)
+        count = g.job(id_)['runCount']
+        until('more runs', lambda: g.job(id_)['runCount'] >= count + 2)
+        g.patiently('POST', '/v1/sys/job/%s/cancel' % id_)
+        runs = g.runs(id_)
+        ticks = [r['scheduledFor'] for r in runs]
+        equal(len(ticks), len(set(ticks)), '%s: runs, each for a tick of its own' % fault)
+        for r in runs:
+            times = w.count(r['id'])
+            check(times <= 1, '%s: %s was begun %d times' % (fault, r['id'], times))
+            check(r['status'] != 'completed' or times == 1, '%s: %s' % (fault, r))
+
+
 @test
 def a_tick_has_one_run_whenever_the_daemon_dies():
-    for fault in ('job.ticked', 'job.starting', 'job.answered', 'job.finished'):
-        with Gateway(fault=fault + ':kill:2') as g, working(g) as w:
-            id_ = g.create(schedule='* * * * * *', overlap='queue')['id']
-            until('the restart', lambda: g.status()['restarts'] >= 1)
-            count = g.job(id_)['runCount']
-            until('more runs', lambda: g.job(id_)['runCount'] >= count + 2)
-            g.patiently('POST', '/v1/sys/job/%s/cancel' % id_)
-            runs = g.runs(id_)
-            ticks = [r['scheduledFor'] for r in runs]
-            equal(len(ticks), len(set(ticks)), '%s: runs, each for a tick of its own' % fault)
-            for r in runs:
-                times = w.count(r['id'])
-                check(times <= 1, '%s: %s was begun %d times' % (fault, r['id'], times))
-                check(r['status'] != 'completed' or times == 1, '%s: %s' % (fault, r))
+    together(*[lambda f=f: ticks_killed_at(f) for f in (
+        'job.ticked', 'job.starting', 'job.answered', 'job.finished', 'store.committed')])
 
 
 @test
