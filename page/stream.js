@@ -24,7 +24,7 @@ export function again() {
 	wake?.();
 }
 
-function frame(text) {
+export function frame(text) {
 	let f;
 	try {
 		f = JSON.parse(text);
@@ -79,6 +79,7 @@ export async function run() {
 			} else {
 				begun = performance.now();
 				tell('live', '');
+				dispatchEvent(new Event('live'));
 				await read(r.body, alive);
 			}
 		} catch {
