@@ -146,6 +146,7 @@ static void configure(struct daemon *d)
 	struct co_log_levels levels;
 	const char *environment = getenv("CO_LOG");
 
+	telemetry_configure(d);
 	health_options_default(&health);
 	health.interval_ms = c->health_interval * 1000;
 	health.timeout_ms = c->health_timeout * 1000;

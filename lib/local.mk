@@ -19,6 +19,7 @@ libco_a_SOURCES = \
 	%D%/paths.h %D%/paths.c \
 	%D%/pattern.h %D%/pattern.c \
 	%D%/span.h \
+	%D%/sse.h %D%/sse.c \
 	%D%/uri.h %D%/uri.c \
 	%D%/time.h %D%/time.c \
 	%D%/utf8.h %D%/utf8.c \

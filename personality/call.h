@@ -25,6 +25,7 @@
 #include "cloudosd/service/process.h"
 #include "cloudosd/service/registry.h"
 #include "cloudosd/service/shm.h"
+#include "cloudosd/service/traces.h"
 #include "lib/err.h"
 #include "store/store.h"
 
@@ -52,6 +53,8 @@ struct co_services {
 	struct logs *logs;
 	struct metrics *metrics;
 	struct events *events;
+	struct traces *traces;
+	uint32_t heartbeat_ms; /* of event streams */
 	const struct co_outgoing *outgoing;
 	struct bridge *bridge; /* cloudosd/service/bridge.h: ports of programs that share memory */
 	struct expiry *expiry;     /* cloudosd/service/expiry.h */

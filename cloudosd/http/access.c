@@ -297,6 +297,10 @@ static int find_service(struct http_call *call, const char *host,
 	if (!service &&
 	    (http_query(call, "service", &named) ||
 	     co_http_field(co_http_head(call->message), "x-service", &named))) {
+		if (co_span_is(named, "*") && co_span_is(http_method(call), "GET")) {
+			(void) snprintf(call->service, sizeof(call->service), "*");
+			return 0; /* of all, to look at */
+		}
 		name = known(s, named);
 		if (!name && !service_name(named, call->service))
 			return refused(fault, 400, "INVALID_REQUEST",

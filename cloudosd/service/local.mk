@@ -14,6 +14,7 @@ libservice_a_SOURCES = \
 	%D%/expiry.h %D%/expiry.c \
 	%D%/events.h %D%/events.c %D%/feed.h %D%/feed.c %D%/feed_add.h %D%/feed_add.c \
 	%D%/logs.h %D%/logs.c %D%/metrics.h %D%/metrics.c %D%/series.h %D%/series.c \
+	%D%/traces.h %D%/traces.c \
 	%D%/health.h %D%/health.c \
 	%D%/https.h %D%/https.c \
 	%D%/instance.h %D%/instance.c \

@@ -8,12 +8,20 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/checkup.c \
 	personality/blackroad/core.c \
 	personality/blackroad/core.h \
+	personality/blackroad/events.c \
 	personality/blackroad/hosts.c \
-	personality/blackroad/programs.c \
+	personality/blackroad/logs.c \
+	personality/blackroad/metrics.c \
 	personality/blackroad/page.c \
 	personality/blackroad/page.h \
+	personality/blackroad/programs.c \
 	personality/blackroad/route.c \
+	personality/blackroad/rows.c \
+	personality/blackroad/rows.h \
 	personality/blackroad/rpc.c \
+	personality/blackroad/sse.c \
+	personality/blackroad/sse.h \
 	personality/blackroad/state.c \
 	personality/blackroad/state.h \
-	personality/blackroad/state_list.c
+	personality/blackroad/state_list.c \
+	personality/blackroad/stream.c
