@@ -7,7 +7,7 @@ include cloudosd/sites/local.mk
 bin_PROGRAMS += cloudosd/cloudosd
 cloudosd_cloudosd_SOURCES = \
 	%D%/main.c %D%/daemon.h \
-	%D%/service/bridge.h %D%/bridge_inside.h %D%/bridge.c %D%/bridge_ring.c \
+	%D%/service/bridge.h %D%/bridge_inside.h %D%/bridge.c %D%/bridge_own.c %D%/bridge_ring.c \
 	%D%/addresses.h %D%/addresses.c \
 	%D%/call.h %D%/call.c \
 	%D%/client.h \

@@ -6,6 +6,7 @@ noinst_LIBRARIES += libco.a
 libco_a_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 libco_a_SOURCES = \
 	%D%/banned.h \
+	%D%/base64.h %D%/base64.c \
 	%D%/buf.h %D%/buf.c \
 	%D%/cleanup.h \
 	%D%/engine.h %D%/engine.c \
