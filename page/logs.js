@@ -44,7 +44,7 @@ on('log', e => take(e));
 
 async function history() {
 	const { logs } = await api('GET', 'v1/sys/logs', { query: { service: '*', order: 'desc', limit: 500 } });
-	for (const e of logs.sort((a, b) => a.timestamp < b.timestamp ? 1 : -1))
+	for (const e of logs) // the newest first
 		take(e, true);
 	list.redraw();
 	loaded = true;

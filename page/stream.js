@@ -31,8 +31,8 @@ export function frame(text) {
 	} catch {
 		return; // half a frame at the end of a connection
 	}
-	for (const listener of listeners.get(f.topic) || [])
-		listener(f.entry, f);
+	for (const listener of listeners.get(f.gap ? 'gap' : f.topic) || [])
+		listener(f.gap || f.entry, f);
 }
 
 // id: and data: lines; comments only prove that the connection lives.
