@@ -38,12 +38,12 @@ def fill(w):
     """Something for each view."""
     for level in ('debug', 'info', 'warn', 'error'):
         w.log('a line of level ' + level, level, 'blackroad-os-core', path='/' + 'long/' * 30)
-    w.ask('PUT', 'state', {'key': 'user:7:name', 'value': 'x' * 300})
-    w.ask('POST', 'event', {'event': 'user:created', 'data': {'text': 'y' * 300}})
-    w.ask('POST', 'metric', {'name': 'a.rather.long.name.of.a.metric.that.goes.on', 'value': 1,
+    w.web('PUT', 'state', {'key': 'user:7:name', 'value': 'x' * 300})
+    w.web('POST', 'event', {'event': 'user:created', 'data': {'text': 'y' * 300}})
+    w.web('POST', 'metric', {'name': 'a.rather.long.name.of.a.metric.that.goes.on', 'value': 1,
                              'tags': {'path': '/api/' + 'z' * 90}})
     w.worker('cloudosd', methods={'getUserById': lambda p: p}, jobs={'report': lambda p: p})
-    w.ask('POST', 'job', {'name': 'report', 'schedule': '0 3 * * *'})
+    w.web('POST', 'job', {'name': 'report', 'schedule': '0 3 * * *'})
     w.ctl('service', 'register', 'a-service-with-a-long-name-that-does-not-fit', '--port', '1',
           '--pid', str(os.getpid()), '--health-check', 'tcp://127.0.0.1:1')
 
@@ -224,8 +224,8 @@ def a_gateway_with_a_token_asks_for_it():
 @test
 def a_service_is_chosen_and_its_data_shown():
     with World() as w:
-        w.ask('PUT', 'state?service=blackroad-os-core', {'key': 'whose', 'value': 'core'})
-        w.ask('PUT', 'state', {'key': 'mine', 'value': 'cloudosd'})
+        w.web('PUT', 'state?service=blackroad-os-core', {'key': 'whose', 'value': 'core'})
+        w.web('PUT', 'state', {'key': 'mine', 'value': 'cloudosd'})
         tab = w.open('state')
         tab.shows('mine', '.tree')
         tab.until('the service', '[...document.querySelector("#service").options]'

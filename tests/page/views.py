@@ -102,7 +102,7 @@ def the_overview_has_services_of_all_systems_with_the_reason_of_their_health():
 def state_is_a_tree_that_is_read_before_it_is_edited():
     with World() as w:
         for key, value in (('user:7:name', 'Ada'), ('user:7:age', 36), ('config/theme', [1, 2])):
-            w.ask('PUT', 'state', {'key': key, 'value': value})
+            w.web('PUT', 'state', {'key': key, 'value': value})
         tab = w.open('state')
         tab.shows('user:', 'summary')
         tab.click('.leaf', 'theme')
@@ -114,35 +114,35 @@ def state_is_a_tree_that_is_read_before_it_is_edited():
         tab.fill('Value (JSON)', '{"mode": "dark"}')
         tab.click('button[type=submit]')
         tab.shows('"mode": "dark"', '.pane pre')
-        entry = w.ask('GET', 'state?key=config/theme')
+        entry = w.web('GET', 'state?key=config/theme')
         equal((entry['value'], entry['version']), ({'mode': 'dark'}, 2), 'what is stored')
 
 
 @test
 def an_edit_does_not_overwrite_what_somebody_else_wrote_meanwhile():
     with World() as w:
-        w.ask('PUT', 'state', {'key': 'count', 'value': 1})
+        w.web('PUT', 'state', {'key': 'count', 'value': 1})
         tab = w.open('state')
         tab.click('.leaf', 'count')
         tab.click('.pane button', 'Edit')
         tab.fill('Value (JSON)', '100')
-        w.ask('PUT', 'state', {'key': 'count', 'value': 'theirs'})
+        w.web('PUT', 'state', {'key': 'count', 'value': 'theirs'})
         tab.click('button[type=submit]')
         tab.shows('Changed by somebody else meanwhile', '.conflict')
         tab.shows('expected 1, got 2', '.conflict')
         tab.shows('"theirs"', '.conflict pre')
-        equal(w.ask('GET', 'state?key=count')['value'], 'theirs', 'nothing was written')
+        equal(w.web('GET', 'state?key=count')['value'], 'theirs', 'nothing was written')
         tab.click('.conflict button', 'Replace version 2 with mine')
         tab.shows('100', '.pane pre')
-        equal(w.ask('GET', 'state?key=count'), dict(
-            w.ask('GET', 'state?key=count'), value=100, version=3), 'what is stored')
+        equal(w.web('GET', 'state?key=count'), dict(
+            w.web('GET', 'state?key=count'), value=100, version=3), 'what is stored')
 
 
 @test
 def numbers_of_any_length_survive_the_editor():
     with World() as w:
         body = '{"n":9007199254740993,"e":1e400,"z":1.0}'
-        w.ask('PUT', 'state', {'key': 'other', 'value': 0})
+        w.web('PUT', 'state', {'key': 'other', 'value': 0})
         tab = w.open('state')
         tab.key('n')
         tab.fill('Key', 'exact')
@@ -160,7 +160,7 @@ def numbers_of_any_length_survive_the_editor():
 @test
 def a_key_is_created_once_and_deleted_after_a_second_press():
     with World() as w:
-        w.ask('PUT', 'state', {'key': 'a', 'value': 1})
+        w.web('PUT', 'state', {'key': 'a', 'value': 1})
         tab = w.open('state')
         tab.click('button', 'New key')
         tab.fill('Key', 'a')
@@ -170,10 +170,10 @@ def a_key_is_created_once_and_deleted_after_a_second_press():
         tab.click('.conflict button', 'Discard mine')
         tab.click('.pane button', 'Delete')
         tab.shows('Delete for good?')
-        equal(w.ask('GET', 'state?key=a')['value'], 1, 'after one press')
+        equal(w.web('GET', 'state?key=a')['value'], 1, 'after one press')
         tab.click('.pane button', 'Delete for good?')
         tab.shows('has no state yet')
-        w.ask('GET', 'state?key=a', status=404)
+        w.web('GET', 'state?key=a', status=404)
 
 
 @test
@@ -181,11 +181,11 @@ def state_that_others_change_is_seen_at_once():
     with World() as w:
         tab = w.open('state')
         tab.shows('has no state yet')
-        w.ask('PUT', 'state', {'key': 'fresh', 'value': 'new'})
+        w.web('PUT', 'state', {'key': 'fresh', 'value': 'new'})
         tab.shows('fresh', '.tree')
         tab.click('.leaf', 'fresh')
         tab.shows('"new"', '.pane pre')
-        w.ask('PUT', 'state', {'key': 'fresh', 'value': 'newer'})
+        w.web('PUT', 'state', {'key': 'fresh', 'value': 'newer'})
         tab.shows('"newer"', '.pane pre')
 
 
@@ -201,7 +201,7 @@ def jobs_are_run_now_retried_and_cancelled():
 
     with World() as w:
         w.worker('cloudosd', jobs={'report': report})
-        w.ask('POST', 'job', {'name': 'report', 'params': {'a': 1}, 'schedule': '0 3 1 1 *'})
+        w.web('POST', 'job', {'name': 'report', 'params': {'a': 1}, 'schedule': '0 3 1 1 *'})
         tab = w.open('jobs')
         tab.shows('0 3 1 1 *', 'tbody')
         tab.until('the next run', '/in \\d+ d/.test(document.querySelector("tbody").innerText)')
@@ -216,7 +216,7 @@ def jobs_are_run_now_retried_and_cancelled():
         tab.shows('{"pages":12}', '.pane')
         tab.click('tbody button', 'Cancel')
         tab.shows('cancelled', 'tbody')
-        until('its end', lambda: w.ask('GET', 'jobs')['jobs'][-1]['status'] == 'cancelled')
+        until('its end', lambda: w.web('GET', 'jobs')['jobs'][-1]['status'] == 'cancelled')
 
 
 @test
@@ -241,7 +241,7 @@ def a_job_is_created_with_a_schedule_and_a_wrong_one_is_refused():
 def events_are_watched_filtered_and_published():
     with World() as w:
         tab = w.open('events')
-        w.ask('POST', 'event', {'event': 'user:created', 'data': {'id': 1}})
+        w.web('POST', 'event', {'event': 'user:created', 'data': {'id': 1}})
         tab.shows('user:created')
         tab.fill('Event', 'order:paid')
         tab.fill('Data (JSON)', '{"sum": 9007199254740993}')
@@ -274,14 +274,14 @@ def methods_are_listed_called_and_timed():
 def metrics_are_drawn_and_grow():
     with World() as w:
         for value in (10, 30, 20):
-            w.ask('POST', 'metric', {'name': 'cpu.usage', 'value': value, 'unit': 'percent',
+            w.web('POST', 'metric', {'name': 'cpu.usage', 'value': value, 'unit': 'percent',
                                      'tags': {'core': '<0>'}})
         tab = w.open('metrics')
         tab.shows('cpu.usage', 'figure')
         tab.shows('core=<0>', 'figure')
         tab.shows('20 percent', '.read')
         tab.shows('3 samples', 'figure')
-        w.ask('POST', 'metric', {'name': 'cpu.usage', 'value': 77, 'unit': 'percent',
+        w.web('POST', 'metric', {'name': 'cpu.usage', 'value': 77, 'unit': 'percent',
                                  'tags': {'core': '<0>'}})
         tab.shows('77 percent', '.read')
         points = tab.run('document.querySelector("figure polyline").getAttribute("points")')

@@ -61,7 +61,7 @@ class World(Domain):
         super().__exit__(kind, value, trace)
         equal(faults, [], 'what browsers complain of')
 
-    def ask(self, method, path, body=None, status=None, **headers):
+    def web(self, method, path, body=None, status=None, **headers):
         """One request; the JSON of its answer."""
         connection = http.client.HTTPConnection(self.address, timeout=LIMIT)
         connection.request(method, '/v1/sys/' + path,
@@ -77,7 +77,7 @@ class World(Domain):
         """Writes an entry; without a message, the daemon's own log (Domain)."""
         if message is None:
             return super().log()
-        return self.ask('POST', 'log?service=' + service, dict(
+        return self.web('POST', 'log?service=' + service, dict(
             level=level, message=message, **({'meta': meta} if meta else {})))
 
     def worker(self, service, methods=None, jobs=None):
