@@ -11,6 +11,7 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/core.h \
 	personality/blackroad/events.c \
 	personality/blackroad/hosts.c \
+	personality/blackroad/jobs.c \
 	personality/blackroad/logs.c \
 	personality/blackroad/metrics.c \
 	personality/blackroad/openapi.c \
