@@ -120,7 +120,9 @@ each_port(void *ctx, void (*visit)(void *arg, const struct guest_port *port), vo
 
 void guests_start(struct daemon *d)
 {
-	d->guests =
-		(struct co_guests){ .ctx = d, .each = each, .personality = personality, .each_port = each_port };
+	d->guests = (struct co_guests){ .ctx = d,
+					.each = each,
+					.personality = personality,
+					.each_port = each_port };
 	d->services.guests = &d->guests;
 }

@@ -15,9 +15,11 @@ export default {
 	mount(root) {
 		const box = el('div'), pane = el('div.pane.below', { 'aria-live': 'polite' }), form = create();
 		const tell = (verb, said) => j => act(verb, ev => busy(ev.target, async () => {
-			await api('POST', path(j, said[0]), { body: '{}' });
+			const now = await api('POST', path(j, said[0]), { body: '{}' });
 			toast(`${j.name} ${said[1]}`);
 			again();
+			if (said[0] === 'retry')
+				show(now); // a new one
 		}));
 		const now = tell('Run now', ['run', 'started']), cancel = tell('Cancel', ['cancel', 'cancelled']), retry = tell('Retry', ['retry', 'queued again']);
 		const buttons = j => el('div.actions', null, j.schedule && !FINAL.test(j.status) && now(j),
@@ -69,7 +71,8 @@ export default {
 				], { key: r => r.id, caption: 'Runs' });
 				history.update(runs);
 				put(pane, el('div.bar', null, el('h2', null, clean(j.name)), badge(j.status), el('span.grow'), el('button.quiet', { 'aria-label': 'Close', onclick: () => { shown = ''; pane.replaceChildren(); } }, '✕')),
-					el('p.facts', null, el('span', null, 'created ', ago(j.createdAt)), el('span', null, 'started ', ago(j.startedAt)), el('span', null, 'took ', lasted(j)), num(j.attempt) > 1 && el('span', null, 'attempt ' + print(j.attempt)),
+					el('p.facts', null, el('span', null, 'created ', ago(j.createdAt)), j.startedAt && [el('span', null, 'started ', ago(j.startedAt)), el('span', null, 'took ', lasted(j))],
+						j.retryOf && el('span', null, 'again, after ' + j.retryOf), num(j.attempt) > 1 && el('span', null, 'attempt ' + print(j.attempt)),
 						num(j.missed) > 0 && el('span', null, print(j.missed) + ' missed'), num(j.skipped) > 0 && el('span', null, print(j.skipped) + ' skipped'), j.timezone && el('span', null, clean(j.timezone))),
 					j.params !== undefined && [el('h3', null, 'Parameters'), el('pre.value', null, clean(print(j.params)))],
 					j.result !== undefined && [el('h3', null, 'Result'), el('pre.value', null, clean(print(j.result)))],

@@ -33,7 +33,7 @@ static void begin(struct co_buf *b, const char *name)
 
 static const char *status_of(enum health_state state)
 {
-	return state == HEALTH_HEALTHY	  ? "healthy"
+	return state == HEALTH_HEALTHY    ? "healthy"
 	       : state == HEALTH_CRITICAL ? "unhealthy"
 					  : "checking";
 }

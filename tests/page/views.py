@@ -213,7 +213,7 @@ def jobs_are_run_now_retried_and_cancelled():
         tab.shows('no paper <b>', '.pane')
         good.set()
         tab.click('.pane button', 'Retry')
-        tab.shows('{"pages":12}', '.pane')
+        tab.shows('"pages": 12', '.pane')
         tab.click('tbody button', 'Cancel')
         tab.shows('cancelled', 'tbody')
         until('its end', lambda: w.web('GET', 'jobs')['jobs'][-1]['status'] == 'cancelled')
