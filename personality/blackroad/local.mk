@@ -10,7 +10,6 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/core.h \
 	personality/blackroad/events.c \
 	personality/blackroad/hosts.c \
-	personality/blackroad/guests.c \
 	personality/blackroad/openapi.c \
 	personality/blackroad/schemas.def \
 	personality/blackroad/logs.c \
