@@ -11,8 +11,6 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/core.h \
 	personality/blackroad/events.c \
 	personality/blackroad/hosts.c \
-	personality/blackroad/openapi.c \
-	personality/blackroad/schemas.def \
 	personality/blackroad/jobs.c \
 	personality/blackroad/logs.c \
 	personality/blackroad/metrics.c \
