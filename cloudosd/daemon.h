@@ -8,6 +8,7 @@
 
 #include "cloudosd/config.h"
 #include "cloudosd/loop.h"
+#include "cloudosd/service/guests.h"
 #include "cloudosd/session.h"
 #include "cloudosd/table.h"
 #include "lib/paths.h"
@@ -15,7 +16,9 @@
 #include "store/store.h"
 
 struct bridge;
+struct configured;
 struct control;
+struct front;
 struct http_client;
 struct http_server;
 struct members;
@@ -40,17 +43,20 @@ struct daemon {
 	struct keeper_link *keeper;
 	struct control *control;
 	struct http_server *http;
+	struct front *front;         /* of services */
 	struct http_client *client; /* what the daemon asks others */
 	struct notify *notify;
 	struct pending *pending;
 	struct members *members;
 	struct peers *peers;
+	struct co_guests guests;
 	struct bridge *bridge;
 	struct sites *sites;
 	struct names *names;
-	int claim; /* of the block of addresses; -1 */
-	struct session *sessions; /* by id */
-	unsigned looks;           /* going on: leftover.c */
+	struct configured *configured; /* handlers.yaml */
+	int claim;                     /* of the block of addresses; -1 */
+	struct session *sessions;      /* by id */
+	unsigned looks;                /* going on: leftover.c */
 	struct look_waiter *look_waiters;
 	uint64_t started_ms;
 	bool ephemeral;

@@ -7,7 +7,7 @@ include cloudosd/sites/local.mk
 bin_PROGRAMS += cloudosd/cloudosd
 cloudosd_cloudosd_SOURCES = \
 	%D%/main.c %D%/daemon.h \
-	%D%/service/bridge.h %D%/bridge_inside.h %D%/bridge.c %D%/bridge_ring.c \
+	%D%/service/bridge.h %D%/bridge_inside.h %D%/bridge.c %D%/bridge_own.c %D%/bridge_ring.c \
 	%D%/addresses.h %D%/addresses.c \
 	%D%/call.h %D%/call.c \
 	%D%/client.h \
@@ -19,6 +19,10 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/http/access.c %D%/http/peer_uid.c \
 	%D%/http/client.h %D%/http/client.c %D%/http/wire.h %D%/http/wire.c \
 	%D%/http/outgoing.h %D%/http/outgoing.c \
+	%D%/http/front.h %D%/http/front_inside.h %D%/http/front.c \
+	%D%/http/front_connection.c %D%/http/front_head.h %D%/http/front_head.c \
+	%D%/guests.h %D%/guests.c \
+	%D%/jobs.h %D%/jobs.c \
 	%D%/keeper_link.h %D%/keeper_link.c \
 	%D%/leftover.h %D%/leftover.c \
 	%D%/link.h %D%/link.c \
@@ -35,6 +39,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/request_session.c %D%/request_store.c \
 	%D%/serving.h %D%/serving.c \
 	%D%/session.h %D%/session.c \
+	%D%/handlers_file.h %D%/handlers_file.c \
 	%D%/site.h %D%/site.c \
 	%D%/spawn.h %D%/spawn.c \
 	%D%/site_file.h %D%/site_file.c \

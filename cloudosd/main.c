@@ -22,9 +22,13 @@
 #include "cloudosd/control.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
+#include "cloudosd/guests.h"
+#include "cloudosd/handlers_file.h"
 #include "cloudosd/http/client.h"
+#include "cloudosd/http/front.h"
 #include "cloudosd/http/outgoing.h"
 #include "cloudosd/http/server.h"
+#include "cloudosd/jobs.h"
 #include "cloudosd/keeper/keeper.h"
 #include "cloudosd/keeper_link.h"
 #include "cloudosd/member.h"
@@ -34,8 +38,10 @@
 #include "cloudosd/pending.h"
 #include "cloudosd/service/bridge.h"
 #include "cloudosd/service/handler.h"
+#include "cloudosd/service/job.h"
 #include "cloudosd/serving.h"
 #include "cloudosd/site.h"
+#include "cloudosd/spawn.h"
 #include "cloudosd/state.h"
 #include "cloudosd/telemetry.h"
 #include "lib/cleanup.h"
@@ -59,6 +65,7 @@ void daemon_stop(struct daemon *d)
 	d->stopping = true;
 	keeper_stop(d->keeper, d->ephemeral);
 	/* also from notify threads, when the loop sleeps */
+	front_stop(d->front);
 	if (d->http)
 		http_server_stop(d->http, leave_loop, d);
 	else
@@ -112,7 +119,8 @@ void daemon_idle_check(struct daemon *d)
 		return;
 	if (d->sessions || !d->ready ||
 	    (!d->ephemeral &&
-	     ipc_numbers(peers_ipc(d->peers)).peers > bridge_peers(d->bridge))) {
+	     (ipc_numbers(peers_ipc(d->peers)).peers > bridge_peers(d->bridge) ||
+	      jobs_keep_alive(d->services.jobs)))) {
 		d->host->timer_stop(d->idle);
 	} else if (d->ephemeral) {
 		if (d->served)
@@ -143,6 +151,7 @@ static void configure(struct daemon *d)
 	struct co_log_levels levels;
 	const char *environment = getenv("CO_LOG");
 
+	telemetry_configure(d);
 	health_options_default(&health);
 	health.interval_ms = c->health_interval * 1000;
 	health.timeout_ms = c->health_timeout * 1000;
@@ -197,6 +206,44 @@ static int names_start(struct daemon *d, struct co_err *err)
 	return r ? r : names_read(d, err);
 }
 
+static int handlers_read(struct daemon *d, struct co_err *err)
+{
+	autofree struct handlers_file *file = calloc(1, sizeof(*file));
+	char path[CO_PATH_SIZE + 16];
+	int r;
+
+	if (!file)
+		return co_fail(err, CO_NO_MEMORY, "no memory for handlers.yaml");
+	(void) snprintf(path, sizeof(path), "%s/handlers.yaml", d->paths.config);
+	r = handlers_load(file, path, err);
+	if (!r)
+		r = configured_set(d->configured, file->specs, file->count, err);
+	handlers_file_done(file);
+	return r;
+}
+
+/* A mistake in it costs the handlers, not the daemon. */
+static int handlers_start(struct daemon *d, struct co_err *err)
+{
+	struct configured_means means = { .host = d->host,
+					  .handlers = d->services.handlers,
+					  .outgoing = &d->services.outgoing,
+					  .logs = d->services.logs };
+	struct spawner *spawner = spawner_new(d->host);
+	struct co_err why = { 0 };
+
+	if (!spawner)
+		return co_fail(err, CO_NO_MEMORY, "no memory for handlers");
+	means.spawner = spawner_table(spawner);
+	d->configured = configured_new(&means);
+	if (!d->configured)
+		return co_fail(err, CO_NO_MEMORY, "no memory for handlers");
+	if (handlers_read(d, &why))
+		co_log(config, ERROR, "there are no configured handlers: %s",
+		       why.message);
+	return 0;
+}
+
 int daemon_reload(struct daemon *d, struct co_err *err)
 {
 	struct config before = d->config;
@@ -204,6 +251,8 @@ int daemon_reload(struct daemon *d, struct co_err *err)
 
 	if (!r)
 		r = names_read(d, err);
+	if (!r)
+		r = handlers_read(d, err);
 	if (r) {
 		d->config = before;
 		return r;
@@ -339,6 +388,8 @@ static void serve(void *arg)
 		r = control_new(&d->control, d, KEEPER_FD_LISTEN, &err);
 	if (!r)
 		r = http_server_new(&d->http, d, blackroad_route, &err);
+	if (!r)
+		r = front_new(&d->front, d, &err);
 	if (!r) {
 		notify_inherit(d);
 		core_unlock(); /* taking over locks for itself; nobody else runs yet */
@@ -367,8 +418,8 @@ static void loaded(void *arg, int status, const char *reason)
 	struct daemon *d = arg;
 
 	if (status) {
-		co_log(service, ERROR, "cannot load the registered services: %s",
-		       reason);
+		co_log(service, ERROR,
+		       "cannot load the registered services and jobs: %s", reason);
 		keeper_failed(d->keeper, reason);
 		daemon_stop(d);
 		return;
@@ -376,6 +427,16 @@ static void loaded(void *arg, int status, const char *reason)
 	d->ready = true;
 	serving_look(d);
 	d->host->post(d->host->ctx, serve, d);
+}
+
+static void jobs_loaded(void *arg, int status, const char *reason)
+{
+	struct daemon *d = arg;
+
+	if (status)
+		loaded(d, status, reason);
+	else if (registry_load(d->services.registry, loaded, d) < 0)
+		loaded(d, CO_IO, "the store takes no requests");
 }
 
 static int start(struct daemon *d, struct co_err *err)
@@ -413,6 +474,7 @@ static int start(struct daemon *d, struct co_err *err)
 	d->services.store = d->store;
 	d->services.record_error = record_error;
 	d->services.ctx = d;
+	guests_start(d);
 	core_lock();
 	d->services.errors = errors_new(d->table->errors, TABLE_ERRORS);
 	d->services.messages =
@@ -451,8 +513,10 @@ static int start(struct daemon *d, struct co_err *err)
 		r = telemetry_start(d, err);
 	if (!r)
 		r = state_start(d, err);
-	if (!r && registry_load(d->services.registry, loaded, d))
-		r = co_fail(err, CO_IO, "cannot load the registered services");
+	if (!r)
+		r = handlers_start(d, err);
+	if (!r)
+		r = jobs_start(d, jobs_loaded, err);
 	core_unlock();
 	return r;
 }

@@ -2,6 +2,7 @@
 /* Requests about ports, messages and capabilities.  HOST. */
 #include <string.h>
 
+#include "cloudosd/guests.h"
 #include "cloudosd/peer.h"
 #include "cloudosd/request.h"
 #include "lib/log.h"
@@ -84,22 +85,6 @@ static bool missing(const struct wanted *w, uint32_t type)
 
 /* ---- lists ---- */
 
-/* "SYSTEM::VFS, boot (session 3)", as far as there is room. */
-static void put_names(const struct ipc_port *port, char *out, size_t size)
-{
-	uint64_t session;
-	const char *name;
-	size_t n = 0;
-
-	out[0] = 0;
-	for (unsigned i = 0; n < size && (name = ipc_name_of(port, i, &session)); i++) {
-		n += (size_t) snprintf(out + n, size - n, "%s%s", i ? ", " : "", name);
-		if (session && n < size)
-			n += (size_t) snprintf(out + n, size - n, " (session %llu)",
-					       (unsigned long long) session);
-	}
-}
-
 static void list_port(void *arg, struct ipc_port *port)
 {
 	struct wanted *w = arg;
@@ -115,7 +100,7 @@ static void list_port(void *arg, struct ipc_port *port)
 	count_port(&one, port);
 	row = co_msg_start(out, WIRE_channel_row, w->tag);
 	row->id = port->id;
-	put_names(port, names, sizeof(names));
+	guests_port_names(port, names, sizeof(names));
 	co_msg_text(out, &row->name, names);
 	row->pid = port->owner->pid;
 	row->uid = port->owner->uid;

@@ -154,7 +154,8 @@ int telemetry_start(struct daemon *d, struct co_err *err)
 	s->logs = logs_new(d->host, d->store);
 	s->metrics = metrics_new(d->host, d->store);
 	s->events = events_new(d->host, d->store);
-	if (!s->logs || !s->metrics || !s->events ||
+	s->traces = traces_new();
+	if (!s->logs || !s->metrics || !s->events || !s->traces ||
 	    metrics_source(s->metrics, write_daemon, d) < 0 ||
 	    metrics_source(s->metrics, write_store, d) < 0 ||
 	    metrics_source(s->metrics, write_feeds, d) < 0 ||
@@ -162,6 +163,18 @@ int telemetry_start(struct daemon *d, struct co_err *err)
 		return co_fail(err, CO_NO_MEMORY,
 			       "no memory for logs, metrics and events");
 	return 0;
+}
+
+void telemetry_configure(struct daemon *d)
+{
+	uint32_t rows = d->config.telemetry_rows;
+	struct store_rows_keep keep = { .rows = { rows, rows, rows },
+					.age_ms = d->config.telemetry_days *
+						  86400000ULL };
+
+	d->services.heartbeat_ms = d->config.http_heartbeat;
+	if (d->store)
+		store_rows_keep(d->store, &keep);
 }
 
 void telemetry_log(struct daemon *d, const struct co_log_line *line)

@@ -298,51 +298,86 @@ static void add_reason(struct line *l, const char *name, const char *reason)
 	add(l, " %s (%s)", name, escaped);
 }
 
-void trace_format(struct co_call *call, int64_t raw, uint64_t took_ns, char *out,
-		  size_t n)
+void trace_format(struct co_call *call, int64_t raw, uint64_t took_ns,
+		  struct trace_line *out)
 {
-	struct line l = { .at = out, .end = out + n - TAIL };
+	struct line l = { .at = out->text,
+			  .end = out->text + sizeof(out->text) - TAIL };
 	const char *error = call->session->host->error_name(raw);
 
 	add(&l, "%d %s(", call->tid, call->op->name);
+	out->arguments.data = l.at;
 	if (!call->op->number)
 		add(&l, "number=%d", call->slot->notif.data.nr);
 	for (uint32_t i = 0; i < call->op->nargs; i++)
 		add_argument(&l, call, i);
-	l.end = out + n;
-	add_close(&l, l.full ? ", ...)" : ")");
+	l.end = out->text + sizeof(out->text);
+	if (l.full)
+		add_close(&l, ", ...");
+	out->arguments.size = (size_t) (l.at - out->arguments.data);
+	add_close(&l, ")");
 	l.full = false;
-	add(&l, " = %lld", (long long) raw);
+	add(&l, " = ");
+	out->result.data = l.at;
+	add(&l, "%lld", (long long) raw);
 	if (error)
 		add_reason(&l, error, call->reason);
 	else if (raw == -EINTR)
 		add(&l, " EINTR (interrupted by a signal)");
+	out->result.size = (size_t) (l.at - out->result.data);
 	add(&l, " <%llu.%06llu>", (unsigned long long) (took_ns / 1000000000),
 	    (unsigned long long) (took_ns / 1000 % 1000000));
 }
 
 bool trace_on(const struct session *s)
 {
-	return s->traced || atomic_load(&s->tracers);
+	return s->traced || atomic_load(&s->tracers) ||
+	       traces_wanted(s->daemon->services.traces);
+}
+
+static void tell_followers(struct co_call *call, int64_t raw, uint64_t took_ns,
+			   const struct trace_line *line)
+{
+	struct session *s = call->session;
+	const struct co_host *host = s->daemon->host;
+	const struct trace_entry entry = {
+		.at_ms = host->wall_ns(host->ctx) / 1000000,
+		.session = s->id,
+		.took_ns = took_ns,
+		.tid = call->tid,
+		.program = session_row(s)->name,
+		.personality = s->personality->name,
+		.call = call->op->name,
+		.arguments = line->arguments,
+		.result = line->result,
+		.failed = s->host->error_name(raw) != NULL || raw == -EINTR,
+	};
+
+	traces_tell(s->daemon->services.traces, &entry);
 }
 
 void trace_call(struct co_call *call, int64_t raw)
 {
 	struct session *s = call->session;
 	bool launcher = s->traced;
-	char line[CO_LIMIT_TRACE_LINE];
+	struct trace_line line;
 	uint64_t took_ns;
 
 	if (!trace_on(s))
 		return;
 	/* a call that began before somebody listened has no time */
 	took_ns = call->begun_ns ? call_clock_ns() - call->begun_ns : 0;
-	trace_format(call, raw, took_ns, line, sizeof(line));
+	trace_format(call, raw, took_ns, &line);
 	if (launcher)
-		link_trace(s->link, line);
+		link_trace(s->link, line.text);
 	if (atomic_load(&s->tracers)) {
 		core_lock();
-		control_trace(s->daemon->control, call, raw, took_ns, line);
+		control_trace(s->daemon->control, call, raw, took_ns, line.text);
+		core_unlock();
+	}
+	if (traces_wanted(s->daemon->services.traces)) {
+		core_lock();
+		tell_followers(call, raw, took_ns, &line);
 		core_unlock();
 	}
 }

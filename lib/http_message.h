@@ -34,11 +34,13 @@ struct co_http_limits {
 	uint32_t head;   /* bytes of request or status line and fields */
 	uint32_t target; /* bytes of a request's target */
 	uint64_t body;
+	bool written; /* keep the names of fields as they were written, too */
 };
 
 struct co_http_field {
 	struct co_span name; /* in lower case */
 	struct co_span value;
+	struct co_span written; /* the name, if that is kept */
 };
 
 struct co_http_head {
@@ -86,7 +88,7 @@ void co_http_reset(struct co_http_message *m, const struct co_http_limits *limit
 enum co_http_progress co_http_feed(struct co_http_message *m, const char *data,
 				   size_t n, size_t *out_used);
 
-/* Has any byte of the message come?  (Not of the line end that may stand before it.) */
+/* Has any byte of the message come?  (A line end that stands before it is none.) */
 bool co_http_begun(const struct co_http_message *m);
 
 /* Valid from CO_HTTP_HEAD until reset or free. */

@@ -25,6 +25,7 @@
 #include "cloudosd/service/process.h"
 #include "cloudosd/service/registry.h"
 #include "cloudosd/service/shm.h"
+#include "cloudosd/service/traces.h"
 #include "lib/err.h"
 #include "store/store.h"
 
@@ -39,6 +40,8 @@ struct co_op;
 /* Not a status and not a result. */
 #define CO_PENDING INT64_MIN
 
+struct co_guests;
+
 /* The services of the domain, borrowed. */
 struct co_services {
 	const struct co_host *host;
@@ -50,11 +53,15 @@ struct co_services {
 	struct logs *logs;
 	struct metrics *metrics;
 	struct events *events;
+	struct traces *traces;
+	uint32_t heartbeat_ms; /* of event streams */
 	const struct co_outgoing *outgoing;
 	struct bridge *bridge; /* cloudosd/service/bridge.h: ports of programs that share memory */
 	struct expiry *expiry;     /* cloudosd/service/expiry.h */
 	struct states *state;       /* cloudosd/service/state.h */
 	struct handlers *handlers; /* cloudosd/service/handler.h */
+	struct jobs *jobs;         /* cloudosd/service/job.h */
+	const struct co_guests *guests; /* cloudosd/service/guests.h */
 	struct names *names; /* cloudosd/service/names.h */
 	uint64_t
 		domain; /* random, 62 bits, the same as long as the state folder lives */

@@ -99,6 +99,14 @@ static bool token_shown(const struct co_http_head *head, struct co_span *out)
 	return true;
 }
 
+bool http_server_token_shown(const struct http_server *s,
+			     const struct co_http_head *head)
+{
+	struct co_span shown;
+
+	return token_shown(head, &shown) && same_token(s, shown);
+}
+
 /* ---- the user ---- */
 
 static bool is_own_user(struct connection *c)
@@ -121,6 +129,8 @@ static int check_client(struct connection *c, const struct co_http_head *head,
 	bool always = s->daemon->config.http_token == CONFIG_http_token_always;
 	struct co_span shown;
 
+	if (c->passed)
+		return 0;
 	if (token_shown(head, &shown)) {
 		if (!same_token(s, shown))
 			return refused(fault, 401, "UNAUTHORIZED",
@@ -215,6 +225,13 @@ static bool host_allowed(const struct http_server *s, const char *name)
 	       is_listed(s->daemon->config.http_hosts, name) || known(s, co_span(name));
 }
 
+bool http_server_host_allowed(const struct http_server *s, struct co_span host)
+{
+	char name[256];
+
+	return host_name(host, name) && (!*name || host_allowed(s, name));
+}
+
 static int check_host(const struct http_call *call, const char *name,
 		      struct co_http_fault *fault)
 {
@@ -286,6 +303,10 @@ static int find_service(struct http_call *call, const char *host,
 	if (!service &&
 	    (http_query(call, "service", &named) ||
 	     co_http_field(co_http_head(call->message), "x-service", &named))) {
+		if (co_span_is(named, "*") && co_span_is(http_method(call), "GET")) {
+			(void) snprintf(call->service, sizeof(call->service), "*");
+			return 0; /* of all, to look at */
+		}
 		name = known(s, named);
 		if (!name && !service_name(named, call->service))
 			return refused(fault, 400, "INVALID_REQUEST",

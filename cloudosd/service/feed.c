@@ -16,6 +16,7 @@
 #include "lib/cleanup.h"
 #include "lib/err.h"
 #include "lib/pattern.h"
+#include "lib/sse.h"
 #include "store/store.h"
 
 enum {
@@ -112,28 +113,25 @@ bool feed_id_parse(struct co_span text, uint64_t *out_at_ms, uint64_t *out_numbe
 
 /* ---- frames ---- */
 
-/* "id: ...\ndata: {...}\n\n"; false: no memory. */
+/* False: no memory. */
 static bool frame_make(struct feed *f, const struct store_row *row, struct co_buf *out,
 		       struct co_span *out_json)
 {
+	static const char data[] = "data: ";
+	autobuf struct co_buf json = { 0 };
 	char id[FEED_ID_MAX];
-	size_t from;
 
-	feed_id(id, row->at_ms, row->number);
-	co_buf_text(out, "id: ");
-	co_buf_text(out, id);
-	co_buf_text(out, "\ndata: ");
-	from = out->size;
-	f->options.json(out, row);
-	out_json->size = out->size - from;
-	co_buf_text(out, "\n\n");
-	if (out->failed)
-		return false;
-	out_json->data = out->data + from;
+	f->options.json(&json, row);
 	/* line ends can only be white space between tokens: one line it is */
-	for (size_t i = from; i < from + out_json->size; i++)
-		if (out->data[i] == '\n' || out->data[i] == '\r')
-			out->data[i] = ' ';
+	for (size_t i = 0; i < json.size; i++)
+		if (json.data[i] == '\n' || json.data[i] == '\r')
+			json.data[i] = ' ';
+	feed_id(id, row->at_ms, row->number);
+	co_sse_frame(out, co_span(id), (struct co_span){ json.data, json.size });
+	if (out->failed || json.failed)
+		return false;
+	*out_json =
+		(struct co_span){ strstr(out->data, data) + strlen(data), json.size };
 	return true;
 }
 

@@ -101,6 +101,31 @@ static int start_time_of(const char *path, uint64_t *out)
 	return end == p || errno ? CO_NOT_FOUND : 0;
 }
 
+int process_usage(int32_t pid, struct process_usage *out)
+{
+	char path[64], text[1024];
+	uint64_t pages, user, system;
+	long ticks = sysconf(_SC_CLK_TCK);
+	const char *p;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+	if (read_small(path, text, sizeof(text)) < 0 ||
+	    sscanf(text, "%*u %" SCNu64, &pages) != 1)
+		return CO_NOT_FOUND;
+	(void) snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (read_small(path, text, sizeof(text)) < 0)
+		return CO_NOT_FOUND;
+	p = strrchr(text, ')');
+	if (!p || ticks <= 0 ||
+	    sscanf(p + 1,
+		   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
+		   &user, &system) != 2)
+		return CO_NOT_FOUND;
+	out->rss = pages * (uint64_t) sysconf(_SC_PAGESIZE);
+	out->cpu_ms = (user + system) * 1000 / (uint64_t) ticks;
+	return 0;
+}
+
 struct status {
 	int32_t tgid;
 	int32_t nspid

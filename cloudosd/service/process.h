@@ -71,6 +71,12 @@ struct process_look {
 };
 int process_look(int32_t tid, struct process_look *out); /* CO_NOT_FOUND */
 
+/* What a process uses: resident bytes, and processor time since it began. */
+struct process_usage {
+	uint64_t rss, cpu_ms;
+};
+int process_usage(int32_t pid, struct process_usage *out); /* CO_NOT_FOUND */
+
 /* What a thread may: effective user and group, and further groups, as many as fit. */
 #define PROCESS_GROUPS 64
 struct process_credentials {
