@@ -48,6 +48,8 @@ BUDGETS = {
     "ipc.find": ({"most": 200.0}, "<= 200 ns"),
     "ipc.open": ({"most": 100.0}, "<= 100 us"),
     "ipc.death": ({"most": 50.0}, "<= 50 ms"),
+    "http.rpc": ({"most": 80.0}, "<= 80 us"),
+    "http.rpc.32": ({"least": 20000.0}, ">= 20 000/s"),
     "ipc.idle": ({"most": 10.0}, "<= 10 ms a second"),
     "trap.bash_spawn": ({"ratio<=": 1.25}, "<= 1.25"),
 }
