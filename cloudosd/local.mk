@@ -20,6 +20,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/http/client.h %D%/http/client.c %D%/http/wire.h %D%/http/wire.c \
 	%D%/http/outgoing.h %D%/http/outgoing.c \
 	%D%/guests.h %D%/guests.c \
+	%D%/jobs.h %D%/jobs.c \
 	%D%/keeper_link.h %D%/keeper_link.c \
 	%D%/leftover.h %D%/leftover.c \
 	%D%/link.h %D%/link.c \
