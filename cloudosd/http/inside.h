@@ -112,6 +112,8 @@ struct connection {
 	bool ended;             /* the other side sends nothing more */
 	bool closing;
 	const char *service; /* of its listener; NULL: as the request says */
+	bool passed;         /* by the front, which has asked who it is */
+	char passed_for[HTTP_SERVICE];
 };
 
 struct http_server {
