@@ -7,7 +7,7 @@ include cloudosd/sites/local.mk
 bin_PROGRAMS += cloudosd/cloudosd
 cloudosd_cloudosd_SOURCES = \
 	%D%/main.c %D%/daemon.h \
-	%D%/service/bridge.h %D%/bridge_inside.h %D%/bridge.c %D%/bridge_ring.c \
+	%D%/service/bridge.h %D%/bridge_inside.h %D%/bridge.c %D%/bridge_own.c %D%/bridge_ring.c \
 	%D%/addresses.h %D%/addresses.c \
 	%D%/call.h %D%/call.c \
 	%D%/client.h \
@@ -20,6 +20,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/http/client.h %D%/http/client.c %D%/http/wire.h %D%/http/wire.c \
 	%D%/http/outgoing.h %D%/http/outgoing.c \
 	%D%/guests.h %D%/guests.c \
+	%D%/jobs.h %D%/jobs.c \
 	%D%/keeper_link.h %D%/keeper_link.c \
 	%D%/leftover.h %D%/leftover.c \
 	%D%/link.h %D%/link.c \
