@@ -18,6 +18,7 @@
 struct bridge;
 struct configured;
 struct control;
+struct front;
 struct http_client;
 struct http_server;
 struct members;
@@ -42,6 +43,7 @@ struct daemon {
 	struct keeper_link *keeper;
 	struct control *control;
 	struct http_server *http;
+	struct front *front;         /* of services */
 	struct http_client *client; /* what the daemon asks others */
 	struct notify *notify;
 	struct pending *pending;

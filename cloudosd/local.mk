@@ -19,6 +19,8 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/http/access.c %D%/http/peer_uid.c \
 	%D%/http/client.h %D%/http/client.c %D%/http/wire.h %D%/http/wire.c \
 	%D%/http/outgoing.h %D%/http/outgoing.c \
+	%D%/http/front.h %D%/http/front_inside.h %D%/http/front.c \
+	%D%/http/front_connection.c %D%/http/front_head.h %D%/http/front_head.c \
 	%D%/guests.h %D%/guests.c \
 	%D%/jobs.h %D%/jobs.c \
 	%D%/keeper_link.h %D%/keeper_link.c \

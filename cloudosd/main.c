@@ -25,6 +25,7 @@
 #include "cloudosd/guests.h"
 #include "cloudosd/handlers_file.h"
 #include "cloudosd/http/client.h"
+#include "cloudosd/http/front.h"
 #include "cloudosd/http/outgoing.h"
 #include "cloudosd/http/server.h"
 #include "cloudosd/jobs.h"
@@ -64,6 +65,7 @@ void daemon_stop(struct daemon *d)
 	d->stopping = true;
 	keeper_stop(d->keeper, d->ephemeral);
 	/* also from notify threads, when the loop sleeps */
+	front_stop(d->front);
 	if (d->http)
 		http_server_stop(d->http, leave_loop, d);
 	else
@@ -386,6 +388,8 @@ static void serve(void *arg)
 		r = control_new(&d->control, d, KEEPER_FD_LISTEN, &err);
 	if (!r)
 		r = http_server_new(&d->http, d, blackroad_route, &err);
+	if (!r)
+		r = front_new(&d->front, d, &err);
 	if (!r) {
 		notify_inherit(d);
 		core_unlock(); /* taking over locks for itself; nobody else runs yet */

@@ -28,8 +28,9 @@ struct co_http_message {
 
 	/* the head */
 	struct co_buf text;
+	struct co_buf names;         /* as they were written */
 	bool cr;                     /* the byte before was one */
-	bool space;            /* the byte before was one, in a request line */
+	bool space;                  /* the byte before was one, in a request line */
 	bool led;                    /* a line end has been let pass in front */
 	bool complete;               /* llhttp has seen the end of it */
 	bool in_value;               /* the last place is at its value */
@@ -245,7 +246,9 @@ static int scan_byte(struct co_http_message *m, unsigned char c)
 				       : "a request begins with white space");
 	if (m->kind == CO_HTTP_REQUEST && !m->lines && (c == ' ' || c == '\t')) {
 		if (m->space || c == '\t')
-			return bad(m, "a request line has single spaces between its parts");
+			return bad(
+				m,
+				"a request line has single spaces between its parts");
 		m->space = true;
 	} else {
 		m->space = false;
@@ -258,14 +261,31 @@ static int scan_byte(struct co_http_message *m, unsigned char c)
 	return 0;
 }
 
+/* Bytes inside a line that mean nothing to scan_byte: it need not see each. */
+static size_t plain_run(struct co_http_message *m, const char *data, size_t n)
+{
+	size_t i = 0;
+
+	if (!m->lines || !m->line || m->cr)
+		return 0;
+	while (i < n && (unsigned char) data[i] >= 0x20 && data[i] != 0x7f)
+		i++;
+	m->line += (uint32_t) i;
+	return i;
+}
+
 /* How many of the bytes belong to the head; *out_end: all of it is there.  -1: refused. */
 static int scan(struct co_http_message *m, const char *data, size_t n, size_t *out_used,
 		bool *out_end)
 {
 	*out_end = false;
 	for (size_t i = 0; i < n; i++) {
-		int r = scan_byte(m, (unsigned char) data[i]);
+		int r;
 
+		i += plain_run(m, data + i, n - i);
+		if (i == n)
+			break;
+		r = scan_byte(m, (unsigned char) data[i]);
 		if (r < 0)
 			return -1;
 		if (m->text.size + i >= m->limits.head)
@@ -277,7 +297,7 @@ static int scan(struct co_http_message *m, const char *data, size_t n, size_t *o
 		}
 	}
 	*out_used = n;
-	return 0;
+	return m->text.size + n > m->limits.head ? too_long(m) : 0;
 }
 
 /* ---- the head, as fields ---- */
@@ -336,8 +356,28 @@ static struct co_span at(const struct co_http_message *m, uint32_t from, uint32_
 	return (struct co_span){ m->text.data + from, size };
 }
 
+/* The names are one behind the other. */
+static void keep_names(struct co_http_message *m)
+{
+	size_t from = 0;
+
+	m->names.size = 0;
+	for (uint32_t i = 0; i < m->nplaces; i++)
+		co_buf_span(&m->names,
+			    at(m, m->places[i].name, m->places[i].name_size));
+	for (uint32_t i = 0; i < m->nplaces && !m->names.failed; i++) {
+		m->fields[i].written = (struct co_span){ m->names.data + from,
+							 m->places[i].name_size };
+		from += m->places[i].name_size;
+	}
+	if (m->names.failed)
+		(void) fault(m, 500, "NO_MEMORY", "there is no memory for the message");
+}
+
 static void make_fields(struct co_http_message *m)
 {
+	if (m->limits.written)
+		keep_names(m);
 	for (uint32_t i = 0; i < m->nplaces; i++) {
 		const struct place *p = &m->places[i];
 		char *name = m->text.data + p->name;
@@ -501,6 +541,8 @@ static int head_complete(struct co_http_message *m)
 		return fault(m, 505, "VERSION_NOT_SUPPORTED",
 			     "HTTP/1.0 and HTTP/1.1 are spoken here");
 	make_fields(m);
+	if (m->fault.status)
+		return -1;
 	if (m->kind == CO_HTTP_REQUEST) {
 		r = check_request(m);
 	} else {
@@ -646,7 +688,7 @@ struct co_http_message *co_http_new(enum co_http_kind kind,
 
 	if (!m)
 		return NULL;
-	m->text = (struct co_buf){ 0 };
+	m->text = m->names = (struct co_buf){ 0 };
 	m->kind = kind;
 	m->limits = *limits;
 	m->body = body;
@@ -661,7 +703,7 @@ void co_http_reset(struct co_http_message *m, const struct co_http_limits *limit
 		m->limits = *limits;
 	m->phase = PHASE_HEAD;
 	m->text.size = 0;
-	m->text.failed = false;
+	m->text.failed = m->names.failed = false;
 	m->cr = m->space = m->led = m->complete = m->in_value = m->done = false;
 	m->line = m->lines = m->nplaces = 0;
 	m->target = m->reason = (struct place){ 0 };
@@ -676,6 +718,7 @@ struct co_http_message *co_http_free(struct co_http_message *m)
 	if (!m)
 		return NULL;
 	co_buf_done(&m->text);
+	co_buf_done(&m->names);
 	free(m);
 	return NULL;
 }

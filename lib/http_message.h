@@ -34,11 +34,13 @@ struct co_http_limits {
 	uint32_t head;   /* bytes of request or status line and fields */
 	uint32_t target; /* bytes of a request's target */
 	uint64_t body;
+	bool written; /* keep the names of fields as they were written, too */
 };
 
 struct co_http_field {
 	struct co_span name; /* in lower case */
 	struct co_span value;
+	struct co_span written; /* the name, if that is kept */
 };
 
 struct co_http_head {

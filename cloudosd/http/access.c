@@ -99,6 +99,14 @@ static bool token_shown(const struct co_http_head *head, struct co_span *out)
 	return true;
 }
 
+bool http_server_token_shown(const struct http_server *s,
+			     const struct co_http_head *head)
+{
+	struct co_span shown;
+
+	return token_shown(head, &shown) && same_token(s, shown);
+}
+
 /* ---- the user ---- */
 
 static bool is_own_user(struct connection *c)
@@ -121,6 +129,8 @@ static int check_client(struct connection *c, const struct co_http_head *head,
 	bool always = s->daemon->config.http_token == CONFIG_http_token_always;
 	struct co_span shown;
 
+	if (c->passed)
+		return 0;
 	if (token_shown(head, &shown)) {
 		if (!same_token(s, shown))
 			return refused(fault, 401, "UNAUTHORIZED",
@@ -184,6 +194,8 @@ static bool is_address(const char *name)
 {
 	struct in6_addr any;
 
+	if (!isdigit((unsigned char) *name) && !strchr(name, ':'))
+		return false;
 	return inet_pton(AF_INET, name, &any) == 1 ||
 	       inet_pton(AF_INET6, name, &any) == 1;
 }
@@ -213,6 +225,13 @@ static bool host_allowed(const struct http_server *s, const char *name)
 	return strcmp(name, "localhost") == 0 || ends_with(name, ".localhost") ||
 	       ends_with(name, ".railway.internal") || is_address(name) ||
 	       is_listed(s->daemon->config.http_hosts, name) || known(s, co_span(name));
+}
+
+bool http_server_host_allowed(const struct http_server *s, struct co_span host)
+{
+	char name[256];
+
+	return host_name(host, name) && (!*name || host_allowed(s, name));
 }
 
 static int check_host(const struct http_call *call, const char *name,
@@ -297,7 +316,8 @@ static int find_service(struct http_call *call, const char *host,
 		if (!name)
 			return 0;
 	}
-	if (!service && !name && *host)
+	if (!service && !name && *host && !isdigit((unsigned char) *host) &&
+	    strcmp(host, "localhost") != 0)
 		name = known(s, co_span(host));
 	if (name)
 		service = name->name;
@@ -305,8 +325,9 @@ static int find_service(struct http_call *call, const char *host,
 		 service_name((struct co_span){ host, strlen(host) - strlen(internal) },
 			      call->service))
 		return 0;
-	(void) snprintf(call->service, sizeof(call->service), "%s",
-			service ? service : "cloudosd");
+	if (!service)
+		service = "cloudosd";
+	memcpy(call->service, service, strnlen(service, HTTP_SERVICE - 1) + 1);
 	return 0;
 }
 

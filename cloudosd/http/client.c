@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 #include <uthash.h>
 #include <utlist.h>
 
@@ -79,6 +80,8 @@ struct http_client {
 	bool sweeping, stopped;
 	struct backend *backends;
 	struct http_exchange *exchanges;
+	int (*inside)(void *arg, const char *name);
+	void *inside_arg;
 	struct http_client_numbers numbers;
 };
 
@@ -126,13 +129,22 @@ static bool parse_unix(const char *name, struct backend *b)
 	return true;
 }
 
+static const char inside[] = "inside:";
+
+static bool is_inside(const char *name)
+{
+	return strncmp(name, inside, strlen(inside)) == 0;
+}
+
 static int parse_backend(const char *name, struct backend *out, struct co_err *err)
 {
 	struct backend b = { 0 };
 	bool is_unix = strncmp(name, "unix:", 5) == 0;
 
-	if (strlen(name) >= sizeof(b.name) ||
-	    !(is_unix ? parse_unix(name, &b) : parse_tcp(name, &b)))
+	if (is_inside(name))
+		b.address.any.sa_family = AF_UNIX;
+	else if (strlen(name) >= sizeof(b.name) ||
+		 !(is_unix ? parse_unix(name, &b) : parse_tcp(name, &b)))
 		return co_fail(err, CO_INVALID,
 			       "\"%.100s\" is no backend; ADDRESS:PORT, [ADDRESS]:PORT "
 			       "and unix:/PATH of at most 107 bytes are",
@@ -146,7 +158,9 @@ int http_client_address(const char *backend, struct co_err *err)
 {
 	struct backend b;
 
-	return parse_backend(backend, &b, err);
+	return is_inside(backend)
+		       ? co_fail(err, CO_INVALID, "%s is no address", backend)
+		       : parse_backend(backend, &b, err);
 }
 
 static int get_backend(struct http_client *k, const char *name, struct backend **out,
@@ -231,10 +245,29 @@ static void on_body(void *arg, const char *data, size_t n)
 
 static void on_connected(uv_connect_t *request, int status);
 
+/* To this process itself; connected at once. */
+static int link_inside(struct link *l)
+{
+	struct http_client *k = l->client;
+	int fd = k->inside ? k->inside(k->inside_arg, l->backend->name + strlen(inside))
+			   : -1;
+
+	if (fd < 0)
+		return -1;
+	if (uv_pipe_open(&l->wire.uv.pipe, fd) < 0) {
+		(void) close(fd); /* nobody has used it */
+		return -1;
+	}
+	http_wire_open(&l->wire);
+	return 0;
+}
+
 static int link_connect(struct link *l)
 {
 	const struct backend *b = l->backend;
 
+	if (is_inside(b->name))
+		return link_inside(l);
 	if (b->address.any.sa_family == AF_UNIX) {
 		uv_pipe_connect(&l->connect, &l->wire.uv.pipe, b->address.un.sun_path,
 				on_connected);
@@ -250,7 +283,8 @@ static struct link *link_new(struct http_client *k, struct backend *b)
 	struct link *l = calloc(1, sizeof(*l));
 	struct co_http_limits limits = { .head = CO_LIMIT_HTTP_HEAD,
 					 .target = CO_LIMIT_HTTP_TARGET,
-					 .body = UINT64_MAX };
+					 .body = UINT64_MAX,
+					 .written = true };
 	bool is_unix = b->address.any.sa_family == AF_UNIX;
 
 	if (!l)
@@ -433,10 +467,14 @@ static void on_bad(struct http_exchange *x)
 		fail(x, CO_PROTOCOL, "does not keep to HTTP: %s", fault.what);
 }
 
-static void on_tunnel(struct link *l, const char *data, size_t n)
+static void on_rest(struct link *l, const char *data, size_t n)
 {
-	if (l->x && l->x->tunnel && n)
-		l->x->spec.events->body(l->x->spec.arg, data, n);
+	struct http_exchange *x = l->x;
+
+	if (x && x->tunnel && n)
+		x->spec.events->body(x->spec.arg, data, n);
+	if (x && l->x == x && x->spec.events->told)
+		x->spec.events->told(x->spec.arg);
 }
 
 static void on_input(struct http_wire *w, const char *data, size_t n)
@@ -476,7 +514,7 @@ static void on_input(struct http_wire *w, const char *data, size_t n)
 			return;
 		}
 	}
-	on_tunnel(l, data, n);
+	on_rest(l, data, n);
 }
 
 /* A kept connection that had died: is another one allowed?  Then it is under way. */
@@ -762,6 +800,13 @@ struct http_client *http_client_free(struct http_client *k)
 {
 	free(k);
 	return NULL;
+}
+
+void http_client_inside(struct http_client *k,
+			int (*connect)(void *arg, const char *name), void *arg)
+{
+	k->inside = connect;
+	k->inside_arg = arg;
 }
 
 uint64_t http_client_now(const struct http_client *k)

@@ -26,6 +26,13 @@ struct http_client *http_client_new(uv_loop_t *loop);
 void http_client_stop(struct http_client *k);
 struct http_client *http_client_free(struct http_client *k);
 
+/*
+ * Backends "inside:NAME" are this process itself: connect(arg, NAME) makes a stream and
+ * returns our end of it, or a negative status.
+ */
+void http_client_inside(struct http_client *k,
+			int (*connect)(void *arg, const char *name), void *arg);
+
 /* Where a request goes: "127.0.0.1:80", "[::1]:80", "unix:/path".  CO_INVALID. */
 int http_client_address(const char *backend, struct co_err *err);
 
@@ -45,6 +52,7 @@ struct http_failure {
 struct http_exchange_events {
 	void (*head)(void *arg, const struct co_http_head *head);
 	void (*body)(void *arg, const char *data, size_t n);
+	void (*told)(void *arg); /* may be NULL: all that has come for now was told */
 	void (*room)(void *arg);
 	void (*done)(void *arg);
 	void (*failed)(void *arg, const struct http_failure *failure);

@@ -7,6 +7,7 @@
  * has gone, which cancels the call.  An idle connection has no buffers.
  */
 #include <stdlib.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #include "cloudosd/core.h"
@@ -384,21 +385,21 @@ static bool make_room(struct http_server *s)
 	return true;
 }
 
-static struct connection *connection_new(struct http_listener *l)
+static struct connection *connection_new(struct http_server *s, bool unix_, bool local,
+					 const char *service)
 {
-	struct http_server *s = l->server;
 	struct connection *c = calloc(1, sizeof(*c));
 	int r;
 
 	if (!c)
 		return NULL;
 	c->server = s;
-	c->unix_ = l->unix_;
-	c->local = l->local;
-	c->service = *l->service ? l->service : NULL;
+	c->unix_ = unix_;
+	c->local = local;
+	c->service = *service ? service : NULL;
 	c->wait = WAIT_NONE;
-	r = c->unix_ ? uv_pipe_init(l->uv.stream.loop, &c->uv.pipe, 0)
-		     : uv_tcp_init(l->uv.stream.loop, &c->uv.tcp);
+	r = c->unix_ ? uv_pipe_init(&s->daemon->uv, &c->uv.pipe, 0)
+		     : uv_tcp_init(&s->daemon->uv, &c->uv.tcp);
 	if (r < 0) {
 		free(c);
 		return NULL;
@@ -407,6 +408,15 @@ static struct connection *connection_new(struct http_listener *l)
 	DL_APPEND2(s->all, c, all_prev, all_next);
 	s->numbers.connections++;
 	return c;
+}
+
+static void connection_start(struct connection *c)
+{
+	c->reading = true;
+	if (uv_read_start(&c->uv.stream, on_alloc, on_read) < 0)
+		connection_close(c);
+	else
+		http_wait(c, WAIT_IDLE);
 }
 
 void connection_accept(struct http_listener *l)
@@ -418,7 +428,7 @@ void connection_accept(struct http_listener *l)
 		"is free here\"}}";
 	struct http_server *s = l->server;
 	bool room = make_room(s);
-	struct connection *c = connection_new(l);
+	struct connection *c = connection_new(s, l->unix_, l->local, l->service);
 
 	if (!c)
 		return; /* the kernel keeps it until there is memory */
@@ -438,9 +448,24 @@ void connection_accept(struct http_listener *l)
 	peer_of(c);
 	if (!c->unix_)
 		(void) uv_tcp_nodelay(&c->uv.tcp, 1); /* a matter of speed only */
-	c->reading = true;
-	if (uv_read_start(&c->uv.stream, on_alloc, on_read) < 0)
-		connection_close(c);
-	else
-		http_wait(c, WAIT_IDLE);
+	connection_start(c);
+}
+
+int http_server_adopt(struct http_server *s, int fd, const char *service,
+		      struct co_err *err)
+{
+	struct connection *c =
+		make_room(s) && !s->stopping ? connection_new(s, true, true, "") : NULL;
+
+	if (!c || uv_pipe_open(&c->uv.pipe, fd) < 0) {
+		(void) close(fd); /* nobody has used it */
+		if (c)
+			connection_close(c);
+		return co_fail(err, CO_BUSY, "the gateway has no free connection");
+	}
+	(void) snprintf(c->passed_for, sizeof(c->passed_for), "%s", service);
+	c->service = c->passed_for;
+	c->passed = c->trusted = true;
+	connection_start(c);
+	return 0;
 }

@@ -112,6 +112,8 @@ struct connection {
 	bool ended;             /* the other side sends nothing more */
 	bool closing;
 	const char *service; /* of its listener; NULL: as the request says */
+	bool passed;         /* by the front, which has asked who it is */
+	char passed_for[HTTP_SERVICE];
 };
 
 struct http_server {
@@ -134,7 +136,7 @@ struct http_server {
 	unsigned calls_pending;
 	uint64_t used_ms;
 	struct co_http_limits limits;
-	uint64_t date_second;
+	uint64_t date_at_ms;
 	char date[64];
 	char url[96], unix_path[4096 + 16];
 	char token[HTTP_TOKEN];

@@ -13,6 +13,7 @@
 #include "personality/http.h"
 
 struct daemon;
+struct co_http_head;
 struct http_listener;
 struct http_server;
 
@@ -38,6 +39,18 @@ void http_server_front(struct http_server *s,
 int http_server_listen(struct http_server *s, int fd, bool local, const char *service,
 		       struct http_listener **out, struct co_err *err);
 void http_server_unlisten(struct http_listener *l);
+
+/*
+ * A connection from this process itself, on which every request is for that service: fd is
+ * a connected stream socket, taken.  Who may make these requests, the front has asked.
+ */
+int http_server_adopt(struct http_server *s, int fd, const char *service,
+		      struct co_err *err);
+
+/* Does that request show the daemon's token?  May that be a Host? */
+bool http_server_token_shown(const struct http_server *s,
+			     const struct co_http_head *head);
+bool http_server_host_allowed(const struct http_server *s, struct co_span host);
 
 /*
  * No more connections; requests that come are answered 503; streams end.  done(arg) when

@@ -198,3 +198,14 @@ void http_wire_close(struct http_wire *w)
 	w->closing = true;
 	uv_close(&w->uv.handle, on_closed);
 }
+
+void http_wire_reset(struct http_wire *w)
+{
+	if (w->closing)
+		return;
+	/* what waits in the kernel would look like the end of an answer */
+	w->closing = w->uv.handle.type == UV_TCP &&
+		     uv_tcp_close_reset(&w->uv.tcp, on_closed) == 0;
+	if (!w->closing)
+		http_wire_close(w);
+}

@@ -63,4 +63,7 @@ void http_wire_finish(struct http_wire *w);
 /* At once.  `closed` comes later, from the loop. */
 void http_wire_close(struct http_wire *w);
 
+/* The same, and the other side sees that it was broken off. */
+void http_wire_reset(struct http_wire *w);
+
 #endif

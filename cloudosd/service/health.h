@@ -9,7 +9,8 @@
  * A check is "" (nothing is checked), tcp://HOST:PORT, http://HOST[:PORT][/PATH] or
  * https://HOST[:PORT][/PATH]; never a command.  HOST is a name, an IPv4 address or an
  * IPv6 address in brackets.  tcp is healthy when a connection is accepted, http and https
- * when a GET is answered with 2xx or 3xx, all within the time limit.
+ * when a GET is answered with 2xx or 3xx, all within the time limit; with "#optional" behind
+ * PATH also with 404, 405 or 501: somebody answers, who just does not have it.
  */
 #ifndef CO_SERVICE_HEALTH_H
 #define CO_SERVICE_HEALTH_H

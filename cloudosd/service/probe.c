@@ -187,8 +187,13 @@ static int http_status(const char *line)
 static void on_line(struct probe *probe)
 {
 	int status = http_status(probe->in);
+	bool lacks = status == 404 || status == 405 || status == 501;
 
-	if (status == 0)
+	if (lacks && probe->target.optional)
+		finish(probe, true,
+		       "it answers; %.100s is not there, which it need not be",
+		       probe->target.path);
+	else if (status == 0)
 		finish(probe, false, "%.120s port %u does not speak HTTP",
 		       probe->target.host, (unsigned) probe->target.port);
 	else

@@ -97,6 +97,7 @@ int target_parse(const char *check, struct target *out, struct co_err *err)
 			"has something behind its address that does not belong there",
 			err);
 
+	target.optional = strcmp(p + strcspn(p, "#"), "#optional") == 0;
 	(void) snprintf(target.path, sizeof(target.path), "%s%.*s",
 			*p == '/' ? "" : "/", (int) strcspn(p, "#"),
 			p); /* fits: it is a part of url */

@@ -16,6 +16,7 @@ struct target {
 	char host[256]; /* without brackets */
 	char path[256]; /* with the query; "/" if there is none */
 	uint16_t port;
+	bool optional; /* "#optional": 404, 405 and 501 are as good */
 };
 
 /* CO_INVALID with a sentence.  "" is TARGET_NONE. */

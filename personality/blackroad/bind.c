@@ -252,7 +252,7 @@ static int64_t announce(struct co_call *call, const struct place *p)
 	(void) snprintf(spec.endpoint, sizeof(spec.endpoint), "http://%s:%u", front,
 			p->port);
 	(void) snprintf(spec.health_check, sizeof(spec.health_check),
-			"http://%s:%u%.200s", back, p->port, p->health);
+			"http://%s:%u%.200s#optional", back, p->port, p->health);
 	(void) snprintf(spec.metadata, sizeof(spec.metadata), "back=%s:%u", back,
 			p->port);
 	if (registry_register(call_services(call)->registry, &spec, call_process(call),

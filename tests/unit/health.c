@@ -274,18 +274,38 @@ END_TEST
 
 /* ---- http ---- */
 
-static void expect_http(const char *answer, enum health_state state, const char *part)
+static void expect_at(const char *path, const char *answer, enum health_state state,
+		      const char *part)
 {
 	struct loopback server;
 	struct watched w = { 0 };
 
 	loopback_start(&server, &fake, answer);
-	start(&w, loopback_url(&server, "http", "/health?a=b#c"));
+	start(&w, loopback_url(&server, "http", path));
 	fake_settle(&fake);
 	expect(&w, state, part);
 	stop(&w);
 	loopback_stop(&server);
 }
+
+static void expect_http(const char *answer, enum health_state state, const char *part)
+{
+	expect_at("/health?a=b#c", answer, state, part);
+}
+
+START_TEST(what_is_optional_may_be_missing_but_not_broken)
+{
+	static const char path[] = "/health#optional";
+
+	expect_at(path, OK200, HEALTH_HEALTHY, "200");
+	expect_at(path, "HTTP/1.1 404 Not Found\r\n\r\n", HEALTH_HEALTHY,
+		  "need not be");
+	expect_at(path, "HTTP/1.1 405 No\r\n\r\n", HEALTH_HEALTHY, "need not be");
+	expect_at(path, "HTTP/1.1 501 No\r\n\r\n", HEALTH_HEALTHY, "need not be");
+	expect_at(path, "HTTP/1.1 503 No\r\n\r\n", HEALTH_CRITICAL, "503");
+	expect_at(path, "", HEALTH_CRITICAL, "without an answer");
+}
+END_TEST
 
 START_TEST(http_is_healthy_with_2xx_and_3xx)
 {
@@ -732,6 +752,7 @@ static TCase *result_tests(void)
 	tcase_add_test(tests, a_name_is_resolved_by_a_worker);
 	tcase_add_test(tests, a_name_that_does_not_resolve_is_critical);
 	tcase_add_test(tests, a_check_without_a_free_worker_is_tried_again);
+	tcase_add_test(tests, what_is_optional_may_be_missing_but_not_broken);
 	tcase_add_test(tests, http_is_healthy_with_2xx_and_3xx);
 	tcase_add_test(tests, http_is_critical_with_everything_else);
 	tcase_add_test(tests, a_status_line_without_end_is_bounded);
