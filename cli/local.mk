@@ -17,6 +17,7 @@ cloudosctl_SOURCES = \
 	%D%/gateway.h %D%/gateway.c %D%/gateway_show.c \
 	%D%/print.h %D%/print.c \
 	%D%/cmd_about.c %D%/cmd_channel.c %D%/cmd_daemon.c %D%/cmd_doctor.c \
+	%D%/cmd_event.c %D%/cmd_log.c %D%/cmd_metric.c \
 	%D%/cmd_personality.c %D%/cmd_rpc.c %D%/cmd_service.c %D%/cmd_session.c %D%/cmd_state.c \
 	%D%/cmd_store.c %D%/cmd_surface.c
 cloudosctl_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
@@ -46,6 +47,8 @@ cloudos_exec_SOURCES = \
 	%D%/launch.h %D%/launch.c \
 	%D%/peer.h %D%/peer.c \
 	%D%/ptrace.h %D%/ptrace.c \
+	%D%/relay.h %D%/relay.c \
+	%D%/service.h %D%/service.c \
 	%D%/system.h %D%/system.c %D%/system_debug.c %D%/system_start.c \
 	%D%/trap.h %D%/trap.c
 cloudos_exec_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)

@@ -28,12 +28,14 @@ update-documents:
 
 include tests/anos/local.mk
 include tests/anos/system.mk
+include tests/blackroad/telemetry.mk
 include tests/fuzz/local.mk
 include tests/ring/local.mk
 include tests/sites/local.mk
 include tests/guest/local.mk
 include tests/http/local.mk
 include tests/interop/local.mk
+include tests/services/local.mk
 include tests/page/local.mk
 include tests/packaging/local.mk
 include tests/libcloudos/local.mk
