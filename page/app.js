@@ -104,18 +104,18 @@ addEventListener('keydown', e => {
 	if (typing || e.ctrlKey || e.metaKey || e.altKey || document.querySelector('dialog[open]'))
 		return;
 	const button = /^[a-z/]$/.test(e.key) ? main.querySelector(`[data-key="${e.key}"]`) : null;
-	if (/^[1-9]$/.test(e.key))
-		location.hash = Object.keys(views)[e.key - 1];
-	else if (e.key === '?')
+	if (/^[1-9]$/.test(e.key)) {
+		history.pushState(null, '', '#' + Object.keys(views)[e.key - 1]); // now, for the next key
+		route();
+	} else if (e.key === '?') {
 		help.showModal();
-	else if (e.key === 's')
+	} else if (e.key === 's') {
 		chooser.focus();
-	else if (button?.matches('input'))
-		button.focus();
-	else if (button)
-		button.click();
-	else
+	} else if (button) {
+		button.matches('input') ? button.focus() : button.click();
+	} else {
 		return;
+	}
 	e.preventDefault();
 });
 

@@ -34,12 +34,25 @@ CONTRAST = """(() => {
 })()"""
 
 
+# What each view shows when it is filled.
+FILLED = {'logs': 'a line of level error', 'overview': 'a-service-with-a-long-name',
+          'state': 'user:', 'jobs': '0 3 * * *', 'events': 'user:created', 'rpc': 'getUserById',
+          'metrics': 'a.rather.long.name', 'trace': 'No foreign calls yet.', 'guests': 'Ports'}
+
+
+def look(w, tab, view):
+    """Goes to a view and waits for what it has to show."""
+    tab.view(view)
+    if view == 'events':
+        w.web('POST', 'event', {'event': 'user:created', 'data': {'text': 'y' * 300}})
+    tab.shows(FILLED[view])
+
+
 def fill(w):
     """Something for each view."""
     for level in ('debug', 'info', 'warn', 'error'):
         w.log('a line of level ' + level, level, 'blackroad-os-core', path='/' + 'long/' * 30)
     w.web('PUT', 'state', {'key': 'user:7:name', 'value': 'x' * 300})
-    w.web('POST', 'event', {'event': 'user:created', 'data': {'text': 'y' * 300}})
     w.web('POST', 'metric', {'name': 'a.rather.long.name.of.a.metric.that.goes.on', 'value': 1,
                              'tags': {'path': '/api/' + 'z' * 90}})
     w.worker('cloudosd', methods={'getUserById': lambda p: p}, jobs={'report': lambda p: p})
@@ -94,7 +107,7 @@ def everything_that_can_be_pressed_has_a_name():
         fill(w)
         tab = w.open('logs')
         for view in VIEWS:
-            tab.view(view)
+            look(w, tab, view)
             nameless = tab.run(
                 '[...document.querySelectorAll("button,input,select,textarea,a,summary")]'
                 '.filter(e => e.checkVisibility() && !(e.innerText || e.ariaLabel || e.title ||'
@@ -111,8 +124,7 @@ def no_view_is_wider_than_a_phone():
         for width in (320, 390, 768):
             tab = w.open('logs', width=width, height=720)
             for view in VIEWS:
-                tab.view(view)
-                tab.until('something in it', 'document.querySelector("main").innerText.length > 40')
+                look(w, tab, view)
                 wide = tab.run('[document.documentElement.scrollWidth - innerWidth, '
                                '(m => m.scrollWidth - m.clientWidth)(document.querySelector("main"))]')
                 equal(wide, [0, 0], '%s at %d pixels' % (view, width))
@@ -131,8 +143,7 @@ def text_can_be_read_in_light_and_in_dark():
         for dark in (False, True):
             tab = w.open('logs', dark=dark, motion=False)
             for view in VIEWS:
-                tab.view(view)
-                tab.until('something in it', 'document.querySelector("main").innerText.length > 40')
+                look(w, tab, view)
                 ratio, whose = tab.run(CONTRAST)
                 check(ratio >= 4.5, 'contrast %.2f in %s, %s: %s' % (
                     ratio, view, 'dark' if dark else 'light', whose))
