@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # make bench [BENCH=family]: one table, and bench.json in the build folder.
-BENCH_HELPERS = bench-notify-call bench-notify-bare bench-ipc bench-message bench-launch bench-trap-call bench-true
+BENCH_HELPERS = bench-notify-call bench-notify-bare bench-ipc bench-message bench-launch bench-sse bench-trap-call bench-true
 EXTRA_PROGRAMS = $(BENCH_HELPERS)
 CLEANFILES += $(BENCH_HELPERS) bench.json
 
@@ -12,6 +12,7 @@ bench_ipc_LDADD = libring.a -ldl
 bench_message_SOURCES = %D%/loop.h %D%/loop.c %D%/message.c
 bench_message_LDADD = libcloudos.la
 bench_launch_SOURCES = %D%/loop.h %D%/loop.c %D%/launch.c
+bench_sse_SOURCES = %D%/sse.c
 bench_trap_call_SOURCES = %D%/loop.h %D%/loop.c %D%/trap_call.c
 bench_true_SOURCES = %D%/true.c
 bench_true_LDFLAGS = -all-static
