@@ -1,7 +1,16 @@
 # SPDX-License-Identifier: MIT
 # make bench [BENCH=family]: one table, and bench.json in the build folder.
-BENCH_HELPERS = bench-notify-call bench-notify-bare bench-ipc bench-message bench-http-put bench-http-rpc bench-launch bench-trap-call bench-true
-BENCH_HELPERS = bench-notify-call bench-notify-bare bench-ipc bench-message bench-launch bench-sse bench-trap-call bench-true bench-http-rpc
+BENCH_HELPERS = \
+	bench-http-put \
+	bench-http-rpc \
+	bench-ipc \
+	bench-launch \
+	bench-message \
+	bench-notify-bare \
+	bench-notify-call \
+	bench-sse \
+	bench-trap-call \
+	bench-true
 EXTRA_PROGRAMS = $(BENCH_HELPERS)
 CLEANFILES += $(BENCH_HELPERS) bench.json
 
