@@ -271,7 +271,7 @@ static struct bridge_agent *agent_get(struct bridge *b, const struct process_id 
 
 bool bridge_is_port(uint32_t pid)
 {
-	return pid > IPC_PORT_PID && pid - IPC_PORT_PID < IPC_PORT_NUMBERS;
+	return pid > IPC_PORT_PID && pid < BRIDGE_OWN_PID;
 }
 
 uint32_t bridge_find_port(struct bridge *b, uint64_t session, uint32_t uid,
@@ -429,6 +429,12 @@ static const struct service_instance *offers(struct bridge *b, const char *name)
 	return found;
 }
 
+/* Somebody's, or one of ours. */
+static bool is_offered(struct bridge *b, const char *name)
+{
+	return offers(b, name) || bridge_find_own(b, name);
+}
+
 /* Ports of services that nobody offers any more go. */
 static void sweep(void *arg)
 {
@@ -439,7 +445,8 @@ static void sweep(void *arg)
 	HASH_ITER (hh, b->services, service, next) {
 		uint64_t cookie = service->cookie;
 
-		if (registry_count(b->daemon->services.registry, service->name))
+		if (registry_count(b->daemon->services.registry, service->name) ||
+		    bridge_find_own(b, service->name))
 			continue;
 		service_free(b, service);
 		if (b->peer && !b->peer->gone)
@@ -492,7 +499,7 @@ struct ipc_port *bridge_find_service(struct bridge *b, const struct ipc_peer *pe
 	struct ipc_port *port;
 
 	core_assert_locked();
-	if (!b || !offers(b, name) || peer->uid != geteuid() || !ready(b))
+	if (!b || !is_offered(b, name) || peer->uid != geteuid() || !ready(b))
 		return NULL;
 	service = service_find(b, name);
 	if (!service)
@@ -511,19 +518,26 @@ static void refuse(struct bridge *b, const struct bridge_heard *heard,
 }
 
 /* The service that the message is for: its process.  0 or a sentence. */
-static const char *service_of(struct bridge *b, uint64_t cookie, struct process_id *out)
+static const char *service_of(struct bridge *b, uint64_t cookie,
+			      struct message_party *out)
 {
 	const struct service_instance *found = NULL;
 	struct bridge_service *service;
+	uint32_t own = 0;
 
 	core_lock();
 	HASH_FIND(hh_cookie, b->by_cookie, &cookie, sizeof(cookie), service);
 	if (service)
 		found = offers(b, service->name);
+	if (service && !found)
+		own = bridge_find_own(b, service->name);
 	if (found)
-		*out = found->owner;
+		out->process = found->owner;
+	else if (own)
+		out->process = *bridge_own_process(b);
+	out->pid = own ? own : (uint32_t) out->process.pid;
 	core_unlock();
-	return found ? NULL : "nobody offers this service any more";
+	return found || own ? NULL : "nobody offers this service any more";
 }
 
 /* Under the core lock. */
@@ -569,7 +583,7 @@ void bridge_ask(struct bridge *b, const struct bridge_heard *heard)
 	if (heard->tag > UINT32_MAX)
 		reason = "the tag is the number of the request, which has 32 bits";
 	if (!reason)
-		reason = service_of(b, heard->cookie, &to.process);
+		reason = service_of(b, heard->cookie, &to);
 	if (!reason && process_look(to.process.pid, &there))
 		reason = "the process of this service has ended";
 	if (reason) {
@@ -577,7 +591,6 @@ void bridge_ask(struct bridge *b, const struct bridge_heard *heard)
 		return;
 	}
 	to.uid = there.uid;
-	to.pid = (uint32_t) to.process.pid;
 	if (there.is_nested &&
 	    process_pid_seen_by(heard->from.pid, to.process.pid, &from.pid))
 		from.pid = MESSAGE_UNNAMED;
@@ -598,7 +611,7 @@ struct bridge *bridge_new(struct daemon *d)
 		return NULL;
 	b->daemon = d;
 	b->fd = b->page_fd = -1;
-	if (pthread_mutex_init(&b->lock, NULL) ||
+	if (pthread_mutex_init(&b->lock, NULL) || bridge_own_new(b) ||
 	    !registry_watch(d->services.registry, registry_said, b)) {
 		free(b);
 		return NULL;

@@ -3,6 +3,7 @@
  * The insides of the bridge.  HOST.  Private to cloudosd/bridge*.c.
  *
  * bridge.c       under the core lock: services that have ports, boxes that are emptied
+ * bridge_own.c   the daemon's own box: methods that are names, services of our own
  * bridge_ring.c  the thread: connections, what goes through them
  */
 #ifndef CO_BRIDGE_INSIDE_H
@@ -60,6 +61,7 @@ struct bridge_service {
 };
 
 struct bridge_link;
+struct bridge_own;
 struct bridge_route;
 
 struct bridge {
@@ -73,6 +75,7 @@ struct bridge {
 	struct bridge_job *all;
 	uint64_t calls; /* numbers those of MESSAGE_DAEMON */
 	bool sweeping;
+	struct bridge_own *own;
 
 	/* between the two: lock, taken after the core's */
 	pthread_mutex_t lock;
@@ -103,6 +106,10 @@ int bridge_ring_start(struct bridge *b, int fd, int control_fd, struct co_err *e
  * most a page. */
 void bridge_answer(struct bridge *b, uint64_t message, uint64_t value, const void *data,
 		   uint32_t size);
+
+/* ---- bridge_own.c ---- */
+
+int bridge_own_new(struct bridge *b);
 
 /* ---- bridge.c, called by the thread without the core lock ---- */
 

@@ -7,7 +7,7 @@ include cloudosd/sites/local.mk
 bin_PROGRAMS += cloudosd/cloudosd
 cloudosd_cloudosd_SOURCES = \
 	%D%/main.c %D%/daemon.h \
-	%D%/service/bridge.h %D%/bridge_inside.h %D%/bridge.c %D%/bridge_ring.c \
+	%D%/service/bridge.h %D%/bridge_inside.h %D%/bridge.c %D%/bridge_own.c %D%/bridge_ring.c \
 	%D%/addresses.h %D%/addresses.c \
 	%D%/call.h %D%/call.c \
 	%D%/client.h \
@@ -22,6 +22,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/http/front.h %D%/http/front_inside.h %D%/http/front.c \
 	%D%/http/front_connection.c %D%/http/front_head.h %D%/http/front_head.c \
 	%D%/guests.h %D%/guests.c \
+	%D%/jobs.h %D%/jobs.c \
 	%D%/keeper_link.h %D%/keeper_link.c \
 	%D%/leftover.h %D%/leftover.c \
 	%D%/link.h %D%/link.c \

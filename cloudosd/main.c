@@ -28,6 +28,7 @@
 #include "cloudosd/http/front.h"
 #include "cloudosd/http/outgoing.h"
 #include "cloudosd/http/server.h"
+#include "cloudosd/jobs.h"
 #include "cloudosd/keeper/keeper.h"
 #include "cloudosd/keeper_link.h"
 #include "cloudosd/member.h"
@@ -37,6 +38,7 @@
 #include "cloudosd/pending.h"
 #include "cloudosd/service/bridge.h"
 #include "cloudosd/service/handler.h"
+#include "cloudosd/service/job.h"
 #include "cloudosd/serving.h"
 #include "cloudosd/site.h"
 #include "cloudosd/spawn.h"
@@ -117,7 +119,8 @@ void daemon_idle_check(struct daemon *d)
 		return;
 	if (d->sessions || !d->ready ||
 	    (!d->ephemeral &&
-	     ipc_numbers(peers_ipc(d->peers)).peers > bridge_peers(d->bridge))) {
+	     (ipc_numbers(peers_ipc(d->peers)).peers > bridge_peers(d->bridge) ||
+	      jobs_keep_alive(d->services.jobs)))) {
 		d->host->timer_stop(d->idle);
 	} else if (d->ephemeral) {
 		if (d->served)
@@ -415,8 +418,8 @@ static void loaded(void *arg, int status, const char *reason)
 	struct daemon *d = arg;
 
 	if (status) {
-		co_log(service, ERROR, "cannot load the registered services: %s",
-		       reason);
+		co_log(service, ERROR,
+		       "cannot load the registered services and jobs: %s", reason);
 		keeper_failed(d->keeper, reason);
 		daemon_stop(d);
 		return;
@@ -424,6 +427,16 @@ static void loaded(void *arg, int status, const char *reason)
 	d->ready = true;
 	serving_look(d);
 	d->host->post(d->host->ctx, serve, d);
+}
+
+static void jobs_loaded(void *arg, int status, const char *reason)
+{
+	struct daemon *d = arg;
+
+	if (status)
+		loaded(d, status, reason);
+	else if (registry_load(d->services.registry, loaded, d) < 0)
+		loaded(d, CO_IO, "the store takes no requests");
 }
 
 static int start(struct daemon *d, struct co_err *err)
@@ -502,8 +515,8 @@ static int start(struct daemon *d, struct co_err *err)
 		r = state_start(d, err);
 	if (!r)
 		r = handlers_start(d, err);
-	if (!r && registry_load(d->services.registry, loaded, d))
-		r = co_fail(err, CO_IO, "cannot load the registered services");
+	if (!r)
+		r = jobs_start(d, jobs_loaded, err);
 	core_unlock();
 	return r;
 }

@@ -30,6 +30,7 @@ struct co_http_message {
 	struct co_buf text;
 	struct co_buf names;         /* as they were written */
 	bool cr;                     /* the byte before was one */
+	bool space;                  /* the byte before was one, in a request line */
 	bool led;                    /* a line end has been let pass in front */
 	bool complete;               /* llhttp has seen the end of it */
 	bool in_value;               /* the last place is at its value */
@@ -119,6 +120,8 @@ static int on_value(llhttp_t *parser, const char *at, size_t n)
 
 	if (m->phase != PHASE_HEAD)
 		return 0;
+	if (!m->nplaces)
+		return bad(m, "a header field has no name");
 	m->in_value = true;
 	extend(m, &m->places[m->nplaces - 1], at, n);
 	return 0;
@@ -241,6 +244,17 @@ static int scan_byte(struct co_http_message *m, unsigned char c)
 	if (!m->line && (c == ' ' || c == '\t'))
 		return bad(m, m->lines ? "a header line begins with white space"
 				       : "a request begins with white space");
+	if (m->kind == CO_HTTP_REQUEST && !m->lines && (c == ' ' || c == '\t')) {
+		if (m->space || c == '\t')
+			return bad(
+				m,
+				"a request line has single spaces between its parts");
+		m->space = true;
+	} else {
+		m->space = false;
+	}
+	if (!m->line && m->lines && c == ':')
+		return bad(m, "a header field has no name");
 	m->line++;
 	if (!m->lines && m->line > m->limits.target + REQUEST_LINE)
 		return too_long(m);
@@ -673,7 +687,7 @@ void co_http_reset(struct co_http_message *m, const struct co_http_limits *limit
 	m->phase = PHASE_HEAD;
 	m->text.size = 0;
 	m->text.failed = m->names.failed = false;
-	m->cr = m->led = m->complete = m->in_value = m->done = false;
+	m->cr = m->space = m->led = m->complete = m->in_value = m->done = false;
 	m->line = m->lines = m->nplaces = 0;
 	m->target = m->reason = (struct place){ 0 };
 	m->head = (struct co_http_head){ 0 };
@@ -694,7 +708,7 @@ struct co_http_message *co_http_free(struct co_http_message *m)
 
 bool co_http_begun(const struct co_http_message *m)
 {
-	return m->phase != PHASE_HEAD || m->line || m->lines;
+	return m->phase != PHASE_HEAD || m->line || m->lines || m->cr;
 }
 
 const struct co_http_head *co_http_head(const struct co_http_message *m)

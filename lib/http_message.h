@@ -88,7 +88,7 @@ void co_http_reset(struct co_http_message *m, const struct co_http_limits *limit
 enum co_http_progress co_http_feed(struct co_http_message *m, const char *data,
 				   size_t n, size_t *out_used);
 
-/* Has any byte of the message come?  (Not of the line end that may stand before it.) */
+/* Has any byte of the message come?  (A line end that stands before it is none.) */
 bool co_http_begun(const struct co_http_message *m);
 
 /* Valid from CO_HTTP_HEAD until reset or free. */

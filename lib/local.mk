@@ -6,6 +6,7 @@ noinst_LIBRARIES += libco.a
 libco_a_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 libco_a_SOURCES = \
 	%D%/banned.h \
+	%D%/base64.h %D%/base64.c \
 	%D%/buf.h %D%/buf.c \
 	%D%/cleanup.h \
 	%D%/engine.h %D%/engine.c \
@@ -22,6 +23,7 @@ libco_a_SOURCES = \
 	%D%/sse.h %D%/sse.c \
 	%D%/uri.h %D%/uri.c \
 	%D%/time.h %D%/time.c \
+	%D%/uri.h %D%/uri.c \
 	%D%/utf8.h %D%/utf8.c \
 	%D%/wire.h %D%/wire.c
 nodist_libco_a_SOURCES = %D%/linux_calls.c

@@ -60,6 +60,7 @@ struct co_services {
 	struct expiry *expiry;     /* cloudosd/service/expiry.h */
 	struct states *state;       /* cloudosd/service/state.h */
 	struct handlers *handlers; /* cloudosd/service/handler.h */
+	struct jobs *jobs;         /* cloudosd/service/job.h */
 	const struct co_guests *guests; /* cloudosd/service/guests.h */
 	struct names *names; /* cloudosd/service/names.h */
 	uint64_t

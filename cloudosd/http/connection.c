@@ -291,7 +291,8 @@ static void input(struct connection *c, const char *data, size_t n)
 	if (co_http_begun(c->call->message))
 		return;
 	call_free(c->call);
-	http_wait(c, WAIT_IDLE);
+	if (c->wait != WAIT_IDLE) /* line ends alone do not make it last longer */
+		http_wait(c, WAIT_IDLE);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer);

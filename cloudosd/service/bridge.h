@@ -66,6 +66,20 @@ int bridge_receiver(struct bridge *b, const struct message_party *from, uint32_t
 int bridge_admit(struct bridge *b, const struct message_party *from,
 		 const struct message_party *to, uint32_t size, struct co_err *err);
 
+/*
+ * The daemon's own services: event, job, log, metric, rpc and state, which take the JSON body
+ * of the endpoint of that name and answer with its reply.  The number, as a pid, of one;
+ * 0: there is none of that name.
+ */
+uint32_t bridge_find_own(struct bridge *b, const char *name);
+
+/* Is that number one of these?  They are the last of those that ports could have. */
+#define BRIDGE_OWN_PID 0xbfffff00U
+bool bridge_is_own(uint32_t pid);
+
+/* Who receives for them; NULL: nobody has found one yet. */
+const struct process_id *bridge_own_process(const struct bridge *b);
+
 /* ---- for programs with a ring ---- */
 
 /* The port that stands for the service of that name, made if need be; NULL: none is

@@ -20,6 +20,8 @@ libservice_a_SOURCES = \
 	%D%/instance.h %D%/instance.c \
 	%D%/ipc.h %D%/ipc.c %D%/ipc_inside.h %D%/ipc_connection.c \
 	%D%/ipc_name.c %D%/ipc_port.c %D%/ipc_stats.h %D%/ipc_stats.c %D%/ipc_wait.c \
+	%D%/job.h %D%/job_inside.h %D%/job.c %D%/job_record.c %D%/job_request.c \
+	%D%/job_run.c %D%/job_tick.c %D%/job_write.c \
 	%D%/message.h %D%/message.c %D%/message_inside.h \
 	%D%/message_box.c %D%/message_give.c \
 	%D%/message_saved.h %D%/message_saved.c \
@@ -33,5 +35,6 @@ libservice_a_SOURCES = \
 	%D%/spec.h %D%/spec.c \
 	%D%/state.h %D%/state.c \
 	%D%/target.h %D%/target.c \
-	%D%/zone.h %D%/zone.c
+	%D%/zone.h %D%/zone.c \
+	%D%/zones.h %D%/zones.c
 EXTRA_DIST += %D%/README.md

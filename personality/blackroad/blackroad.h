@@ -42,6 +42,18 @@ void blackroad_route(struct http_call *call);
 #include <co/op-end.h>
 /* clang-format on */
 
+typedef void blackroad_handler(struct http_call *call, const void *args);
+
+/* A row of ops.def, for the router and for who describes it. */
+struct blackroad_row {
+	const char *method, *path, *name, *note;
+	blackroad_handler *run; /* NULL: ABSENT */
+	uint32_t nargs;
+	struct co_arg args[CO_ARGS_MAX + 1];
+};
+
+const struct blackroad_row *blackroad_rows(size_t *out_count);
+
 /*
  * A whole number from min to max out of a query; `absent` if text is absent.  false: it has
  * been answered 400.

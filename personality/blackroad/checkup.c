@@ -52,7 +52,7 @@ static struct {
 	struct co_timer *timer;
 	struct waiter *waiters;
 	bool running, probing, looking;
-	uint64_t probe_began_ms, probe_ms;
+	uint64_t probe_began_ms, probe_ms, look_began_ms;
 	int probe_status;
 	char probe_reason[192];
 	struct look look, seen;
@@ -98,7 +98,18 @@ static void judge_disk(void)
 	struct check *c = &checkup.disk;
 	const struct look *seen = &checkup.seen;
 
+	uint64_t age = checkup.looking ? now_ms() - checkup.look_began_ms : 0;
+
 	*c = (struct check){ 0 };
+	if (age > SLOW_MS) {
+		c->state = DEGRADED;
+		(void) snprintf(c->message, sizeof(c->message),
+				"the file system has not answered for %llu ms",
+				(unsigned long long) age);
+		return;
+	}
+	if (!seen->done_ns)
+		return; /* the first look is still going on */
 	if (seen->error) {
 		c->state = DEGRADED;
 		(void) snprintf(c->message, sizeof(c->message),
@@ -335,6 +346,7 @@ static void begin(const struct http_call *call)
 		(void) snprintf(checkup.look.folder, sizeof(checkup.look.folder), "%s",
 				http_vitals(call).state_folder);
 		checkup.looking = true;
+		checkup.look_began_ms = now_ms();
 		if (host->offload(host->ctx, look, looked, &checkup.look))
 			checkup.looking = false; /* too much is going on: as it was */
 	}

@@ -2,6 +2,7 @@
 # The host part of BlackRoad OS, built into cloudosd: one file a line.
 BLACKROAD_SOURCES = \
 	personality/blackroad/caught.def \
+	personality/blackroad/schemas.def \
 	personality/blackroad/bind.c \
 	personality/blackroad/blackroad.h \
 	personality/blackroad/caught.h \
@@ -10,8 +11,10 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/core.h \
 	personality/blackroad/events.c \
 	personality/blackroad/hosts.c \
+	personality/blackroad/jobs.c \
 	personality/blackroad/logs.c \
 	personality/blackroad/metrics.c \
+	personality/blackroad/openapi.c \
 	personality/blackroad/page.c \
 	personality/blackroad/page.h \
 	personality/blackroad/programs.c \

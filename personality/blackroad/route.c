@@ -15,18 +15,9 @@
 #include "lib/uri.h"
 #include "personality/blackroad/blackroad.h"
 
-typedef void handler(struct http_call *call, const void *args);
-
-struct route {
-	const char *method, *path, *note;
-	handler *run; /* NULL: ABSENT */
-	uint32_t nargs;
-	struct co_arg args[CO_ARGS_MAX + 1];
-};
-
 /* clang-format off */
-#define RUN_FULL(name)    (handler *) (void (*)(void)) blackroad_on_##name
-#define RUN_PARTIAL(name) (handler *) (void (*)(void)) blackroad_on_##name
+#define RUN_FULL(name)    (blackroad_handler *) (void (*)(void)) blackroad_on_##name
+#define RUN_PARTIAL(name) (blackroad_handler *) (void (*)(void)) blackroad_on_##name
 #define RUN_ABSENT(name)  NULL
 
 #define CO_OP_SIZEOF(type) 0
@@ -40,12 +31,18 @@ struct route {
 	key_ .run = RUN_##support_(name_), \
 	.args = { CO_OP_UNWRAP args_ { .kind = CO_ARG_NONE } }, \
 	.nargs = (uint32_t) (sizeof(struct blackroad_##name_##_args) / sizeof(struct co_span)), \
-	.note = note_ },
-static const struct route routes[] = {
+	.name = #name_, .note = note_ },
+static const struct blackroad_row routes[] = {
 #include "personality/blackroad/ops.def"
 };
 #include <co/op-end.h>
 /* clang-format on */
+
+const struct blackroad_row *blackroad_rows(size_t *out_count)
+{
+	*out_count = co_countof(routes);
+	return routes;
+}
 
 /* ---- sentences ---- */
 
@@ -252,8 +249,8 @@ static bool check_body(struct http_call *call, struct co_span *out)
 	return true;
 }
 
-static void run(struct http_call *call, const struct route *route, struct co_span part,
-		struct co_span name)
+static void run(struct http_call *call, const struct blackroad_row *route,
+		struct co_span part, struct co_span name)
 {
 	struct co_span args[CO_ARGS_MAX] = { 0 }, body = { 0 };
 	bool query = strcmp(route->method, "GET") == 0 ||
@@ -283,7 +280,7 @@ void blackroad_route(struct http_call *call)
 	struct co_span method = http_method(call);
 
 	for (size_t i = 0; i < co_countof(routes); i++) {
-		const struct route *route = &routes[i];
+		const struct blackroad_row *route = &routes[i];
 
 		part = (struct co_span){ 0 };
 		if (!co_span_is(method, route->method) ||

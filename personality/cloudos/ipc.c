@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cloudosd/service/bridge.h"
 #include "cloudosd/service/message.h"
@@ -190,6 +191,26 @@ static int64_t port_parties(struct co_call *call, uint32_t number,
 	return 0;
 }
 
+/* To a service of the daemon itself. */
+static int64_t own_parties(struct co_call *call, uint32_t number,
+			   struct message_party *from, struct message_party *to)
+{
+	const struct process_id *own = bridge_own_process(call_services(call)->bridge);
+	struct process_look here;
+	int64_t r;
+
+	if (!own)
+		return nobody(call, number);
+	to->process = *own;
+	to->uid = geteuid();
+	to->pid = number;
+	call_blocking_begin(call);
+	r = caller(call, &here, from);
+	call_blocking_end(call);
+	from->pid = (uint32_t) from->process.pid;
+	return r;
+}
+
 static int64_t port_send(struct co_call *call, const struct cloudos_ipc_send_args *a,
 			 const struct message_call *self)
 {
@@ -220,7 +241,8 @@ int64_t cloudos_on_ipc_send(struct co_call *call, const struct cloudos_ipc_send_
 		return 0;
 	if (bridge_is_port(a->dest_pid))
 		return port_send(call, a, &self);
-	r = parties(call, a->dest_pid, &from, &to);
+	r = bridge_is_own(a->dest_pid) ? own_parties(call, a->dest_pid, &from, &to)
+				       : parties(call, a->dest_pid, &from, &to);
 	if (r)
 		return r;
 	return finished(call, messages_send(messages, &from, &to, &text, &self, &err),

@@ -272,6 +272,8 @@ static int64_t discover_port(struct co_call *call,
 	pid = bridge_find_port(call_services(call)->bridge, call_session(call), uid,
 			       a->service_name);
 	if (!pid)
+		pid = bridge_find_own(call_services(call)->bridge, a->service_name);
+	if (!pid)
 		return nobody(call, a->service_name);
 	*a->service_pid = pid;
 	return 0;

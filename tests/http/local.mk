@@ -1,4 +1,12 @@
 # SPDX-License-Identifier: MIT
+# The HTTP server from outside: bytes, order, limits, who may ask.
+http_tests = %D%/access.py %D%/limits.py %D%/malformed.py %D%/order.py
+TESTS += $(http_tests)
+EXTRA_DIST += $(http_tests) %D%/README.md %D%/talk.py
+
+# What the endpoints say of themselves.
+TESTS += tests/blackroad/openapi.py
+EXTRA_DIST += tests/blackroad/openapi.py
 # The gateway as its clients see it.
 TESTS += %D%/rpc.py
 EXTRA_DIST += %D%/rpc.py

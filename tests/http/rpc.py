@@ -2,6 +2,7 @@
 """RPC through the daemon: handlers that answer, hang, crash, lie and come too late."""
 import contextlib
 import http.client
+import http.server
 import json
 import os
 import signal
@@ -588,6 +589,86 @@ def what_the_file_says_is_checked_and_changes_leave_the_rest_alone():
         r = g.ctl('daemon', 'reload', status=None)
         check(r.returncode and 'nobody else may write it' in r.stderr, r.stderr)
         g.error('evil', 404, 'METHOD_NOT_FOUND')
+
+
+# ---- backends ----
+
+class Backend(http.server.BaseHTTPRequestHandler):
+    """A service with its own POST /v1/sys/rpc, which notes what it is asked."""
+    protocol_version = 'HTTP/1.1'
+    asked = []
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers['Content-Length']))
+        said = json.loads(body)
+        Backend.asked.append((self.path, body, dict(self.headers)))
+        status, reply = {
+            'add': lambda p: (200, {'result': p['a'] + p['b']}),
+            'nothing': lambda p: (200, {}),
+            'missing': lambda p: (404, {'error': {'code': 'METHOD_NOT_FOUND', 'message': 'no',
+                                                  'extra': 1}}),
+            'wrong': lambda p: (200, {'error': {'code': 'MINE', 'message': 'sorry'}}),
+            'text': lambda p: (500, b'<html>'),
+            'hang': lambda p: (Backend.hang.wait(LIMIT), (200, {}))[1],
+        }[said['method']](said.get('params'))
+        data = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
+        with contextlib.suppress(OSError):
+            self.send_response(status)
+            self.send_header('Content-Length', str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    def log_message(self, *words):
+        pass
+
+
+@test
+def a_backend_gets_the_call_and_its_errors_are_passed_on():
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Backend)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    Backend.hang = threading.Event()
+    with Gateway() as g:
+        r = configured(g, 'handlers:\n  b:\n    backend: http://127.0.0.1:%d\n' % server.server_port)
+        equal(r.returncode, 0, r.stderr)
+        equal(g.rpc('add', {'a': 2, 'b': 3}, timeout=60000, X_Service_Name='op', X_Service_Role='r',
+                    X_Request_Id='r-7')[:2], (200, {'result': 5}), 'add')
+        path, body, headers = Backend.asked[-1]
+        said = json.loads(body)
+        equal((path, said['method'], said['params']), ('/v1/sys/rpc', 'add', {'a': 2, 'b': 3}), 'asked')
+        check(0 < said['timeout'] <= 60000, 'what is left of the timeout')
+        equal([headers.get(n) for n in ('X-Service-Name', 'X-Service-Role', 'X-Request-Id')],
+              ['op', 'r', 'r-7'], 'headers')
+        equal(g.rpc('nothing')[1], {'result': None}, 'nothing')
+        equal(g.rpc('missing')[:2], (404, {'error': {'code': 'METHOD_NOT_FOUND', 'message': 'no',
+                                                     'extra': 1}}), 'passed on')
+        equal(g.rpc('wrong')[:2], (500, {'error': {'code': 'MINE', 'message': 'sorry'}}), '200 and an error')
+        g.error('text', 500, 'INVALID_RESULT')
+        before = len(Backend.asked)
+        g.error('hang', 500, 'TIMEOUT', timeout=200)
+        equal(len(Backend.asked), before + 1, 'asked once')
+        Backend.hang.set()
+        server.shutdown()
+        server.server_close()
+        until('nobody to listen', lambda: g.rpc('add', {'a': 1, 'b': 1})[0] == 503)
+        g.error('add', 503, 'UNAVAILABLE')
+
+
+# ---- the command line ----
+
+@test
+def the_command_line_calls_and_lists():
+    with Gateway() as g, contextlib.closing(Raw(g, ['x'])) as h:
+        equal(g.ctl('rpc', 'call', 'sys.echo', '{"a": 1e400}').stdout, '{"a": 1e400}\n', 'a result')
+        equal(g.ctl('rpc', 'call', 'sys.echo', '1', '-o', 'json').stdout, '{"result":1}\n', 'as JSON')
+        equal(g.ctl('rpc', 'call', 'sys.echo', '-t', 'hello').stdout, 'hello\n', 'a text')
+        check('4' == str(g.ctl('rpc', 'call', 'nobody', status=None).returncode), 'not found')
+        equal(g.ctl('rpc', 'call', 'sys.echo', '{', status=None).returncode, 2, 'no JSON')
+        later = Later(g.ctl, 'rpc', 'call', 'x', '--timeout', '200', status=1)
+        number, _ = h.call()
+        check('within 200 ms' in later.get().stderr, later.get().stderr)
+        out = g.ctl('rpc', 'methods').stdout
+        check(all(w in out for w in ('sys.ping', 'builtin', 'x', 'attached')), out)
 
 
 run()

@@ -3,9 +3,12 @@
 
 The programs are those of examples/interop; talk.py is a CloudOS program for the rest.
 """
+import http.client
 import json
 import os
+import socket
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../fault'))
 from harness import (BUILD, ENGINES, LIMIT, SRC, Domain, Skip, check, equal, run,  # noqa: E402
@@ -302,5 +305,152 @@ def askers_on_both_sides_hear_that_the_daemon_was_killed():
         equal(w.ask_echo('echo', 'again'), echoed('again'), 'the server')
         equal(w.ask_by_anos('shout', 'again'), shouted('again'), 'the service')
 
+
+# ---- RPC over HTTP and programs with messages ----
+
+class Unix(http.client.HTTPConnection):
+    def __init__(self, w):
+        super().__init__('localhost', timeout=LIMIT)
+        self.path = os.path.join(w.dir, 'run/http.sock')
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(LIMIT)
+        self.sock.connect(self.path)
+
+
+def ask_http(w, method, path, body=None):
+    c = Unix(w)
+    c.request(method, path, None if body is None else json.dumps(body))
+    r = c.getresponse()
+    out = r.status, json.loads(r.read())
+    c.close()
+    return out
+
+
+def rpc(w, method, params=None, **more):
+    return ask_http(w, 'POST', '/v1/sys/rpc', dict(more, method=method, params=params))
+
+
+def own(talk, name, body):
+    """What one of cloudosd's own services answers to a CloudOS program."""
+    number = int(talk.ask('discover ' + name))
+    check(number > 0xbfffff00 - 1, 'the number of %s: %d' % (name, number))
+    equal(talk.ask('send %d 3 %d %s' % (number, REQUEST, json.dumps(body))), '0', 'ipc_send')
+    kind, ident, sender, _, text = talk.ask('receive').split(' ', 4)
+    equal((int(kind), int(ident), int(sender)), (RESPONSE, 3, number), 'the answer of ' + name)
+    return json.loads(text.encode().decode('unicode_escape').encode('latin-1'))
+
+
+@test
+def a_method_of_rpc_may_be_a_server_of_anos():
+    with World() as w:
+        server = w.echo()
+        equal(rpc(w, 'echo', {'id': 9007199254740993}),
+              (200, {'result': {'id': 9007199254740993}}), 'JSON comes back as it is')
+        equal(server.line(), 'echo: asked: {"id": 9007199254740993}', 'what the server sees')
+        equal(rpc(w, 'nobody')[0], 404, 'a name that nobody has')
+        status, reply = rpc(w, 'echo', 'x' * 5000)
+        equal((status, reply['error']['code']), (413, 'TOO_LARGE'), 'more than a page')
+        server.kill()
+        until('the end of its name', lambda: rpc(w, 'echo')[0] == 404)
+
+
+@test
+def a_method_of_rpc_may_be_a_service_of_cloudos():
+    for engine in ENGINES:
+        with World(engine) as w:
+            server = w.shout()
+            equal(rpc(w, 'shout', {'name': 'ada'}), (200, {'result': {'NAME': 'ADA'}}),
+                  'JSON, ' + engine)
+            equal(rpc(w, 'shout', 'x' * 4000), (200, {'result': 'X' * 4000}), 'much')
+            equal(rpc(w, 'shout', True), (200, {'result': {'text': 'TRUE'}}), 'what is no JSON')
+            check(server.line().startswith('shout: asked by'), 'what the service sees')
+
+
+@test
+def a_service_that_holds_a_call_and_dies_is_told_apart_from_one_that_is_slow():
+    with World('notify' if 'notify' in ENGINES else 'trap') as w:
+        talk = w.talker('keeper')
+        status, reply = rpc(w, 'keeper', {'a': 1}, timeout=200)
+        equal((status, reply['error']['code']), (500, 'TIMEOUT'), 'nobody receives')
+        later = []
+        t = threading.Thread(target=lambda: later.append(rpc(w, 'keeper', {'b': 2}, timeout=200000)))
+        t.start()
+        for part in ('{"a": 1}', '{"b": 2}'):
+            check(part in talk.ask('receive').replace('\\', ''), 'the request ' + part)
+        talk.kill()
+        t.join(LIMIT)
+        equal((later[0][0], later[0][1]['error']['code']), (500, 'HANDLER_CRASHED'), 'its death')
+
+
+@test
+def a_late_answer_of_a_service_is_nobodys():
+    with World('notify' if 'notify' in ENGINES else 'trap') as w:
+        talk = w.talker('keeper')
+        equal(rpc(w, 'keeper', 1, timeout=100)[1]['error']['code'], 'TIMEOUT', 'the first')
+        _, ident, sender, _, _ = talk.ask('receive').split(' ', 4)
+        equal(talk.ask('reply %s %s %d "late"' % (sender, ident, RESPONSE)), '0', 'ipc_reply')
+        later = []
+        t = threading.Thread(target=lambda: later.append(rpc(w, 'keeper', 2, timeout=200000)))
+        t.start()
+        _, ident, sender, _, text = talk.ask('receive').split(' ', 4)
+        equal(text, '2', 'the second request')
+        equal(talk.ask('reply %s %s %d "in time"' % (sender, ident, RESPONSE)), '0', 'ipc_reply')
+        t.join(LIMIT)
+        equal(later, [(200, {'result': 'in time'})], 'the second')
+
+
+@test
+def a_cloudos_program_calls_the_endpoints_as_services():
+    for engine in ENGINES:
+        with World(engine) as w:
+            talk = w.talker()
+            equal(own(talk, 'rpc', {'method': 'sys.echo', 'params': [1, {'a': None}]}),
+                  {'result': [1, {'a': None}]}, 'rpc, ' + engine)
+            equal(own(talk, 'rpc', {'method': 'nobody'})['error']['code'], 'METHOD_NOT_FOUND',
+                  'an error')
+            equal(own(talk, 'rpc', [])['error']['code'], 'INVALID_REQUEST', 'no request')
+            equal(talk.ask('discover nobody'), str(ENOENT), 'no other name')
+
+
+@test
+def a_program_of_anos_calls_the_endpoints_as_services():
+    with World() as w:
+        equal(w.ask_by_anos('rpc', '{"method":"sys.echo","params":[7]}'),
+              (0, 'ask: answer: {"result":[7]}\n', ''), 'rpc')
+        code, out, _ = w.ask_by_anos('rpc', '{')
+        check(code == 0 and 'INVALID' in out, 'what is no JSON: ' + out)
+
+
+@test
+def a_service_of_that_name_takes_the_place_of_ours():
+    with World('notify' if 'notify' in ENGINES else 'trap') as w:
+        mine, talk = w.talker('event'), w.talker()
+        check(0 < int(talk.ask('discover event')) < 1 << 31, 'the pid of the service')
+        check(int(talk.ask('discover log')) > 1 << 31, 'another is ours')
+
+
+@test
+def a_message_to_the_daemon_itself_is_answered_with_what_to_do():
+    with World('notify' if 'notify' in ENGINES else 'trap') as w:
+        talk = w.talker()
+        equal(own(talk, 'rpc', {'method': 'sys.echo', 'params': 1}), {'result': 1}, 'it receives')
+        daemon = w.status()['pid']
+        equal(talk.ask('send %d 4 %d hello' % (daemon, REQUEST)), '0', 'ipc_send')
+        check('NOT_FOUND' in talk.ask('receive'), 'the answer')
+
+
+@test
+def a_daemon_that_dies_fails_calls_of_its_services_and_the_next_one_serves():
+    with World('notify' if 'notify' in ENGINES else 'trap') as w:
+        talk, server = w.talker(), w.talker('keeper')
+        number = int(talk.ask('discover rpc'))
+        equal(talk.ask('send %d 5 %d {"method":"keeper","timeout":200000}' % (number, REQUEST)), '0',
+              'ipc_send')
+        check('null' in server.ask('receive'), 'the request')
+        w.kill_daemon()
+        equal(head_of(talk.ask('receive'))[:2], (ERROR, 5), 'what it hears')
+        equal(own(talk, 'rpc', {'method': 'sys.echo', 'params': 2}), {'result': 2}, 'the next')
 
 run()

@@ -215,7 +215,7 @@ static bool run_watch(struct fake_host *fake, int wait_ms)
 								    : POLLIN };
 		watches[n++] = watch;
 	}
-	if (poll(fds, n, wait_ms) <= 0)
+	if (!n || poll(fds, n, wait_ms) <= 0)
 		return false;
 	for (nfds_t i = 0; i < n; i++) {
 		if (!fds[i].revents)

@@ -7,6 +7,7 @@ SERVICE_TESTS = \
 	%D%/handler \
 	%D%/health \
 	%D%/ipc \
+	%D%/job \
 	%D%/message \
 	%D%/process \
 	%D%/registry \
@@ -26,6 +27,7 @@ endif
 %C%_attached_SOURCES = %D%/attached.c $(SERVICE_FAKES)
 %C%_attached_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_attached_LDADD = $(SERVICE_TEST_LIBS)
+
 %C%_cron_SOURCES = %D%/cron.c %D%/tzif.h %D%/tzif.c
 %C%_cron_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_cron_LDADD = $(SERVICE_TEST_LIBS)
@@ -45,6 +47,11 @@ endif
 %C%_ipc_SOURCES = %D%/ipc.c $(SERVICE_FAKES)
 %C%_ipc_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_ipc_LDADD = $(SERVICE_TEST_LIBS)
+
+%C%_job_SOURCES = %D%/job.c %D%/job_chaos.c %D%/job_fixture.h %D%/job_fixture.c \
+	%D%/memory_store.h %D%/memory_store.c %D%/tzif.h %D%/tzif.c $(SERVICE_FAKES)
+%C%_job_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_job_LDADD = $(SERVICE_TEST_LIBS)
 
 %C%_message_SOURCES = %D%/message.c $(SERVICE_FAKES)
 %C%_message_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
