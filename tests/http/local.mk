@@ -10,3 +10,6 @@ EXTRA_DIST += tests/blackroad/openapi.py
 # The gateway as its clients see it.
 TESTS += %D%/rpc.py
 EXTRA_DIST += %D%/rpc.py
+# The front of services.
+TESTS += %D%/front.py
+EXTRA_DIST += %D%/front.py %D%/front_service.py
