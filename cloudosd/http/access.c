@@ -152,6 +152,17 @@ static int check_client(struct connection *c, const struct co_http_head *head,
 	return 0;
 }
 
+/* The files of the page hold no secret, and ask for the token themselves. */
+static bool is_page(const struct http_call *call)
+{
+	static const char files[] = "/page/";
+
+	return (call->head || co_span_is(co_http_head(call->message)->method, "GET")) &&
+	       (co_span_is(call->path, "/") ||
+		(call->path.size > strlen(files) &&
+		 memcmp(call->path.data, files, strlen(files)) == 0));
+}
+
 /* ---- Host ---- */
 
 /* Without the port, brackets and a final dot; in lower case. */
@@ -194,6 +205,8 @@ static bool is_address(const char *name)
 {
 	struct in6_addr any;
 
+	if (!isdigit((unsigned char) *name) && !strchr(name, ':'))
+		return false;
 	return inet_pton(AF_INET, name, &any) == 1 ||
 	       inet_pton(AF_INET6, name, &any) == 1;
 }
@@ -314,7 +327,8 @@ static int find_service(struct http_call *call, const char *host,
 		if (!name)
 			return 0;
 	}
-	if (!service && !name && *host)
+	if (!service && !name && *host && !isdigit((unsigned char) *host) &&
+	    strcmp(host, "localhost") != 0)
 		name = known(s, co_span(host));
 	if (name)
 		service = name->name;
@@ -322,8 +336,9 @@ static int find_service(struct http_call *call, const char *host,
 		 service_name((struct co_span){ host, strlen(host) - strlen(internal) },
 			      call->service))
 		return 0;
-	(void) snprintf(call->service, sizeof(call->service), "%s",
-			service ? service : "cloudosd");
+	if (!service)
+		service = "cloudosd";
+	memcpy(call->service, service, strnlen(service, HTTP_SERVICE - 1) + 1);
 	return 0;
 }
 
@@ -374,8 +389,11 @@ int access_check(struct http_call *call, struct co_http_fault *fault)
 	const struct co_http_head *head = co_http_head(call->message);
 	char name[256] = "";
 
-	if (read_target(call, fault) < 0 ||
-	    check_client(call->connection, head, fault) < 0)
+	if (read_target(call, fault) < 0)
+		return -1;
+	if (is_page(call))
+		call->connection->token = false;
+	else if (check_client(call->connection, head, fault) < 0)
 		return -1;
 	if (call->uri.authority.data &&
 	    (!head->host.data || call->uri.authority.size != head->host.size ||
