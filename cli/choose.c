@@ -120,7 +120,13 @@ int choose_engine(struct launch *l, const char *wanted, struct co_err *err)
 			"--trap, --no-patch and --allow-guest-seccomp are for engine "
 			"trap, not for %s",
 			co_engine_name((enum co_engine) engine));
-	if (strcmp(l->personality->name, "cloudos") != 0) {
+	if (l->service) {
+		if (engine == CO_ENGINE_TRAP)
+			return co_fail(
+				err, CO_UNSUPPORTED,
+				"engine trap does not run programs of BlackRoad OS: they "
+				"make Linux's calls; use notify or ptrace");
+	} else if (strcmp(l->personality->name, "cloudos") != 0) {
 		if (only_trap(l, engine, err))
 			return err->code;
 		engine = CO_ENGINE_TRAP;
@@ -144,6 +150,7 @@ int choose_engine(struct launch *l, const char *wanted, struct co_err *err)
 			notify.why);
 	if (engine == CO_ENGINE_AUTO)
 		engine = notify.works                       ? CO_ENGINE_NOTIFY
+			 : l->service                       ? CO_ENGINE_PTRACE
 			 : look_trap(l, outer, false, NULL) ? CO_ENGINE_PTRACE
 							    : CO_ENGINE_TRAP;
 	l->engine = (enum co_engine) engine;

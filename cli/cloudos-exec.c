@@ -17,6 +17,7 @@
 
 #include "cli/choose.h"
 #include "cli/classify.h"
+#include "cli/service.h"
 #include "cli/start.h"
 #include "cli/system.h"
 #include "lib/cleanup.h"
@@ -32,6 +33,8 @@ enum {
 	OPTION_DISK,
 	OPTION_DISPLAY,
 	OPTION_UNTIL_FIRST,
+	OPTION_SERVICE,
+	OPTION_NO_LOGS,
 
 	DISPLAY_WIDTH = 1024,
 	DISPLAY_HEIGHT = 768
@@ -43,6 +46,8 @@ struct options {
 	struct trap trap;
 	struct system_options anos;
 	bool anos_asked; /* an option says something about SYSTEM */
+	const char *service;
+	bool no_logs;
 };
 
 static const char usage[] =
@@ -66,6 +71,11 @@ static const char usage[] =
 	"  --disk=IMAGE         a disk, in the device registry\n"
 	"  --display=WxH        size of the framebuffer (default: 1024x768)\n"
 	"  --until-first        when PROGRAM ends, end what it has started\n"
+	"\n"
+	"services of BlackRoad OS:\n"
+	"  --service=NAME       run PROGRAM as that service of services.yaml: its address,\n"
+	"                       its names, its environment, its output in the logs\n"
+	"  --no-logs            keep its output out of the logs\n"
 	"\n"
 	"  --help, --version\n"
 	"\n"
@@ -127,6 +137,8 @@ static int parse(struct options *o, int argc, char **argv)
 		{ "disk", required_argument, NULL, OPTION_DISK },
 		{ "display", required_argument, NULL, OPTION_DISPLAY },
 		{ "until-first", no_argument, NULL, OPTION_UNTIL_FIRST },
+		{ "service", required_argument, NULL, OPTION_SERVICE },
+		{ "no-logs", no_argument, NULL, OPTION_NO_LOGS },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ 0 }
@@ -177,6 +189,12 @@ static int parse(struct options *o, int argc, char **argv)
 			if (anos_option(o, option, &err))
 				return fail(&err);
 			break;
+		case OPTION_SERVICE:
+			o->service = optarg;
+			break;
+		case OPTION_NO_LOGS:
+			o->no_logs = true;
+			break;
 		case 'h':
 			(void) fputs(usage, stdout);
 			return 0;
@@ -214,11 +232,12 @@ static int choose_personality(struct launch *l, const char *name, struct co_err 
 			"there is no personality \"%s\"; cloudosctl personality ls lists "
 			"them",
 			name);
-	if (strcmp(name, "cloudos") && strcmp(name, "linux") && strcmp(name, "anos"))
+	if (strcmp(name, "cloudos") && strcmp(name, "linux") && strcmp(name, "anos") &&
+	    strcmp(name, "blackroad"))
 		return co_fail(
 			err, CO_UNSUPPORTED,
 			"cannot run %s: it is a program for %s, and this version runs "
-			"programs of CloudOS, Linux and Anos only (cloudosctl personality "
+			"programs of CloudOS, Linux, Anos and BlackRoad OS only (cloudosctl personality "
 			"show %s)",
 			l->path, l->personality->title, name);
 	return 0;
@@ -368,7 +387,10 @@ static int look_at_program(struct launch *l, const struct options *o, char *path
 	}
 	l->path = path;
 	l->script = file.script;
-	if (choose_personality(l, o->personality ? o->personality : file.personality,
+	if (choose_personality(l,
+			       o->personality ? o->personality
+			       : o->service   ? "blackroad"
+					      : file.personality,
 			       &err))
 		return fail(&err);
 	return -1;
@@ -392,6 +414,36 @@ static int system_prepare(struct launch *l, struct options *o, struct system *sy
 	}
 	l->system = system;
 	return system_open(system, &o->anos, l->path, err);
+}
+
+/* How a program of BlackRoad OS is to have its names; CO_HOSTS is for tests and trouble. */
+static int service_prepare(struct launch *l, const struct options *o, struct service *s,
+			   struct co_err *err)
+{
+	static const char *const how[] = { "", "mount", "calls", "none" };
+	const char *wanted = getenv("CO_HOSTS");
+
+	if (strcmp(l->personality->name, "blackroad") != 0)
+		return o->service || o->no_logs
+			       ? co_fail(err, CO_INVALID,
+					 "--service and --no-logs are for programs of "
+					 "BlackRoad OS; %s is one of %s",
+					 l->path, l->personality->title)
+			       : 0;
+	if (o->no_logs && !o->service)
+		return co_fail(err, CO_INVALID,
+			       "--no-logs goes with --service; only services are "
+			       "logged");
+	s->asked = o->service;
+	s->no_logs = o->no_logs;
+	for (size_t i = 0; i < co_countof(how); i++)
+		if (!strcmp(wanted ? wanted : "", how[i])) {
+			s->how = (enum service_hosts) i;
+			l->service = s;
+			return 0;
+		}
+	return co_fail(err, CO_INVALID,
+		       "CO_HOSTS is \"%s\"; it can be mount, calls or none", wanted);
 }
 
 /* Served already, by this very daemon: the program takes our place. */
@@ -425,6 +477,8 @@ static int run(struct launch *l, const struct options *o)
 		return run_plainly(l, o);
 	if (nested && choose_engine(l, engine, &err))
 		return fail(&err);
+	if (l->service && service_find(l->service, l->client, &err))
+		return fail(&err);
 	if (o->ephemeral)
 		l->keep_fd = keeper = keeper_pidfd(l);
 	status = launch(l);
@@ -436,6 +490,7 @@ static int run(struct launch *l, const struct options *o)
 int main(int argc, char **argv)
 {
 	static struct system system;
+	static struct service service;
 	struct options o = { 0 };
 	struct co_err err = { 0 };
 	struct launch l = { .trace_fd = -1, .keep_fd = -1 };
@@ -453,8 +508,12 @@ int main(int argc, char **argv)
 		(void) fail(&err);
 		status = err.code == CO_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_LAUNCHER;
 	}
+	if (status < 0 && service_prepare(&l, &o, &service, &err))
+		status = fail(&err);
 	if (status < 0)
 		status = run(&l, &o);
+	free(service.hosts);
+	(void) co_msg_free(service.relay.out);
 	(void) co_client_close(l.client);
 	return status;
 }

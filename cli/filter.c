@@ -22,6 +22,23 @@
 	(FLAGS_COMMON | SECCOMP_FILTER_FLAG_NEW_LISTENER |                             \
 	 SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
 
+/* Calls of Linux's own: all of them, or those that are not about opening files. */
+static int add_caught(scmp_filter_ctx ctx, const struct co_personality *p,
+		      enum filter_caught caught, uint32_t action)
+{
+	for (size_t i = 0; i < p->ncaught; i++) {
+		bool opens = !strncmp(p->caught[i].name, "open", 4);
+		int r;
+
+		if (!(caught & (opens ? FILTER_OPENS : FILTER_BINDS)))
+			continue;
+		r = seccomp_rule_add(ctx, action, (int) p->caught[i].number, 0);
+		if (r < 0)
+			return -r;
+	}
+	return 0;
+}
+
 static int add_rules(scmp_filter_ctx ctx, const struct co_personality *p,
 		     uint32_t action)
 {
@@ -55,7 +72,7 @@ static int export(scmp_filter_ctx ctx, struct filter *out)
 }
 
 int filter_new(struct filter *out, const struct co_personality *p,
-	       enum co_engine engine, struct co_err *err)
+	       enum co_engine engine, enum filter_caught caught, struct co_err *err)
 {
 	uint32_t action =
 		engine == CO_ENGINE_NOTIFY ? SCMP_ACT_NOTIFY : SCMP_ACT_TRACE(0);
@@ -70,6 +87,8 @@ int filter_new(struct filter *out, const struct co_personality *p,
 		r = -seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
 	if (!r)
 		r = add_rules(ctx, p, action);
+	if (!r)
+		r = add_caught(ctx, p, caught, action);
 	if (!r)
 		r = export(ctx, out);
 	seccomp_release(ctx);

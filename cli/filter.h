@@ -17,9 +17,12 @@ struct filter {
 	struct sock_fprog program;
 };
 
+/* Which of Linux's own calls (struct co_personality) it catches. */
+enum filter_caught { FILTER_NONE = 0, FILTER_BINDS = 1, FILTER_OPENS = 2 };
+
 /* Built before fork: libseccomp allocates. */
 int filter_new(struct filter *out, const struct co_personality *p,
-	       enum co_engine engine, struct co_err *err);
+	       enum co_engine engine, enum filter_caught caught, struct co_err *err);
 void filter_done(struct filter *f);
 
 /*

@@ -27,8 +27,11 @@
 #include "cli/filter.h"
 #include "cli/prefetch.h"
 #include "cli/ptrace.h"
+#include "cli/service.h"
 #include "cli/system.h"
 #include "lib/cleanup.h"
+
+enum { LINE_MS = 500 }; /* so long a line may be without its end */
 
 static const int forwarded[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
 static const int of_terminal[] = { SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU };
@@ -38,6 +41,7 @@ struct running {
 	pid_t pid;
 	int signals;
 	struct channel channel;
+	struct relay *relay; /* of a service that is logged; NULL */
 	bool channel_gone;
 	bool subreaper; /* orphans of the program come to us */
 	int status;
@@ -156,6 +160,8 @@ static void child(const struct launch *l, const struct filter *filter, int fd,
 	int listener = 0;
 	uint64_t session;
 
+	if (l->service)
+		service_enter(l->service);
 	if (l->engine == CO_ENGINE_PTRACE)
 		(void) prctl(PR_SET_PTRACER,
 			     PR_SET_PTRACER_ANY); /* until it is traced */
@@ -256,6 +262,7 @@ static int attach(const struct launch *l, pid_t pid, int link, int listener,
 	co_msg_text(l->client->out, &req->name, l->name);
 	command_line(l, command, sizeof(command));
 	co_msg_text(l->client->out, &req->command, command);
+	co_msg_text(l->client->out, &req->service, l->service ? l->service->name : "");
 	return co_client_call(l->client, fds, listener >= 0 ? 2 : 1, err);
 }
 
@@ -316,6 +323,11 @@ static void forward(struct running *r)
 	struct signalfd_siginfo info;
 
 	while (read(r->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGWINCH) {
+			if (r->relay)
+				relay_resize(r->relay);
+			continue;
+		}
 		/* the kernel sent it to the whole job: the guest has it already */
 		if (info.ssi_signo == SIGCHLD || info.ssi_code == SI_KERNEL)
 			continue;
@@ -340,16 +352,25 @@ static void serve_channel(struct running *r)
 static void wait_for(struct running *r)
 {
 	for (;;) {
-		struct pollfd p[2] = { { .fd = r->signals, .events = POLLIN },
-				       { .fd = r->channel_gone ? -1 : r->channel.fd,
-					 .events = POLLIN } };
+		struct pollfd p[2 + RELAY_STREAMS] = {
+			{ .fd = r->signals, .events = POLLIN },
+			{ .fd = r->channel_gone ? -1 : r->channel.fd, .events = POLLIN }
+		};
+		size_t n = 2 + (r->relay ? relay_wants(r->relay, p + 2) : 0);
+		bool unsent = r->relay && relay_unsent(r->relay);
+		int ready;
 
 		if (reap(r)) {
 			serve_channel(r); /* the last lines of the trace */
 			return;
 		}
-		if (poll(p, 2, -1) < 0)
+		ready = poll(p, n, unsent ? LINE_MS : -1);
+		if (ready == 0)
+			relay_flush(r->relay);
+		if (ready < 0)
 			continue;
+		if (r->relay)
+			relay_run(r->relay);
 		if (p[1].revents)
 			serve_channel(r);
 		if (p[0].revents)
@@ -438,14 +459,52 @@ static int start(struct launch *l, struct running *r, int fd, int link[2])
 /* A pipe that the guest closes must end, so nothing of the caller's stays open here. */
 static void let_go(const struct running *r)
 {
-	int keep[] = { 2,
-		       r->signals,
-		       r->channel.fd,
-		       r->l->trace_fd,
-		       r->l->client ? r->l->client->fd : -1,
-		       r->l->keep_fd };
+	int keep[6 + 2 * RELAY_STREAMS + 1] = { 2,
+						r->signals,
+						r->channel.fd,
+						r->l->trace_fd,
+						r->l->client ? r->l->client->fd : -1,
+						r->l->keep_fd };
+	size_t n = 6;
 
-	channel_close_others(keep, co_countof(keep));
+	if (r->relay)
+		n += relay_descriptors(r->relay, keep + n);
+	else if (r->l->service)
+		keep[n++] = r->l->service->relay.log;
+	channel_close_others(keep, n);
+}
+
+/* What of Linux's own calls the program's system wants to see. */
+static enum filter_caught caught(const struct service *s)
+{
+	enum filter_caught all = FILTER_NONE;
+
+	if (s && s->asked)
+		all |= FILTER_BINDS;
+	if (s && s->how == SERVICE_HOSTS_CALLS)
+		all |= FILTER_OPENS;
+	return all;
+}
+
+/* Environment, names and output, before there is a child; log is the daemon's. */
+static int prepare_service(struct launch *l, struct running *r, int log,
+			   struct co_err *err)
+{
+	struct service *s = l->service;
+	int rc;
+
+	s->folder = l->paths.run;
+	service_probe_hosts(s);
+	rc = service_environment(s, err);
+	if (rc || !s->asked)
+		return rc;
+	s->relay.log = log;
+	if (s->no_logs) {
+		s->relay.out = co_msg_new();
+		return 0;
+	}
+	r->relay = &s->relay;
+	return relay_open(r->relay, log, err);
 }
 
 int launch(struct launch *l)
@@ -458,11 +517,6 @@ int launch(struct launch *l)
 	struct signal_state signals;
 	sigset_t mask, broken;
 
-	if (!l->every_call && l->engine != CO_ENGINE_TRAP &&
-	    filter_new(&filter, l->personality, l->engine, &err)) {
-		(void) fprintf(stderr, "cloudos-exec: %s\n", err.message);
-		return EXIT_LAUNCHER;
-	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) < 0 ||
 	    channel_init(&r.channel, link[0], l->trace_fd)) {
@@ -471,8 +525,17 @@ int launch(struct launch *l)
 			       strerror(errno));
 		return EXIT_LAUNCHER;
 	}
+	if ((l->service && prepare_service(l, &r, link[0], &err)) ||
+	    (!l->every_call && l->engine != CO_ENGINE_TRAP &&
+	     filter_new(&filter, l->personality, l->engine, caught(l->service),
+			&err))) {
+		(void) fprintf(stderr, "cloudos-exec: %s\n", err.message);
+		return EXIT_LAUNCHER;
+	}
 	(void) sigemptyset(&mask);
 	(void) sigaddset(&mask, SIGCHLD);
+	if (r.relay)
+		(void) sigaddset(&mask, SIGWINCH);
 	for (size_t i = 0; i < co_countof(forwarded); i++)
 		(void) sigaddset(&mask, forwarded[i]);
 	(void) sigprocmask(SIG_BLOCK, &mask, &signals.mask);
@@ -496,12 +559,16 @@ int launch(struct launch *l)
 		child(l, &filter, pair[1], &signals);
 	}
 	(void) close(pair[1]);
+	if (r.relay)
+		relay_begin(r.relay);
 	set_all(of_terminal, co_countof(of_terminal), SIG_IGN);
 	r.signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	status = start(l, &r, pair[0], link);
 	(void) close(pair[0]);
 	filter_done(&filter);
 	if (status) {
+		if (l->service)
+			service_over(l->service, status << 8);
 		channel_done(&r.channel);
 		return status;
 	}
@@ -512,6 +579,8 @@ int launch(struct launch *l)
 	if (!l->system) /* that goes on to start programs, which want what it has */
 		let_go(&r);
 	wait_for(&r);
+	if (l->service)
+		service_over(l->service, r.status);
 	if (l->system)
 		system_end(l->system, r.signals);
 	channel_done(&r.channel);

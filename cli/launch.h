@@ -20,8 +20,9 @@ struct launch {
 	enum co_engine engine;
 	bool every_call; /* ptrace without a filter: an outer one would win */
 	struct trap trap;
-	struct system *system; /* of an Anos program; NULL */
-	struct co_paths paths; /* of the daemon */
+	struct system *system;   /* of an Anos program; NULL */
+	struct service *service; /* of a BlackRoad program; NULL */
+	struct co_paths paths;   /* of the daemon */
 	const char *name;
 	const char *path; /* of the program */
 	char **argv;

@@ -46,6 +46,8 @@ cloudos_exec_SOURCES = \
 	%D%/launch.h %D%/launch.c \
 	%D%/peer.h %D%/peer.c \
 	%D%/ptrace.h %D%/ptrace.c \
+	%D%/relay.h %D%/relay.c \
+	%D%/service.h %D%/service.c \
 	%D%/system.h %D%/system.c %D%/system_debug.c %D%/system_start.c \
 	%D%/trap.h %D%/trap.c
 cloudos_exec_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)

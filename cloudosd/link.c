@@ -107,12 +107,9 @@ static void gone(struct link *l)
 	struct session *s = l->session;
 
 	link_close(l);
-	if (s->service[0]) {
-		bool ended = s->ended;
-
+	if (s->ended) {
 		serving_launcher_gone(s); /* which may be the last to know it */
-		if (ended)
-			return;
+		return;
 	}
 	/* under notify the filter's users may live on without their launcher */
 	if (s->engine == CO_ENGINE_PTRACE) {
@@ -122,6 +119,8 @@ static void gone(struct link *l)
 		members_check(s);
 	}
 }
+
+static void received(void *arg);
 
 static void member_message(struct link *l)
 {
@@ -137,6 +136,16 @@ static void member_message(struct link *l)
 		r = member_received(l->member, l->received, &err);
 	if (r)
 		member_end(l->member, r == CO_GONE ? NULL : err.message);
+}
+
+void link_read(struct link *l)
+{
+	struct pollfd p = { .fd = l->fd, .events = POLLIN };
+
+	(void) link_ref(l); /* the session may end over it */
+	while (l->watch && poll(&p, 1, 0) > 0)
+		received(l);
+	(void) link_unref(l);
 }
 
 static void received(void *arg)

@@ -35,6 +35,9 @@ void link_say_ended(struct link *l);
 /* Nothing is received or sent any more, waiters get CO_GONE.  Under the core lock. */
 void link_close(struct link *l);
 
+/* Takes what has come, without waiting.  Under the core lock. */
+void link_read(struct link *l);
+
 /* Threads that are inside hold a reference; the last one goes after link_close.  unref
  * returns NULL. */
 struct link *link_ref(struct link *l);

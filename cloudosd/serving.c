@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,6 +40,41 @@ static void begin_data(const struct session *s, struct co_buf *out)
 	co_buf_format(out, "{\"session\":%llu,\"pid\":%d,\"name\":",
 		      (unsigned long long) s->id, s->first_pid);
 	co_buf_json_text(out, co_span(s->service));
+}
+
+/* It may have said how the program ended just before. */
+static void launcher_died(void *arg)
+{
+	struct session *s = session_ref(arg);
+
+	s->daemon->host->watch_free(s->launcher_watch);
+	s->launcher_watch = NULL;
+	if (s->link && !s->stop_told)
+		link_read(s->link);
+	if (!s->stop_told)
+		serving_launcher_gone(s);
+	(void) session_unref(s);
+}
+
+void serving_begin(struct session *s)
+{
+	const struct co_host *host = s->daemon->host;
+
+	if (!s->service[0])
+		return;
+	s->launcher_fd = (int) syscall(SYS_pidfd_open, session_row(s)->launcher_pid, 0);
+	if (s->launcher_fd >= 0)
+		s->launcher_watch = host->watch_new(host->ctx, s->launcher_fd, false,
+						    launcher_died, s);
+}
+
+/* One that waits goes on watching: the launcher may never say it. */
+void serving_end(struct session *s)
+{
+	if (s->ended || !s->launcher_watch)
+		return;
+	s->daemon->host->watch_free(s->launcher_watch);
+	s->launcher_watch = NULL;
 }
 
 void serving_started(struct session *s)
@@ -77,8 +113,13 @@ static void stopped(struct session *s, int status)
 /* The reference of serving_waits. */
 static void over(struct session *s)
 {
-	if (s->ended)
-		(void) session_unref(s);
+	if (!s->ended)
+		return;
+	s->ended = false;
+	serving_end(s);
+	if (s->link)
+		link_close(s->link);
+	(void) session_unref(s);
 }
 
 bool serving_waits(struct session *s)
@@ -95,8 +136,6 @@ void serving_exited(struct session *s, int32_t status)
 	if (!s->service[0] || s->stop_told || status < 0)
 		return;
 	stopped(s, status);
-	if (s->ended)
-		link_close(s->link);
 	over(s);
 }
 

@@ -13,7 +13,12 @@
 /* The mount name space of that process; 0 if it is this daemon's own or cannot be told. */
 uint64_t serving_mounts(int32_t pid);
 
-/* A session has begun; nothing for one that is no service. */
+/* A session is there, a new one or one of before, and is there no more.  Nothing for one
+ * that is no service. */
+void serving_begin(struct session *s);
+void serving_end(struct session *s);
+
+/* A new one has begun. */
 void serving_started(struct session *s);
 
 /*

@@ -43,6 +43,8 @@ __attribute__((hot)) struct session *session_unref(struct session *s)
 		(void) close(s->listener);
 	if (s->pidfd >= 0)
 		(void) close(s->pidfd);
+	if (s->launcher_fd >= 0)
+		(void) close(s->launcher_fd);
 	(void) pthread_mutex_destroy(&s->flow.mutex);
 	free(s);
 	return NULL;
@@ -95,6 +97,7 @@ static struct session *session_new(struct daemon *d, uint32_t index, int link_fd
 	s->host = co_personality_host(row->personality);
 	s->listener = listener;
 	s->traced = row->trace != 0;
+	s->launcher_fd = -1;
 	s->first_pid = row->pid;
 	s->mounts = row->mounts;
 	(void) snprintf(s->service, sizeof(s->service), "%.*s",
@@ -120,6 +123,7 @@ static int session_begin(struct session *s, struct co_err *err)
 	int r;
 
 	HASH_ADD(hh, d->sessions, id, sizeof(s->id), s);
+	serving_begin(s);
 	d->served = true;
 	r = notify_add(s, err);
 	if (r)
@@ -284,6 +288,7 @@ void session_end(struct session *s, const char *why)
 		if (!serving_waits(s)) /* for how it has ended */
 			link_close(s->link);
 	}
+	serving_end(s);
 	pending_session_end(d->pending, s->id);
 	errors_session_end(d->services.errors, s->id);
 	control_session_end(d->control, s->id);

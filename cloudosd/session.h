@@ -56,9 +56,11 @@ struct session {
 	bool ended;        /* a service, of which only how it ended is waited for */
 	bool stop_told;    /* that it has stopped */
 	bool output_lost;
+	int launcher_fd; /* a service's: pidfd of its launcher, -1 */
+	struct co_watch *launcher_watch;
 	int32_t first_pid;
 	uint64_t mounts; /* its mount name space, where that is its own; 0 */
-	bool traced;       /* lines go to the launcher; the row may end first */
+	bool traced;     /* lines go to the launcher; the row may end first */
 	enum session_resend resend;  /* loop thread */
 	atomic_bool launcher_copies; /* the daemon itself may not read the guest */
 	bool launcher_gone;          /* trap */

@@ -34,6 +34,7 @@ include tests/sites/local.mk
 include tests/guest/local.mk
 include tests/http/local.mk
 include tests/interop/local.mk
+include tests/services/local.mk
 include tests/page/local.mk
 include tests/packaging/local.mk
 include tests/libcloudos/local.mk

@@ -556,7 +556,13 @@ static void folder_remove(struct keeper *k)
 	static const char *const files[] = {
 		"run/control.sock",
 		"run/lock",
+		"run/http.sock",
+		"run/http.json",
+		"run/http.json.new",
+		"state/addresses",
+		"state/addresses.new",
 		"state/domain",
+		"state/http.token",
 		"state/state.db",
 		"state/state.db-wal",
 		"state/state.db-shm",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The calls of BlackRoad programs that the daemon answers (caught.def).  HOST. */
-#ifndef CO_BLACKROAD_GUEST_CALLS_H
-#define CO_BLACKROAD_GUEST_CALLS_H
+#ifndef CO_BLACKROAD_CAUGHT_H
+#define CO_BLACKROAD_CAUGHT_H
 
 #include "personality/host.h"
 
