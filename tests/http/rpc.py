@@ -458,6 +458,18 @@ h.run();''' % json.dumps(os.path.join(os.path.abspath(EXAMPLES), 'cloudos-handle
             p.wait()
 
 
+@test
+def what_handlers_have_done_is_in_the_metrics():
+    with Gateway() as g:
+        g.rpc('sys.ping')
+        g.rpc('nobody')
+        c = UnixConnection(g.unix)
+        c.request('GET', '/metrics')
+        lines = c.getresponse().read().decode().splitlines()
+        check('cloudos_handler_calls_total 2' in lines and 'cloudos_handler_calls_in_flight 0' in lines,
+              '\n'.join(lines))
+
+
 # ---- commands ----
 
 def configured(g, text):
