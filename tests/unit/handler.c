@@ -397,7 +397,7 @@ END_TEST
 START_TEST(calls_go_to_whoever_has_the_fewest)
 {
 	static struct worker a, b;
-	static struct caller c[5];
+	static struct caller c[6];
 
 	worker_new(&a, "core", 0);
 	worker_new(&b, "core", 0);
@@ -408,8 +408,11 @@ START_TEST(calls_go_to_whoever_has_the_fewest)
 	ck_assert_uint_eq(a.begun, 2);
 	ck_assert_uint_eq(b.begun, 2);
 	ck_assert(answer(&b, b.ids[0], "1"));
+	ck_assert(answer(&b, b.ids[1], "1"));
 	call(&c[4], "x");
-	ck_assert_uint_eq(b.begun, 3);
+	call(&c[5], "x");
+	ck_assert_uint_eq(b.begun, 4);
+	ck_assert_uint_eq(a.begun, 2);
 }
 END_TEST
 
