@@ -48,6 +48,8 @@ BUDGETS = {
     "ipc.find": ({"most": 200.0}, "<= 200 ns"),
     "ipc.open": ({"most": 100.0}, "<= 100 us"),
     "ipc.death": ({"most": 50.0}, "<= 50 ms"),
+    "http.rpc": ({"most": 80.0}, "<= 80 us"),
+    "http.rpc.32": ({"least": 20000.0}, ">= 20 000/s"),
     "ipc.idle": ({"most": 10.0}, "<= 10 ms a second"),
     "http.health": ({"ratio<=": 1.0}, "<= 1"),
     "http.pipelined": ({"least": 100000.0}, ">= 100 000/s"),
