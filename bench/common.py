@@ -48,7 +48,14 @@ BUDGETS = {
     "ipc.find": ({"most": 200.0}, "<= 200 ns"),
     "ipc.open": ({"most": 100.0}, "<= 100 us"),
     "ipc.death": ({"most": 50.0}, "<= 50 ms"),
+    "http.rpc": ({"most": 80.0}, "<= 80 us"),
+    "http.rpc.32": ({"least": 20000.0}, ">= 20 000/s"),
     "ipc.idle": ({"most": 10.0}, "<= 10 ms a second"),
+    "http.health": ({"ratio<=": 1.0}, "<= 1"),
+    "http.pipelined": ({"least": 100000.0}, ">= 100 000/s"),
+    "http.rss": ({"most": 12.0}, "<= 12 MiB"),
+    "http.p99": ({"most": 100.0}, "<= 100 ms"),
+    "http.streams": ({"most": 64.0}, "<= 64 MiB"),
     "trap.bash_spawn": ({"ratio<=": 1.25}, "<= 1.25"),
 }
 

@@ -30,7 +30,7 @@ struct co_http_message {
 	struct co_buf text;
 	struct co_buf names;         /* as they were written */
 	bool cr;                     /* the byte before was one */
-	bool space;            /* the byte before was one, in a request line */
+	bool space;                  /* the byte before was one, in a request line */
 	bool led;                    /* a line end has been let pass in front */
 	bool complete;               /* llhttp has seen the end of it */
 	bool in_value;               /* the last place is at its value */
@@ -246,7 +246,9 @@ static int scan_byte(struct co_http_message *m, unsigned char c)
 				       : "a request begins with white space");
 	if (m->kind == CO_HTTP_REQUEST && !m->lines && (c == ' ' || c == '\t')) {
 		if (m->space || c == '\t')
-			return bad(m, "a request line has single spaces between its parts");
+			return bad(
+				m,
+				"a request line has single spaces between its parts");
 		m->space = true;
 	} else {
 		m->space = false;
@@ -259,14 +261,31 @@ static int scan_byte(struct co_http_message *m, unsigned char c)
 	return 0;
 }
 
+/* Bytes inside a line that mean nothing to scan_byte: it need not see each. */
+static size_t plain_run(struct co_http_message *m, const char *data, size_t n)
+{
+	size_t i = 0;
+
+	if (!m->lines || !m->line || m->cr)
+		return 0;
+	while (i < n && (unsigned char) data[i] >= 0x20 && data[i] != 0x7f)
+		i++;
+	m->line += (uint32_t) i;
+	return i;
+}
+
 /* How many of the bytes belong to the head; *out_end: all of it is there.  -1: refused. */
 static int scan(struct co_http_message *m, const char *data, size_t n, size_t *out_used,
 		bool *out_end)
 {
 	*out_end = false;
 	for (size_t i = 0; i < n; i++) {
-		int r = scan_byte(m, (unsigned char) data[i]);
+		int r;
 
+		i += plain_run(m, data + i, n - i);
+		if (i == n)
+			break;
+		r = scan_byte(m, (unsigned char) data[i]);
 		if (r < 0)
 			return -1;
 		if (m->text.size + i >= m->limits.head)
@@ -278,7 +297,7 @@ static int scan(struct co_http_message *m, const char *data, size_t n, size_t *o
 		}
 	}
 	*out_used = n;
-	return 0;
+	return m->text.size + n > m->limits.head ? too_long(m) : 0;
 }
 
 /* ---- the head, as fields ---- */

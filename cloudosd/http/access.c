@@ -194,6 +194,8 @@ static bool is_address(const char *name)
 {
 	struct in6_addr any;
 
+	if (!isdigit((unsigned char) *name) && !strchr(name, ':'))
+		return false;
 	return inet_pton(AF_INET, name, &any) == 1 ||
 	       inet_pton(AF_INET6, name, &any) == 1;
 }
@@ -314,7 +316,8 @@ static int find_service(struct http_call *call, const char *host,
 		if (!name)
 			return 0;
 	}
-	if (!service && !name && *host)
+	if (!service && !name && *host && !isdigit((unsigned char) *host) &&
+	    strcmp(host, "localhost") != 0)
 		name = known(s, co_span(host));
 	if (name)
 		service = name->name;
@@ -322,8 +325,9 @@ static int find_service(struct http_call *call, const char *host,
 		 service_name((struct co_span){ host, strlen(host) - strlen(internal) },
 			      call->service))
 		return 0;
-	(void) snprintf(call->service, sizeof(call->service), "%s",
-			service ? service : "cloudosd");
+	if (!service)
+		service = "cloudosd";
+	memcpy(call->service, service, strnlen(service, HTTP_SERVICE - 1) + 1);
 	return 0;
 }
 

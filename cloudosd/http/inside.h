@@ -136,7 +136,7 @@ struct http_server {
 	unsigned calls_pending;
 	uint64_t used_ms;
 	struct co_http_limits limits;
-	uint64_t date_second;
+	uint64_t date_at_ms;
 	char date[64];
 	char url[96], unix_path[4096 + 16];
 	char token[HTTP_TOKEN];

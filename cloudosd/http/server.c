@@ -12,24 +12,24 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
-enum { SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 1000 };
+enum { SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 1000, DATE_MS = 200 };
 
 uint64_t http_now(const struct http_server *s)
 {
 	return uv_now(&s->daemon->uv);
 }
 
-/* Made once a second; clients and caches compare it. */
+/* Made now and then; clients and caches compare it by the second. */
 const char *http_date(struct http_server *s)
 {
 	const struct co_host *host = s->services->host;
-	uint64_t second = host->wall_ns(host->ctx) / 1000000000;
-	time_t at = (time_t) second;
 	struct tm tm;
+	time_t at;
 
-	if (second == s->date_second)
+	if (*s->date && http_now(s) - s->date_at_ms < DATE_MS)
 		return s->date;
-	s->date_second = second;
+	s->date_at_ms = http_now(s);
+	at = (time_t) (host->wall_ns(host->ctx) / 1000000000);
 	if (!gmtime_r(&at, &tm) ||
 	    !strftime(s->date, sizeof(s->date), "%a, %d %b %Y %H:%M:%S GMT", &tm))
 		s->date[0] = '\0';

@@ -120,12 +120,12 @@ static void labels_write(struct co_buf *out, struct co_span service,
 			 struct co_span tags)
 {
 	struct label labels[TAGS_MAX];
-	struct co_json_walk walk = co_json_walk(tags);
+	struct co_json_walk walk = co_json_walk(tags.data ? tags : co_span("{}"));
 	struct co_span name, value;
 	size_t n = 0;
 
 	metrics_label(out, "service", service);
-	while (tags.data && n < TAGS_MAX && co_json_next(&walk, &name, &value)) {
+	while (n < TAGS_MAX && co_json_next(&walk, &name, &value)) {
 		labels[n] = (struct label){ label_name(labels, n, name), value };
 		if (labels[n].name)
 			n++;

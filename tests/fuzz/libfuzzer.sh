@@ -50,6 +50,12 @@ base="lib/err.c lib/escape.c"
 fuzz wire lib/wire.c $base
 # shellcheck disable=SC2086 # a list
 LIBS=${YAML_LIBS:--lyaml} fuzz config cloudosd/config.c lib/log.c $base
+# shellcheck disable=SC2086 # a list
+LIBS=${YAML_LIBS:--lyaml} fuzz handlers cloudosd/handlers_file.c cloudosd/config.c lib/log.c $base
+# shellcheck disable=SC2086 # a list
+fuzz attached cloudosd/service/attached.c cloudosd/service/handler.c \
+	cloudosd/service/handler_builtin.c cloudosd/service/handler_call.c lib/buf.c \
+	lib/json_scan.c lib/utf8.c $base
 fuzz filter shim/filter.c tests/trap/filter_model.c
 sites="cloudosd/sites/hash.c cloudosd/sites/image.c cloudosd/sites/scan.c cloudosd/sites/unwind.c"
 test "${CO_ZYDIS:-1}" = 1 && decoder=zydis || decoder=none

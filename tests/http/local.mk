@@ -10,3 +10,6 @@ EXTRA_DIST += tests/blackroad/openapi.py
 # The gateway as its clients see it.
 TESTS += %D%/rpc.py
 EXTRA_DIST += %D%/rpc.py
+# State.
+TESTS += %D%/state.py
+EXTRA_DIST += %D%/state.py

@@ -4,6 +4,7 @@ SERVICE_TESTS = \
 	%D%/attached \
 	%D%/cron \
 	%D%/errors \
+	%D%/feed \
 	%D%/handler \
 	%D%/health \
 	%D%/ipc \
@@ -13,6 +14,7 @@ SERVICE_TESTS = \
 	%D%/registry \
 	%D%/shm \
 	%D%/state \
+	%D%/telemetry \
 	%D%/zone
 SERVICE_TEST_LIBS = libservice.a libco.a $(CHECK_LIBS) -ldl
 SERVICE_FAKES = \
@@ -77,3 +79,11 @@ endif
 %C%_zone_SOURCES = %D%/zone.c %D%/tzif.h %D%/tzif.c
 %C%_zone_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_zone_LDADD = $(SERVICE_TEST_LIBS)
+
+%C%_feed_SOURCES = %D%/feed.c %D%/fake_rows.h %D%/fake_rows.c $(SERVICE_FAKES)
+%C%_feed_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_feed_LDADD = $(SERVICE_TEST_LIBS)
+
+%C%_telemetry_SOURCES = %D%/telemetry.c %D%/fake_rows.h %D%/fake_rows.c $(SERVICE_FAKES)
+%C%_telemetry_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_telemetry_LDADD = $(SERVICE_TEST_LIBS)
