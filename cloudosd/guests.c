@@ -44,6 +44,13 @@ static void each(void *ctx, void (*visit)(void *arg, const struct guest_row *row
 	}
 }
 
+static const char *personality(void *ctx, uint64_t session)
+{
+	const struct session *s = session_of(ctx, session);
+
+	return s ? s->personality->name : "";
+}
+
 /* ---- ports ---- */
 
 void guests_port_names(const struct ipc_port *port, char *out, size_t size)
@@ -113,7 +120,9 @@ each_port(void *ctx, void (*visit)(void *arg, const struct guest_port *port), vo
 
 void guests_start(struct daemon *d)
 {
-	d->guests =
-		(struct co_guests){ .ctx = d, .each = each, .each_port = each_port };
+	d->guests = (struct co_guests){ .ctx = d,
+					.each = each,
+					.personality = personality,
+					.each_port = each_port };
 	d->services.guests = &d->guests;
 }

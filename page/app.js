@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The frame around the views: routes, the service chooser, keys, health and stream states.
 import { api, clean, el, every, session, toast } from './core.js';
-import { again, onState, run } from './stream.js';
+import { again, on, onState, run } from './stream.js';
 import logs from './logs.js';
 import overview from './overview.js';
 import state from './state.js';
@@ -80,6 +80,7 @@ onState((word, why, next) => {
 		word === 'live' ? 'Events arrive as they happen; click to connect again' : `${why || 'Connecting'}${next ? `; next try in ${Math.ceil((next - Date.now()) / 1000)} s, or click` : ''}`);
 });
 $('stream').addEventListener('click', again);
+on('gap', (gap, f) => toast(`${gap.lost} entries (${f.topic}) were lost on the way to this page: it was too slow.`, true));
 
 // ---- keys ----
 
@@ -102,19 +103,19 @@ addEventListener('keydown', e => {
 	}
 	if (typing || e.ctrlKey || e.metaKey || e.altKey || document.querySelector('dialog[open]'))
 		return;
-	const button = /^[a-z/]$/.test(e.key) && main.querySelector(`[data-key="${e.key}"]`);
-	if (/^[1-9]$/.test(e.key))
-		location.hash = Object.keys(views)[e.key - 1];
-	else if (e.key === '?')
+	const button = /^[a-z/]$/.test(e.key) ? main.querySelector(`[data-key="${e.key}"]`) : null;
+	if (/^[1-9]$/.test(e.key)) {
+		history.pushState(null, '', '#' + Object.keys(views)[e.key - 1]); // now, for the next key
+		route();
+	} else if (e.key === '?') {
 		help.showModal();
-	else if (e.key === 's')
+	} else if (e.key === 's') {
 		chooser.focus();
-	else if (button?.matches('input'))
-		button.focus();
-	else if (button)
-		button.click();
-	else
+	} else if (button) {
+		button.matches('input') ? button.focus() : button.click();
+	} else {
 		return;
+	}
 	e.preventDefault();
 });
 

@@ -9,16 +9,17 @@ on('event', e => e?.event?.startsWith('job:') && changed());
 const FINAL = /^(completed|failed|cancelled)$/;
 const path = (j, verb) => `v1/sys/job/${encodeURIComponent(j.id)}${verb ? '/' + verb : ''}`;
 const lasted = j => j.startedAt && j.completedAt ? span((new Date(j.completedAt) - new Date(j.startedAt)) / 1000) : '–';
-const parent = j => j.parent || j.parentId;
 
 export default {
 	name: 'Jobs', hint: 'Last and next runs, and what came of them',
 	mount(root) {
 		const box = el('div'), pane = el('div.pane.below', { 'aria-live': 'polite' }), form = create();
 		const tell = (verb, said) => j => act(verb, ev => busy(ev.target, async () => {
-			await api('POST', path(j, said[0]), { body: '{}' });
+			const now = await api('POST', path(j, said[0]), { body: '{}' });
 			toast(`${j.name} ${said[1]}`);
 			again();
+			if (said[0] === 'retry')
+				show(now); // a new one
 		}));
 		const now = tell('Run now', ['run', 'started']), cancel = tell('Cancel', ['cancel', 'cancelled']), retry = tell('Retry', ['retry', 'queued again']);
 		const buttons = j => el('div.actions', null, j.schedule && !FINAL.test(j.status) && now(j),
@@ -42,8 +43,8 @@ export default {
 
 		const turn = every(5000, async () => {
 			try {
-				const { jobs } = await api('GET', 'v1/sys/jobs', { query: { limit: 200, order: 'desc' } });
-				list.update(jobs.filter(j => !parent(j)));
+				const { jobs } = await api('GET', 'v1/sys/jobs', { query: { limit: 100 } });
+				list.update(jobs);
 				put(box, jobs.length ? list.element : empty('No jobs yet.', 'New job makes one. It needs a program that answers to its name: ', el('code', null, 'cloudosctl job --help')));
 			} catch (e) {
 				box.replaceChildren(failed(e, () => turn.now()));
@@ -59,7 +60,7 @@ export default {
 			shown = job.id;
 			try {
 				const j = await api('GET', path(job));
-				const runs = j.schedule ? (await api('GET', 'v1/sys/jobs', { query: { parent: j.id, limit: 20, order: 'desc' } })).jobs : [];
+				const runs = j.schedule ? (await api('GET', 'v1/sys/jobs', { query: { parent: j.id, limit: 20 } })).jobs : [];
 				if (shown !== j.id)
 					return;
 				const history = table([
@@ -70,7 +71,9 @@ export default {
 				], { key: r => r.id, caption: 'Runs' });
 				history.update(runs);
 				put(pane, el('div.bar', null, el('h2', null, clean(j.name)), badge(j.status), el('span.grow'), el('button.quiet', { 'aria-label': 'Close', onclick: () => { shown = ''; pane.replaceChildren(); } }, '✕')),
-					el('p.facts', null, el('span', null, 'created ', ago(j.createdAt)), el('span', null, 'started ', ago(j.startedAt)), el('span', null, 'took ', lasted(j)), num(j.attempt) > 1 && el('span', null, 'attempt ' + print(j.attempt))),
+					el('p.facts', null, el('span', null, 'created ', ago(j.createdAt)), j.startedAt && [el('span', null, 'started ', ago(j.startedAt)), el('span', null, 'took ', lasted(j))],
+						j.retryOf && el('span', null, 'again, after ' + j.retryOf), num(j.attempt) > 1 && el('span', null, 'attempt ' + print(j.attempt)),
+						num(j.missed) > 0 && el('span', null, print(j.missed) + ' missed'), num(j.skipped) > 0 && el('span', null, print(j.skipped) + ' skipped'), j.timezone && el('span', null, clean(j.timezone))),
 					j.params !== undefined && [el('h3', null, 'Parameters'), el('pre.value', null, clean(print(j.params)))],
 					j.result !== undefined && [el('h3', null, 'Result'), el('pre.value', null, clean(print(j.result)))],
 					j.error && [el('h3', null, 'Error'), el('pre.value.bad', null, clean(j.error.message + (j.error.stack ? '\n\n' + j.error.stack : '')))],

@@ -44,7 +44,7 @@ on('log', e => take(e));
 
 async function history() {
 	const { logs } = await api('GET', 'v1/sys/logs', { query: { service: '*', order: 'desc', limit: 500 } });
-	for (const e of logs.sort((a, b) => a.timestamp < b.timestamp ? 1 : -1))
+	for (const e of logs) // the newest first
 		take(e, true);
 	list.redraw();
 	loaded = true;
@@ -60,7 +60,7 @@ function apply() {
 export default {
 	name: 'Logs', hint: 'What all services say, as they say it',
 	mount(root) {
-		const pick = el('select', { 'aria-label': 'Service', onchange: () => { service = pick.value; apply(); } });
+		const trouble = el('div'), pick = el('select', { 'aria-label': 'Service', onchange: () => { service = pick.value; apply(); } });
 		refresh = () => {
 			pick.replaceChildren(el('option', { value: '' }, 'All services'), ...[...services].sort().map(s => el('option', { value: s }, clean(s))));
 			pick.value = service;
@@ -76,10 +76,20 @@ export default {
 		root.append(el('div.bar', null, find, levels, pick, pauser(list),
 			el('button.quiet', { onclick: () => copy(list.shown.map(line).join('\n'), 'Log') }, 'Copy'),
 			el('button.quiet', { onclick: () => download(list.shown.map(e => print(e, 0)).join('\n') + '\n', 'cloudos-log.jsonl') }, 'Download')),
-		list.element);
+		trouble, list.element);
 		apply();
-		if (!loaded)
-			history().catch(e => list.size || list.element.append(failed(e, ev => { ev.target.parentNode.remove(); history(); })));
-		return () => { refresh = () => {}; };
+		const load = async () => {
+			if (loaded)
+				return;
+			try {
+				await history();
+				trouble.replaceChildren();
+			} catch (e) {
+				trouble.replaceChildren(failed(e, load));
+			}
+		};
+		load();
+		addEventListener('live', load); // the stream is back
+		return () => { removeEventListener('live', load); refresh = () => {}; };
 	}
 };

@@ -88,7 +88,7 @@ export default {
 				const r = await api('GET', 'v1/sys/metrics', { query: { from: new Date(Date.now() - range * 1000).toISOString(), limit: 1000, order: 'desc' } });
 				series = new Map();
 				made.clear();
-				for (const m of r.metrics)
+				for (const m of r.metrics.reverse())
 					put(m);
 				draw(true);
 			} catch (e) {

@@ -21,8 +21,8 @@ const card = (title, value, note, href, tone) => el(href ? 'a.card' : 'div.card'
 	el('span', null, title), el('strong', null, value), el('small', null, note));
 
 const services = () => table([
-	{ title: 'Service', cell: s => el('div', null, el('b', null, clean(s.name)), el('small', null, [s.personality || s.system, s.role, s.version && 'v' + s.version].filter(Boolean).map(clean).join(' · '))) },
-	{ title: 'Health', cell: s => badge(s.status || s.health) },
+	{ title: 'Service', cell: s => el('div', null, el('b', null, clean(s.name)), el('small', null, [s.personality || 'linux', s.role, s.version && 'v' + s.version].filter(Boolean).map(clean).join(' · '))) },
+	{ title: 'Health', cell: s => badge(s.status) },
 	{ title: 'Reason', class: 'reason', cell: s => clean(s.reason || '–') },
 	{ title: 'Address', class: 'mono', cell: s => clean(s.endpoint || (s.port ? ':' + print(s.port) : '–')) },
 	{ title: 'CPU', right: true, cell: s => isNaN(s.past.use) ? '–' : [spark(s.past.load, 'CPU of the last minutes'), ` ${Math.round(s.past.use * 100)} %`] },
@@ -34,15 +34,16 @@ const print = v => String(num(v));
 export default {
 	name: 'Overview', hint: 'Services and why they are healthy or not',
 	mount(root) {
-		const cards = el('div.cards'), checks = el('div.checks'), list = services(), box = el('div'), trouble = el('div');
-		root.append(trouble, cards, el('h2', null, 'Services'), box, el('h2', null, 'Checks of the daemon'), checks);
+		const cards = el('div.cards'), checks = el('div.checks'), list = services(), box = el('div'), stopped = el('p.dim'), trouble = el('div');
+		root.append(trouble, cards, el('h2', null, 'Services'), box, stopped, el('h2', null, 'Checks of the daemon'), checks);
 		const stop = every(3000, async () => {
 			try {
 				const get = path => api('GET', path, { query: { service: '' }, any: true }).catch(() => ({}));
 				const [health, reg, guests] = await Promise.all([api('GET', 'v1/sys/health', { query: { service: '' }, any: true }),
 					get('v1/sys/services'), get('v1/sys/sessions')]);
-				const all = (reg?.services || []).map(s => ({ ...s, past: share(s) }));
-				const sick = all.filter(s => !/^(healthy|unknown|)$/.test(s.status || s.health || ''));
+				const known = reg?.services || [], all = known.filter(s => s.status !== 'stopped').map(s => ({ ...s, past: share(s) }));
+				const idle = known.filter(s => s.status === 'stopped');
+				const sick = all.filter(s => !/^(healthy|checking)$/.test(s.status));
 				const recent = errors.filter(t => t > Date.now() - 300000).length;
 				trouble.replaceChildren();
 				cards.replaceChildren(
@@ -59,6 +60,9 @@ export default {
 					box.replaceChildren(empty('No services yet.', 'Start one under its name: ',
 						el('code', null, 'cloudos-exec --personality=blackroad --service core -- node app.js')));
 				}
+				for (const name of past.keys())
+					known.some(s => s.name === name) || past.delete(name);
+				stopped.replaceChildren(...idle.length ? ['Known and not running: ', idle.map(s => clean(s.name)).join(', '), '.'] : []);
 				checks.replaceChildren(...Object.entries(health.checks || {}).map(([name, c]) => el('div.check-row', null, badge(c.status), el('b', null, clean(name)),
 					el('span', null, clean(c.message || '')), c.latency != null && el('small', null, `${num(c.latency)} ms`))));
 			} catch (e) {

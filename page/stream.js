@@ -24,15 +24,15 @@ export function again() {
 	wake?.();
 }
 
-function frame(text) {
+export function frame(text) {
 	let f;
 	try {
 		f = JSON.parse(text);
 	} catch {
 		return; // half a frame at the end of a connection
 	}
-	for (const listener of listeners.get(f.topic) || [])
-		listener(f.entry, f);
+	for (const listener of listeners.get(f.gap ? 'gap' : f.topic) || [])
+		listener(f.gap || f.entry, f);
 }
 
 // id: and data: lines; comments only prove that the connection lives.
@@ -79,6 +79,7 @@ export async function run() {
 			} else {
 				begun = performance.now();
 				tell('live', '');
+				dispatchEvent(new Event('live'));
 				await read(r.body, alive);
 			}
 		} catch {

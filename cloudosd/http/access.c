@@ -152,6 +152,17 @@ static int check_client(struct connection *c, const struct co_http_head *head,
 	return 0;
 }
 
+/* The files of the page hold no secret, and ask for the token themselves. */
+static bool is_page(const struct http_call *call)
+{
+	static const char files[] = "/page/";
+
+	return (call->head || co_span_is(co_http_head(call->message)->method, "GET")) &&
+	       (co_span_is(call->path, "/") ||
+		(call->path.size > strlen(files) &&
+		 memcmp(call->path.data, files, strlen(files)) == 0));
+}
+
 /* ---- Host ---- */
 
 /* Without the port, brackets and a final dot; in lower case. */
@@ -378,8 +389,11 @@ int access_check(struct http_call *call, struct co_http_fault *fault)
 	const struct co_http_head *head = co_http_head(call->message);
 	char name[256] = "";
 
-	if (read_target(call, fault) < 0 ||
-	    check_client(call->connection, head, fault) < 0)
+	if (read_target(call, fault) < 0)
+		return -1;
+	if (is_page(call))
+		call->connection->token = false;
+	else if (check_client(call->connection, head, fault) < 0)
 		return -1;
 	if (call->uri.authority.data &&
 	    (!head->host.data || call->uri.authority.size != head->host.size ||

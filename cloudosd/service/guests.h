@@ -41,6 +41,8 @@ struct co_guests {
 
 	void (*each)(void *ctx, void (*visit)(void *arg, const struct guest_row *row),
 		     void *arg);
+	/* The name of a session's personality; "": it has ended, or there is none. */
+	const char *(*personality)(void *ctx, uint64_t session);
 	void (*each_port)(void *ctx,
 			  void (*visit)(void *arg, const struct guest_port *port),
 			  void *arg);

@@ -158,7 +158,7 @@ void blackroad_on_sys_config(struct http_call *call,
 	member(&b, "environment", who.environment);
 	co_buf_format(&b,
 		      ",\"port\":%u},\"features\":{\"rpc\":true,\"events\":true,"
-		      "\"jobs\":true,\"state\":true}}",
-		      who.port);
+		      "\"jobs\":true,\"state\":true},\"readOnly\":%s}",
+		      who.port, http_may_write(call) ? "false" : "true");
 	http_answer(call, 200, &b);
 }

@@ -22,6 +22,7 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/rows.c \
 	personality/blackroad/rows.h \
 	personality/blackroad/rpc.c \
+	personality/blackroad/services.c \
 	personality/blackroad/sse.c \
 	personality/blackroad/sse.h \
 	personality/blackroad/state.c \

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""GET /v1/sys/sessions and /v1/sys/channels: sessions and channels of ops.def."""
+"""GET /v1/sys/services, /v1/sys/sessions and /v1/sys/channels: services, sessions and
+channels of ops.def."""
 import http.client
 import json
 import os
@@ -52,6 +53,30 @@ def a_guest_is_listed_with_what_it_calls_and_uses_until_it_ends():
             check(-2 < age < LIMIT, 'started %r seconds ago' % age)
             guest.finish()
             until('the end of its row', lambda: w.get('sessions') == [])
+
+
+@test
+def services_of_all_systems_are_listed_with_the_reason_of_their_health():
+    with World() as w:
+        names = {s['name']: s for s in w.get('services')}
+        core = names['blackroad-os-core']
+        equal((core['status'], core['reason'], core['role'], core['port']),
+              ('stopped', 'no program runs under that name', 'core', 8000), 'a known name')
+        guest = w.guest(ENGINES[0], program=(os.path.join(BUILD, 'example-service'),))
+        check('registered' in guest.line(), 'the service')
+        w.ctl('service', 'register', 'refused', '--pid', str(os.getpid()), '--port', '1',
+              '--version', '2', '--health-check', 'tcp://127.0.0.1:1')
+
+        def verdicts():
+            rows = {s['name']: s for s in w.get('services')}
+            return (rows['hello']['status'] == 'healthy' and
+                    'refused' in rows['refused']['reason'] and rows)
+        rows = until('both verdicts', verdicts)
+        equal((rows['hello']['personality'], rows['refused']['personality']), ('cloudos', ''),
+              'whose they are')
+        equal((rows['refused']['version'], rows['refused']['pid']), ('2', os.getpid()), 'the other')
+        check(rows['refused']['rss'] > 1000000, 'resident: %r' % rows['refused'])
+        check(0 <= rows['hello']['uptime'] < LIMIT, rows['hello'])
 
 
 @test
