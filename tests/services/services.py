@@ -303,15 +303,15 @@ print(json.dumps([
 @each_engine
 def two_services_call_each_other_by_their_names(user, engine):
     with Domain(user) as d:
-        # straight to the address that the gateway passes on to
-        d.configure('')
         core = d.service('core', '6:8000', engine=engine)
         operator = d.service('operator', '4:8001', '4:9999', engine=engine)
-        back = d.names()['operator']['back']
-        got = core.ask('get http://blackroad-os-operator.railway.internal:9999/x')
-        equal(got['body']['service'], 'blackroad-os-operator', 'who answers at another port')
-        equal(core.ask('get http://%s:8001/' % back)['body']['service'], 'blackroad-os-operator',
-              'who answers at the back')
+        for port in 8001, 9999:
+            got = core.ask('get ' + INTERNAL % ('operator', port, '/x'))
+            equal((got['body']['service'], got['body']['path']), ('blackroad-os-operator', '/x'),
+                  'who answers at port %d' % port)
+        got = operator.ask('get ' + INTERNAL % ('core', 8000, '/y'))
+        equal((got['body']['service'], got['body']['host']),
+              ('blackroad-os-core', ['blackroad-os-core.railway.internal:8000']), 'who answers')
         for name in ('blackroad-os-core.railway.internal', 'core.blackroad.systems'):
             equal(operator.ask('resolve ' + name), {'address': d.names()['core']['front']}, name)
 
