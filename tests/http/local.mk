@@ -8,6 +8,8 @@ EXTRA_DIST += $(http_tests) %D%/README.md %D%/talk.py
 TESTS += tests/blackroad/openapi.py
 EXTRA_DIST += tests/blackroad/openapi.py
 # The gateway as its clients see it.
+TESTS += %D%/jobs.py %D%/rpc.py
+EXTRA_DIST += %D%/jobs.py %D%/rpc.py
 TESTS += %D%/rpc.py
 EXTRA_DIST += %D%/rpc.py
 # State.
