@@ -484,6 +484,7 @@ def a_daemon_killed_over_a_bind_answers_it_once(user):
 def without_daemon_and_keeper_nothing_hangs(user):
     with Domain(user) as d:
         s = d.service('core')
+        s.pid()
         pids = d.processes(['cloudosd', 'cloudos-keeper'])
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
@@ -492,6 +493,7 @@ def without_daemon_and_keeper_nothing_hangs(user):
         until('their end', lambda: not any(alive(p) for p in pids))
         s.tell('say still here')
         equal(s.line(), 'still here', 'the program')
+        equal(s.ask('bind 4:8000'), {'errno': 'ENOSYS'}, 'a bind that nobody answers')
         status, said = s.finish()
         equal(status, 0, 'its status (%s)' % said)
 
@@ -516,13 +518,47 @@ def output_is_in_the_logs_of_the_service(user):
         got = lines(d, 2)
         equal([(r['message'], r['service']) for r in got],
               [('one line', 'blackroad-os-core'), ('for help', 'blackroad-os-core')], 'lines')
-        equal([r['level'] for r in got], ['info', 'warn'], 'levels')
+        equal([r['level'] for r in got], ['info', 'error'], 'levels')
         s.tell('say ' + 'x' * 10000)
         equal(len(s.line()), 10000, 'a long line on standard output')
         got = ''.join(r['message'] for r in lines(d, 5)[2:])
         equal(got, 'x' * 10000, 'the long line in the log')
         status, said = s.finish()
         equal((status, said), (0, 'for help\n'), 'status and standard error')
+
+
+@each_user
+def the_level_of_standard_error_is_that_of_services_yaml(user):
+    with Domain(user) as d:
+        d.configure('services:\n  core:\n    stderr: debug\n')
+        s = d.service('core')
+        s.pid()
+        s.tell('cry so be it')
+        equal([r['level'] for r in lines(d, 2)], ['info', 'debug'], 'levels')
+        d.configure('services:\n  core:\n    stderr: fatal\n')
+        d.ctl('daemon', 'reload')
+        s.tell('cry again')
+        equal([r['level'] for r in lines(d, 3)], ['info', 'debug', 'fatal'], 'after a reload')
+
+
+@each_user
+def a_service_of_ones_own_has_name_port_and_address(user):
+    with Domain(user) as d:
+        d.configure('services:\n  billing:\n    port: 8123\n    role: money\n')
+        s = d.service('billing', '4:8123')
+        row = d.names()['billing']
+        equal(s.bound, [{'bound': row['back'] + ':8123'}], 'a bind')
+        equal(s.ask('environment SERVICE_NAME SERVICE_ROLE PORT'),
+              {'SERVICE_NAME': 'blackroad-os-billing', 'SERVICE_ROLE': 'money', 'PORT': '8123'},
+              'environment')
+        other = d.service('core')
+        equal(other.ask('get ' + INTERNAL % ('billing', 8123, '/'))['body']['service'],
+              'blackroad-os-billing', 'who answers')
+        with open(os.path.join(d.dir, 'config/services.yaml'), 'w') as f:
+            f.write('services:\n  billing:\n    port: none\n')
+        r = d.ctl('daemon', 'reload', status=None)
+        check(r.returncode and 'services.yaml:3: billing.port is "none"; it must be' in r.stderr, r.stderr)
+        equal(d.names()['billing'], row, 'the service after that')
 
 
 @each_user
