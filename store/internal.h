@@ -145,10 +145,11 @@ struct store {
 	uint64_t wall_ms;        /* when this group began */
 	struct request *answers; /* done, and not yet told */
 	size_t nanswers;
-	bool wrote;        /* this group changed something */
-	uint64_t commits;  /* that did */
-	bool ballast_held; /* the ballast file has its full size */
-	bool ballast_off;  /* this file system cannot reserve */
+	bool wrote;         /* this group changed something */
+	uint64_t commits;   /* that did */
+	uint64_t commit_ns; /* how long they took together */
+	bool ballast_held;  /* the ballast file has its full size */
+	bool ballast_off;   /* this file system cannot reserve */
 	struct co_err failure;
 	uint8_t site_secret[16]; /* never changes */
 

@@ -171,14 +171,20 @@ int writer_begin(struct store *s)
 
 int writer_commit(struct store *s)
 {
+	struct timespec from, to;
 	int status;
 
 	if (s->wrote && co_fault("store.commit"))
 		return co_fail(&s->failure, CO_IO, "cannot write %s: a fault is armed",
 			       s->path);
+	(void) clock_gettime(CLOCK_MONOTONIC, &from); /* always there */
 	status = sql_run(s, SQL_COMMIT);
 	if (status < 0)
 		return status;
+	(void) clock_gettime(CLOCK_MONOTONIC, &to); /* the same */
+	if (s->wrote)
+		s->commit_ns += (uint64_t) ((to.tv_sec - from.tv_sec) * 1000000000 +
+					    to.tv_nsec - from.tv_nsec);
 	if (s->wrote)
 		(void) co_fault("store.committed");
 	s->commits += s->wrote ? 1 : 0;
@@ -396,6 +402,7 @@ static void after_group(struct store *s, size_t requests)
 	s->status.leases = s->leases.count;
 	s->status.requests += requests;
 	s->status.commits = s->commits;
+	s->status.commit_ns = s->commit_ns;
 	(void) pthread_mutex_unlock(&s->lock); /* held */
 }
 
