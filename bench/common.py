@@ -60,6 +60,8 @@ BUDGETS = {
     "http.pipelined": ({"least": 100000.0}, ">= 100 000/s"),
     "http.rss": ({"most": 12.0}, "<= 12 MiB"),
     "http.p99": ({"most": 100.0}, "<= 100 ms"),
+    "http.sse": ({"least": 100000.0}, ">= 100 000/s"),
+    "http.log": ({"least": 5000.0}, ">= 5 000/s"),
     "http.streams": ({"most": 64.0}, "<= 64 MiB"),
     "trap.bash_spawn": ({"ratio<=": 1.25}, "<= 1.25"),
 }

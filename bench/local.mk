@@ -1,6 +1,16 @@
 # SPDX-License-Identifier: MIT
 # make bench [BENCH=family]: one table, and bench.json in the build folder.
-BENCH_HELPERS = bench-notify-call bench-notify-bare bench-ipc bench-message bench-http-put bench-http-rpc bench-launch bench-trap-call bench-true
+BENCH_HELPERS = \
+	bench-http-put \
+	bench-http-rpc \
+	bench-ipc \
+	bench-launch \
+	bench-message \
+	bench-notify-bare \
+	bench-notify-call \
+	bench-sse \
+	bench-trap-call \
+	bench-true
 EXTRA_PROGRAMS = $(BENCH_HELPERS)
 CLEANFILES += $(BENCH_HELPERS) bench.json
 
@@ -15,6 +25,7 @@ bench_http_put_SOURCES = %D%/http_put.c
 bench_http_put_LDADD = $(SQLITE_LIBS)
 bench_http_rpc_SOURCES = %D%/loop.h %D%/loop.c %D%/http_rpc.c
 bench_launch_SOURCES = %D%/loop.h %D%/loop.c %D%/launch.c
+bench_sse_SOURCES = %D%/sse.c
 bench_trap_call_SOURCES = %D%/loop.h %D%/loop.c %D%/trap_call.c
 bench_true_SOURCES = %D%/true.c
 bench_true_LDFLAGS = -all-static
