@@ -15,9 +15,8 @@
 #include "cloudosd/service/idempotency.h"
 #include "personality/blackroad/blackroad.h"
 
-static const char *const repeatable[] = {
-	"log", "metric", "event", "job_create", "job_run", "job_retry", "state_tx"
-};
+static const char *const repeatable[] = { "log", "metric", "event", "job_create",
+					  "state_tx" };
 
 bool blackroad_is_repeatable(const char *name)
 {
@@ -98,8 +97,11 @@ void blackroad_once(struct http_call *call, const char *name,
 	(void) snprintf(scope, sizeof(scope), "%s:%s", http_service(call), name);
 	http_pend(call, NULL, NULL);
 	http_on_answer(call, answered, o);
-	if (idempotency_begin(all, scope, key, http_body(call), told, o) < 0)
-		http_fail(call, 400, "INVALID_REQUEST",
-			  "Idempotency-Key has 1 to %d visible ASCII characters",
-			  CO_LIMIT_IDEMPOTENCY_KEY);
+	if (idempotency_begin(all, scope, key, http_body(call), told, o) == 0)
+		return;
+	http_on_answer(call, NULL, NULL);
+	free(o);
+	http_fail(call, 400, "INVALID_REQUEST",
+		  "Idempotency-Key has 1 to %d visible ASCII characters",
+		  CO_LIMIT_IDEMPOTENCY_KEY);
 }
