@@ -183,6 +183,26 @@ START_TEST(a_job_waits_for_its_handler_and_for_its_time)
 }
 END_TEST
 
+START_TEST(what_a_handler_has_not_begun_waits_and_costs_no_attempt)
+{
+	const char *id;
+
+	world_begin(NOW);
+	world.refuse = CO_IO;
+	id = keep(world_create("{}"));
+	fake_advance(&world.fake, 100000);
+	is(id, "attempt", "0");
+	is(id, "status", "\"pending\"");
+	world.refuse = 0;
+	fake_advance(&world.fake, 31000);
+	ck_assert_uint_eq(world.ntasks, 1);
+	ck_assert_uint_eq(world.tasks[0].attempt, 1);
+	world_complete(0, "1");
+	is(id, "status", "\"completed\"");
+	world_end();
+}
+END_TEST
+
 START_TEST(a_handler_that_dies_loses_the_run)
 {
 	const char *id;
@@ -969,6 +989,7 @@ int main(void)
 	tcase_add_test(tc, a_job_that_fails_is_not_begun_again_unless_asked);
 	tcase_add_test(tc, attempts_are_made_with_growing_pauses);
 	tcase_add_test(tc, a_job_waits_for_its_handler_and_for_its_time);
+	tcase_add_test(tc, what_a_handler_has_not_begun_waits_and_costs_no_attempt);
 	tcase_add_test(tc, a_handler_that_dies_loses_the_run);
 	tcase_add_test(tc, a_handler_that_hangs_runs_into_the_timeout_or_the_lease);
 	tcase_add_test(tc, a_waiting_job_that_is_cancelled_never_runs);

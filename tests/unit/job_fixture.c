@@ -54,6 +54,8 @@ static int begin(void *ctx, const struct handler_task *task)
 	struct world_task *t = &world.tasks[world.ntasks];
 
 	(void) ctx;
+	if (world.refuse)
+		return world.refuse;
 	ck_assert_uint_lt(world.ntasks++, WORLD_TASKS);
 	t->id = task->id;
 	t->attempt = r->attempt;
