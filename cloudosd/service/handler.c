@@ -162,6 +162,19 @@ static int name_check(struct co_span name, struct co_err *err)
 	return 0;
 }
 
+/* Runs that it went on with were there before it offered their name. */
+static void adopted_named(struct handler_provider *p, struct handler_name_entry *entry)
+{
+	struct handler_call *call;
+
+	DL_FOREACH2(p->calls, call, p_next)
+	if (!call->name && call->request.subject == entry->subject &&
+	    co_span_is(call->request.name, entry->text)) {
+		call->name = entry;
+		entry->in_flight++;
+	}
+}
+
 static int offer_add(struct handler_provider *p, enum handler_subject subject,
 		     struct co_span name, struct co_err *err)
 {
@@ -193,6 +206,7 @@ static int offer_add(struct handler_provider *p, enum handler_subject subject,
 	DL_PREPEND(entry->offers, offer);
 	DL_APPEND2(p->offers, offer, p_prev, p_next);
 	p->noffers++;
+	adopted_named(p, entry);
 	if (first)
 		tell(h, entry, true);
 	return 0;

@@ -418,6 +418,85 @@ def a_stopping_daemon_tells_who_still_waits_after_ten_seconds():
         equal((status, reply['error']['code']), (500, 'SHUTDOWN'), 'the call')
 
 
+@test
+def a_run_goes_on_over_the_daemons_death_and_its_result_is_taken():
+    for program in (python_job, node_job):
+        with Gateway() as g:
+            ran, go = os.path.join(g.dir, 'ran'), os.path.join(g.dir, 'go')
+            p = program(g, ran, go)
+            if not p:
+                continue
+            try:
+                until('its handler', lambda: g.request(
+                    'POST', '/v1/sys/job', {'name': 'work', 'params': 1})[0] == 201)
+                until('its beginning', lambda: os.path.exists(ran))
+                job = g.request('GET', '/v1/sys/jobs')[1]['jobs'][0]['id']
+                g.kill_daemon()
+
+                def status():
+                    try:
+                        return g.request('GET', '/v1/sys/job/' + job)[1]
+                    except OSError:
+                        return {'status': None}
+                until('the next daemon', lambda: status()['status'] == 'running')
+                until('its process to take it up', lambda: any(
+                    j['name'] == 'work' and j['inFlight'] == 1
+                    for j in g.request('GET', '/v1/sys/methods')[1]['jobs']))
+                with open(go, 'w'):
+                    pass
+                until('its end', lambda: status()['status'] not in (None, 'running'))
+                equal((status()['status'], status()['result']), ('completed', {'done': 1}),
+                      'the run: %s' % status())
+                with open(ran) as f:
+                    equal(f.read(), 'ran\n', 'effects')
+            finally:
+                p.kill()
+                p.wait()
+
+
+def python_job(g, ran, go):
+    return subprocess.Popen([sys.executable, '-c', '''
+import os, sys, time
+sys.path.insert(0, %r)
+from cloudos_handlers import Handlers
+h = Handlers()
+def work(params, call):
+    with open(%r, "a") as f:
+        f.write("ran\\n")
+    while not os.path.exists(%r):
+        time.sleep(0.01)
+    return {"done": params}
+h.job("work")(work)
+h.run()''' % (EXAMPLES, ran, go)], env=g.env)
+
+
+def node_job(g, ran, go):
+    if not has_node():
+        return None
+    return subprocess.Popen(['node', '-e', '''
+const { Handlers } = require(%s), fs = require('fs');
+const h = new Handlers();
+h.job('work', (params) => new Promise((resolve) => {
+	fs.appendFileSync(%s, 'ran\\n');
+	const timer = setInterval(() => {
+		if (!fs.existsSync(%s)) return;
+		clearInterval(timer);
+		resolve({ done: params });
+	}, 10);
+}));
+h.run();''' % tuple(json.dumps(os.path.abspath(x)) for x in (
+        os.path.join(EXAMPLES, 'cloudos-handlers.js'), ran, go))], env=g.env)
+
+
+def has_node():
+    if any(os.access(os.path.join(d, 'node'), os.X_OK)
+           for d in os.environ.get('PATH', '').split(':')):
+        return True
+    print('SKIP: node is missing: apt-get install nodejs')
+    check(os.environ.get('CO_STRICT') != '1', 'node is there')
+    return False
+
+
 def reachable(path):
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as s:
         try:
@@ -429,10 +508,7 @@ def reachable(path):
 
 @test
 def the_node_client_answers():
-    if not any(os.access(os.path.join(d, 'node'), os.X_OK)
-               for d in os.environ.get('PATH', '').split(':')):
-        print('SKIP: node is missing: apt-get install nodejs')
-        check(os.environ.get('CO_STRICT') != '1', 'node is there')
+    if not has_node():
         return
     with Gateway() as g:
         p = subprocess.Popen(['node', '-e', '''
