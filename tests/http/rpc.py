@@ -69,8 +69,8 @@ class Gateway(Domain):
 class Raw:
     """A handler that speaks the protocol word by word."""
 
-    def __init__(self, gateway, methods=(), most=None, service=None):
-        self.wire = wire.Connection('unix:' + gateway.unix)
+    def __init__(self, gateway, methods=(), most=None, service=None, address=None):
+        self.wire = wire.Connection(address or 'unix:' + gateway.unix)
         self.wire.socket.settimeout(LIMIT)
         hello = {} if service is None else {'service': service}
         self.say(wire.HELLO, 0, hello)
@@ -191,6 +191,38 @@ def what_is_no_call_is_refused():
         check(g.rpc('sys.ping')[1]['result']['pong'], 'sys.ping')
         equal(g.rpc('sys.methods')[1], {'result': ['sys.echo', 'sys.methods', 'sys.ping']},
               'sys.methods')
+
+
+@test
+def handlers_attach_over_tcp_too():
+    with Gateway() as g:
+        with open(os.path.join(g.dir, 'run/http.json')) as f:
+            address = json.load(f)['url']
+        with contextlib.closing(Raw(g, ['x'], address=address)) as h:
+            later = Later(g.rpc, 'x', [1])
+            equal(h.answer([2])['params'], [1], 'the call')
+            equal(later.get()[1], {'result': [2]}, 'the answer')
+            later = Later(g.rpc, 'x')
+            h.call()
+            h.close()
+            check('over TCP' in later.get()[1]['error']['message'], 'who has gone')
+
+
+@test
+def large_calls_wait_for_a_process_that_reads_slowly():
+    with Gateway() as g, contextlib.closing(Raw(g, ['x'])) as h:
+        big = ['%d' % i + 'x' * 1000000 for i in range(6)]
+        calls = [Later(g.rpc, 'x', p, timeout=200000) for p in big]
+        until('the first', lambda: g.methods()['x']['inFlight'])
+        got = []
+        for _ in big:  # at most as many bytes wait for it as a stream may hold
+            number, said = h.call()
+            got.append(said['params'])
+            h.say(wire.RESULT, number, len(said['params']))
+        equal(sorted(got), big, 'all of them, once')
+        equal({later.get()[0] for later in calls}, {200}, 'all answered')
+        status, reply, _ = g.rpc('x', 'x' * 1045000)
+        equal((status, reply['error']['code']), (413, 'TOO_LARGE'), 'too large')
 
 
 # ---- handlers as they must not be ----
