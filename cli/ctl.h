@@ -12,7 +12,7 @@
 #include "cli/print.h"
 
 #define CTL_PROGRAM     "cloudosctl"
-#define CTL_OPTIONS_MAX 8
+#define CTL_OPTIONS_MAX 12
 #define CTL_WORDS_MAX   3
 
 enum ctl_exit {

@@ -8,8 +8,13 @@ EXTRA_DIST += $(http_tests) %D%/README.md %D%/talk.py
 TESTS += tests/blackroad/openapi.py
 EXTRA_DIST += tests/blackroad/openapi.py
 # The gateway as its clients see it.
+TESTS += %D%/jobs.py %D%/rpc.py
+EXTRA_DIST += %D%/jobs.py %D%/rpc.py
 TESTS += %D%/rpc.py
 EXTRA_DIST += %D%/rpc.py
+# The front of services.
+TESTS += %D%/front.py
+EXTRA_DIST += %D%/front.py %D%/front_service.py
 # State.
 TESTS += %D%/state.py
 EXTRA_DIST += %D%/state.py
