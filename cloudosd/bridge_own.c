@@ -25,7 +25,10 @@
 #include "lib/uri.h"
 #include "lib/utf8.h"
 
-enum { SERVE_MS = 310000 }; /* longer than any deadline of RPC */
+enum {
+	SERVE_MS = 310000, /* longer than any deadline of RPC */
+	LISTED = 1000      /* names */
+};
 
 /* What there is under a name of ours; a body is POSTed unless it says otherwise. */
 static const struct own_service {
@@ -470,6 +473,53 @@ static bool knows(void *ctx, const char *service, enum handler_subject subject,
 	       bridge_find_port(own->bridge, 0, geteuid(), text) != 0;
 }
 
+/* ---- what there is ---- */
+
+struct listing {
+	struct bridge_own *own;
+	void (*visit)(void *arg, const char *name);
+	void *arg;
+	unsigned left;
+	const char *last; /* instances of one service are next to each other */
+};
+
+static void list_service(void *arg, const struct service_instance *instance)
+{
+	struct listing *l = arg;
+	const char *name = instance->spec.name;
+
+	if (!l->left || (l->last && strcmp(l->last, name) == 0) ||
+	    !receiver(l->own, name))
+		return;
+	l->last = name;
+	l->left--;
+	l->visit(l->arg, name);
+}
+
+static void list_port(void *arg, struct ipc_port *port)
+{
+	struct listing *l = arg;
+	const char *name;
+	uint64_t session;
+
+	if (port->owner->inside || !ipc_name_is_seen(port, 0, geteuid()))
+		return;
+	for (unsigned i = 0; (name = ipc_name_of(port, i, &session)) && l->left; i++)
+		if (!session && port->number) {
+			l->left--;
+			l->visit(l->arg, name);
+		}
+}
+
+static void list(void *ctx, void (*visit)(void *arg, const char *name), void *arg)
+{
+	struct bridge_own *own = ctx;
+	struct listing l = { .own = own, .visit = visit, .arg = arg, .left = LISTED };
+
+	registry_each(services_of(own)->registry, NULL, list_service, &l);
+	ipc_each_port(peers_ipc(own->bridge->daemon->peers), list_port, &l);
+}
+
 /* Whom a method's name means.  0, or a status with a sentence. */
 static int find(struct bridge_own *own, const char *name, struct message_party *to,
 		struct co_err *err)
@@ -573,9 +623,11 @@ static void cancel(void *ctx, uint64_t id)
 
 int bridge_own_new(struct bridge *b)
 {
-	static const struct handler_provider_ops ops = {
-		.kind = HANDLER_PORT, .begin = begin, .cancel = cancel, .knows = knows
-	};
+	static const struct handler_provider_ops ops = { .kind = HANDLER_PORT,
+							 .begin = begin,
+							 .cancel = cancel,
+							 .knows = knows,
+							 .list = list };
 	struct handler_provider_spec spec = { .label = "a program with messages",
 					      .ops = &ops };
 	struct bridge_own *own = calloc(1, sizeof(*own));
