@@ -600,6 +600,8 @@ def a_command_gets_params_and_answers_without_a_shell_of_ours():
                        command('who', 'printf \'["%s","%s","%s","%s"]\' "$CLOUDOS_METHOD" '
                                '"$CLOUDOS_CALLER" "$A" "$PWD"',
                                '    environment: [A=b c]\n    directory: /usr\n') +
+                       '  odd:\n    methods: [odd]\n    command: [/usr/bin/env, expr, length, '
+                       '"\\x01a b"]\n'
                        '  plain:\n    methods: [plain]\n    command: [/bin/echo, "\'$HOME; ls\'"]\n')
         equal(r.returncode, 0, r.stderr)
         odd = b'{"method":"echo","params":{"a":1e400,"b":0.10}}'
@@ -608,6 +610,7 @@ def a_command_gets_params_and_answers_without_a_shell_of_ours():
         equal(c.getresponse().read(), b'{"result":{"a":1e400,"b":0.10}}', 'echo')
         big = 'x' * 900000
         equal(g.rpc('echo', big)[1], {'result': big}, 'more than a pipe holds')
+        equal(g.rpc('odd')[1], {'result': 4}, 'an argument as it is')
         equal(g.rpc('nothing')[1], {'result': None}, 'nothing')
         equal(g.rpc('nothing', big)[1], {'result': None}, 'who does not read')
         equal(g.rpc('who', X_Service_Name='op; `rm`')[1],
