@@ -27,7 +27,8 @@
 
 enum {
 	SERVE_MS = 310000, /* longer than any deadline of RPC */
-	LISTED = 1000      /* names */
+	LISTED = 1000,     /* names */
+	AGAIN_MS = 1000
 };
 
 /* What there is under a name of ours; a body is POSTed unless it says otherwise. */
@@ -64,7 +65,7 @@ struct bridge_own {
 	struct handler_provider *provider;
 	struct own_asked *asked;
 	uint32_t next_id;
-	unsigned serving;
+	struct co_timer *later; /* after there was no memory to listen */
 	bool listening, posted;
 };
 
@@ -191,7 +192,6 @@ static void served(struct own_served *s, const void *data, size_t n)
 					      &s->from, &text, &call, &err))
 		co_log(ipc, WARN, "process %d does not get its answer: %s", s->from.pid,
 		       err.message);
-	own->serving--;
 	free(s);
 }
 
@@ -312,7 +312,6 @@ static void got_request(struct bridge_own *own, const struct message_got *got)
 		       got->from.pid);
 		return; /* it is told when one of the two ends */
 	}
-	own->serving++;
 	s->own = own;
 	s->from = got->from;
 	s->id = got->id;
@@ -406,8 +405,10 @@ static void listen_more(struct bridge_own *own)
 		if (r == 0)
 			take_one(own, &one);
 		else if (r < 0)
-			co_log(ipc, ERROR, "cloudosd receives no messages: %s",
+			co_log(ipc, ERROR, "cloudosd receives no messages for now: %s",
 			       err.message);
+		if (r < 0)
+			own->bridge->daemon->host->timer_start(own->later, AGAIN_MS);
 	}
 }
 
@@ -636,8 +637,11 @@ int bridge_own_new(struct bridge *b)
 	if (!own)
 		return CO_NO_MEMORY;
 	own->bridge = b;
+	own->later = b->daemon->host->timer_new(b->daemon->host->ctx, again, own);
 	spec.ctx = own;
-	r = handlers_provide(b->daemon->services.handlers, &spec, &own->provider, NULL);
+	r = !own->later ? CO_NO_MEMORY
+			: handlers_provide(b->daemon->services.handlers, &spec,
+					   &own->provider, NULL);
 	if (r)
 		free(own);
 	else
