@@ -272,24 +272,50 @@ static const char *translate(const struct own_service *service, struct co_span *
 	return service->state ? "PUT" : "POST";
 }
 
+/* The name that a process has as a service, for those who are told who asks. */
+struct named {
+	const struct process_id *process;
+	const char *name;
+};
+
+static void find_name(void *arg, const struct service_instance *instance)
+{
+	struct named *n = arg;
+
+	if (n->name || !process_same(&instance->owner, n->process))
+		return;
+	n->name = instance->spec.name;
+	for (const char *c = n->name; *c; c++)
+		if (*c <= ' ' || *c > '~') { /* no header has such a name */
+			n->name = NULL;
+			return;
+		}
+}
+
 static void request(struct own_served *s, const struct own_service *service,
 		    struct co_span body)
 {
 	const struct co_outgoing *outgoing = services_of(s->own)->outgoing;
-	static const struct outgoing_field json = {
-		{ "Content-Type", sizeof("Content-Type") - 1 },
-		{ "application/json", sizeof("application/json") - 1 }
-	};
+	struct named who = { .process = &s->from };
+	struct outgoing_field fields[] = { { co_span("Content-Type"),
+					     co_span("application/json") },
+					   { co_span("X-Service-Name"), { 0 } } };
 	char backend[CO_PATH_SIZE + 32];
-	struct outgoing_request http = {
-		.backend = backend, .fields = &json, .nfields = 1, .answer_ms = SERVE_MS
-	};
+	struct outgoing_request http = { .backend = backend,
+					 .fields = fields,
+					 .nfields = 1,
+					 .answer_ms = SERVE_MS };
 	autobuf struct co_buf target = { 0 };
 	struct outgoing *ignored;
 	struct co_err err = { 0 };
 
 	(void) snprintf(backend, sizeof(backend), "unix:%s/http.sock",
 			s->own->bridge->daemon->paths.run);
+	registry_each(services_of(s->own)->registry, NULL, find_name, &who);
+	if (who.name) {
+		fields[1].value = co_span(who.name);
+		http.nfields = 2;
+	}
 	http.method = translate(service, &body, &target);
 	http.body = body;
 	if (target.failed || !outgoing) {

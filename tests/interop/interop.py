@@ -415,6 +415,8 @@ def a_cloudos_program_calls_the_endpoints_as_services():
             equal(own(talk, 'rpc', {'method': 'nobody'})['error']['code'], 'METHOD_NOT_FOUND',
                   'an error')
             equal(own(talk, 'rpc', [])['error']['code'], 'INVALID_REQUEST', 'no request')
+            over_http = ask_http(w, 'POST', '/v1/sys/job', {'name': 'nobody'})
+            equal((over_http[0], own(talk, 'job', {'name': 'nobody'})), over_http, 'job')
             equal(talk.ask('discover nobody'), str(ENOENT), 'no other name')
 
 
@@ -429,6 +431,10 @@ def what_a_cloudos_program_tells_the_endpoints_is_seen_over_http():
         own(talk, 'metric', {'name': 'cpu', 'value': 75})
         metrics = ask_http(w, 'GET', '/v1/sys/metrics?name=cpu')[1]['metrics']
         equal([m['value'] for m in metrics], [75], 'metric')
+        named = w.talker('shop')
+        own(named, 'log', {'level': 'error', 'message': 'sold out'})
+        logs = ask_http(w, 'GET', '/v1/sys/logs?level=error')[1]['logs']
+        equal([e['service'] for e in logs], ['shop'], 'a service is called by its name')
         equal(own(talk, 'log', {'level': 'loud', 'message': 'x'})['error']['code'],
               'INVALID_REQUEST', 'what the endpoint refuses')
 
