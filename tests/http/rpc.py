@@ -430,6 +430,65 @@ h.run()''' % (EXAMPLES, ran)], env=g.env)
 
 
 @test
+def whoever_is_killed_no_call_runs_twice_and_every_answer_is_of_one_that_ran():
+    with Gateway() as g:
+        ran, over = os.path.join(g.dir, 'ran'), threading.Event()
+
+        def handler():
+            return subprocess.Popen([sys.executable, '-c', '''
+import os, sys
+sys.path.insert(0, %r)
+from cloudos_handlers import Handlers
+h = Handlers()
+out = os.open(%r, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def effect(params, call):
+    os.write(out, ("%%s\\n" %% params).encode())
+    return params
+h.method("effect")(effect)
+h.run()''' % (EXAMPLES, ran)], env=g.env, stderr=subprocess.DEVNULL)
+
+        answered = []
+
+        def client(n):
+            i = 0
+            while not over.is_set():
+                i += 1
+                try:
+                    status, reply, _ = g.rpc('effect', '%d.%d' % (n, i))
+                except (OSError, http.client.HTTPException, ValueError):
+                    continue
+                if status == 200:
+                    equal(reply, {'result': '%d.%d' % (n, i)}, 'an answer')
+                    answered.append('%d.%d' % (n, i))
+        p = handler()
+        try:
+            until('its method', lambda: 'effect' in g.methods())
+            clients = [Later(client, n) for n in range(4)]
+            for n in range(6):
+                before = len(answered)
+                until('answers', lambda: len(answered) > before + 20)
+                if n % 2:
+                    g.kill_daemon()
+                else:
+                    p.kill()
+                    p.wait()
+                    p = handler()
+            before = len(answered)
+            until('answers', lambda: len(answered) > before + 20)
+            over.set()
+            for later in clients:
+                later.get()
+        finally:
+            over.set()
+            p.kill()
+            p.wait()
+        with open(ran) as f:
+            seen = f.read().split()
+        equal(len(seen), len(set(seen)), 'calls that ran, each once')
+        equal(set(answered) - set(seen), set(), 'answers to calls that did not run')
+
+
+@test
 def a_stopping_daemon_lets_calls_end():
     with Gateway() as g, contextlib.closing(Raw(g, ['x'])) as h:
         later = Later(g.rpc, 'x', timeout=200000)
