@@ -511,7 +511,8 @@ def a_stopping_daemon_tells_who_still_waits_after_ten_seconds():
 
 @test
 def a_run_goes_on_over_the_daemons_death_and_its_result_is_taken():
-    for program in (python_job, node_job):
+    for program, end in ((python_job, Gateway.kill_daemon), (node_job, Gateway.kill_daemon),
+                         (python_job, lambda g: (g.ctl('daemon', 'stop'), g.start()))):
         with Gateway() as g:
             ran, go = os.path.join(g.dir, 'ran'), os.path.join(g.dir, 'go')
             p = program(g, ran, go)
@@ -522,7 +523,7 @@ def a_run_goes_on_over_the_daemons_death_and_its_result_is_taken():
                     'POST', '/v1/sys/job', {'name': 'work', 'params': 1})[0] == 201)
                 until('its beginning', lambda: os.path.exists(ran))
                 job = g.request('GET', '/v1/sys/jobs')[1]['jobs'][0]['id']
-                g.kill_daemon()
+                end(g)
 
                 def status():
                     try:
