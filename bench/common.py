@@ -54,6 +54,7 @@ BUDGETS = {
     "http.health": ({"ratio<=": 1.0}, "<= 1"),
     "http.pipelined": ({"least": 100000.0}, ">= 100 000/s"),
     "http.rss": ({"most": 12.0}, "<= 12 MiB"),
+    "http.front": ({"ratio<=": 1.1}, "<= 1.1"),
     "http.p99": ({"most": 100.0}, "<= 100 ms"),
     "http.streams": ({"most": 64.0}, "<= 64 MiB"),
     "trap.bash_spawn": ({"ratio<=": 1.25}, "<= 1.25"),
