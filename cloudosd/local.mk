@@ -43,6 +43,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/site.h %D%/site.c \
 	%D%/spawn.h %D%/spawn.c \
 	%D%/site_file.h %D%/site_file.c \
+	%D%/sockets.h %D%/sockets.c \
 	%D%/table.h %D%/table.c \
 	%D%/telemetry.h %D%/telemetry.c \
 	%D%/ticks.h \
@@ -69,7 +70,7 @@ services-yaml.h: packaging/services.yaml
 	$(AM_V_GEN)$(SED) -e 's/["\\]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $(srcdir)/packaging/services.yaml >$@
 BUILT_SOURCES += services-yaml.h
 CLEANFILES += services-yaml.h
-cloudosd/cloudosd_cloudosd-names.$(OBJEXT): services-yaml.h
+cloudosd/cloudosd-names.$(OBJEXT): services-yaml.h
 
 pkglibexec_PROGRAMS += cloudos-keeper
 cloudos_keeper_SOURCES = \
