@@ -201,6 +201,7 @@ struct job *job_free(struct job *job)
 	free(job->service);
 	free(job->name);
 	free(job->schedule);
+	free(job->key);
 	free(job);
 	return NULL;
 }

@@ -110,6 +110,28 @@ START_TEST(what_cannot_be_is_refused_with_code_and_sentence)
 }
 END_TEST
 
+START_TEST(a_job_with_the_same_key_is_the_same_job_also_after_a_restart)
+{
+	const char *id;
+
+	world_begin(NOW);
+	id = keep(world_create("{\"key\":\"k1\"}"));
+	ck_assert_str_eq(world_create("{\"key\":\"k1\"}"), id);
+	ck_assert_str_ne(world_create("{\"key\":\"k2\"}"), id);
+	ck_assert_str_ne(world_create("{}"), id);
+	world_complete(0, "7");
+	world.store.mute = true;
+	world_kill();
+	world_start();
+	ck_assert_str_eq(world_create("{\"key\":\"k1\"}"), id);
+	ck_assert_str_eq(world_member("result"), "7");
+	world_set("2026-11-21T12:00:00Z");
+	world_attach();
+	ck_assert_str_ne(world_create("{\"key\":\"k1\"}"), id);
+	world_end();
+}
+END_TEST
+
 START_TEST(a_job_that_fails_is_not_begun_again_unless_asked)
 {
 	const char *id;
@@ -986,6 +1008,8 @@ int main(void)
 	tcase_add_test(tc, a_job_is_answered_queued_and_ends_with_its_result);
 	tcase_add_test(tc, the_answer_to_its_creation_says_queued);
 	tcase_add_test(tc, what_cannot_be_is_refused_with_code_and_sentence);
+	tcase_add_test(tc,
+		       a_job_with_the_same_key_is_the_same_job_also_after_a_restart);
 	tcase_add_test(tc, a_job_that_fails_is_not_begun_again_unless_asked);
 	tcase_add_test(tc, attempts_are_made_with_growing_pauses);
 	tcase_add_test(tc, a_job_waits_for_its_handler_and_for_its_time);
