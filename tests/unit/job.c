@@ -488,6 +488,52 @@ START_TEST(records_that_are_damaged_are_left_out)
 }
 END_TEST
 
+static void put_record(const char *key, const void *value, size_t size)
+{
+	struct store_op op = {
+		.kind = STORE_PUT, .key = key, .value = value, .size = size
+	};
+	struct store_txn txn = { .then = &op, .nthen = 1 };
+
+	ck_assert_int_eq(store_txn(&world.store, &txn, ignore, NULL), 0);
+	fake_settle(&world.fake);
+}
+
+START_TEST(records_with_any_bytes_changed_are_read_within_bounds)
+{
+	static const char *const specs[] = {
+		"{\"schedule\":\"*/7 1-5 * * mon\",\"params\":1,\"overlap\":\"queue\"}",
+		"{\"runAt\":\"2030-01-01\",\"maxAttempts\":3,\"key\":\"k\",\"timeout\":5}"
+	};
+	char keys[2][64], records[2][1024];
+	unsigned random = 1;
+
+	world_begin(NOW);
+	for (int i = 0; i < 2; i++) {
+		(void) snprintf(keys[i], sizeof(keys[i]), "/job/meta/%s",
+				world_create(specs[i]));
+		(void) snprintf(records[i], sizeof(records[i]), "%s",
+				memory_store_find(&world.store, keys[i]));
+	}
+	for (int round = 0; round < 4000; round++) {
+		char damaged[1024];
+		size_t size = strlen(records[round % 2]);
+
+		memcpy(damaged, records[round % 2], size);
+		for (int n = 1 + round % 3; n; n--) {
+			random = random * 1103515245 + 12345;
+			damaged[(random >> 8) % size] =
+				"0123456789\",:{}[]\\abcxyz \xff"[(random >> 20) % 26];
+		}
+		put_record(keys[round % 2], damaged, size);
+		world_kill();
+		world_start();
+		(void) world_list(NULL);
+	}
+	world_end();
+}
+END_TEST
+
 /* ---- a disk that is full ---- */
 
 START_TEST(nothing_is_acknowledged_begun_or_forgotten_on_a_full_disk)
@@ -1025,6 +1071,7 @@ int main(void)
 	tcase_add_test(tc, a_run_whose_handler_does_not_come_back_is_lost_and_says_so);
 	tcase_add_test(tc, waiting_jobs_are_there_after_a_restart);
 	tcase_add_test(tc, records_that_are_damaged_are_left_out);
+	tcase_add_test(tc, records_with_any_bytes_changed_are_read_within_bounds);
 	tcase_add_test(tc, nothing_is_acknowledged_begun_or_forgotten_on_a_full_disk);
 	tcase_add_test(tc, a_schedule_makes_a_run_each_time);
 	tcase_add_test(tc, a_cancelled_schedule_takes_its_runs_with_it);
