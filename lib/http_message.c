@@ -30,9 +30,11 @@ struct co_http_message {
 	struct co_buf text;
 	struct co_buf names;         /* as they were written */
 	bool cr;                     /* the byte before was one */
+	bool fresh;                  /* around chunks: a line begins */
 	bool space;                  /* the byte before was one, in a request line */
 	bool led;                    /* a line end has been let pass in front */
 	bool complete;               /* llhttp has seen the end of it */
+	bool overflow;               /* there is no place for the current field */
 	bool in_value;               /* the last place is at its value */
 	uint32_t line, lines;        /* bytes of this one, ended ones */
 	struct place target, reason; /* the value is it */
@@ -103,9 +105,10 @@ static int on_name(llhttp_t *parser, const char *at, size_t n)
 	if (m->phase != PHASE_HEAD)
 		return 0; /* behind the last chunk, where nobody looks */
 	if (m->in_value || !m->nplaces) {
-		if (m->nplaces == CO_LIMIT_HTTP_FIELDS)
-			return fault(m, 431, "HEAD_TOO_LARGE",
-				     "there are too many header fields");
+		if (m->nplaces == CO_LIMIT_HTTP_FIELDS) {
+			m->overflow = true; /* refused where its line ends */
+			return 0;
+		}
 		m->places[m->nplaces++] = (struct place){ .name = offset(m, at) };
 		m->in_value = false;
 	}
@@ -118,7 +121,7 @@ static int on_value(llhttp_t *parser, const char *at, size_t n)
 {
 	struct co_http_message *m = parser->data;
 
-	if (m->phase != PHASE_HEAD)
+	if (m->phase != PHASE_HEAD || m->overflow)
 		return 0;
 	if (!m->nplaces)
 		return bad(m, "a header field has no name");
@@ -152,7 +155,10 @@ static int check_framing(struct co_http_message *m, const char *end)
 
 		if (m->cr != (c == '\n'))
 			return bad(m, "a line end of a chunk is not CR LF");
+		if (m->fresh && (c == ' ' || c == '\t' || c == ':'))
+			return bad(m, "a line around the chunks begins wrongly");
 		m->cr = c == '\r';
+		m->fresh = c == '\n';
 		if ((c < 0x20 && c != '\t' && c != '\r' && c != '\n') || c >= 0x7f)
 			return bad(m,
 				   "a character beside a chunk is not allowed there");
@@ -230,7 +236,9 @@ static int scan_byte(struct co_http_message *m, unsigned char c)
 		if (!m->line)
 			return empty_line(m);
 		m->line = 0;
-		m->lines++;
+		if (++m->lines > CO_LIMIT_HTTP_FIELDS + 1)
+			return fault(m, 431, "HEAD_TOO_LARGE",
+				     "there are too many header fields");
 		return 0;
 	}
 	if (c == '\n')
@@ -274,7 +282,8 @@ static size_t plain_run(struct co_http_message *m, const char *data, size_t n)
 	return i;
 }
 
-/* How many of the bytes belong to the head; *out_end: all of it is there.  -1: refused. */
+/* How many of the bytes belong to the head and are good, and *out_end: all of it is there.
+ * -1: the one behind them is refused. */
 static int scan(struct co_http_message *m, const char *data, size_t n, size_t *out_used,
 		bool *out_end)
 {
@@ -283,13 +292,16 @@ static int scan(struct co_http_message *m, const char *data, size_t n, size_t *o
 		int r;
 
 		i += plain_run(m, data + i, n - i);
+		*out_used = i;
+		if (m->text.size + i >= m->limits.head) {
+			*out_used = m->limits.head - m->text.size;
+			return too_long(m);
+		}
 		if (i == n)
-			break;
+			return 0;
 		r = scan_byte(m, (unsigned char) data[i]);
 		if (r < 0)
 			return -1;
-		if (m->text.size + i >= m->limits.head)
-			return too_long(m);
 		if (r) {
 			*out_used = i + 1;
 			*out_end = true;
@@ -297,7 +309,7 @@ static int scan(struct co_http_message *m, const char *data, size_t n, size_t *o
 		}
 	}
 	*out_used = n;
-	return m->text.size + n > m->limits.head ? too_long(m) : 0;
+	return 0;
 }
 
 /* ---- the head, as fields ---- */
@@ -515,6 +527,26 @@ static int check_body(struct co_http_message *m)
 	return 0;
 }
 
+/* "/path?query", "*", or "http://host/path"; a fragment is nobody's business but the
+ * client's. */
+static bool is_target(struct co_span target)
+{
+	static const char scheme[] = "http://";
+	size_t n = strlen(scheme), end = n;
+
+	if (!target.size || memchr(target.data, '#', target.size))
+		return false;
+	if (target.data[0] == '/')
+		return true;
+	if (target.data[0] == '*')
+		return target.size == 1;
+	if (target.size <= n || strncasecmp(target.data, scheme, n) != 0)
+		return false;
+	while (end < target.size && target.data[end] != '/' && target.data[end] != '?')
+		end++;
+	return end > n && is_host((struct co_span){ target.data + n, end - n });
+}
+
 static int check_request(struct co_http_message *m)
 {
 	struct co_http_head *h = &m->head;
@@ -524,6 +556,12 @@ static int check_request(struct co_http_message *m)
 	if (h->target.size > m->limits.target)
 		return fault(m, 414, "TARGET_TOO_LONG",
 			     "the request's target is too long");
+	if (m->parser.method == HTTP_CONNECT || m->parser.method == HTTP_PRI ||
+	    m->parser.method == HTTP_SOURCE)
+		return fault(m, 501, "NOT_IMPLEMENTED",
+			     "this method is not known here");
+	if (!is_target(h->target))
+		return bad(m, "the target of the request is not a path");
 	if (read_fields(m) < 0)
 		return -1;
 	if (h->minor && !h->host.data)
@@ -564,40 +602,53 @@ static int refused(struct co_http_message *m)
 	return bad(m, reason && *reason ? reason : "this is not HTTP");
 }
 
+/* Gives llhttp what has been looked at; false: it does not like it. */
+static bool parse(struct co_http_message *m, const char *data, size_t n, bool end)
+{
+	size_t before = m->text.size;
+	llhttp_errno_t r;
+
+	co_buf_add(&m->text, data, n);
+	if (m->text.failed) {
+		(void) fault(m, 500, "NO_MEMORY", "there is no memory for the request");
+		return false;
+	}
+	r = llhttp_execute(&m->parser, m->text.data + before, n);
+	if (m->fault.status)
+		return false;
+	/* at the end it may have paused: there is no body, or the connection changes */
+	if (end ? m->complete : r == HPE_OK && !m->complete)
+		return true;
+	(void) refused(m);
+	return false;
+}
+
 static enum co_http_progress feed_head(struct co_http_message *m, const char *data,
 				       size_t n, size_t *out_used)
 {
-	size_t before = m->text.size, skip;
-	llhttp_errno_t r;
-	bool end;
+	struct co_http_fault found;
+	size_t skip = 0;
+	bool end, good = scan(m, data, n, out_used, &end) == 0;
 
-	if (scan(m, data, n, out_used, &end) < 0)
+	/* what llhttp says of bytes before goes first, however they are cut */
+	found = m->fault;
+	m->fault = (struct co_http_fault){ 0 };
+	while (!m->text.size && skip < *out_used &&
+	       (data[skip] == '\r' || data[skip] == '\n'))
+		skip++; /* line ends in front */
+	if (*out_used > skip && !parse(m, data + skip, *out_used - skip, end))
 		return CO_HTTP_BAD;
-	skip = m->lines || m->line ? 0 : *out_used; /* line ends in front */
-	if (skip)
+	if (!good) {
+		m->fault = found;
+		return CO_HTTP_BAD;
+	}
+	if (!end)
 		return CO_HTTP_MORE;
-	if (m->led && !before)
-		while (data[skip] == '\r' || data[skip] == '\n')
-			skip++;
-	co_buf_add(&m->text, data + skip, *out_used - skip);
-	if (m->text.failed) {
-		(void) fault(m, 500, "NO_MEMORY", "there is no memory for the request");
+	if (head_complete(m) < 0)
 		return CO_HTTP_BAD;
-	}
-	r = llhttp_execute(&m->parser, m->text.data + before, *out_used - skip);
-	if (end && m->complete && !m->fault.status) {
-		/* it may have paused: there is no body, or the connection changes */
-		if (head_complete(m) < 0)
-			return CO_HTTP_BAD;
-		m->phase = PHASE_BODY;
-		m->cr = false;
-		return CO_HTTP_HEAD;
-	}
-	if (r != HPE_OK || end || m->complete) {
-		(void) refused(m);
-		return CO_HTTP_BAD;
-	}
-	return CO_HTTP_MORE;
+	m->phase = PHASE_BODY;
+	m->cr = false;
+	return CO_HTTP_HEAD;
 }
 
 /* ---- the body ---- */
@@ -704,7 +755,8 @@ void co_http_reset(struct co_http_message *m, const struct co_http_limits *limit
 	m->phase = PHASE_HEAD;
 	m->text.size = 0;
 	m->text.failed = m->names.failed = false;
-	m->cr = m->space = m->led = m->complete = m->in_value = m->done = false;
+	m->cr = m->fresh = m->space = m->led = m->complete = m->in_value = m->overflow =
+		m->done = false;
 	m->line = m->lines = m->nplaces = 0;
 	m->target = m->reason = (struct place){ 0 };
 	m->head = (struct co_http_head){ 0 };

@@ -96,4 +96,23 @@ fuzz sse $services lib/buf.c lib/json_scan.c lib/log.c lib/pattern.c lib/sse.c l
 guest shim/memory
 # shellcheck disable=SC2086 # a list
 LIBS=$guest fuzz pages cloudosd/memory.c $base
+# llhttp: its sources where they are compiled here, else the library; its members are
+# unions of states, which the undefined sanitizer has nothing to say about
+http="lib/http_message.c lib/buf.c lib/utf8.c tests/fuzz/http_reference.c"
+test "${CO_HTTP_PARSER:-0}" = 1 && peer=http_peer parser=-lhttp_parser || peer=http_peer_none parser=
+llhttp=${LLHTTP_LIBS:-}
+if [ -n "${LLHTTP_DIR:-}" ]; then
+	llhttp=
+	for source in api http llhttp; do
+		# shellcheck disable=SC2086 # a list
+		$clang -std=gnu17 -g -O1 -w ${LLHTTP_CFLAGS:-} -DLLHTTP_STRICT_MODE=1 \
+			-fsanitize=fuzzer-no-link,address -c "$LLHTTP_DIR/$source.c" \
+			-o "$work/llhttp-$source.o"
+		llhttp="$llhttp $work/llhttp-$source.o"
+	done
+fi
+# shellcheck disable=SC2086 # lists
+LIBS="$llhttp ${LLHTTP_CFLAGS:-} $parser" fuzz http $http tests/fuzz/$peer.c $base
+# shellcheck disable=SC2086 # a list
+fuzz uri lib/uri.c lib/buf.c lib/utf8.c $base
 echo "check-fuzz: no failures"

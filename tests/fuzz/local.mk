@@ -67,10 +67,30 @@ fuzz_pages_run_LDADD = libtrappages.a libco.a
 fuzz_sse_run_SOURCES = %D%/fuzz_sse.c %D%/driver.c %D%/target.h
 fuzz_sse_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_sse_run_LDADD = libservice.a libco.a
+# HTTP, against a strict reference and, where it is installed, http-parser.
+check_PROGRAMS += fuzz-http-run fuzz-uri-run
+fuzz_http_run_SOURCES = %D%/fuzz_http.c %D%/http_reference.h %D%/http_reference.c \
+	%D%/driver.c %D%/target.h
+if HAVE_HTTP_PARSER
+fuzz_http_run_SOURCES += %D%/http_peer.c
+CO_HTTP_PARSER = 1
+CO_HTTP_PARSER_LIBS = -lhttp_parser
+else
+fuzz_http_run_SOURCES += %D%/http_peer_none.c
+CO_HTTP_PARSER = 0
+CO_HTTP_PARSER_LIBS =
+endif
+fuzz_http_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_http_run_LDADD = $(CO_HTTP_LIBS) libco.a $(CO_HTTP_PARSER_LIBS)
+EXTRA_DIST += %D%/http_peer.c %D%/http_peer_none.c
+fuzz_uri_run_SOURCES = %D%/fuzz_uri.c %D%/driver.c %D%/target.h
+fuzz_uri_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_uri_run_LDADD = libco.a
 
 .PHONY: check-fuzz
 check-fuzz:
-	@srcdir='$(srcdir)' CO_ZYDIS='$(CO_ZYDIS)' YAML_LIBS='$(YAML_LIBS)' $(SHELL) $(srcdir)/%D%/libfuzzer.sh; \
+	@srcdir='$(srcdir)' CO_ZYDIS='$(CO_ZYDIS)' CO_HTTP_PARSER='$(CO_HTTP_PARSER)' LLHTTP_DIR='$(LLHTTP_DIR)' \
+	LLHTTP_CFLAGS='$(LLHTTP_CFLAGS)' LLHTTP_LIBS='$(LLHTTP_LIBS)' YAML_LIBS='$(YAML_LIBS)' $(SHELL) $(srcdir)/%D%/libfuzzer.sh; \
 	rc=$$?; test $$rc -eq 77 || exit $$rc
 clean-local: clean-fuzz
 clean-fuzz:
