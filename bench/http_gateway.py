@@ -285,10 +285,58 @@ def streams(bench):
                 f"resident with {STREAMS} idle clients of GET /v1/sys/events")]
 
 
+def sse(bench):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2000:
+        return [row("http.sse", None, None, "/s", f"only {hard} descriptors are allowed here")]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    medians = {}
+    try:
+        with gateway(bench) as server:
+            for pid in server.pids:
+                pin(pid, cpus()[0])
+            for at_once in (1, 16):
+                got = []
+                for _ in range(ROUNDS):
+                    before = cpu_us(server.pids)
+                    told = json.loads(bench.output([
+                        bench.program("bench-sse"), server.url.rpartition(":")[2], "1000",
+                        "160", str(at_once)]))
+                    got.append((told["deliveries"] / told["seconds"],
+                                (cpu_us(server.pids) - before) / told["deliveries"]))
+                medians[at_once] = [statistics.median(column) for column in zip(*got)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return [row("http.sse", medians[1][0], None, "/s",
+                f"events delivered to 1000 followers, each emitted when all have the last; "
+                f"{medians[1][1]:.2f} us of CPU time each; 16 at a time: "
+                f"{medians[16][0]:.0f}/s, {medians[16][1]:.2f} us")]
+
+
+LOGS = """
+request = function()
+    return wrk.format("POST", "/v1/sys/log", {{["Content-Type"] = "application/json"}},
+                      '{{"level":"info","message":"Test log","meta":{{"userId":123}}}}')
+end
+"""
+
+
+def log(bench):
+    with gateway(bench) as server:
+        got = [wrk(bench, server, 32, LOGS, "/v1/sys/log") for _ in range(ROUNDS)]
+        one = [wrk(bench, server, 1, LOGS, "/v1/sys/log") for _ in range(ROUNDS)]
+    return [row("http.log", statistics.median(rate for rate, _ in one), None, "/s",
+                "POST /v1/sys/log, answered after the commit, 1 client; with 32: "
+                f"{statistics.median(rate for rate, _ in got):.0f}/s, "
+                f"{statistics.median(cost for _, cost in got):.1f} us of CPU time each")]
+
+
 FAMILIES = [
     ("http.health", health),
     ("http.pipelined", pipelined),
     ("http.rss", rss),
     ("http.p99", p99),
     ("http.streams", streams),
+    ("http.sse", sse),
+    ("http.log", log),
 ]

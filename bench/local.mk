@@ -1,6 +1,16 @@
 # SPDX-License-Identifier: MIT
 # make bench [BENCH=family]: one table, and bench.json in the build folder.
-BENCH_HELPERS = bench-notify-call bench-notify-bare bench-ipc bench-message bench-http-rpc bench-launch bench-trap-call bench-true
+BENCH_HELPERS = \
+	bench-http-put \
+	bench-http-rpc \
+	bench-ipc \
+	bench-launch \
+	bench-message \
+	bench-notify-bare \
+	bench-notify-call \
+	bench-sse \
+	bench-trap-call \
+	bench-true
 EXTRA_PROGRAMS = $(BENCH_HELPERS)
 CLEANFILES += $(BENCH_HELPERS) bench.json
 
@@ -11,8 +21,11 @@ bench_ipc_SOURCES = %D%/loop.h %D%/loop.c %D%/ipc.h %D%/ipc.c %D%/ipc_library.c 
 bench_ipc_LDADD = libring.a -ldl
 bench_message_SOURCES = %D%/loop.h %D%/loop.c %D%/message.c
 bench_message_LDADD = libcloudos.la
+bench_http_put_SOURCES = %D%/http_put.c
+bench_http_put_LDADD = $(SQLITE_LIBS)
 bench_http_rpc_SOURCES = %D%/loop.h %D%/loop.c %D%/http_rpc.c
 bench_launch_SOURCES = %D%/loop.h %D%/loop.c %D%/launch.c
+bench_sse_SOURCES = %D%/sse.c
 bench_trap_call_SOURCES = %D%/loop.h %D%/loop.c %D%/trap_call.c
 bench_true_SOURCES = %D%/true.c
 bench_true_LDFLAGS = -all-static
@@ -34,7 +47,7 @@ bench-anos-many.elf: %D%/anos_many.c %D%/anos_bench.h $(CO_ANOS_COMMON)
 CLEANFILES += $(BENCH_ANOS)
 EXTRA_DIST += %D%/anos_bench.h %D%/anos_ping.c %D%/anos_pong.c %D%/anos_many.c
 
-EXTRA_DIST += %D%/README.md %D%/common.py %D%/run %D%/http_gateway.py %D%/ipc.py %D%/trap.py %D%/trap_i386.c
+EXTRA_DIST += %D%/README.md %D%/common.py %D%/run %D%/http_gateway.py %D%/http_state.py %D%/ipc.py %D%/trap.py %D%/trap_i386.c
 EXTRA_DIST += %D%/README.md %D%/common.py %D%/run %D%/ipc.py %D%/rpc.py %D%/trap.py %D%/trap_i386.c
 
 bench: all $(BENCH_HELPERS) bench-trap-i386 $(BENCH_ANOS)

@@ -170,13 +170,26 @@ void co_buf_json_text(struct co_buf *b, struct co_span text)
 	co_buf_char(b, '"');
 }
 
+static void put_digits(char *to, uint64_t number, int digits)
+{
+	for (int i = digits - 1; i >= 0; i--, number /= 10)
+		to[i] = (char) ('0' + number % 10);
+}
+
+/* In each answer: without printf. */
 void co_buf_json_time(struct co_buf *b, uint64_t ms)
 {
 	time_t seconds = (time_t) (ms / 1000);
+	char text[] = "\"0000-00-00T00:00:00.000Z\"";
 	struct tm tm = { 0 };
 
 	(void) gmtime_r(&seconds, &tm); /* fails for years that do not fit an int */
-	co_buf_format(b, "\"%04d-%02d-%02dT%02d:%02d:%02d.%03uZ\"", tm.tm_year + 1900,
-		      tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-		      (unsigned) (ms % 1000));
+	put_digits(text + 1, (uint64_t) tm.tm_year + 1900, 4);
+	put_digits(text + 6, (uint64_t) tm.tm_mon + 1, 2);
+	put_digits(text + 9, (uint64_t) tm.tm_mday, 2);
+	put_digits(text + 12, (uint64_t) tm.tm_hour, 2);
+	put_digits(text + 15, (uint64_t) tm.tm_min, 2);
+	put_digits(text + 18, (uint64_t) tm.tm_sec, 2);
+	put_digits(text + 21, ms % 1000, 3);
+	co_buf_add(b, text, sizeof(text) - 1);
 }

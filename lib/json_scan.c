@@ -208,9 +208,8 @@ static bool scan_value(struct scan *s)
 int co_json_check(struct co_span text, struct co_span *out_value,
 		  struct co_json_fault *out_fault)
 {
-	struct scan s = { .start = text.data,
-			  .at = text.data,
-			  .end = text.data + text.size };
+	const char *data = text.size ? text.data : ""; /* nothing may be NULL */
+	struct scan s = { .start = data, .at = data, .end = data + text.size };
 	const char *first, *last;
 
 	if (!text.size)

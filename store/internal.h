@@ -145,10 +145,12 @@ struct store {
 	uint64_t wall_ms;        /* when this group began */
 	struct request *answers; /* done, and not yet told */
 	size_t nanswers;
-	bool wrote;        /* this group changed something */
-	uint64_t commits;  /* that did */
-	bool ballast_held; /* the ballast file has its full size */
-	bool ballast_off;  /* this file system cannot reserve */
+	size_t group;       /* how many requests the last one had */
+	uint64_t commit_ns; /* how long its commit took */
+	bool wrote;         /* this group changed something */
+	uint64_t commits;   /* that did */
+	bool ballast_held;  /* the ballast file has its full size */
+	bool ballast_off;   /* this file system cannot reserve */
 	struct co_err failure;
 	uint8_t site_secret[16]; /* never changes */
 
@@ -157,6 +159,7 @@ struct store {
 	pthread_cond_t wake;
 	struct request *queue;
 	size_t queued, queued_bytes;
+	size_t awaited; /* the writer is not woken for fewer */
 	bool closing;
 	struct journalled *journal;
 	struct store_status status;

@@ -14,7 +14,13 @@
 
 #include "lib/fault.h"
 
-enum { GROUP_MAX = 1024, ANSWERS_MAX = 64, LAPSE_AGAIN_MS = 1000 };
+enum {
+	GROUP_MAX = 1024,
+	ANSWERS_MAX = 64,
+	LAPSE_AGAIN_MS = 1000,
+	GATHER_LEAST_NS = 20000,
+	GATHER_MOST_NS = 1000000
+};
 
 uint64_t writer_now(const struct store *s)
 {
@@ -62,7 +68,8 @@ int writer_queue(struct store *s, struct request *r)
 		status = CO_BUSY;
 	if (status == 0) {
 		enqueue(s, r);
-		(void) pthread_cond_signal(&s->wake); /* cannot fail */
+		if (s->queued >= s->awaited)
+			(void) pthread_cond_signal(&s->wake); /* cannot fail */
 	}
 	(void) pthread_mutex_unlock(&s->lock); /* held */
 	if (status < 0)
@@ -169,16 +176,27 @@ int writer_begin(struct store *s)
 	return sql_run(s, SQL_BEGIN);
 }
 
+static uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	(void) clock_gettime(CLOCK_MONOTONIC, &t); /* always there */
+	return (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
+}
+
 int writer_commit(struct store *s)
 {
+	uint64_t began;
 	int status;
 
 	if (s->wrote && co_fault("store.commit"))
 		return co_fail(&s->failure, CO_IO, "cannot write %s: a fault is armed",
 			       s->path);
+	began = clock_ns();
 	status = sql_run(s, SQL_COMMIT);
 	if (status < 0)
 		return status;
+	s->commit_ns = s->wrote ? clock_ns() - began : 0;
 	if (s->wrote)
 		(void) co_fault("store.committed");
 	s->commits += s->wrote ? 1 : 0;
@@ -363,6 +381,28 @@ static void wait_for_work(struct store *s)
 	}
 }
 
+/*
+ * With s->lock: clients that were answered together ask again together, but the first of
+ * them is here before the others.  Going with it alone would make them all wait for two
+ * commits; so a little of what a commit takes is spent on waiting for as many as last time.
+ */
+static void gather(struct store *s)
+{
+	uint64_t wait = s->commit_ns / 4, until;
+	struct timespec t;
+
+	if (wait < GATHER_LEAST_NS || s->options.now_ms)
+		return;
+	until = clock_ns() + (wait < GATHER_MOST_NS ? wait : GATHER_MOST_NS);
+	t.tv_sec = (time_t) (until / 1000000000);
+	t.tv_nsec = (long) (until % 1000000000);
+	s->awaited = s->group;
+	while (s->queue && !s->closing && s->queued < s->awaited &&
+	       pthread_cond_timedwait(&s->wake, &s->lock, &t) == 0)
+		continue;
+	s->awaited = 1;
+}
+
 /* With s->lock: leases whose time has come queue up behind whoever asked before; a
  * keepalive among those still saves them.  Each is put off first: should the disk not
  * take it, it comes again. */
@@ -410,6 +450,7 @@ static void run(struct store *s, struct request *group)
 	DL_FOREACH (group, r)
 		grows = grows || r->grows;
 	DL_COUNT(group, r, n);
+	s->group = n;
 	if (grows && !s->ballast_held && !s->ballast_off)
 		(void) space_restore(s); /* execute() looks at what came of it */
 	if (runs_alone(group))
@@ -430,6 +471,7 @@ void *writer_main(void *store)
 
 		(void) pthread_mutex_lock(&s->lock); /* ours, never locked twice */
 		wait_for_work(s);
+		gather(s);
 		queue_lapsed(s);
 		group = take_group(s);
 		over = !group && s->closing;

@@ -600,6 +600,7 @@ static void on_connected(uv_connect_t *request, int status)
 	} else {
 		l->x->connect_at = 0;
 		http_wire_open(&l->wire);
+		l->x->spec.events->room(l->x->spec.arg);
 	}
 	core_unlock();
 }

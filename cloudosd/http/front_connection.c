@@ -354,11 +354,11 @@ static void read_or_wait(struct front_connection *c)
 /* Goes on with what had to wait. */
 static void work(struct front_connection *c)
 {
-	struct co_buf bytes = c->unread;
-
 	if (c->working || c->wire.closing)
 		return;
-	if (bytes.size && (c->tunnel || !is_blocked(c))) {
+	while (c->unread.size && (c->tunnel || !is_blocked(c))) {
+		struct co_buf bytes = c->unread;
+
 		c->unread = (struct co_buf){ 0 };
 		input(c, bytes.data, bytes.size);
 		co_buf_done(&bytes);
@@ -487,6 +487,7 @@ static void on_switch(struct front_connection *c, const struct co_http_head *hea
 		answer(c, 502, "BAD_GATEWAY",
 		       "the service changed to another protocol, which nobody had "
 		       "asked for");
+		work(c);
 		return;
 	}
 	c->tunnel = c->answered = true;

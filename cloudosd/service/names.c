@@ -101,13 +101,28 @@ static struct co_span bare(struct co_span text)
 	return text;
 }
 
+/* Could the host of that URL begin with the letter that text does? */
+static bool first_fits(const char *url, struct co_span text)
+{
+	const char *from = strchr(url, '/');
+
+	return from && text.size &&
+	       (strchr(from, '@') ||
+		((from[1] ? from[2] : 0) | 32) == (text.data[0] | 32));
+}
+
+/* For each request with a Host: what cannot be it is put aside before it is taken apart. */
+static bool has_host(const char *url, struct co_span text)
+{
+	return first_fits(url, text) && same(names_host(url), text);
+}
+
 static bool goes_by(const struct name *name, struct co_span text)
 {
 	return same(co_span(name->name), text) || same(co_span(name->word), text) ||
-	       same(names_host(name->internal), text) ||
-	       same(names_host(name->cloudflare), text) ||
-	       same(names_host(name->railway), text) ||
-	       same(names_host(name->railway_development), text);
+	       has_host(name->internal, text) || has_host(name->cloudflare, text) ||
+	       has_host(name->railway, text) ||
+	       has_host(name->railway_development, text);
 }
 
 static const struct name *find_in(const struct name *list, size_t count,

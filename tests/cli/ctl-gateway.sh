@@ -5,7 +5,8 @@
 # shellcheck source=tests/cli/ctl-lib.sh
 . "${srcdir:-.}/tests/cli/ctl-lib.sh"
 
-mkdir -p -m 700 "$CLOUDOS_DIR/run" "$work/replies"
+mkdir -p "$CLOUDOS_DIR/run" "$work/replies"
+chmod 700 "$CLOUDOS_DIR/run"
 requests=$work/requests
 
 expect 3 "$ctl" state get a

@@ -87,6 +87,12 @@ LIBS=$guest fuzz elf tests/fuzz/maps.c
 guest personality/anos/guest_elf personality/anos/guest_stack
 # shellcheck disable=SC2086 # a list
 LIBS=$guest fuzz load tests/fuzz/maps.c $base
+services=
+for source in events feed feed_add logs metrics series; do
+	services="$services cloudosd/service/$source.c"
+done
+# shellcheck disable=SC2086 # a list
+fuzz sse $services lib/buf.c lib/json_scan.c lib/log.c lib/pattern.c lib/sse.c lib/utf8.c $base
 guest shim/memory
 # shellcheck disable=SC2086 # a list
 LIBS=$guest fuzz pages cloudosd/memory.c $base

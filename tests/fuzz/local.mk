@@ -3,7 +3,7 @@
 # under libFuzzer.
 check_PROGRAMS += fuzz-attached-run fuzz-handlers-run
 check_PROGRAMS += fuzz-wire-run fuzz-config-run fuzz-filter-run fuzz-sites-run \
-	fuzz-elf-run fuzz-load-run fuzz-anos-run fuzz-pages-run
+	fuzz-elf-run fuzz-load-run fuzz-anos-run fuzz-pages-run fuzz-sse-run
 TESTS += %D%/run.sh
 dist_noinst_SCRIPTS += %D%/run.sh %D%/libfuzzer.sh
 EXTRA_DIST += %D%/corpus
@@ -83,6 +83,9 @@ EXTRA_DIST += %D%/http_peer.c %D%/http_peer_none.c
 fuzz_uri_run_SOURCES = %D%/fuzz_uri.c %D%/driver.c %D%/target.h
 fuzz_uri_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_uri_run_LDADD = libco.a
+fuzz_sse_run_SOURCES = %D%/fuzz_sse.c %D%/driver.c %D%/target.h
+fuzz_sse_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_sse_run_LDADD = libservice.a libco.a
 
 .PHONY: check-fuzz
 check-fuzz:

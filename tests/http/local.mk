@@ -12,6 +12,9 @@ TESTS += %D%/jobs.py %D%/rpc.py
 EXTRA_DIST += %D%/jobs.py %D%/rpc.py
 TESTS += %D%/rpc.py
 EXTRA_DIST += %D%/rpc.py
+# The front of services.
+TESTS += %D%/front.py
+EXTRA_DIST += %D%/front.py %D%/front_service.py
 # State.
 TESTS += %D%/state.py
 EXTRA_DIST += %D%/state.py

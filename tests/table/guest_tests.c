@@ -2,7 +2,7 @@
 /*
  * Every operation that is answered has a guest test: for a row that is not ABSENT and
  * not the kernel's there is tests/guest/PERSONALITY/NAME*.c, or one of the tests in
- * tests/PERSONALITY names it.  HOST.
+ * tests/PERSONALITY names it; for an endpoint a test of HTTP has its method and path.  HOST.
  */
 #include <check.h>
 #include <ctype.h>
@@ -54,6 +54,23 @@ static bool named_in(const char *pattern, const char *word)
 	return found;
 }
 
+/* As "GET /version", and what is written elsewhere as 'GET', '/version' does not count. */
+static void demand_http_test(const char *personality, const struct co_op *op)
+{
+	static const char *const folders[] = { "blackroad", "http", "page" };
+	const char *srcdir = getenv("srcdir");
+	char pattern[4096];
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders) && !found; i++) {
+		(void) snprintf(pattern, sizeof(pattern), "%s/tests/%s/*.py",
+				srcdir ? srcdir : ".", folders[i]);
+		found = named_in(pattern, op->key);
+	}
+	ck_assert_msg(found, "%s: \"%s\" is %s and no test of HTTP has these words",
+		      personality, op->key, co_support_name(op->support));
+}
+
 static void demand_test(const char *personality, const struct co_op *op)
 {
 	const char *srcdir = getenv("srcdir");
@@ -80,7 +97,9 @@ START_TEST(every_answered_operation_has_a_guest_test)
 	for (size_t i = 0; i < p->nops; i++)
 		if (p->ops[i].support != CO_SUPPORT_ABSENT &&
 		    p->ops[i].plane != CO_PLANE_KERNEL)
-			demand_test(p->name, &p->ops[i]);
+			(p->ops[i].key_kind == CO_KEY_HTTP
+				 ? demand_http_test
+				 : demand_test)(p->name, &p->ops[i]);
 }
 END_TEST
 
