@@ -15,6 +15,7 @@ cloudosctl_SOURCES = \
 	%D%/commands.def %D%/commands.c \
 	%D%/options.c %D%/help.c %D%/completion.c %D%/talk.c \
 	%D%/gateway.h %D%/gateway.c %D%/gateway_show.c \
+	%D%/http_ask.h %D%/http_ask.c %D%/cmd_check.c \
 	%D%/print.h %D%/print.c \
 	%D%/cmd_about.c %D%/cmd_channel.c %D%/cmd_daemon.c %D%/cmd_doctor.c \
 	%D%/cmd_job.c \
@@ -22,7 +23,7 @@ cloudosctl_SOURCES = \
 	%D%/cmd_personality.c %D%/cmd_rpc.c %D%/cmd_service.c %D%/cmd_session.c %D%/cmd_state.c \
 	%D%/cmd_store.c %D%/cmd_surface.c
 cloudosctl_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
-cloudosctl_LDADD = libcocli.a libanossystem.a libpersonality.a libco.a $(PNG_LIBS) -ldl
+cloudosctl_LDADD = libcocli.a libanossystem.a libpersonality.a $(CO_HTTP_LIBS) libco.a $(PNG_LIBS) -ldl
 
 # Its completions and its manual page come out of commands.def.
 bashcompletiondir = $(datadir)/bash-completion/completions

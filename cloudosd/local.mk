@@ -69,7 +69,7 @@ services-yaml.h: packaging/services.yaml
 	$(AM_V_GEN)$(SED) -e 's/["\\]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $(srcdir)/packaging/services.yaml >$@
 BUILT_SOURCES += services-yaml.h
 CLEANFILES += services-yaml.h
-cloudosd/cloudosd_cloudosd-names.$(OBJEXT): services-yaml.h
+cloudosd/cloudosd-names.$(OBJEXT): services-yaml.h
 
 pkglibexec_PROGRAMS += cloudos-keeper
 cloudos_keeper_SOURCES = \

@@ -222,9 +222,11 @@ uint64_t serving_mounts(int32_t pid)
 void serving_output(struct session *s, uint32_t stream, struct co_span text)
 {
 	struct daemon *d = s->daemon;
+	const struct name *name = names_find(d->names, co_span(s->service));
 	struct log_output output = { .service = s->service,
 				     .pid = s->first_pid,
 				     .standard_error = stream == 2,
+				     .error_level = name ? name->stderr_level : NULL,
 				     .text = text };
 
 	if (!s->service[0] || !text.size || !d->services.logs)

@@ -15,6 +15,9 @@ example_messages_CFLAGS = $(GUEST_CFLAGS)
 example_messages_LDFLAGS = -static
 example_messages_LDADD = libcloudos.la
 EXTRA_DIST += %D%/README.md %D%/cloudos/README.md %D%/cloudos/client.py
+EXTRA_DIST += %D%/blackroad/README.md %D%/blackroad/api.py %D%/blackroad/core.js \
+	%D%/blackroad/core-plain.js %D%/blackroad/curl.sh %D%/blackroad/operator.js \
+	%D%/blackroad/users.js %D%/blackroad/kernel
 EXTRA_DIST += %D%/blackroad/cloudos_handlers.py %D%/blackroad/users.py \
 	%D%/blackroad/cloudos-handlers.js
 include examples/anos/local.mk

@@ -9,6 +9,7 @@
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
 #include "cloudosd/http/inside.h"
+#include "cloudosd/service/handler.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
@@ -214,6 +215,8 @@ static void on_drain(uv_timer_t *timer)
 	struct connection *c, *next;
 
 	core_lock();
+	handlers_close(s->services->handlers);
+	output_flush(s); /* what is left is told that it will not be answered */
 	DL_FOREACH_SAFE2(s->all, c, next, all_next)
 	connection_close(c);
 	s->calls_pending = 0;

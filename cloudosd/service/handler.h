@@ -39,6 +39,12 @@ enum handler_kind {
 /* NULL: no memory. */
 struct handlers *handlers_new(const struct co_host *host);
 
+/*
+ * The daemon ends: calls of methods end with 500 SHUTDOWN, new ones are refused with 503.
+ * Runs of jobs are the next daemon's: nothing more is said of them.
+ */
+void handlers_close(struct handlers *h);
+
 /* Every call ends with 500 SHUTDOWN; providers are removed.  Returns NULL. */
 struct handlers *handlers_free(struct handlers *h);
 

@@ -652,6 +652,34 @@ void handler_calls_fail(struct handler_provider *p, int status, const char *code
 
 /* ---- the registry ---- */
 
+static void nothing_done(void *arg, const struct handler_result *result)
+{
+	(void) arg;
+	(void) result;
+}
+
+void handlers_close(struct handlers *h)
+{
+	struct handler_call *call, *next;
+	uint64_t id = 0;
+
+	h->closing = true;
+	HASH_ITER (hh, h->calls, call, next)
+		if (call->request.subject == HANDLER_JOB)
+			call->listener =
+				(struct handler_listener){ .done = nothing_done };
+	do { /* whoever hears of one may end others */
+		id = 0;
+		HASH_ITER (hh, h->calls, call, next)
+			if (call->request.subject == HANDLER_METHOD &&
+			    call->state != HANDLER_LATE)
+				id = call->task.id;
+		call = id ? call_find(h, id) : NULL;
+		if (call)
+			fail_now(call, 500, "SHUTDOWN", "cloudosd is stopping");
+	} while (id);
+}
+
 struct handlers *handlers_new(const struct co_host *host)
 {
 	struct handlers *h = calloc(1, sizeof(*h));

@@ -118,7 +118,9 @@ static int print_line(struct printing *p, struct co_span line, logs_done *done,
 				   .meta = { p->plain.data, p->plain.size } };
 
 	if (!read_object(line, &entry, &message, &level)) {
-		entry.level = co_span(p->output->standard_error ? "warn" : "info");
+		entry.level = co_span(!p->output->standard_error ? "info"
+				      : p->output->error_level ? p->output->error_level
+							       : "warn");
 		entry.message = line;
 	}
 	return logs_add(p->logs, &entry, done, arg);

@@ -37,6 +37,7 @@ struct log_output {
 	const char *service;
 	int32_t pid;
 	bool standard_error;
+	const char *error_level; /* of standard error; NULL: warn */
 	struct co_span text;
 };
 

@@ -64,6 +64,9 @@ fuzz_pages_run_SOURCES = %D%/fuzz_pages.c %D%/driver.c %D%/target.h \
 fuzz_pages_run_CFLAGS = $(AM_CFLAGS) -pthread
 fuzz_pages_run_LDADD = libtrappages.a libco.a
 
+fuzz_sse_run_SOURCES = %D%/fuzz_sse.c %D%/driver.c %D%/target.h
+fuzz_sse_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_sse_run_LDADD = libservice.a libco.a
 # HTTP, against a strict reference and, where it is installed, http-parser.
 check_PROGRAMS += fuzz-http-run fuzz-uri-run
 fuzz_http_run_SOURCES = %D%/fuzz_http.c %D%/http_reference.h %D%/http_reference.c \
@@ -83,9 +86,6 @@ EXTRA_DIST += %D%/http_peer.c %D%/http_peer_none.c
 fuzz_uri_run_SOURCES = %D%/fuzz_uri.c %D%/driver.c %D%/target.h
 fuzz_uri_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_uri_run_LDADD = libco.a
-fuzz_sse_run_SOURCES = %D%/fuzz_sse.c %D%/driver.c %D%/target.h
-fuzz_sse_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
-fuzz_sse_run_LDADD = libservice.a libco.a
 
 .PHONY: check-fuzz
 check-fuzz:

@@ -408,6 +408,16 @@ def a_stopping_daemon_lets_calls_end():
         equal(later.get()[1], {'result': 'done'}, 'the call')
 
 
+@test
+def a_stopping_daemon_tells_who_still_waits_after_ten_seconds():
+    with Gateway() as g, contextlib.closing(Raw(g, ['x'])) as h:
+        later = Later(g.rpc, 'x', timeout=200000)
+        h.call()
+        os.kill(g.status()['pid'], signal.SIGTERM)
+        status, reply, _ = later.get()
+        equal((status, reply['error']['code']), (500, 'SHUTDOWN'), 'the call')
+
+
 def reachable(path):
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as s:
         try:
@@ -446,6 +456,18 @@ h.run();''' % json.dumps(os.path.join(os.path.abspath(EXAMPLES), 'cloudos-handle
         finally:
             p.kill()
             p.wait()
+
+
+@test
+def what_handlers_have_done_is_in_the_metrics():
+    with Gateway() as g:
+        g.rpc('sys.ping')
+        g.rpc('nobody')
+        c = UnixConnection(g.unix)
+        c.request('GET', '/metrics')
+        lines = c.getresponse().read().decode().splitlines()
+        check('cloudos_handler_calls_total 2' in lines and 'cloudos_handler_calls_in_flight 0' in lines,
+              '\n'.join(lines))
 
 
 # ---- commands ----

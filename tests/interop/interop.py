@@ -415,6 +415,35 @@ def a_cloudos_program_calls_the_endpoints_as_services():
 
 
 @test
+def what_a_cloudos_program_tells_the_endpoints_is_seen_over_http():
+    with World('notify' if 'notify' in ENGINES else 'trap') as w:
+        talk = w.talker()
+        check('id' in own(talk, 'event', {'event': 'user:created', 'data': {'userId': 1}}), 'event')
+        said = own(talk, 'log', {'level': 'warn', 'message': 'from a message', 'service': 'core'})
+        logs = ask_http(w, 'GET', '/v1/sys/logs?level=warn&service=core')[1]['logs']
+        equal([(e['id'], e['message']) for e in logs], [(said['id'], 'from a message')], 'log')
+        own(talk, 'metric', {'name': 'cpu', 'value': 75})
+        metrics = ask_http(w, 'GET', '/v1/sys/metrics?name=cpu')[1]['metrics']
+        equal([m['value'] for m in metrics], [75], 'metric')
+        equal(own(talk, 'log', {'level': 'loud', 'message': 'x'})['error']['code'],
+              'INVALID_REQUEST', 'what the endpoint refuses')
+
+
+@test
+def state_is_set_asked_and_deleted_by_messages():
+    with World('notify' if 'notify' in ENGINES else 'trap') as w:
+        talk = w.talker()
+        equal(own(talk, 'state', {'key': 'a b&c', 'value': 42})['version'], 1, 'set')
+        equal(ask_http(w, 'GET', '/v1/sys/state?key=a%20b%26c')[1]['value'], 42, 'over HTTP')
+        equal(own(talk, 'state', {'key': 'a b&c'})['value'], 42, 'asked')
+        equal(own(talk, 'state', {'key': 'a b&c', 'value': 43, 'expectedVersion': 7})['error']['code'],
+              'VERSION_CONFLICT', 'a conflict')
+        equal(len(own(talk, 'state', {})['state']), 1, 'all of it')
+        own(talk, 'state', {'key': 'a b&c', 'delete': True})
+        equal(ask_http(w, 'GET', '/v1/sys/state?key=a%20b%26c')[0], 404, 'deleted')
+
+
+@test
 def a_program_of_anos_calls_the_endpoints_as_services():
     with World() as w:
         equal(w.ask_by_anos('rpc', '{"method":"sys.echo","params":[7]}'),

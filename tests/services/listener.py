@@ -92,6 +92,12 @@ def main():
             with open('/proc/self/status') as f:
                 tell(**{k: v.strip() for k, v in (l.split(':', 1) for l in f)
                         if k in ('CapPrm', 'CapEff', 'CapBnd', 'CapAmb', 'Uid', 'Gid')})
+        elif command == 'bind':
+            try:
+                kept.append(bind(rest))
+                tell(bound=str(kept[-1].getsockname()))
+            except OSError as e:
+                tell(errno=errno.errorcode[e.errno])
         elif command == 'pid':
             tell(pid=os.getpid())
         elif command == 'fork':

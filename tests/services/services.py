@@ -303,15 +303,15 @@ print(json.dumps([
 @each_engine
 def two_services_call_each_other_by_their_names(user, engine):
     with Domain(user) as d:
-        # straight to the address that the gateway passes on to
-        d.configure('')
         core = d.service('core', '6:8000', engine=engine)
         operator = d.service('operator', '4:8001', '4:9999', engine=engine)
-        back = d.names()['operator']['back']
-        got = core.ask('get http://blackroad-os-operator.railway.internal:9999/x')
-        equal(got['body']['service'], 'blackroad-os-operator', 'who answers at another port')
-        equal(core.ask('get http://%s:8001/' % back)['body']['service'], 'blackroad-os-operator',
-              'who answers at the back')
+        for port in 8001, 9999:
+            got = core.ask('get ' + INTERNAL % ('operator', port, '/x'))
+            equal((got['body']['service'], got['body']['path']), ('blackroad-os-operator', '/x'),
+                  'who answers at port %d' % port)
+        got = operator.ask('get ' + INTERNAL % ('core', 8000, '/y'))
+        equal((got['body']['service'], got['body']['host']),
+              ('blackroad-os-core', ['blackroad-os-core.railway.internal:8000']), 'who answers')
         for name in ('blackroad-os-core.railway.internal', 'core.blackroad.systems'):
             equal(operator.ask('resolve ' + name), {'address': d.names()['core']['front']}, name)
 
@@ -484,6 +484,7 @@ def a_daemon_killed_over_a_bind_answers_it_once(user):
 def without_daemon_and_keeper_nothing_hangs(user):
     with Domain(user) as d:
         s = d.service('core')
+        s.pid()
         pids = d.processes(['cloudosd', 'cloudos-keeper'])
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
@@ -492,6 +493,7 @@ def without_daemon_and_keeper_nothing_hangs(user):
         until('their end', lambda: not any(alive(p) for p in pids))
         s.tell('say still here')
         equal(s.line(), 'still here', 'the program')
+        equal(s.ask('bind 4:8000'), {'errno': 'ENOSYS'}, 'a bind that nobody answers')
         status, said = s.finish()
         equal(status, 0, 'its status (%s)' % said)
 
@@ -516,13 +518,47 @@ def output_is_in_the_logs_of_the_service(user):
         got = lines(d, 2)
         equal([(r['message'], r['service']) for r in got],
               [('one line', 'blackroad-os-core'), ('for help', 'blackroad-os-core')], 'lines')
-        equal([r['level'] for r in got], ['info', 'warn'], 'levels')
+        equal([r['level'] for r in got], ['info', 'error'], 'levels')
         s.tell('say ' + 'x' * 10000)
         equal(len(s.line()), 10000, 'a long line on standard output')
         got = ''.join(r['message'] for r in lines(d, 5)[2:])
         equal(got, 'x' * 10000, 'the long line in the log')
         status, said = s.finish()
         equal((status, said), (0, 'for help\n'), 'status and standard error')
+
+
+@each_user
+def the_level_of_standard_error_is_that_of_services_yaml(user):
+    with Domain(user) as d:
+        d.configure('services:\n  core:\n    stderr: debug\n')
+        s = d.service('core')
+        s.pid()
+        s.tell('cry so be it')
+        equal([r['level'] for r in lines(d, 2)], ['info', 'debug'], 'levels')
+        d.configure('services:\n  core:\n    stderr: fatal\n')
+        d.ctl('daemon', 'reload')
+        s.tell('cry again')
+        equal([r['level'] for r in lines(d, 3)], ['info', 'debug', 'fatal'], 'after a reload')
+
+
+@each_user
+def a_service_of_ones_own_has_name_port_and_address(user):
+    with Domain(user) as d:
+        d.configure('services:\n  billing:\n    port: 8123\n    role: money\n')
+        s = d.service('billing', '4:8123')
+        row = d.names()['billing']
+        equal(s.bound, [{'bound': row['back'] + ':8123'}], 'a bind')
+        equal(s.ask('environment SERVICE_NAME SERVICE_ROLE PORT'),
+              {'SERVICE_NAME': 'blackroad-os-billing', 'SERVICE_ROLE': 'money', 'PORT': '8123'},
+              'environment')
+        other = d.service('core')
+        equal(other.ask('get ' + INTERNAL % ('billing', 8123, '/'))['body']['service'],
+              'blackroad-os-billing', 'who answers')
+        with open(os.path.join(d.dir, 'config/services.yaml'), 'w') as f:
+            f.write('services:\n  billing:\n    port: none\n')
+        r = d.ctl('daemon', 'reload', status=None)
+        check(r.returncode and 'services.yaml:3: billing.port is "none"; it must be' in r.stderr, r.stderr)
+        equal(d.names()['billing'], row, 'the service after that')
 
 
 @each_user

@@ -397,7 +397,7 @@ END_TEST
 START_TEST(calls_go_to_whoever_has_the_fewest)
 {
 	static struct worker a, b;
-	static struct caller c[5];
+	static struct caller c[6];
 
 	worker_new(&a, "core", 0);
 	worker_new(&b, "core", 0);
@@ -408,8 +408,11 @@ START_TEST(calls_go_to_whoever_has_the_fewest)
 	ck_assert_uint_eq(a.begun, 2);
 	ck_assert_uint_eq(b.begun, 2);
 	ck_assert(answer(&b, b.ids[0], "1"));
+	ck_assert(answer(&b, b.ids[1], "1"));
 	call(&c[4], "x");
-	ck_assert_uint_eq(b.begun, 3);
+	call(&c[5], "x");
+	ck_assert_uint_eq(b.begun, 4);
+	ck_assert_uint_eq(a.begun, 2);
 }
 END_TEST
 
@@ -670,6 +673,31 @@ START_TEST(a_run_that_went_on_is_taken_up_by_who_has_its_token)
 }
 END_TEST
 
+START_TEST(a_daemon_that_closes_leaves_runs_of_jobs_to_the_next_one)
+{
+	static struct worker w;
+	static struct caller c, waits;
+	struct handler_request r = { .service = "core",
+				     .subject = HANDLER_JOB,
+				     .name = co_span("mail") };
+	static struct caller job;
+	struct handler_listener l = { .done = on_done, .arg = &job };
+
+	worker_new(&w, "core", 1);
+	offer(&w, "x");
+	ck_assert_int_eq(handler_offer(w.p, HANDLER_JOB, co_span("mail"), NULL), 0);
+	ck_assert_ptr_nonnull(handlers_call(h, &r, &l));
+	call(&c, "x"); /* waits: it is busy with the job */
+	handlers_close(h);
+	ck_assert_str_eq(c.code, "SHUTDOWN");
+	ck_assert_int_eq(c.status, 500);
+	call(&waits, "x");
+	ck_assert_int_eq(waits.status, 503);
+	gone(&w);
+	ck_assert_uint_eq(job.done, 0);
+}
+END_TEST
+
 START_TEST(the_end_of_the_daemon_ends_every_call)
 {
 	static struct worker w;
@@ -715,6 +743,7 @@ int main(void)
 	tcase_add_test(t, a_listing_is_sorted_and_has_the_builtin_ones);
 	tcase_add_test(t, builtin_methods_answer_at_once_for_every_service);
 	tcase_add_test(t, a_run_that_went_on_is_taken_up_by_who_has_its_token);
+	tcase_add_test(t, a_daemon_that_closes_leaves_runs_of_jobs_to_the_next_one);
 	tcase_add_test(t, the_end_of_the_daemon_ends_every_call);
 	return run_tests(t);
 }
