@@ -18,6 +18,12 @@
 
 struct connection;
 
+struct http_numbers {
+	uint64_t requests;
+	unsigned connections, streams;
+	unsigned port; /* 0: no TCP */
+};
+
 /* What a connection waits for; for each a list, and a time that it may take. */
 enum wait {
 	WAIT_IDLE,
@@ -38,7 +44,6 @@ struct http_listener {
 	struct http_server *server;
 	struct http_listener *prev, *next;
 	bool unix_, local;
-	char service[HTTP_SERVICE]; /* "": as the request says */
 };
 
 /* Bytes to be sent, in the order of their answers. */
@@ -111,7 +116,7 @@ struct connection {
 	bool lingering;         /* all is sent, waiting for the other side to close */
 	bool ended;             /* the other side sends nothing more */
 	bool closing;
-	const char *service; /* of its listener; NULL: as the request says */
+	const char *service; /* whose front passed it on; NULL: as the request says */
 	bool passed;         /* by the front, which has asked who it is */
 	char passed_for[HTTP_SERVICE];
 };
@@ -120,8 +125,6 @@ struct http_server {
 	struct daemon *daemon;
 	const struct co_services *services;
 	void (*handler)(struct http_call *call);
-	bool (*front)(void *arg, struct http_call *call);
-	void *front_arg;
 	uv_async_t wake;
 	uv_timer_t sweep;
 	bool sweeping, busy_flushing;

@@ -103,7 +103,6 @@ static void time_out(struct connection *c)
 		bool head = c->wait == WAIT_HEAD;
 
 		c->last = true;
-		c->server->numbers.refused++;
 		answer_fault(c->call, 408, "REQUEST_TIMEOUT",
 			     head ? "the head of the request took too long"
 				  : "the body of the request took too long");
@@ -185,13 +184,6 @@ int http_server_new(struct http_server **out, struct daemon *d,
 	return 0;
 }
 
-void http_server_front(struct http_server *s,
-		       bool (*front)(void *arg, struct http_call *call), void *arg)
-{
-	s->front = front;
-	s->front_arg = arg;
-}
-
 /* ---- the end ---- */
 
 void http_drained(struct http_server *s)
@@ -261,14 +253,4 @@ bool http_server_busy(const struct http_server *s)
 uint64_t http_server_used_ms(const struct http_server *s)
 {
 	return s->used_ms;
-}
-
-struct http_numbers http_server_numbers(const struct http_server *s)
-{
-	return s->numbers;
-}
-
-const char *http_server_url(const struct http_server *s)
-{
-	return s->url;
 }
