@@ -169,6 +169,7 @@ static void refuse(struct http_call *call, const struct co_http_fault *fault)
 {
 	struct connection *c = call->connection;
 
+	c->server->numbers.refused++;
 	c->last = true;
 	answer_fault(call, fault->status, fault->code, fault->what);
 }
@@ -202,6 +203,7 @@ static bool begin(struct http_call *call)
 	call->head = co_span_is(head->method, "HEAD");
 	if (access_check(call, &fault) < 0) {
 		c->last = c->last || head->has_body;
+		c->server->numbers.refused++;
 		answer_fault(call, fault.status, fault.code, fault.what);
 		return false;
 	}

@@ -18,12 +18,6 @@
 
 struct connection;
 
-struct http_numbers {
-	uint64_t requests;
-	unsigned connections, streams;
-	unsigned port; /* 0: no TCP */
-};
-
 /* What a connection waits for; for each a list, and a time that it may take. */
 enum wait {
 	WAIT_IDLE,

@@ -103,6 +103,7 @@ static void time_out(struct connection *c)
 		bool head = c->wait == WAIT_HEAD;
 
 		c->last = true;
+		c->server->numbers.refused++;
 		answer_fault(c->call, 408, "REQUEST_TIMEOUT",
 			     head ? "the head of the request took too long"
 				  : "the body of the request took too long");
@@ -253,4 +254,9 @@ bool http_server_busy(const struct http_server *s)
 uint64_t http_server_used_ms(const struct http_server *s)
 {
 	return s->used_ms;
+}
+
+struct http_numbers http_server_numbers(const struct http_server *s)
+{
+	return s->numbers;
 }

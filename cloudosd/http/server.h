@@ -46,4 +46,12 @@ void http_server_stop(struct http_server *s, void (*done)(void *arg), void *arg)
 bool http_server_busy(const struct http_server *s);
 uint64_t http_server_used_ms(const struct http_server *s);
 
+struct http_numbers {
+	uint64_t requests, refused; /* the latter: not given to a handler */
+	unsigned connections, streams;
+	unsigned port; /* 0: no TCP */
+};
+
+struct http_numbers http_server_numbers(const struct http_server *s);
+
 #endif
