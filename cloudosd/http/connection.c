@@ -438,6 +438,7 @@ void connection_accept(struct http_listener *l)
 		connection_close(c);
 		return;
 	}
+	s->numbers.accepted++;
 	if (!room || s->stopping) {
 		uv_buf_t answer = uv_buf_init((char *) full, sizeof(full) - 1);
 

@@ -47,6 +47,7 @@ bool http_server_busy(const struct http_server *s);
 uint64_t http_server_used_ms(const struct http_server *s);
 
 struct http_numbers {
+	uint64_t accepted;          /* connections */
 	uint64_t requests, refused; /* the latter: not given to a handler */
 	unsigned connections, streams;
 	unsigned port; /* 0: no TCP */
