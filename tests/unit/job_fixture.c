@@ -353,3 +353,19 @@ const char *world_member_of(const char *id, const char *name)
 	ck_assert_msg(world_status == 0, "%s: %s", id, world_answer);
 	return world_member(name);
 }
+
+char *keep(const char *id)
+{
+	static char kept[16][64];
+	static unsigned next;
+	char *out = kept[next++ % 16];
+
+	(void) snprintf(out, 64, "%s", id);
+	return out;
+}
+
+const char *task_run(unsigned n)
+{
+	ck_assert_uint_lt(n, world.ntasks);
+	return world.tasks[n].run;
+}

@@ -74,4 +74,13 @@ void world_fail(unsigned task, const char *code);
 
 void collect_answer(void *arg, const struct job_answer *answer);
 
+/* A member of that job, as it stands in its JSON. */
+#define is(id, name, value) ck_assert_str_eq(world_member_of(id, name), value)
+
+/* An id that outlives the next answers. */
+char *keep(const char *id);
+
+/* The run that the n-th task is of. */
+const char *task_run(unsigned n);
+
 #endif
