@@ -6,7 +6,7 @@
 
 #include "cloudosd/service/job_inside.h"
 
-enum { LIST_PAGE = 40 }; /* jobs whose texts are read at once */
+enum { LIST_PAGE = 8 }; /* jobs whose texts, which may be large, are read at once */
 
 static bool matches(const struct job *job, const struct job_filter *f)
 {
@@ -82,6 +82,11 @@ static void on_page(void *arg, const struct store_result *result)
 			 job_op_found(result, i * 2 + 1));
 		if (op->text.failed)
 			break;
+		if (op->text.size >= CO_LIMIT_JOB_LIST_BYTES) {
+			op->more |= op->at + i + 1 < op->nids;
+			op->nids = op->at + n; /* the rest is another page */
+			break;
+		}
 	}
 	op->at += n;
 	read_page(op);

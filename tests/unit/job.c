@@ -648,6 +648,31 @@ START_TEST(lists_are_of_the_newest_first_and_go_on_behind_a_job)
 }
 END_TEST
 
+START_TEST(a_page_is_full_when_its_bytes_are_many)
+{
+	static char big[300000];
+	char id[64];
+	struct job_filter filter = { .service = "cloudosd", .limit = 100 };
+
+	world_begin(NOW);
+	memset(big, '7', sizeof(big) - 1);
+	for (unsigned i = 0; i < 6; i++) {
+		(void) world_create("{}");
+		world_complete(i, big);
+	}
+	(void) snprintf(id, sizeof(id), "%s", task_run(2));
+	world_listed(&filter);
+	ck_assert_uint_eq(world_count("\"id\":"), 4);
+	ck_assert(world_has("\"total\":6,\"more\":true}"));
+	ck_assert(world_has(id) && !world_has(task_run(1)));
+	filter.after = co_span(id);
+	world_listed(&filter);
+	ck_assert_uint_eq(world_count("\"id\":"), 2);
+	ck_assert(world_has("\"more\":false}"));
+	world_end();
+}
+END_TEST
+
 START_TEST(of_what_is_over_the_newest_are_kept)
 {
 	const char *id;
@@ -716,6 +741,7 @@ int main(void)
 	tcase_add_test(tc, a_pending_job_can_be_run_now);
 	tcase_add_test(tc, a_failed_job_can_be_tried_again_as_a_new_one);
 	tcase_add_test(tc, lists_are_of_the_newest_first_and_go_on_behind_a_job);
+	tcase_add_test(tc, a_page_is_full_when_its_bytes_are_many);
 	tcase_add_test(tc, of_what_is_over_the_newest_are_kept);
 	tcase_add_test(tc, jobs_keep_the_daemon_alive_until_they_are_over);
 	job_schedule_tests(tc);

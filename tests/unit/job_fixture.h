@@ -64,6 +64,11 @@ int world_run(const char *id);
 int world_retry(const char *id);
 const char *world_list(const char *parent);
 
+/* A list that may be long: how often has it that text? */
+void world_listed(const struct job_filter *filter);
+unsigned world_count(const char *text);
+bool world_has(const char *text);
+
 /* A member of the last answer, as it stands there; "" without. */
 const char *world_member(const char *name);
 const char *world_member_of(const char *id, const char *name); /* world_get before */
