@@ -140,7 +140,7 @@ struct jobs {
 	struct handlers_watch watch;
 	uint64_t last_id_ms;
 	uint32_t starting, creating;
-	bool loaded, kept_alive;
+	bool loaded, kept_alive, stopping;
 };
 
 /* ---- job.c: lists and time ---- */

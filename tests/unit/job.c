@@ -697,6 +697,28 @@ START_TEST(of_what_is_over_the_newest_are_kept)
 }
 END_TEST
 
+START_TEST(a_daemon_that_stops_begins_nothing_and_takes_results)
+{
+	const char *id, *other;
+
+	world_begin(NOW);
+	id = keep(world_create("{}"));
+	(void) world_create("{\"schedule\":\"* * * * *\"}");
+	jobs_stop(world.jobs);
+	other = keep(world_create("{}"));
+	fake_advance(&world.fake, 100000);
+	ck_assert_uint_eq(world.ntasks, 1);
+	world_complete(0, "1");
+	is(id, "status", "\"completed\"");
+	is(other, "status", "\"queued\"");
+	world_kill();
+	world_start();
+	world_attach();
+	ck_assert_uint_eq(world.ntasks, 3);
+	world_end();
+}
+END_TEST
+
 START_TEST(jobs_keep_the_daemon_alive_until_they_are_over)
 {
 	world_begin(NOW);
@@ -743,6 +765,7 @@ int main(void)
 	tcase_add_test(tc, lists_are_of_the_newest_first_and_go_on_behind_a_job);
 	tcase_add_test(tc, a_page_is_full_when_its_bytes_are_many);
 	tcase_add_test(tc, of_what_is_over_the_newest_are_kept);
+	tcase_add_test(tc, a_daemon_that_stops_begins_nothing_and_takes_results);
 	tcase_add_test(tc, jobs_keep_the_daemon_alive_until_they_are_over);
 	job_schedule_tests(tc);
 	job_chaos_tests(tc);
