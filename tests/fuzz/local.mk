@@ -2,6 +2,12 @@
 # Targets run their seeds and some mutations in `make check`; `make check-fuzz` runs each
 # under libFuzzer.
 check_PROGRAMS += fuzz-attached-run fuzz-handlers-run
+check_PROGRAMS += fuzz-names-run
+fuzz_names_run_SOURCES = %D%/fuzz_names.c %D%/driver.c %D%/target.h \
+	cloudosd/config.def cloudosd/config.h cloudosd/config.c cloudosd/names.h cloudosd/names.c
+fuzz_names_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_names_run_LDADD = libservice.a libco.a $(YAML_LIBS) -ldl
+cloudosd/fuzz_names_run-names.$(OBJEXT): services-yaml.h
 check_PROGRAMS += fuzz-wire-run fuzz-config-run fuzz-filter-run fuzz-sites-run \
 	fuzz-elf-run fuzz-load-run fuzz-anos-run fuzz-pages-run fuzz-sse-run
 TESTS += %D%/run.sh
