@@ -318,7 +318,9 @@ START_TEST(a_slow_watch_must_list_again_and_goes_on)
 				 0);
 	client_begin(&a);
 	store_put(s, "end", "v", 1, 0, client_done, &a);
-	loop_wait(PUTS + 1 + CO_LIMIT_STORE_WATCH_BYTES / CO_LIMIT_STORE_VALUE);
+	/* all answers, the changes that had room, and the notice that others had not */
+	loop_wait(PUTS + 1 +
+		  (CO_LIMIT_STORE_WATCH_BYTES - 1) / CO_LIMIT_STORE_VALUE + 1);
 	loop_run();
 	ck_assert(a.done);
 	last = &w.events[w.n - 1];
