@@ -11,6 +11,7 @@
 #include "cloudosd/daemon.h"
 #include "cloudosd/service/events.h"
 #include "cloudosd/service/expiry.h"
+#include "cloudosd/service/idempotency.h"
 #include "cloudosd/service/state.h"
 #include "lib/buf.h"
 
@@ -66,7 +67,10 @@ int state_start(struct daemon *d, struct co_err *err)
 	if (d->services.expiry)
 		d->services.state =
 			state_new(d->host, d->store, d->services.expiry, &options);
-	return d->services.state
+	if (d->services.expiry)
+		d->services.idempotency =
+			idempotency_new(d->host, d->store, d->services.expiry);
+	return d->services.state && d->services.idempotency
 		       ? 0
 		       : co_fail(err, CO_NO_MEMORY, "no memory for the services");
 }

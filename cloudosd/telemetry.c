@@ -3,6 +3,10 @@
 #include "cloudosd/telemetry.h"
 
 #include "cloudosd/daemon.h"
+#include "cloudosd/http/server.h"
+#include "cloudosd/peer.h"
+#include "cloudosd/service/handler.h"
+#include "cloudosd/service/job.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
@@ -62,6 +66,67 @@ static void write_daemon(void *arg, struct co_buf *out)
 	    (double) atomic_load(&d->calls_failed));
 }
 
+static void write_http(void *arg, struct co_buf *out)
+{
+	struct daemon *d = arg;
+	struct http_numbers n;
+
+	if (!d->http)
+		return;
+	n = http_server_numbers(d->http);
+	one(out, "cloudos_http_requests_total", "counter", "Requests to the gateway.",
+	    (double) n.requests);
+	one(out, "cloudos_http_refused_total", "counter",
+	    "Of them, those that were none or not allowed.", (double) n.refused);
+	one(out, "cloudos_http_connections_accepted_total", "counter",
+	    "Connections to the gateway.", (double) n.accepted);
+	one(out, "cloudos_http_connections", "gauge", "Of them, those open now.",
+	    n.connections);
+	one(out, "cloudos_http_streams", "gauge", "Streams open now.", n.streams);
+}
+
+static void write_handlers(void *arg, struct co_buf *out)
+{
+	struct daemon *d = arg;
+	struct handlers_numbers n;
+
+	if (!d->services.handlers)
+		return;
+	n = handlers_numbers(d->services.handlers);
+	one(out, "cloudos_handlers", "gauge", "Who answers calls.", n.providers);
+	one(out, "cloudos_handler_calls_in_flight", "gauge", "Calls being answered.",
+	    n.in_flight);
+	one(out, "cloudos_handler_calls_queued", "gauge",
+	    "Calls waiting for a handler.", n.queued);
+	one(out, "cloudos_handler_calls_total", "counter", "Calls to handlers.",
+	    (double) n.calls);
+	one(out, "cloudos_handler_calls_failed_total", "counter",
+	    "Of them, with a failure.", (double) n.failed);
+	one(out, "cloudos_handler_calls_timed_out_total", "counter",
+	    "Of them, not answered in time.", (double) n.timed_out);
+}
+
+static void write_jobs(void *arg, struct co_buf *out)
+{
+	struct daemon *d = arg;
+	struct jobs_numbers n;
+
+	if (!d->services.jobs)
+		return;
+	n = jobs_numbers(d->services.jobs);
+	one(out, "cloudos_jobs_open", "gauge", "Jobs that are not over.", n.open);
+	one(out, "cloudos_jobs_running", "gauge", "Jobs running now.", n.running);
+	one(out, "cloudos_jobs_started_total", "counter", "Runs of jobs.",
+	    (double) n.started);
+	one(out, "cloudos_jobs_completed_total", "counter", "Of them, completed.",
+	    (double) n.completed);
+	one(out, "cloudos_jobs_failed_total", "counter", "Of them, failed.",
+	    (double) n.failed);
+	one(out, "cloudos_jobs_missed_total", "counter",
+	    "Times of schedules that passed while nobody was there.",
+	    (double) n.missed);
+}
+
 static void write_store(void *arg, struct co_buf *out)
 {
 	struct daemon *d = arg;
@@ -76,6 +141,14 @@ static void write_store(void *arg, struct co_buf *out)
 	    "Transactions of state.db that changed something.", (double) s.commits);
 	one(out, "cloudos_store_requests_total", "counter",
 	    "Requests that those transactions were made of.", (double) s.requests);
+	metrics_family(out, "cloudos_store_commit_seconds", "summary",
+		       "Those transactions' commits, and how long they took.");
+	metrics_sample(out, "cloudos_store_commit_seconds_sum", "",
+		       (double) s.commit_ns / 1e9);
+	metrics_sample(out, "cloudos_store_commit_seconds_count", "",
+		       (double) s.commits);
+	one(out, "cloudos_store_queue", "gauge", "Requests waiting for their commit.",
+	    (double) s.queued);
 	one(out, "cloudos_telemetry_db_bytes", "gauge", "Size of telemetry.db.",
 	    (double) s.telemetry_bytes);
 	one(out, "cloudos_telemetry_dropped_total", "counter",
@@ -147,6 +220,12 @@ static void write_feeds(void *arg, struct co_buf *out)
 
 /* ---- starting ---- */
 
+/* Who follows calls is told of messages, too. */
+static void trace_messages(void *daemon)
+{
+	peers_trace(((struct daemon *) daemon)->peers);
+}
+
 int telemetry_start(struct daemon *d, struct co_err *err)
 {
 	struct co_services *s = &d->services;
@@ -157,11 +236,15 @@ int telemetry_start(struct daemon *d, struct co_err *err)
 	s->traces = traces_new();
 	if (!s->logs || !s->metrics || !s->events || !s->traces ||
 	    metrics_source(s->metrics, write_daemon, d) < 0 ||
+	    metrics_source(s->metrics, write_http, d) < 0 ||
+	    metrics_source(s->metrics, write_handlers, d) < 0 ||
+	    metrics_source(s->metrics, write_jobs, d) < 0 ||
 	    metrics_source(s->metrics, write_store, d) < 0 ||
 	    metrics_source(s->metrics, write_feeds, d) < 0 ||
 	    !registry_watch(s->registry, registry_event, d))
 		return co_fail(err, CO_NO_MEMORY,
 			       "no memory for logs, metrics and events");
+	traces_on_begin(s->traces, trace_messages, d);
 	return 0;
 }
 

@@ -32,6 +32,7 @@
 struct bridge;
 struct expiry;
 struct handlers;
+struct idempotency;
 struct names;
 struct states;
 struct co_call;
@@ -58,6 +59,7 @@ struct co_services {
 	const struct co_outgoing *outgoing;
 	struct bridge *bridge; /* cloudosd/service/bridge.h: ports of programs that share memory */
 	struct expiry *expiry;     /* cloudosd/service/expiry.h */
+	struct idempotency *idempotency; /* cloudosd/service/idempotency.h */
 	struct states *state;       /* cloudosd/service/state.h */
 	struct handlers *handlers; /* cloudosd/service/handler.h */
 	struct jobs *jobs;         /* cloudosd/service/job.h */

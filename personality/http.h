@@ -108,6 +108,15 @@ void http_fail_status(struct http_call *c, int status, const char *reason);
 void http_pend(struct http_call *c, void (*cancel)(struct http_call *c, void *arg),
 	       void *arg);
 
+/*
+ * answered(arg, status, body), once, with what the call is answered, before it goes out;
+ * status 0: it was a stream, or there is no answer.  From here on the call is not cancelled
+ * when its client goes away: its answer is wanted all the same.  NULL: not any more.
+ */
+void http_on_answer(struct http_call *c,
+		    void (*answered)(void *arg, int status, struct co_span body),
+		    void *arg);
+
 /* ---- an answer without an end: server-sent events, chunked bodies ---- */
 
 struct http_stream;

@@ -145,12 +145,13 @@ struct store {
 	uint64_t wall_ms;        /* when this group began */
 	struct request *answers; /* done, and not yet told */
 	size_t nanswers;
-	size_t group;       /* how many requests the last one had */
-	uint64_t commit_ns; /* how long its commit took */
-	bool wrote;         /* this group changed something */
-	uint64_t commits;   /* that did */
-	bool ballast_held;  /* the ballast file has its full size */
-	bool ballast_off;   /* this file system cannot reserve */
+	size_t group;        /* how many requests the last one had */
+	uint64_t commit_ns;  /* how long its commit took */
+	bool wrote;          /* this group changed something */
+	uint64_t commits;    /* that did */
+	uint64_t commits_ns; /* how long they took together */
+	bool ballast_held;   /* the ballast file has its full size */
+	bool ballast_off;    /* this file system cannot reserve */
 	struct co_err failure;
 	uint8_t site_secret[16]; /* never changes */
 

@@ -308,6 +308,7 @@ void store_status(struct store *s, struct store_status *out)
 {
 	(void) pthread_mutex_lock(&s->lock); /* ours, never locked twice */
 	*out = s->status;
+	out->queued = s->queued;
 	(void) pthread_mutex_unlock(&s->lock); /* held */
 	out->engine = s->engine;
 	out->path = s->path;

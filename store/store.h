@@ -275,6 +275,8 @@ struct store_status {
 	uint64_t
 		telemetry_dropped; /* rows that the queue or the disk had no room for */
 	uint64_t commits, requests; /* requests / commits is what grouping was worth */
+	uint64_t commit_ns;         /* all commits together */
+	uint64_t queued;            /* requests that wait for their commit */
 };
 
 /* Does not wait for the disk. */

@@ -197,6 +197,7 @@ int writer_commit(struct store *s)
 	if (status < 0)
 		return status;
 	s->commit_ns = s->wrote ? clock_ns() - began : 0;
+	s->commits_ns += s->commit_ns;
 	if (s->wrote)
 		(void) co_fault("store.committed");
 	s->commits += s->wrote ? 1 : 0;
@@ -436,6 +437,7 @@ static void after_group(struct store *s, size_t requests)
 	s->status.leases = s->leases.count;
 	s->status.requests += requests;
 	s->status.commits = s->commits;
+	s->status.commit_ns = s->commits_ns;
 	(void) pthread_mutex_unlock(&s->lock); /* held */
 }
 

@@ -160,6 +160,24 @@ void http_set_header(struct http_call *c, const char *name, const char *format, 
 	co_buf_text(&c->fields, "\r\n");
 }
 
+void http_on_answer(struct http_call *c,
+		    void (*answered)(void *arg, int status, struct co_span body),
+		    void *arg)
+{
+	core_assert_locked();
+	c->answered = answered;
+	c->answered_arg = arg;
+}
+
+void call_answered(struct http_call *call, int status, struct co_span body)
+{
+	void (*answered)(void *arg, int status, struct co_span body) = call->answered;
+
+	call->answered = NULL;
+	if (answered)
+		answered(call->answered_arg, status, body);
+}
+
 /* Everything but the length and the empty line. */
 void answer_head(struct http_call *call, int status, const char *type)
 {
@@ -280,6 +298,7 @@ void http_answer_as(struct http_call *c, int status, const char *type,
 		answer_fault(c, 500, "NO_MEMORY", "there is no memory for the answer");
 		return;
 	}
+	call_answered(c, status, (struct co_span){ body->data, body->size });
 	compress_body(c, body);
 	answer(c, status, type, body);
 }

@@ -96,6 +96,7 @@ void call_over(struct http_call *call)
 	struct connection *c = call->connection;
 	struct http_server *s = c->server;
 
+	call_answered(call, 0, (struct co_span){ NULL, 0 });
 	if (call->pending)
 		s->calls_pending--;
 	call_free(call);
@@ -138,6 +139,7 @@ void connection_close(struct connection *c)
 			if (cancel)
 				cancel(call, arg);
 		}
+		call_answered(call, 0, (struct co_span){ NULL, 0 });
 		call_free(call);
 	}
 	stream_closed(c);
@@ -338,6 +340,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
 		if (!c->closing && c->writing && n == UV_EOF && !c->call &&
 		    !c->stream) {
 			c->finishing = c->ended = true;
+			c->reading = false;
+			(void) uv_read_stop(stream); /* always 0 */
+		} else if (c->call && c->call->answered) {
+			c->last = c->ended = true; /* ends when that is answered */
 			c->reading = false;
 			(void) uv_read_stop(stream); /* always 0 */
 		} else {

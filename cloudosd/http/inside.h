@@ -64,6 +64,8 @@ struct http_call {
 	struct scratch *scratch;
 	void (*cancel)(struct http_call *call, void *arg);
 	void *cancel_arg;
+	void (*answered)(void *arg, int status, struct co_span body);
+	void *answered_arg;
 	char service[HTTP_SERVICE], caller[HTTP_SERVICE];
 	bool head;       /* HEAD: no body */
 	bool dispatched; /* is with its handler */
@@ -190,6 +192,8 @@ void answer_head(struct http_call *call, int status, const char *type);
 /* The answer to what is no request: and then the connection ends. */
 void answer_fault(struct http_call *call, int status, const char *code,
 		  const char *what);
+/* Who wants to know the answer does. */
+void call_answered(struct http_call *call, int status, struct co_span body);
 char *call_scratch(struct http_call *call, size_t n);
 
 /* ---- stream.c ---- */

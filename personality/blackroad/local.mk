@@ -14,6 +14,8 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/jobs.c \
 	personality/blackroad/logs.c \
 	personality/blackroad/metrics.c \
+	personality/blackroad/once.c \
+	personality/blackroad/once.h \
 	personality/blackroad/openapi.c \
 	personality/blackroad/page.c \
 	personality/blackroad/page.h \

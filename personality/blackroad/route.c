@@ -14,6 +14,7 @@
 #include "lib/json_scan.h"
 #include "lib/uri.h"
 #include "personality/blackroad/blackroad.h"
+#include "personality/blackroad/once.h"
 
 /* clang-format off */
 #define RUN_FULL(name)    (blackroad_handler *) (void (*)(void)) blackroad_on_##name
@@ -274,6 +275,39 @@ static void run(struct http_call *call, const struct blackroad_row *route,
 	route->run(call, args);
 }
 
+/* What is needed to run a row later; lives as long as the call. */
+struct later {
+	const struct blackroad_row *route;
+	struct co_span part, name;
+};
+
+static void run_later(struct http_call *call, void *arg)
+{
+	const struct later *l = arg;
+
+	run(call, l->route, l->part, l->name);
+}
+
+static void run_or_repeat(struct http_call *call, const struct blackroad_row *route,
+			  struct co_span part, struct co_span name)
+{
+	struct co_span key;
+	struct later *l;
+
+	if (route->method[0] != 'P' || !http_header(call, "idempotency-key", &key) ||
+	    !blackroad_is_repeatable(route->name)) {
+		run(call, route, part, name);
+		return;
+	}
+	l = (struct later *) (void *) http_scratch(call, sizeof(*l));
+	if (!l) {
+		http_fail_status(call, CO_NO_MEMORY, NULL);
+		return;
+	}
+	*l = (struct later){ route, part, name };
+	blackroad_once(call, route->name, run_later, l);
+}
+
 void blackroad_route(struct http_call *call)
 {
 	struct co_span path = shorten(http_path_encoded(call)), part, name;
@@ -294,7 +328,7 @@ void blackroad_route(struct http_call *call)
 				  "this daemon refuses changes (http.read_only in "
 				  "cloudosd.yaml)");
 		else
-			run(call, route, part, name);
+			run_or_repeat(call, route, part, name);
 		return;
 	}
 	no_route(call, path);

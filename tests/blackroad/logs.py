@@ -2,10 +2,12 @@
 """POST /v1/sys/log and GET /v1/sys/logs: log and logs of ops.def."""
 import contextlib
 import http.client
+import os
 import re
+import resource
 import threading
 
-from feeds import World, check, equal, run, test
+from feeds import World, check, equal, run, test, until
 
 
 def write(w, message, level='info', service='core', **headers):
@@ -131,6 +133,29 @@ def acknowledged_entries_outlive_kills():
         equal(len(set(there)), len(there), 'none is there twice')
         equal(set(acknowledged) - set(there), set(), 'acknowledged and not there')
         equal(w.get('/v1/sys/logs?service=core&limit=1')['total'], len(there), 'the total')
+
+
+@test
+def a_full_disk_is_told_and_survived():
+    with World() as w:
+        write(w, 'before')
+        pid = w.daemon()
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        wal = os.stat(os.path.join(w.dir, 'state/telemetry.db-wal')).st_size
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (wal + 8192, hard))
+
+        def full():
+            status, answer = w.ask('POST', '/v1/sys/log?service=core', {
+                'level': 'info', 'message': 'x' * 4000})
+            return status != 201 and (status, answer)
+        status, answer = until('a full disk', full)
+        equal((status, answer['error']['code']), (507, 'NO_SPACE'), 'the answer')
+        equal(messages(w, 'limit=1'), ['before'], 'reading goes on')
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+        write(w, 'after')
+        equal(messages(w, 'order=desc&limit=1'), ['after'], 'it recovers by itself')
+        listing = w.get('/v1/sys/logs?service=core&limit=1000')
+        equal(listing['total'], len(listing['logs']), 'the total')
 
 
 @test

@@ -109,9 +109,11 @@ def the_exposition_is_what_prometheus_reads():
         equal(samples['http_request_duration_observed_sum', labels], '1000125.5', 'sum')
         equal(samples['http_request_duration_observed_bucket', labels + ',le="500"'], '2', 'le')
         equal(samples['http_request_duration_observed_bucket', labels + ',le="+Inf"'], '3', 'le')
+        check(int(samples['cloudos_http_requests_total', None]) >= 4, 'requests')
         check(any(name == '_9_lives' for name, _ in samples), 'a name that had to change')
         for name in ('cloudos_uptime_seconds', 'cloudos_store_commits_total',
-                     'cloudos_telemetry_commit_seconds_count', 'cloudos_loop_lag_seconds'):
+                     'cloudos_telemetry_commit_seconds_count', 'cloudos_loop_lag_seconds',
+                     'cloudos_store_commit_seconds_sum', 'cloudos_http_streams'):
             check((name, None) in samples, name)
 
 

@@ -16,5 +16,5 @@ EXTRA_DIST += %D%/rpc.py
 TESTS += %D%/front.py
 EXTRA_DIST += %D%/front.py %D%/front_service.py
 # State.
-TESTS += %D%/state.py
-EXTRA_DIST += %D%/state.py
+TESTS += %D%/once.py %D%/state.py
+EXTRA_DIST += %D%/once.py %D%/state.py %D%/unix.py

@@ -9,64 +9,21 @@ import os
 import random
 import re
 import resource
-import socket
 import subprocess
 import sys
 import threading
 import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../fault'))
-from harness import LIMIT, Domain, Skip, check, equal, run, test, until  # noqa: E402
+from harness import Skip, check, equal, run, test, until  # noqa: E402
+from unix import Connection, Unix  # noqa: E402
 
 STATE = '/v1/sys/state'
 TIME = re.compile(r'^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$')
 KEYS = int(os.environ.get('CO_STATE_KEYS', '20000'))
 
 
-class Unix(http.client.HTTPConnection):
-    def __init__(self, folder):
-        super().__init__('localhost', timeout=LIMIT)
-        self.folder = folder
-
-    def connect(self):
-        folder = os.open(os.path.join(self.folder, 'run'), os.O_PATH | os.O_DIRECTORY)
-        try:
-            self.sock = socket.socket(socket.AF_UNIX)
-            self.sock.settimeout(LIMIT)
-            self.sock.connect('/proc/self/fd/%d/http.sock' % folder)
-        finally:
-            os.close(folder)
-
-
-class Gateway(Domain):
-    def __enter__(self):
-        os.makedirs(os.path.join(self.dir, 'config'), mode=0o700)
-        with open(os.path.join(self.dir, 'config/cloudosd.yaml'), 'w') as f:
-            f.write('http:\n  port: 0\n')
-        self.start()
-        self.connection = Unix(self.dir)
-        return self
-
-    def raw(self, method, target, body=None, **headers):
-        """Status, headers and text; body is bytes, a text or what JSON can say."""
-        if body is not None and not isinstance(body, (bytes, str)):
-            body = json.dumps(body)
-        if isinstance(body, str):
-            body = body.encode()
-        names = {k.replace('_', '-'): v for k, v in headers.items()}
-        c = self.connection
-        try:
-            c.request(method, target, body=body, headers=names)
-            answer = c.getresponse()
-            return answer.status, answer.headers, answer.read().decode()
-        except (OSError, http.client.HTTPException):
-            c.close()
-            raise
-
-    def json(self, method, target, body=None, **headers):
-        status, _, text = self.raw(method, target, body, **headers)
-        return status, json.loads(text) if text else None
-
+class Gateway(Unix):
     def put(self, key, value, status=200, headers=None, **more):
         got, entry = self.json('PUT', STATE, dict({'key': key, 'value': value}, **more),
                               **headers or {})
@@ -285,7 +242,7 @@ def of_many_that_swap_at_once_one_wins_each_version():
         won = []
 
         def swap():
-            c = Unix(g.dir)
+            c = Connection(g.dir)
             for version in range(1, 41):
                 body = json.dumps({'key': 'k', 'value': 0, 'expectedVersion': version})
                 c.request('PUT', STATE, body=body)
@@ -349,7 +306,7 @@ def lists_are_sorted_paged_and_by_prefix():
 
 def fill(g, n, size=20):
     """Keys k000000.. in transactions, beside each other."""
-    c = Unix(g.dir)
+    c = Connection(g.dir)
     for first in range(0, n, 100):
         ops = [{'op': 'put', 'key': 'k%06d' % i, 'value': 'v' * size}
                for i in range(first, min(first + 100, n))]
@@ -364,7 +321,7 @@ def fill(g, n, size=20):
 def a_large_state_is_listed_whole_and_a_reader_that_stops_holds_nobody_up():
     with Gateway() as g:
         fill(g, KEYS)
-        idle = Unix(g.dir)  # asks and does not read
+        idle = Connection(g.dir)  # asks and does not read
         idle.request('GET', STATE)
         status, headers, text = g.raw('GET', STATE)
         equal((status, headers['Content-Type']), (200, 'application/json'), 'list')
@@ -373,7 +330,7 @@ def a_large_state_is_listed_whole_and_a_reader_that_stops_holds_nobody_up():
         answer = g.list(limit=KEYS - 1)
         equal((len(answer['state']), answer['next']), (KEYS - 1, 'k%06d' % (KEYS - 2)), 'next')
         equal(g.raw('HEAD', STATE)[0], 200, 'HEAD')
-        gone = Unix(g.dir)
+        gone = Connection(g.dir)
         gone.request('GET', STATE)
         gone.close()
         g.put('k000000', 'changed')
@@ -459,7 +416,7 @@ def what_is_acknowledged_outlives_kill_9_and_no_version_comes_twice():
         acknowledged, asked, stop = {}, {}, threading.Event()
 
         def writer(key):
-            c = Unix(g.dir)
+            c = Connection(g.dir)
             while not stop.is_set():
                 asked[key] = asked.get(key, 0) + 1
                 try:

@@ -308,6 +308,7 @@ START_TEST(a_slow_watch_must_list_again_and_goes_on)
 	char *value = calloc(1, CO_LIMIT_STORE_VALUE);
 	struct store_watch *watch = NULL;
 	const struct watched_event *last;
+	size_t before;
 
 	open_with(true);
 	store_watch(s, &watch, "", 0, watched_event, &w);
@@ -328,8 +329,9 @@ START_TEST(a_slow_watch_must_list_again_and_goes_on)
 	ck_assert_int_eq(last->kind, STORE_EVENT_RESYNC);
 	ck_assert_uint_eq(last->rev, a.rev);
 	client_begin(&b);
+	before = loop.n;
 	store_put(s, "k", "v", 1, 0, client_done, &b);
-	loop_wait(loop.n + 2);
+	loop_wait(before + 2);
 	loop_run();
 	ck_assert_int_eq(w.events[w.n - 1].kind, STORE_EVENT_PUT);
 	ck_assert_uint_eq(w.events[w.n - 1].rev, a.rev + 1);
