@@ -301,6 +301,25 @@ def a_reader_that_stops_holds_up_the_program_only(f):
 
 
 @service
+def who_sends_requests_and_reads_no_answer_is_not_heard_any_more(f):
+    n = 200000
+    with f.dial() as c:
+        c.socket.setblocking(False)
+        data, sent, quiet = request('/echo') * n, 0, 0
+        while quiet < 30 and sent < len(data):
+            try:
+                sent += c.socket.send(data[sent:sent + 65536])
+                quiet = 0
+            except BlockingIOError:
+                quiet += 1
+                equal(f.say('/echo').status, 200, 'somebody else')
+        check(sent < len(data), 'all requests are taken without an answer read')
+        c.socket.settimeout(LIMIT)
+        for i in range(500):
+            equal(c.whole().status, 200, 'answer %d' % i)
+
+
+@service
 def two_hundred_and_fifty_six_at_once(f):
     failed = []
 
