@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 EXTRA_DIST += %D%/README.md \
+	%D%/ARCHITECTURE.md %D%/HACKING.md %D%/gateway.md %D%/glossary.md %D%/handlers.md %D%/telemetry.md %D%/testing.md \
 	%D%/ARCHITECTURE.md %D%/HACKING.md %D%/glossary.md %D%/handlers.md %D%/services.md %D%/testing.md \
 	%D%/ARCHITECTURE.md %D%/HACKING.md %D%/glossary.md %D%/handlers.md %D%/telemetry.md %D%/testing.md \
 	%D%/ARCHITECTURE.md %D%/HACKING.md %D%/glossary.md %D%/handlers.md %D%/jobs.md %D%/telemetry.md %D%/testing.md \
+	%D%/ARCHITECTURE.md %D%/HACKING.md %D%/glossary.md %D%/handlers.md %D%/state.md %D%/telemetry.md %D%/testing.md \
 	%D%/adding-a-personality.md %D%/adding-an-operation.md \
 	%D%/spec/anos.md %D%/spec/blackroad.md %D%/spec/clankeros.md \
 	%D%/spec/cloudos.md %D%/spec/playsys.md

@@ -75,6 +75,13 @@ fuzz_pages_run_SOURCES = %D%/fuzz_pages.c %D%/driver.c %D%/target.h \
 fuzz_pages_run_CFLAGS = $(AM_CFLAGS) -pthread
 fuzz_pages_run_LDADD = libtrappages.a libco.a
 
+check_PROGRAMS += fuzz-state-run
+fuzz_state_run_SOURCES = %D%/fuzz_state.c %D%/driver.c %D%/target.h \
+	personality/blackroad/state.h personality/blackroad/state.c \
+	cloudosd/service/state.h cloudosd/service/state.c
+fuzz_state_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_state_run_LDADD = libco.a
+
 fuzz_sse_run_SOURCES = %D%/fuzz_sse.c %D%/driver.c %D%/target.h
 fuzz_sse_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_sse_run_LDADD = libservice.a libco.a
