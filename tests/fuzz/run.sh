@@ -8,5 +8,5 @@ corpus=$srcdir/tests/fuzz/corpus
 for source in "$srcdir"/tests/fuzz/fuzz_*.c; do
 	target=${source##*/fuzz_} target=${target%.c}
 	printf '%s: ' "$target"
-	./fuzz-$target-run "$corpus/$target" "$corpus/$target.dict" "${CO_FUZZ_COUNT:-30000}"
+	./fuzz-"$target"-run "$corpus/$target" "$corpus/$target.dict" "${CO_FUZZ_COUNT:-30000}"
 done
