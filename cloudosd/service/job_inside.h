@@ -70,6 +70,7 @@ struct job {
 	struct jobs *jobs;
 	struct job_record record;
 	char *service, *name, *schedule; /* schedule NULL: a run */
+	char *key;                       /* of its creation; or NULL */
 	char timezone[ZONE_NAME_SIZE];
 	struct cron cron;
 	const struct zone *zone; /* NULL: not read yet, or there is none */

@@ -370,17 +370,38 @@ static struct job *job_of_spec(struct jobs *jobs, const struct job_spec *spec)
 	job->record.timeout_ms = spec->timeout_ms;
 	job->record.lease_ms = spec->lease_ms;
 	job->record.run_at = spec->run_at_ms;
-	return job;
+	if (spec->key.data)
+		job->key = strndup(spec->key.data, spec->key.size);
+	return spec->key.data && !job->key ? job_free(job) : job;
+}
+
+/* The job that was created with that key, if it is not a day old. */
+static const struct job *find_key(const struct jobs *jobs, const struct job_spec *spec)
+{
+	const struct job *job = jobs->all ? jobs->all->prev : NULL;
+	uint64_t wall = job_wall(jobs);
+
+	for (; job; job = job == jobs->all ? NULL : job->prev)
+		if (job->key && co_span_is(spec->key, job->key) &&
+		    strcmp(job->service, spec->service) == 0 &&
+		    job->record.created + JOB_WINDOW_MS > wall)
+			return job;
+	return NULL;
 }
 
 void jobs_create(struct jobs *jobs, const struct job_spec *spec, jobs_done *done,
 		 void *arg)
 {
+	const struct job *same = spec->key.data ? find_key(jobs, spec) : NULL;
 	struct co_err err = { 0 };
 	const char *code;
 	struct job_op *op;
-	int r = check_spec(jobs, spec, &code, &err);
+	int r = same ? 0 : check_spec(jobs, spec, &code, &err);
 
+	if (same) {
+		job_answer(jobs, same->record.id, done, arg);
+		return;
+	}
 	if (r < 0) {
 		fail(done, arg, r, code, err.message);
 		return;

@@ -478,15 +478,16 @@ static int plan_and_ask(struct pending *p, const struct state_op *ops)
 	struct store_cmp cmps[2];
 	struct store_op then[1], otherwise[1];
 	struct plan plan = { cmps, then, otherwise, 0 };
+	size_t n = p->nops; /* p may be gone when it is asked */
 	int status;
 
-	if (p->nops > 1) {
-		plan.cmps = calloc(2 * p->nops, sizeof(*plan.cmps));
-		plan.then = calloc(2 * p->nops, sizeof(*plan.then));
-		plan.otherwise = plan.then ? plan.then + p->nops : NULL;
+	if (n > 1) {
+		plan.cmps = calloc(2 * n, sizeof(*plan.cmps));
+		plan.then = calloc(2 * n, sizeof(*plan.then));
+		plan.otherwise = plan.then ? plan.then + n : NULL;
 	}
 	status = plan.cmps && plan.then ? ask(p, ops, &plan) : CO_NO_MEMORY;
-	if (p->nops > 1) {
+	if (n > 1) {
 		free(plan.cmps);
 		free(plan.then);
 	}

@@ -60,6 +60,8 @@ sed -e 's/["\\]/\\&/g' -e 's/^/"/' -e 's/$/\\n"/' "$srcdir/packaging/services.ya
 # shellcheck disable=SC2086 # a list
 LIBS="${YAML_LIBS:--lyaml} -I$work -DCO_DATADIR=\"/usr/share/cloudos\"" fuzz names cloudosd/names.c \
 	cloudosd/config.c cloudosd/service/names.c lib/log.c $base
+# shellcheck disable=SC2086 # a list
+fuzz cron cloudosd/service/cron.c cloudosd/service/zone.c lib/time.c $base
 fuzz filter shim/filter.c tests/trap/filter_model.c
 sites="cloudosd/sites/hash.c cloudosd/sites/image.c cloudosd/sites/scan.c cloudosd/sites/unwind.c"
 test "${CO_ZYDIS:-1}" = 1 && decoder=zydis || decoder=none
@@ -96,6 +98,7 @@ for source in events feed feed_add logs metrics series; do
 	services="$services cloudosd/service/$source.c"
 done
 # shellcheck disable=SC2086 # a list
+fuzz state personality/blackroad/state.c cloudosd/service/state.c lib/buf.c lib/json_scan.c lib/utf8.c $base
 fuzz sse $services lib/buf.c lib/json_scan.c lib/log.c lib/pattern.c lib/sse.c lib/utf8.c $base
 guest shim/memory
 # shellcheck disable=SC2086 # a list

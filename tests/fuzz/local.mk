@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Targets run their seeds and some mutations in `make check`; `make check-fuzz` runs each
 # under libFuzzer.
+check_PROGRAMS += fuzz-cron-run
 check_PROGRAMS += fuzz-attached-run fuzz-handlers-run
 check_PROGRAMS += fuzz-names-run
 fuzz_names_run_SOURCES = %D%/fuzz_names.c %D%/driver.c %D%/target.h \
@@ -28,6 +29,10 @@ fuzz_handlers_run_SOURCES = %D%/fuzz_handlers.c %D%/driver.c %D%/target.h \
 	cloudosd/handlers_file.h cloudosd/handlers_file.c
 fuzz_handlers_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_handlers_run_LDADD = libco.a $(YAML_LIBS)
+
+fuzz_cron_run_SOURCES = %D%/fuzz_cron.c %D%/driver.c %D%/target.h
+fuzz_cron_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_cron_run_LDADD = libservice.a libco.a
 
 fuzz_config_run_SOURCES = %D%/fuzz_config.c %D%/driver.c %D%/target.h \
 	cloudosd/config.def cloudosd/config.h cloudosd/config.c
@@ -69,6 +74,13 @@ fuzz_pages_run_SOURCES = %D%/fuzz_pages.c %D%/driver.c %D%/target.h \
 	cloudosd/memory.h cloudosd/memory.c
 fuzz_pages_run_CFLAGS = $(AM_CFLAGS) -pthread
 fuzz_pages_run_LDADD = libtrappages.a libco.a
+
+check_PROGRAMS += fuzz-state-run
+fuzz_state_run_SOURCES = %D%/fuzz_state.c %D%/driver.c %D%/target.h \
+	personality/blackroad/state.h personality/blackroad/state.c \
+	cloudosd/service/state.h cloudosd/service/state.c
+fuzz_state_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_state_run_LDADD = libco.a
 
 fuzz_sse_run_SOURCES = %D%/fuzz_sse.c %D%/driver.c %D%/target.h
 fuzz_sse_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)

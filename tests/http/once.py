@@ -39,10 +39,11 @@ def a_repeated_post_gets_the_first_answer_and_has_no_second_effect():
 @test
 def each_endpoint_and_service_has_keys_of_its_own():
     with Unix() as g:
-        answers = {post(g, 'log', ENTRY, 'k')[2], post(g, 'event', {'event': 'a:b'}, 'k')[2],
-                   post(g, 'metric', {'name': 'm', 'value': 1}, 'k')[2],
-                   post(g, 'log', ENTRY, 'k', '?service=core')[2]}
-        equal(len(answers), 4, 'answers')
+        for path, body, query in (('log', ENTRY, ''), ('event', {'event': 'a:b'}, ''),
+                                  ('metric', {'name': 'm', 'value': 1}, ''),
+                                  ('log', ENTRY, '?service=core')):
+            equal(post(g, path, body, 'k', query)[:2], (201, None), path + query)
+            equal(post(g, path, body, 'k', query)[:2], (201, 'true'), path + query)
         ops = {'ops': [{'op': 'put', 'key': 'a', 'value': 1}]}
         equal(json.loads(post(g, 'state/tx', ops, 'k')[2])['results'][0]['version'], 1, 'tx')
         status, again, text = post(g, 'state/tx', ops, 'k')

@@ -110,6 +110,28 @@ START_TEST(what_cannot_be_is_refused_with_code_and_sentence)
 }
 END_TEST
 
+START_TEST(a_job_with_the_same_key_is_the_same_job_also_after_a_restart)
+{
+	const char *id;
+
+	world_begin(NOW);
+	id = keep(world_create("{\"key\":\"k1\"}"));
+	ck_assert_str_eq(world_create("{\"key\":\"k1\"}"), id);
+	ck_assert_str_ne(world_create("{\"key\":\"k2\"}"), id);
+	ck_assert_str_ne(world_create("{}"), id);
+	world_complete(0, "7");
+	world.store.mute = true;
+	world_kill();
+	world_start();
+	ck_assert_str_eq(world_create("{\"key\":\"k1\"}"), id);
+	ck_assert_str_eq(world_member("result"), "7");
+	world_set("2026-11-21T12:00:00Z");
+	world_attach();
+	ck_assert_str_ne(world_create("{\"key\":\"k1\"}"), id);
+	world_end();
+}
+END_TEST
+
 START_TEST(a_job_that_fails_is_not_begun_again_unless_asked)
 {
 	const char *id;
@@ -179,6 +201,26 @@ START_TEST(a_job_waits_for_its_handler_and_for_its_time)
 	world_advance_to("2026-11-20T15:30:00Z");
 	ck_assert_uint_eq(world.ntasks, 2);
 	ck_assert_str_eq(task_run(1), later);
+	world_end();
+}
+END_TEST
+
+START_TEST(what_a_handler_has_not_begun_waits_and_costs_no_attempt)
+{
+	const char *id;
+
+	world_begin(NOW);
+	world.refuse = CO_IO;
+	id = keep(world_create("{}"));
+	fake_advance(&world.fake, 100000);
+	is(id, "attempt", "0");
+	is(id, "status", "\"pending\"");
+	world.refuse = 0;
+	fake_advance(&world.fake, 31000);
+	ck_assert_uint_eq(world.ntasks, 1);
+	ck_assert_uint_eq(world.tasks[0].attempt, 1);
+	world_complete(0, "1");
+	is(id, "status", "\"completed\"");
 	world_end();
 }
 END_TEST
@@ -442,6 +484,52 @@ START_TEST(records_that_are_damaged_are_left_out)
 	world_start();
 	ck_assert_str_eq(world.logged, "5 jobs in the store cannot be read");
 	is(id, "status", "\"pending\"");
+	world_end();
+}
+END_TEST
+
+static void put_record(const char *key, const void *value, size_t size)
+{
+	struct store_op op = {
+		.kind = STORE_PUT, .key = key, .value = value, .size = size
+	};
+	struct store_txn txn = { .then = &op, .nthen = 1 };
+
+	ck_assert_int_eq(store_txn(&world.store, &txn, ignore, NULL), 0);
+	fake_settle(&world.fake);
+}
+
+START_TEST(records_with_any_bytes_changed_are_read_within_bounds)
+{
+	static const char *const specs[] = {
+		"{\"schedule\":\"*/7 1-5 * * mon\",\"params\":1,\"overlap\":\"queue\"}",
+		"{\"runAt\":\"2030-01-01\",\"maxAttempts\":3,\"key\":\"k\",\"timeout\":5}"
+	};
+	char keys[2][64], records[2][1024];
+	unsigned random = 1;
+
+	world_begin(NOW);
+	for (int i = 0; i < 2; i++) {
+		(void) snprintf(keys[i], sizeof(keys[i]), "/job/meta/%s",
+				world_create(specs[i]));
+		(void) snprintf(records[i], sizeof(records[i]), "%s",
+				memory_store_find(&world.store, keys[i]));
+	}
+	for (int round = 0; round < 4000; round++) {
+		char damaged[1024];
+		size_t size = strlen(records[round % 2]);
+
+		memcpy(damaged, records[round % 2], size);
+		for (int n = 1 + round % 3; n; n--) {
+			random = random * 1103515245 + 12345;
+			damaged[(random >> 8) % size] =
+				"0123456789\",:{}[]\\abcxyz \xff"[(random >> 20) % 26];
+		}
+		put_record(keys[round % 2], damaged, size);
+		world_kill();
+		world_start();
+		(void) world_list(NULL);
+	}
 	world_end();
 }
 END_TEST
@@ -966,9 +1054,12 @@ int main(void)
 	tcase_add_test(tc, a_job_is_answered_queued_and_ends_with_its_result);
 	tcase_add_test(tc, the_answer_to_its_creation_says_queued);
 	tcase_add_test(tc, what_cannot_be_is_refused_with_code_and_sentence);
+	tcase_add_test(tc,
+		       a_job_with_the_same_key_is_the_same_job_also_after_a_restart);
 	tcase_add_test(tc, a_job_that_fails_is_not_begun_again_unless_asked);
 	tcase_add_test(tc, attempts_are_made_with_growing_pauses);
 	tcase_add_test(tc, a_job_waits_for_its_handler_and_for_its_time);
+	tcase_add_test(tc, what_a_handler_has_not_begun_waits_and_costs_no_attempt);
 	tcase_add_test(tc, a_handler_that_dies_loses_the_run);
 	tcase_add_test(tc, a_handler_that_hangs_runs_into_the_timeout_or_the_lease);
 	tcase_add_test(tc, a_waiting_job_that_is_cancelled_never_runs);
@@ -980,6 +1071,7 @@ int main(void)
 	tcase_add_test(tc, a_run_whose_handler_does_not_come_back_is_lost_and_says_so);
 	tcase_add_test(tc, waiting_jobs_are_there_after_a_restart);
 	tcase_add_test(tc, records_that_are_damaged_are_left_out);
+	tcase_add_test(tc, records_with_any_bytes_changed_are_read_within_bounds);
 	tcase_add_test(tc, nothing_is_acknowledged_begun_or_forgotten_on_a_full_disk);
 	tcase_add_test(tc, a_schedule_makes_a_run_each_time);
 	tcase_add_test(tc, a_cancelled_schedule_takes_its_runs_with_it);

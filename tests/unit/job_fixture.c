@@ -54,6 +54,8 @@ static int begin(void *ctx, const struct handler_task *task)
 	struct world_task *t = &world.tasks[world.ntasks];
 
 	(void) ctx;
+	if (world.refuse)
+		return world.refuse;
 	ck_assert_uint_lt(world.ntasks++, WORLD_TASKS);
 	t->id = task->id;
 	t->attempt = r->attempt;
@@ -261,7 +263,7 @@ const char *world_create(const char *text)
 	static char id[64];
 	autobuf struct co_buf schedule = { 0 }, timezone = { 0 }, word = { 0 },
 			      name = { 0 };
-	autobuf struct co_buf word2 = { 0 }, at = { 0 };
+	autobuf struct co_buf word2 = { 0 }, at = { 0 }, key = { 0 };
 	struct job_spec spec = { .service = "cloudosd", .name = co_span("work") };
 	struct co_json_fault fault;
 	struct co_span object, value;
@@ -279,6 +281,7 @@ const char *world_create(const char *text)
 	ck_assert(!value.data || job_overlap_find(value, &spec.overlap));
 	value = text_member(object, "runAt", &at);
 	ck_assert(!value.data || co_time_parse(value, &spec.run_at_ms));
+	spec.key = text_member(object, "key", &key);
 	spec.max_attempts = (uint32_t) number_member(object, "maxAttempts");
 	spec.timeout_ms = number_member(object, "timeout");
 	spec.lease_ms = number_member(object, "lease");

@@ -30,6 +30,7 @@ struct world {
 	struct world_task tasks[WORLD_TASKS];
 	unsigned ntasks, ncancelled;
 	bool answer_at_once;
+	int refuse;        /* what handlers say to a call, without having begun */
 	char events[8192]; /* "created started completed ..." */
 	char logged[512];
 };

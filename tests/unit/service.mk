@@ -7,6 +7,7 @@ SERVICE_TESTS = \
 	%D%/feed \
 	%D%/handler \
 	%D%/health \
+	%D%/idempotency \
 	%D%/ipc \
 	%D%/job \
 	%D%/message \
@@ -87,3 +88,7 @@ endif
 %C%_telemetry_SOURCES = %D%/telemetry.c %D%/fake_rows.h %D%/fake_rows.c $(SERVICE_FAKES)
 %C%_telemetry_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_telemetry_LDADD = $(SERVICE_TEST_LIBS)
+
+%C%_idempotency_SOURCES = %D%/idempotency.c %D%/fake_host.h %D%/fake_host.c
+%C%_idempotency_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_idempotency_LDADD = libservice.a libstoreclient.a $(STORE_LIBS) $(CHECK_LIBS)
