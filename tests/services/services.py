@@ -106,10 +106,17 @@ class Domain(harness.Domain):
         return r
 
     def connect(self):
-        s = socket.socket(socket.AF_UNIX)
-        s.settimeout(LIMIT)
-        s.connect(os.path.join(self.dir, 'run/http.sock'))
-        return s
+        """To the gateway, as soon as there is one."""
+        def attempt():
+            s = socket.socket(socket.AF_UNIX)
+            s.settimeout(LIMIT)
+            try:
+                s.connect(os.path.join(self.dir, 'run/http.sock'))
+                return s
+            except OSError:
+                s.close()
+                return None
+        return until('the gateway', attempt)
 
     def get(self, s, path):
         """The reply to it; who is not its user shows the token of the daemon."""
@@ -123,8 +130,13 @@ class Domain(harness.Domain):
         return reply
 
     def http(self, path):
-        with self.connect() as s:
-            return json.loads(self.get(s, path).read())
+        def attempt():  # a daemon that was killed is not there at once
+            with self.connect() as s:
+                try:
+                    return json.loads(self.get(s, path).read())
+                except ConnectionError:
+                    return None
+        return until(path, attempt)
 
     def events(self, count):
         """The first events of core's bus."""
@@ -519,10 +531,10 @@ def lines(d, count):
     return until('%d lines of the log' % count, there)
 
 
-@each_user
-def output_is_in_the_logs_of_the_service(user):
+@each_engine
+def output_is_in_the_logs_of_the_service(user, engine):
     with Domain(user) as d:
-        s = d.service('core')
+        s = d.service('core', engine=engine)
         s.tell('say one line')
         equal(s.line(), 'one line', 'standard output')
         s.tell('cry for help')
@@ -535,6 +547,10 @@ def output_is_in_the_logs_of_the_service(user):
         until('all of the long line in the log', lambda: ''.join(
             r['message'] for r in lines(d, 3)[2:]) == 'é' * 40000)
         check(len(lines(d, 3)) > 3, 'it is one entry')
+        d.kill_daemon()
+        s.tell('say to the next one')
+        equal(s.line(), 'to the next one', 'standard output')
+        until('the line in the log', lambda: lines(d, 3)[-1]['message'] == 'to the next one')
         status, said = s.finish()
         equal((status, said), (0, 'for help\n'), 'status and standard error')
 
@@ -697,6 +713,33 @@ def kill_9_of_the_launcher_leaves_nothing(user, engine):
         equal(mounts(), before, 'mounts')
         again = d.service('core', '4:8000', engine=engine)
         check('bound' in again.bound[0], again.bound)
+
+
+@test
+def a_daemon_with_mounts_of_its_own_kills_nobody_else():
+    if os.getuid():
+        raise Skip('only root can give a daemon a mount name space and leave it its user')
+    with Domain(users()[1]) as d:
+        made = subprocess.run(['unshare', '-m', *d.words('cloudosctl'), 'daemon', 'start'],
+                              env=d.env, capture_output=True, text=True, timeout=LIMIT, cwd='/')
+        if 'unshare failed' in made.stderr:
+            raise Skip(made.stderr.strip())
+        equal(made.returncode, 0, 'daemon start (%s)' % made.stderr)
+        bystander = subprocess.Popen([*d.user.words, 'sleep', '1000'], env=d.env, cwd='/')
+        try:
+            s = d.service('core', '4:8000', variables={'CO_HOSTS': 'calls'})
+            program = s.pid()
+            s.process.kill()
+            until('the end of the program', lambda: not alive(program))
+            until('the end of its registration', lambda: not d.services())
+            got = d.events(2)[1]
+            equal(got['event'], 'service:stopped', 'the last event')
+            s = d.service('core')  # the worker threads of the daemon have had their turn
+            s.pid()
+            check(bystander.poll() is None, 'a process that has nothing to do with it is dead')
+        finally:
+            bystander.kill()
+            bystander.wait()
 
 
 @each_user
