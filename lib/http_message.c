@@ -510,6 +510,8 @@ static int check_body(struct co_http_message *m)
 		return bad(m, "there is a length of the body beside a transfer coding");
 	if (h->chunked && !h->minor)
 		return bad(m, "HTTP/1.0 has no transfer codings");
+	if (h->chunked && (m->done || !(m->parser.flags & F_CHUNKED)))
+		return bad(m, "something stands behind the transfer coding");
 	if (h->length > m->limits.body)
 		return fault(m, 413, "BODY_TOO_LARGE",
 			     "the body is larger than this server accepts");

@@ -242,7 +242,8 @@ bool http_server_host_allowed(const struct http_server *s, struct co_span host)
 {
 	char name[256];
 
-	return host_name(host, name) && (!*name || host_allowed(s, name));
+	return !host.data ||
+	       (host_name(host, name) && (!*name || host_allowed(s, name)));
 }
 
 static int check_host(const struct http_call *call, const char *name,

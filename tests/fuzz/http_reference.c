@@ -176,6 +176,10 @@ static bool meaning(struct co_span name, struct co_span value, struct facts *f)
 	} else if (same(name, "transfer-encoding")) {
 		if (f->chunked || !same(value, "chunked"))
 			return false;
+		/* llhttp takes spaces behind it, and no tab; so do we */
+		for (const char *p = value.data + value.size; *p != '\r'; p++)
+			if (*p == '\t')
+				return false;
 		f->chunked = true;
 	} else if (same(name, "host")) {
 		if (f->host || !is_authority(value))

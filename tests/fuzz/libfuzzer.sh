@@ -120,6 +120,8 @@ if [ -n "${LLHTTP_DIR:-}" ]; then
 fi
 # shellcheck disable=SC2086 # lists
 LIBS="$llhttp ${LLHTTP_CFLAGS:-} $parser" fuzz http $http tests/fuzz/$peer.c $base
+# shellcheck disable=SC2086 # lists
+LIBS="$llhttp ${LLHTTP_CFLAGS:-}" fuzz front $http cloudosd/http/front_head.c lib/uri.c $base
 # shellcheck disable=SC2086 # a list
 fuzz uri lib/uri.c lib/buf.c lib/utf8.c $base
 echo "check-fuzz: no failures"

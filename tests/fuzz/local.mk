@@ -86,7 +86,7 @@ fuzz_sse_run_SOURCES = %D%/fuzz_sse.c %D%/driver.c %D%/target.h
 fuzz_sse_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_sse_run_LDADD = libservice.a libco.a
 # HTTP, against a strict reference and, where it is installed, http-parser.
-check_PROGRAMS += fuzz-http-run fuzz-uri-run
+check_PROGRAMS += fuzz-front-run fuzz-http-run fuzz-uri-run
 fuzz_http_run_SOURCES = %D%/fuzz_http.c %D%/http_reference.h %D%/http_reference.c \
 	%D%/driver.c %D%/target.h
 if HAVE_HTTP_PARSER
@@ -101,6 +101,10 @@ endif
 fuzz_http_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_http_run_LDADD = $(CO_HTTP_LIBS) libco.a $(CO_HTTP_PARSER_LIBS)
 EXTRA_DIST += %D%/http_peer.c %D%/http_peer_none.c
+fuzz_front_run_SOURCES = %D%/fuzz_front.c %D%/http_reference.h %D%/http_reference.c \
+	%D%/driver.c %D%/target.h cloudosd/http/front_head.h cloudosd/http/front_head.c
+fuzz_front_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_front_run_LDADD = $(CO_HTTP_LIBS) libco.a
 fuzz_uri_run_SOURCES = %D%/fuzz_uri.c %D%/driver.c %D%/target.h
 fuzz_uri_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_uri_run_LDADD = libco.a

@@ -11,7 +11,7 @@ import sys
 import threading
 
 from talk import LIMIT, Connection, Gateway, check, equal, run, test, until
-from harness import EXEC, Domain, Guest, resident_kb
+from harness import EXEC, SLOW, Domain, Guest, resident_kb
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GET = 'GET %s HTTP/1.1\r\nHost: core\r\n\r\n'
@@ -279,7 +279,9 @@ def a_hundred_megabytes_pass_without_growing_anything(f):
             c.send(piece)
             most = max(most, resident_kb(pid))
         equal(c.whole().json()['size'], n, 'what arrived')
-    check(most - before < 8192, 'the daemon grew by %d kB' % (most - before))
+    # a sanitizer keeps what was freed for a while
+    check(most - before < (8192 if SLOW == 1 else 1 << 19),
+          'the daemon grew by %d kB' % (most - before))
 
 
 @service
@@ -296,6 +298,25 @@ def a_reader_that_stops_holds_up_the_program_only(f):
         until('the program to be held up', stands)
         check(last[0] < 100 << 20, '%d bytes have been taken' % last[0])
         equal(f.say('/echo').status, 200, 'somebody else meanwhile')
+
+
+@service
+def who_sends_requests_and_reads_no_answer_is_not_heard_any_more(f):
+    n = 200000
+    with f.dial() as c:
+        c.socket.setblocking(False)
+        data, sent, quiet = request('/echo') * n, 0, 0
+        while quiet < 30 and sent < len(data):
+            try:
+                sent += c.socket.send(data[sent:sent + 65536])
+                quiet = 0
+            except BlockingIOError:
+                quiet += 1
+                equal(f.say('/echo').status, 200, 'somebody else')
+        check(sent < len(data), 'all requests are taken without an answer read')
+        c.socket.settimeout(LIMIT)
+        for i in range(500):
+            equal(c.whole().status, 200, 'answer %d' % i)
 
 
 @service
@@ -519,7 +540,7 @@ def strangers_names_of_hosts_and_tunnels_are_refused(f):
         equal((c.whole().code(), True), ('FORBIDDEN', True), 'a page of somebody else')
     with f.dial() as c:
         c.send(b'CONNECT example.org:443 HTTP/1.1\r\nHost: core\r\n\r\n')
-        equal(c.whole().status, 405, 'CONNECT')
+        equal(c.whole().status, 501, 'CONNECT')
     with f.dial() as c:
         c.send(b'GET http://core/echo?x HTTP/1.1\r\nHost: other\r\n\r\n')
         a = c.whole()

@@ -186,6 +186,7 @@ static const struct http_exchange_events events = { .head = on_head,
 
 static void loop_setup(void)
 {
+	memset(&server, 0, sizeof(server));
 	ck_assert_int_eq(uv_loop_init(&loop), 0);
 	client = http_client_new(&loop);
 	ck_assert_ptr_nonnull(client);
