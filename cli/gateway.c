@@ -32,8 +32,8 @@ void gateway_done(struct gateway *g)
 	co_buf_done(&g->target);
 	co_buf_done(&g->headers);
 	co_buf_done(&g->body);
-	co_buf_done(&g->in);
 	co_buf_done(&g->reply);
+	g->message = co_http_free(g->message);
 	if (g->fd >= 0)
 		(void) close(g->fd); /* nothing is written behind it */
 	g->fd = -1;
@@ -201,157 +201,69 @@ static int await(struct gateway *g)
 	return 0;
 }
 
-/* 1: more is in g->in; 0: the connection has ended. */
-static int more(struct gateway *g)
+static void on_body(void *arg, const char *data, size_t n)
 {
-	char *to;
+	struct gateway *g = arg;
+
+	co_buf_add(&g->reply, data, n);
+}
+
+static int feed(struct gateway *g, const char *data, size_t n)
+{
+	while (n && !g->ended) {
+		size_t used;
+
+		switch (co_http_feed(g->message, data, n, &used)) {
+		case CO_HTTP_MORE:
+			break;
+		case CO_HTTP_HEAD:
+			g->status = co_http_head(g->message)->status;
+			break;
+		case CO_HTTP_DONE:
+			g->ended = true;
+			break;
+		case CO_HTTP_BAD:
+			return broken(g, co_http_fault(g->message).what);
+		}
+		data += used;
+		n -= used;
+	}
+	return g->reply.failed ? no_memory(g) : 0;
+}
+
+/* Takes what comes next: 1; 0: the answer is complete. */
+static int advance(struct gateway *g)
+{
+	char piece[PIECE];
 	ssize_t n;
 	int rc;
 
-	if (g->at == g->in.size)
-		g->at = g->in.size = 0;
-	to = co_buf_room(&g->in, PIECE);
-	if (!to)
-		return no_memory(g);
+	if (g->ended)
+		return 0;
 	do {
 		rc = await(g);
 		if (rc < 0)
 			return rc;
-		n = recv(g->fd, to, PIECE, 0);
+		n = recv(g->fd, piece, sizeof(piece), 0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != ECONNRESET)
 		return co_fail_errno(&g->ctl->err, errno,
 				     "cannot read what the daemon answers");
-	if (n > 0)
-		co_buf_wrote(&g->in, (size_t) n);
-	return n > 0;
-}
-
-/* A line without its CRLF, valid until more comes. */
-static int take_line(struct gateway *g, struct co_span *out)
-{
-	for (;;) {
-		const char *from = g->in.data ? g->in.data + g->at : "";
-		const char *end = memchr(from, '\n', g->in.size - g->at);
-		int rc;
-
-		if (end && (end == from || end[-1] != '\r'))
-			return broken(g, "a line ends without carriage return");
-		if (end) {
-			*out = (struct co_span){ from, (size_t) (end - from) - 1 };
-			g->at += out->size + 2;
-			return 0;
-		}
-		if (g->in.size - g->at > HEAD_MAX)
-			return broken(g, "a line is too long");
-		rc = more(g);
-		if (rc <= 0)
-			return rc < 0 ? rc : cut_short(g);
+	if (n <= 0) {
+		g->ended = co_http_finish(g->message);
+		return g->ended ? 0 : cut_short(g);
 	}
+	rc = feed(g, piece, (size_t) n);
+	return rc < 0 ? rc : 1;
 }
 
-static bool begins(struct co_span line, const char *what, struct co_span *out_rest)
+static int begin(struct gateway *g)
 {
-	size_t n = strlen(what);
+	static const struct co_http_limits limits = { .head = HEAD_MAX,
+						      .body = UINT64_MAX };
 
-	if (line.size < n || strncasecmp(line.data, what, n) != 0)
-		return false;
-	*out_rest = (struct co_span){ line.data + n, line.size - n };
-	while (out_rest->size && out_rest->data[0] == ' ') {
-		out_rest->data++;
-		out_rest->size--;
-	}
-	return true;
-}
-
-static bool number(struct co_span text, int base, int64_t *out)
-{
-	char copy[20], *end;
-
-	if (!text.size || text.size >= sizeof(copy))
-		return false;
-	memcpy(copy, text.data, text.size);
-	copy[text.size] = 0;
-	*out = strtoll(copy, &end, base);
-	return !*end && *out >= 0 && copy[0] != '-' && copy[0] != '+';
-}
-
-static int take_header(struct gateway *g, struct co_span line)
-{
-	struct co_span rest;
-
-	if (begins(line, "content-length:", &rest) && !number(rest, 10, &g->left))
-		return broken(g, "its length is no number");
-	if (begins(line, "transfer-encoding:", &rest)) {
-		if (!co_span_is(rest, "chunked"))
-			return broken(g, "an encoding that was not asked for");
-		g->chunked = true;
-		g->left = 0;
-	}
-	return 0;
-}
-
-static int take_head(struct gateway *g)
-{
-	struct co_span line;
-	int64_t status;
-	int rc = take_line(g, &line);
-
-	if (rc < 0)
-		return rc;
-	if (line.size < 12 || memcmp(line.data, "HTTP/1.1 ", 9) != 0 ||
-	    !number((struct co_span){ line.data + 9, 3 }, 10, &status))
-		return broken(g, "it has no status line");
-	g->status = (int) status;
-	g->left = -1;
-	do {
-		rc = take_line(g, &line);
-		if (rc == 0 && line.size)
-			rc = take_header(g, line);
-	} while (rc == 0 && line.size);
-	return rc;
-}
-
-/* The next chunk's size, behind the line end of the one before. */
-static int take_chunk(struct gateway *g, bool first)
-{
-	struct co_span line;
-	int rc = first ? 0 : take_line(g, &line);
-
-	if (rc == 0 && !first && line.size)
-		return broken(g, "a chunk is longer than it says");
-	if (rc == 0)
-		rc = take_line(g, &line);
-	if (rc == 0 && !number(line, 16, &g->left))
-		return broken(g, "a chunk has no length");
-	g->ended = rc == 0 && g->left == 0;
-	return rc;
-}
-
-/* The next bytes of the body, valid until the next call; none: that was all. */
-static int take_body(struct gateway *g, bool *first, struct co_span *out)
-{
-	int rc = 0;
-
-	*out = (struct co_span){ NULL, 0 };
-	if (g->chunked && g->left == 0 && !g->ended)
-		rc = take_chunk(g, *first);
-	*first = false;
-	if (rc < 0 || g->ended || g->left == 0)
-		return rc;
-	if (g->at == g->in.size) {
-		rc = more(g);
-		if (rc == 0 && g->left > 0)
-			return cut_short(g);
-		if (rc <= 0)
-			return rc;
-	}
-	*out = (struct co_span){ g->in.data + g->at, g->in.size - g->at };
-	if (g->left >= 0 && (int64_t) out->size > g->left)
-		out->size = (size_t) g->left;
-	g->at += out->size;
-	g->left -= g->left >= 0 ? (int64_t) out->size : 0;
-	return 0;
+	g->message = co_http_new(CO_HTTP_RESPONSE, &limits, on_body, g);
+	return g->message ? send_request(g) : no_memory(g);
 }
 
 /* ---- what it means ---- */
@@ -388,21 +300,13 @@ static int refused(struct gateway *g)
 static int read_reply(struct gateway *g)
 {
 	struct co_json_fault fault;
-	struct co_span piece;
-	bool first = true;
 	int rc;
 
-	do {
-		rc = take_body(g, &first, &piece);
-		if (rc == 0)
-			co_buf_span(&g->reply, piece);
-	} while (rc == 0 && piece.size);
-	if (rc < 0)
+	do
+		rc = advance(g);
+	while (rc > 0);
+	if (rc < 0 || !g->reply.size)
 		return rc;
-	if (g->reply.failed)
-		return no_memory(g);
-	if (!g->reply.size || g->status == 204)
-		return 0;
 	rc = co_json_check((struct co_span){ g->reply.data, g->reply.size }, &g->value,
 			   &fault);
 	return rc < 0 ? co_fail(&g->ctl->err, CO_PROTOCOL,
@@ -413,10 +317,8 @@ static int read_reply(struct gateway *g)
 
 int gateway_call(struct gateway *g)
 {
-	int rc = send_request(g);
+	int rc = begin(g);
 
-	if (rc == 0)
-		rc = take_head(g);
 	if (rc == 0)
 		rc = read_reply(g);
 	return rc == 0 && g->status >= 400 ? refused(g) : rc;
@@ -444,6 +346,17 @@ static int end_event(struct gateway *g, struct events *e)
 	}
 	e->data.size = 0;
 	return rc;
+}
+
+static bool begins(struct co_span line, const char *what, struct co_span *out_rest)
+{
+	size_t n = strlen(what);
+
+	if (line.size < n || memcmp(line.data, what, n) != 0)
+		return false;
+	n += line.size > n && line.data[n] == ' ';
+	*out_rest = (struct co_span){ line.data + n, line.size - n };
+	return true;
 }
 
 /* HTML Standard, "Interpreting an event stream"; ids are of no use here. */
@@ -487,30 +400,34 @@ static int add_bytes(struct gateway *g, struct events *e, struct co_span piece)
 	return rc;
 }
 
-int gateway_stream(struct gateway *g,
-		   int (*event)(struct gateway *g, struct co_span json, void *arg),
-		   void *arg)
+static int pump(struct gateway *g, struct events *e)
 {
-	struct events e = { .event = event, .arg = arg };
-	struct co_span piece;
-	bool first = true;
-	int rc = send_request(g);
+	int rc = advance(g);
 
-	if (rc == 0)
-		rc = take_head(g);
-	if (rc == 0 && g->status >= 400) {
+	if (rc <= 0)
+		return rc < 0 ? rc : cut_short(g);
+	if (!g->status)
+		return 0;
+	if (g->status >= 400) {
 		rc = read_reply(g);
 		return rc < 0 ? rc : refused(g);
 	}
 	g->timeout_ms = -1;
 	g->until_fd = fileno(g->ctl->style.out);
-	while (rc == 0) {
-		rc = take_body(g, &first, &piece);
-		if (rc == 0 && !piece.size)
-			rc = cut_short(g);
-		if (rc == 0)
-			rc = add_bytes(g, &e, piece);
-	}
+	rc = add_bytes(g, e, (struct co_span){ g->reply.data, g->reply.size });
+	g->reply.size = 0;
+	return rc;
+}
+
+int gateway_stream(struct gateway *g,
+		   int (*event)(struct gateway *g, struct co_span json, void *arg),
+		   void *arg)
+{
+	struct events e = { .event = event, .arg = arg };
+	int rc = begin(g);
+
+	while (rc == 0)
+		rc = pump(g, &e);
 	co_buf_done(&e.line);
 	co_buf_done(&e.data);
 	return rc;

@@ -23,6 +23,7 @@
 
 #include "cli/ctl.h"
 #include "lib/buf.h"
+#include "lib/http_message.h"
 #include "lib/json_scan.h"
 
 struct gateway {
@@ -39,11 +40,9 @@ struct gateway {
 
 	/* the connection */
 	int fd, until_fd;
-	struct co_buf in; /* what has come, from `at` on not looked at yet */
-	size_t at;
-	struct co_buf reply;
-	int64_t left; /* of the body or of its chunk; -1: until the connection ends */
-	bool chunked, ended;
+	struct co_http_message *message;
+	struct co_buf reply; /* what has come of the body */
+	bool ended;
 };
 
 void gateway_init(struct gateway *g, struct ctl *ctl, const char *method,

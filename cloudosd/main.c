@@ -64,6 +64,7 @@ void daemon_stop(struct daemon *d)
 	if (d->stopping)
 		return;
 	d->stopping = true;
+	jobs_stop(d->services.jobs);
 	keeper_stop(d->keeper, d->ephemeral);
 	/* also from notify threads, when the loop sleeps */
 	front_stop(d->front);

@@ -38,10 +38,8 @@ static void on_listener_closed(uv_handle_t *handle)
 	free(handle->data);
 }
 
-void http_server_unlisten(struct http_listener *l)
+static void unlisten(struct http_listener *l)
 {
-	if (!l)
-		return;
 	int fd;
 
 	DL_DELETE(l->server->listeners, l);
@@ -83,22 +81,11 @@ static int add(struct http_server *s, int fd, bool unix_, bool local,
 	if (!r)
 		r = uv_listen(&l->uv.stream, BACKLOG, on_connection);
 	if (r < 0) {
-		http_server_unlisten(l);
+		unlisten(l);
 		return co_fail_errno(err, -r, "cannot listen");
 	}
 	*out = l;
 	return 0;
-}
-
-int http_server_listen(struct http_server *s, int fd, bool local, const char *service,
-		       struct http_listener **out, struct co_err *err)
-{
-	int r = add(s, fd, false, local, out, err);
-
-	if (!r)
-		(void) snprintf((*out)->service, sizeof((*out)->service), "%s",
-				service);
-	return r;
 }
 
 void listen_stop(struct http_server *s)
@@ -107,7 +94,7 @@ void listen_stop(struct http_server *s)
 	char path[CO_PATH_SIZE + 16];
 
 	DL_FOREACH_SAFE (s->listeners, l, next)
-		http_server_unlisten(l);
+		unlisten(l);
 	(void) snprintf(path, sizeof(path), "%s/http.json", s->daemon->paths.run);
 	(void) unlink(path); /* whoever finds it connects in vain and knows then */
 }

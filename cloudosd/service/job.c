@@ -71,6 +71,12 @@ void jobs_changed(struct jobs *jobs)
 		jobs->options.changed(jobs->options.arg);
 }
 
+void jobs_stop(struct jobs *jobs)
+{
+	if (jobs)
+		jobs->stopping = true;
+}
+
 bool jobs_keep_alive(const struct jobs *jobs)
 {
 	return jobs && (jobs->open || jobs->writes);

@@ -86,6 +86,9 @@ struct jobs *jobs_free(struct jobs *jobs);
 int jobs_load(struct jobs *jobs,
 	      void (*done)(void *arg, int status, const char *reason), void *arg);
 
+/* Nothing is begun any more; what runs may end.  NULL is allowed. */
+void jobs_stop(struct jobs *jobs);
+
 /* Is there a job that is not over?  NULL: no. */
 bool jobs_keep_alive(const struct jobs *jobs);
 

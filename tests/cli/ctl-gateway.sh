@@ -111,14 +111,37 @@ wrong() {
 	expect 1 "$ctl" state get a
 	has "$err" "$2"
 }
+not_http="the daemon's answer is no HTTP"
 wrong '' "closed the connection"
 wrong 'HTTP/1.1 200' "closed the connection"
-wrong 'SSH-2.0-x\r\n\r\n' "no status line"
-wrong 'HTTP/1.1 2x0 OK\r\n\r\n' "no status line"
-wrong 'HTTP/1.1 200 OK\n\n' "carriage return"
-wrong 'HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n' "length is no number"
+wrong 'SSH-2.0-x\r\n\r\n' "$not_http"
+wrong 'HTTP/1.1 2x0 OK\r\n\r\n' "$not_http"
+wrong 'HTTP/1.1 200 OK\n\n' "$not_http"
+wrong 'HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n' "$not_http"
+wrong 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}' "$not_http"
 wrong 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}' "closed the connection"
 wrong 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{]' "no JSON"
-wrong 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n{}' "not asked for"
-wrong 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n' "no length"
-wrong 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n' "longer than it says"
+wrong 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n{}' "$not_http"
+wrong 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n' "$not_http"
+wrong 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n' "$not_http"
+
+# ---- events ----
+
+if "$ctl" help event tail >/dev/null 2>&1; then
+	events() {
+		rm -f "$work"/replies/*
+		# shellcheck disable=SC2059 # it is a format
+		printf "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n$1" \
+			>"$work/replies/_v1_sys_events$2"
+		expect 1 "$ctl" event tail -o json
+	}
+	events 'retry: 2000\n: ok\n\nid: 1\ndata: {"a":\ndata: 1}\n\ndata:{"b":2}\r\n\r\n: beat\n\nid: 3\ndata: {"c":3}' ''
+	has "$err" "closed the connection"
+	[ "$(cat "$out")" = '{"a":
+1}
+{"b":2}' ] || fail "the events are others"
+	events 'data: {"a":1}\n\n' '.slow'
+	[ "$(cat "$out")" = '{"a":1}' ] || fail "the event came otherwise byte by byte"
+	events 'data: {"a":\n\n' ''
+	has "$err" "an event is no JSON"
+fi

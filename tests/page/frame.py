@@ -128,6 +128,10 @@ def no_view_is_wider_than_a_phone():
                 wide = tab.run('[document.documentElement.scrollWidth - innerWidth, '
                                '(m => m.scrollWidth - m.clientWidth)(document.querySelector("main"))]')
                 equal(wide, [0, 0], '%s at %d pixels' % (view, width))
+                inside = tab.run('[...document.querySelectorAll(".rows,.pane,.tree%s")].filter(e => '
+                                 'e.scrollWidth > e.clientWidth).map(e => e.className)'
+                                 % (',.scroll' if width < 760 else ''))
+                equal(inside, [], 'what has to be pushed sideways in %s at %d' % (view, width))
                 if view == 'state':
                     tab.click('.leaf')
                     tab.shows('user:7:name', '.pane')

@@ -106,10 +106,17 @@ class Domain(harness.Domain):
         return r
 
     def connect(self):
-        s = socket.socket(socket.AF_UNIX)
-        s.settimeout(LIMIT)
-        s.connect(os.path.join(self.dir, 'run/http.sock'))
-        return s
+        """To the gateway, as soon as there is one."""
+        def attempt():
+            s = socket.socket(socket.AF_UNIX)
+            s.settimeout(LIMIT)
+            try:
+                s.connect(os.path.join(self.dir, 'run/http.sock'))
+                return s
+            except OSError:
+                s.close()
+                return None
+        return until('the gateway', attempt)
 
     def get(self, s, path):
         """The reply to it; who is not its user shows the token of the daemon."""
@@ -123,8 +130,13 @@ class Domain(harness.Domain):
         return reply
 
     def http(self, path):
-        with self.connect() as s:
-            return json.loads(self.get(s, path).read())
+        def attempt():  # a daemon that was killed is not there at once
+            with self.connect() as s:
+                try:
+                    return json.loads(self.get(s, path).read())
+                except ConnectionError:
+                    return None
+        return until(path, attempt)
 
     def events(self, count):
         """The first events of core's bus."""
@@ -519,10 +531,10 @@ def lines(d, count):
     return until('%d lines of the log' % count, there)
 
 
-@each_user
-def output_is_in_the_logs_of_the_service(user):
+@each_engine
+def output_is_in_the_logs_of_the_service(user, engine):
     with Domain(user) as d:
-        s = d.service('core')
+        s = d.service('core', engine=engine)
         s.tell('say one line')
         equal(s.line(), 'one line', 'standard output')
         s.tell('cry for help')
@@ -535,6 +547,10 @@ def output_is_in_the_logs_of_the_service(user):
         until('all of the long line in the log', lambda: ''.join(
             r['message'] for r in lines(d, 3)[2:]) == 'é' * 40000)
         check(len(lines(d, 3)) > 3, 'it is one entry')
+        d.kill_daemon()
+        s.tell('say to the next one')
+        equal(s.line(), 'to the next one', 'standard output')
+        until('the line in the log', lambda: lines(d, 3)[-1]['message'] == 'to the next one')
         status, said = s.finish()
         equal((status, said), (0, 'for help\n'), 'status and standard error')
 

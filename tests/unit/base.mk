@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Units of lib/ and of the configuration.
 co_base_units = unit-err unit-escape unit-fault unit-log unit-config unit-siphash unit-json-scan unit-names \
-	unit-pattern unit-http-client
+	unit-pattern unit-http-client unit-http-message
 check_PROGRAMS += $(co_base_units)
 TESTS += $(co_base_units) %D%/banned.sh %D%/fault-points.sh %D%/fault-setuid.sh
 dist_noinst_SCRIPTS += %D%/banned.sh %D%/fault-points.sh %D%/fault-setuid.sh
@@ -44,6 +44,10 @@ unit_http_client_SOURCES = %D%/http_client.c \
 	cloudosd/http/outgoing.h cloudosd/http/outgoing.c
 unit_http_client_CFLAGS = $(CO_TEST_CFLAGS)
 unit_http_client_LDADD = $(CO_HTTP_LIBS) $(CO_TEST_LIBS) $(UV_LIBS)
+
+unit_http_message_SOURCES = %D%/http_message.c
+unit_http_message_CFLAGS = $(CO_TEST_CFLAGS)
+unit_http_message_LDADD = $(CO_HTTP_LIBS) $(CO_TEST_LIBS)
 
 unit_config_SOURCES = %D%/config.c \
 	cloudosd/config.def cloudosd/config.h cloudosd/config.c
