@@ -5,24 +5,13 @@ import http.client
 import json
 import os
 import signal
-import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../fault'))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../http'))
 from harness import (BUILD, CTL, ENGINES, EXEC, LIMIT, SLOW, Domain, Skip,  # noqa: E402,F401
                      check, equal, run, test, until)
-
-
-class Unix(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__('localhost', timeout=LIMIT)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        with long_path(self.path) as path:
-            self.sock.connect(path)
+from unix import Connection  # noqa: E402
 
 
 @contextlib.contextmanager
@@ -55,7 +44,7 @@ class World(Domain):
     def send(self, method, path, body=None, **headers):
         """Status, headers, text; also from several threads."""
         data = body if isinstance(body, (str, bytes, type(None))) else json.dumps(body)
-        connection = Unix(self.socket)
+        connection = Connection(self.dir)
         with contextlib.closing(connection):
             connection.request(method, path, data,
                                {k.replace('_', '-'): v for k, v in headers.items()})
@@ -109,7 +98,7 @@ class Stream:
     """Server-sent events as a browser reads them."""
 
     def __init__(self, world, path, headers):
-        self.connection = Unix(world.socket)
+        self.connection = Connection(world.dir)
         self.connection.request('GET', path, None,
                                 {k.replace('_', '-'): v for k, v in headers.items()})
         self.answer = self.connection.getresponse()

@@ -123,8 +123,8 @@ def too_many_series_are_counted_and_the_exposition_stays_whole():
         from concurrent.futures import ThreadPoolExecutor
 
         def some(n):
-            from feeds import Unix
-            c = Unix(w.socket)
+            from unix import Connection
+            c = Connection(w.dir)
             for i in range(n, 10200, 4):
                 c.request('POST', '/v1/sys/metric', json.dumps({
                     'name': 'exploding', 'value': i, 'tags': {'id': str(i)}}))

@@ -16,6 +16,7 @@ class Connection(http.client.HTTPConnection):
         self.folder = folder
 
     def connect(self):
+        # not by its path, which may be too long for an address
         folder = os.open(os.path.join(self.folder, 'run'), os.O_PATH | os.O_DIRECTORY)
         try:
             self.sock = socket.socket(socket.AF_UNIX)

@@ -3,17 +3,17 @@
 
 The programs are those of examples/interop; talk.py is a CloudOS program for the rest.
 """
-import http.client
 import json
 import os
-import socket
 import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../fault'))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../http'))
 from harness import (BUILD, ENGINES, LIMIT, SRC, Domain, Skip, check, equal, run,  # noqa: E402
                      test, until)
 from peers import PAGE, limit  # noqa: E402
+from unix import Connection  # noqa: E402
 
 ECHO, ASK = (os.path.join(BUILD, 'anos-%s.elf' % n) for n in ('echo', 'ask'))
 ASK_ECHO, SHOUT = (os.path.join(BUILD, 'example-' + n) for n in ('ask-echo', 'shout'))
@@ -308,19 +308,8 @@ def askers_on_both_sides_hear_that_the_daemon_was_killed():
 
 # ---- RPC over HTTP and programs with messages ----
 
-class Unix(http.client.HTTPConnection):
-    def __init__(self, w):
-        super().__init__('localhost', timeout=LIMIT)
-        self.path = os.path.join(w.dir, 'run/http.sock')
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(LIMIT)
-        self.sock.connect(self.path)
-
-
 def ask_http(w, method, path, body=None):
-    c = Unix(w)
+    c = Connection(w.dir)
     c.request(method, path, None if body is None else json.dumps(body))
     r = c.getresponse()
     out = r.status, json.loads(r.read())

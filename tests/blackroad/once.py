@@ -6,6 +6,7 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../fault'))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../http'))
 from harness import check, equal, run, test, until  # noqa: E402
 from unix import Connection, Unix  # noqa: E402
 

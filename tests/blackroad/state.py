@@ -15,6 +15,7 @@ import threading
 import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../fault'))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../http'))
 from harness import Skip, check, equal, run, test, until  # noqa: E402
 from unix import Connection, Unix  # noqa: E402
 

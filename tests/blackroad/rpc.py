@@ -13,22 +13,13 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../fault'))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../http'))
 from harness import LIMIT, SRC, Domain, alive, check, equal, run, test, until  # noqa: E402
+from unix import Connection  # noqa: E402
 
 EXAMPLES = os.path.join(SRC, 'examples/blackroad')
 sys.path.insert(0, EXAMPLES)
 import cloudos_handlers as wire  # noqa: E402
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__('localhost', timeout=LIMIT)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(LIMIT)
-        self.sock.connect(self.path)
 
 
 class Gateway(Domain):
@@ -39,7 +30,7 @@ class Gateway(Domain):
 
     def request(self, method, path, body=None, headers=None, connection=None):
         """(status, JSON, headers)"""
-        c = connection or UnixConnection(self.unix)
+        c = connection or Connection(self.dir)
         c.request(method, path, None if body is None else body if isinstance(body, bytes)
                   else json.dumps(body).encode(), dict(headers or {}))
         r = c.getresponse()
@@ -155,7 +146,7 @@ def a_program_with_the_example_client_answers():
 def values_come_and_go_byte_for_byte():
     with Gateway() as g, contextlib.closing(Raw(g, ['x'])) as h:
         odd = b'{"a":9007199254740993,"b":1e400,"c":0.10,"a":-0,"d":"\\u0000\\ud800"}'
-        c = UnixConnection(g.unix)
+        c = Connection(g.dir)
         c.request('POST', '/v1/sys/rpc', b'{"method":"x","params":' + odd + b'}')
         kind, number, payload = h.wire.receive()
         equal(kind, wire.CALL, 'a call')
@@ -322,7 +313,7 @@ def more_callers_than_may_wait_are_refused_with_retry_after():
     with Gateway() as g, contextlib.closing(Raw(g, ['x'], most=1)) as h:
         sockets = []
         for i in range(258):  # one is in flight, 256 wait, one is refused
-            c = UnixConnection(g.unix)
+            c = Connection(g.dir)
             c.request('POST', '/v1/sys/rpc', b'{"method":"x","timeout":200000}')
             sockets.append(c)
             if i == 0:
@@ -341,7 +332,7 @@ def more_callers_than_may_wait_are_refused_with_retry_after():
 @test
 def a_client_that_goes_away_cancels_its_call():
     with Gateway() as g, contextlib.closing(Raw(g, ['x'])) as h:
-        c = UnixConnection(g.unix)
+        c = Connection(g.dir)
         c.request('POST', '/v1/sys/rpc', b'{"method":"x","timeout":200000}')
         number, _ = h.call()
         c.close()
@@ -370,7 +361,7 @@ def calls_are_shared_between_processes_and_none_runs_twice():
             threading.Thread(target=serve, args=(h,), daemon=True).start()
 
         def client(n):
-            c = UnixConnection(g.unix)
+            c = Connection(g.dir)
             for i in range(50):
                 got = g.request('POST', '/v1/sys/rpc', {'method': 'x', 'params': [n, i]},
                             connection=c)
@@ -402,7 +393,7 @@ h.method("effect")(effect)
 h.run()''' % (EXAMPLES, ran)], env=g.env)
         try:
             until('its method', lambda: 'effect' in g.methods())
-            c = UnixConnection(g.unix)
+            c = Connection(g.dir)
             c.request('POST', '/v1/sys/rpc',
                       b'{"method":"effect","params":"slow","timeout":200000}')
             until('its effect', lambda: os.path.exists(ran))
@@ -631,7 +622,7 @@ def what_handlers_have_done_is_in_the_metrics():
     with Gateway() as g:
         g.rpc('sys.ping')
         g.rpc('nobody')
-        c = UnixConnection(g.unix)
+        c = Connection(g.dir)
         c.request('GET', '/metrics')
         lines = c.getresponse().read().decode().splitlines()
         check('cloudos_handler_calls_total 2' in lines and 'cloudos_handler_calls_in_flight 0' in lines,
@@ -665,7 +656,7 @@ def a_command_gets_params_and_answers_without_a_shell_of_ours():
                        '  plain:\n    methods: [plain]\n    command: [/bin/echo, "\'$HOME; ls\'"]\n')
         equal(r.returncode, 0, r.stderr)
         odd = b'{"method":"echo","params":{"a":1e400,"b":0.10}}'
-        c = UnixConnection(g.unix)
+        c = Connection(g.dir)
         c.request('POST', '/v1/sys/rpc', odd)
         equal(c.getresponse().read(), b'{"result":{"a":1e400,"b":0.10}}', 'echo')
         big = 'x' * 900000
@@ -716,7 +707,7 @@ def a_client_that_goes_away_ends_its_command():
     with Gateway() as g:
         pid = os.path.join(g.dir, 'pid')
         configured(g, 'handlers:\n' + command('hang', 'echo $$ >%s; exec sleep 1000' % pid))
-        c = UnixConnection(g.unix)
+        c = Connection(g.dir)
         c.request('POST', '/v1/sys/rpc', b'{"method":"hang","timeout":200000}')
         until('its pid', lambda: os.path.exists(pid) and os.path.getsize(pid))
         c.close()
@@ -730,7 +721,7 @@ def commands_die_with_the_daemon():
     with Gateway() as g:
         pid = os.path.join(g.dir, 'pid')
         configured(g, 'handlers:\n' + command('hang', 'echo $$ >%s; exec sleep 1000' % pid))
-        c = UnixConnection(g.unix)
+        c = Connection(g.dir)
         c.request('POST', '/v1/sys/rpc', b'{"method":"hang","timeout":200000}')
         until('its pid', lambda: os.path.exists(pid) and os.path.getsize(pid))
         with open(pid) as f:

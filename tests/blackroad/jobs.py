@@ -6,35 +6,20 @@ import http.client
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../fault'))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../http'))
 from harness import CTL, LIMIT, SRC, Domain, alive, check, equal, run, test, until  # noqa: E402
+from unix import Connection  # noqa: E402
 
 sys.path.insert(0, os.path.join(SRC, 'examples/blackroad'))
 import cloudos_handlers as wire  # noqa: E402
 
 FINAL = ('completed', 'failed', 'cancelled')
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__('localhost', timeout=LIMIT)
-        self.path = path
-
-    def connect(self):
-        # not by its path, which may be too long for an address
-        folder = os.open(os.path.dirname(self.path), os.O_PATH | os.O_DIRECTORY)
-        try:
-            self.sock = socket.socket(socket.AF_UNIX)
-            self.sock.settimeout(LIMIT)
-            self.sock.connect('/proc/self/fd/%d/http.sock' % folder)
-        finally:
-            os.close(folder)
 
 
 class Gateway(Domain):
@@ -48,7 +33,7 @@ class Gateway(Domain):
 
     def request(self, method, path, body=None):
         """(status, JSON)"""
-        c = UnixConnection(self.unix)
+        c = Connection(self.dir)
         try:
             c.request(method, path, None if body is None else body if isinstance(body, bytes)
                       else json.dumps(body).encode())
@@ -226,7 +211,7 @@ def requests_that_are_wrong_get_the_codes_of_the_specification():
 def params_and_results_are_kept_byte_by_byte():
     odd = b'{"a":9007199254740993,"b":1e400,"c":0.10,"a":-0,"d":"\\u0000\\ud800"}'
     with Gateway() as g, working(g, answer=False) as w:
-        c = UnixConnection(g.unix)
+        c = Connection(g.dir)
         c.request('POST', '/v1/sys/job', b'{"name":"work","params":' + odd + b'}')
         data = c.getresponse().read()
         check(odd in data, data)
@@ -277,7 +262,7 @@ def what_becomes_of_jobs_is_told_as_events():
     with Gateway() as g, working(g):
         id_ = g.create()['id']
         g.becomes(id_, 'completed')
-        c = UnixConnection(g.unix)
+        c = Connection(g.dir)
         c.request('GET', '/v1/sys/events?since=2020-01-01T00:00:00Z')
         r, seen = c.getresponse(), []
         while len(seen) < 3:
