@@ -8,191 +8,27 @@
  */
 #include "cloudosd/http/client.h"
 
-#include <arpa/inet.h>
+#include <co/limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
-#include <uthash.h>
 #include <utlist.h>
 
 #include "cloudosd/core.h"
-#include "cloudosd/http/wire.h"
-#include "co/limits.h"
+#include "cloudosd/http/client_inside.h"
 #include "lib/cleanup.h"
 
 enum {
 	SWEEP_MS = 100,
 	KEPT_MS = 4000, /* Node's servers close after 5 s, often without a word */
 	HEAD_MS = 10000,
-	INTERIM = 16, /* answers of 1xx in front of the answer */
-	ADDRESS = 160
-};
-
-struct backend {
-	char name[ADDRESS];
-	union {
-		struct sockaddr any;
-		struct sockaddr_in in4;
-		struct sockaddr_in6 in6;
-		struct sockaddr_un un;
-	} address;
-	struct link *kept; /* the last used first */
-	unsigned nkept, links;
-	UT_hash_handle hh;
-};
-
-struct link {
-	struct http_wire wire;
-	struct http_client *client;
-	struct backend *backend;
-	struct http_exchange *x; /* NULL: kept, or closing */
-	struct co_http_message *message;
-	uv_connect_t connect;
-	uint64_t kept_at;
-	bool kept, used; /* used: has had an exchange before */
-	struct link *prev, *next;
-};
-
-struct http_exchange {
-	struct http_client *client;
-	struct link *link;
-	struct http_exchange_spec spec; /* backend and head are not valid any more */
-	struct co_buf again;            /* the head, if it may have to be said again */
-	uint64_t started, connect_at, answer_at, total_at; /* 0: none */
-	uint64_t moved_at;                                 /* it last took bytes */
-	size_t queued;
-	uint64_t received; /* of the answer's body */
-	unsigned interim;
-	bool ended;  /* the request is complete */
-	bool begun;  /* bytes of an answer have come */
-	bool head;   /* its head has */
-	bool tunnel; /* 101 */
-	struct http_exchange *prev, *next;
-};
-
-struct http_client {
-	uv_loop_t *loop;
-	uv_timer_t sweep;
-	bool sweeping, stopped;
-	struct backend *backends;
-	struct http_exchange *exchanges;
-	int (*inside)(void *arg, const char *name);
-	void *inside_arg;
-	struct http_client_numbers numbers;
+	INTERIM = 16 /* answers of 1xx in front of the answer */
 };
 
 static const struct http_wire_ops link_ops;
-
-/* ---- backends ---- */
-
-/* "127.0.0.1:80" or "[::1]:80" */
-static bool parse_tcp(const char *name, struct backend *b)
-{
-	const char *colon = strrchr(name, ':');
-	bool bracket = name[0] == '[';
-	char host[64], *end;
-	unsigned long port;
-	size_t n;
-
-	if (!colon || colon[1] < '0' || colon[1] > '9')
-		return false;
-	port = strtoul(colon + 1, &end, 10);
-	n = (size_t) (colon - name);
-	if (*end || port < 1 || port > 65535 || n >= sizeof(host) ||
-	    (bracket && (n < 2 || name[n - 1] != ']')))
-		return false;
-	(void) snprintf(host, sizeof(host), "%.*s", (int) (n - (bracket ? 2 : 0)),
-			name + (bracket ? 1 : 0));
-	if (bracket) {
-		b->address.in6.sin6_family = AF_INET6;
-		b->address.in6.sin6_port = htons((uint16_t) port);
-		return inet_pton(AF_INET6, host, &b->address.in6.sin6_addr) == 1;
-	}
-	b->address.in4.sin_family = AF_INET;
-	b->address.in4.sin_port = htons((uint16_t) port);
-	return inet_pton(AF_INET, host, &b->address.in4.sin_addr) == 1;
-}
-
-static bool parse_unix(const char *name, struct backend *b)
-{
-	const char *path = name + strlen("unix:");
-
-	if (path[0] != '/' || strlen(path) >= sizeof(b->address.un.sun_path))
-		return false;
-	b->address.un.sun_family = AF_UNIX;
-	(void) snprintf(b->address.un.sun_path, sizeof(b->address.un.sun_path), "%s",
-			path);
-	return true;
-}
-
-static const char inside[] = "inside:";
-
-static bool is_inside(const char *name)
-{
-	return strncmp(name, inside, strlen(inside)) == 0;
-}
-
-static int parse_backend(const char *name, struct backend *out, struct co_err *err)
-{
-	struct backend b = { 0 };
-	bool is_unix = strncmp(name, "unix:", 5) == 0;
-
-	if (is_inside(name))
-		b.address.any.sa_family = AF_UNIX;
-	else if (strlen(name) >= sizeof(b.name) ||
-		 !(is_unix ? parse_unix(name, &b) : parse_tcp(name, &b)))
-		return co_fail(err, CO_INVALID,
-			       "\"%.100s\" is no backend; ADDRESS:PORT, [ADDRESS]:PORT "
-			       "and unix:/PATH of at most 107 bytes are",
-			       name);
-	(void) snprintf(b.name, sizeof(b.name), "%s", name);
-	*out = b;
-	return 0;
-}
-
-int http_client_address(const char *backend, struct co_err *err)
-{
-	struct backend b;
-
-	return is_inside(backend)
-		       ? co_fail(err, CO_INVALID, "%s is no address", backend)
-		       : parse_backend(backend, &b, err);
-}
-
-static int get_backend(struct http_client *k, const char *name, struct backend **out,
-		       struct co_err *err)
-{
-	struct backend *b;
-
-	HASH_FIND_STR(k->backends, name, b);
-	if (!b) {
-		int r;
-
-		b = calloc(1, sizeof(*b));
-		if (!b)
-			return co_fail(err, CO_NO_MEMORY, "no memory for a backend");
-		r = parse_backend(name, b, err);
-		if (r) {
-			free(b);
-			return r;
-		}
-		HASH_ADD_STR(k->backends, name, b);
-	}
-	*out = b;
-	return 0;
-}
-
-static void drop_backend(struct http_client *k, struct backend *b)
-{
-	if (b->links)
-		return;
-	HASH_DEL(k->backends, b);
-	free(b);
-}
 
 /* ---- links ---- */
 
@@ -219,7 +55,7 @@ static void on_link_closed(struct http_wire *w)
 
 	l->client->numbers.connections--;
 	l->backend->links--;
-	drop_backend(l->client, l->backend);
+	client_backend_drop(l->client, l->backend);
 	l->message = co_http_free(l->message);
 	free(l);
 }
@@ -249,7 +85,7 @@ static void on_connected(uv_connect_t *request, int status);
 static int link_inside(struct link *l)
 {
 	struct http_client *k = l->client;
-	int fd = k->inside ? k->inside(k->inside_arg, l->backend->name + strlen(inside))
+	int fd = k->inside ? k->inside(k->inside_arg, client_backend_inside(l->backend))
 			   : -1;
 
 	if (fd < 0)
@@ -266,7 +102,7 @@ static int link_connect(struct link *l)
 {
 	const struct backend *b = l->backend;
 
-	if (is_inside(b->name))
+	if (client_backend_inside(b))
 		return link_inside(l);
 	if (b->address.any.sa_family == AF_UNIX) {
 		uv_pipe_connect(&l->connect, &l->wire.uv.pipe, b->address.un.sun_path,
@@ -647,14 +483,17 @@ static void on_sweep(uv_timer_t *timer)
 
 	core_lock();
 	now = uv_now(k->loop);
-	/* one that fails may end or begin others: only its successor must not be gone */
+	/* one that fails may end or begin any others: from the start again */
 	for (x = k->exchanges; x; x = next) {
 		unsigned before = k->numbers.exchanges;
 
 		next = x->next;
+		if (x->looked_at == now)
+			continue;
+		x->looked_at = now;
 		look_at(x, now);
 		if (k->numbers.exchanges != before)
-			break; /* the rest with the next sweep */
+			next = k->exchanges;
 	}
 	HASH_ITER (hh, k->backends, b, other)
 		while (b->kept && b->kept->prev->kept_at + KEPT_MS <= now)
@@ -683,12 +522,12 @@ int http_exchange_begin(struct http_client *k, const struct http_exchange_spec *
 	struct backend *b = NULL;
 	struct http_exchange *x;
 	uint64_t now = uv_now(k->loop);
-	int r = get_backend(k, spec->backend, &b, err);
+	int r = client_backend_get(k, spec->backend, &b, err);
 
 	if (r)
 		return r;
 	if (k->numbers.exchanges >= CO_LIMIT_HTTP_EXCHANGES) {
-		drop_backend(k, b);
+		client_backend_drop(k, b);
 		return co_fail(err, CO_BUSY, "too many requests to backends at a time");
 	}
 	x = calloc(1, sizeof(*x));
@@ -696,7 +535,7 @@ int http_exchange_begin(struct http_client *k, const struct http_exchange_spec *
 		x->link = link_get(k, b, spec->peek);
 	if (!x || !x->link) {
 		free(x);
-		drop_backend(k, b);
+		client_backend_drop(k, b);
 		return co_fail(err, CO_NO_MEMORY, "no connection can be made to %s",
 			       spec->backend);
 	}

@@ -10,6 +10,7 @@
  * no such endpoint is held back until the gateway has been asked.
  */
 #include <arpa/inet.h>
+#include <co/limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -18,7 +19,6 @@
 #include "cloudosd/http/front_inside.h"
 #include "cloudosd/http/inside.h"
 #include "cloudosd/http/server.h"
-#include "co/limits.h"
 #include "lib/cleanup.h"
 
 enum { HELD = 65536, LINGER_MS = 2000, KEEP = 16384 };

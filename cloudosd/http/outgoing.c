@@ -2,12 +2,12 @@
 /* Requests of services: a whole request, a whole answer.  HOST. */
 #include "cloudosd/http/outgoing.h"
 
+#include <co/limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "co/limits.h"
 #include "lib/buf.h"
 
 enum { NAME = 160, FIELDS = CO_LIMIT_HTTP_FIELDS };

@@ -7,6 +7,7 @@
  * shares no code with us, with the same method and body, and without a field of the
  * connection that it came by.
  */
+#include <co/limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,6 +16,8 @@
 #include "lib/uri.h"
 #include "tests/fuzz/http_reference.h"
 #include "tests/fuzz/target.h"
+
+enum { ADDED = 5 }; /* fields */
 
 static const struct co_http_limits limits = {
 	.head = 16384, .target = 2048, .body = 1 << 20, .written = true
@@ -84,7 +87,9 @@ static void request(const char *text, size_t n)
 	if (!m)
 		return;
 	q.head = co_http_head(m);
-	if (!front_check(q.head, &what)) {
+	/* what is added may be more than a strict reader takes */
+	if (q.head->nfields + ADDED <= CO_LIMIT_HTTP_FIELDS &&
+	    !front_check(q.head, &what)) {
 		front_request_head(&out, &q);
 		add_body(&out, &body, q.head->chunked);
 		r = reference_request(out.data, out.size, &wide, &seen);
@@ -118,7 +123,7 @@ static void answer(const char *text, size_t n)
 		return;
 	a.head = co_http_head(m);
 	a.chunked = a.head->has_body && !a.head->has_length;
-	if (a.head->status >= 200) {
+	if (a.head->status >= 200 && a.head->nfields + ADDED <= CO_LIMIT_HTTP_FIELDS) {
 		front_answer_head(&out, &a);
 		if (a.head->has_body)
 			add_body(&out, &body, a.chunked);

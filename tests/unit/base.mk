@@ -39,7 +39,8 @@ unit_pattern_LDADD = $(CO_TEST_LIBS)
 
 unit_http_client_SOURCES = %D%/http_client.c \
 	cloudosd/core.h cloudosd/core.c cloudosd/loop.h cloudosd/loop.c \
-	cloudosd/http/client.h cloudosd/http/client.c cloudosd/http/wire.h cloudosd/http/wire.c \
+	cloudosd/http/client.h cloudosd/http/client_inside.h \
+	cloudosd/http/client_backend.c cloudosd/http/client.c cloudosd/http/wire.h cloudosd/http/wire.c \
 	cloudosd/http/outgoing.h cloudosd/http/outgoing.c
 unit_http_client_CFLAGS = $(CO_TEST_CFLAGS)
 unit_http_client_LDADD = $(CO_HTTP_LIBS) $(CO_TEST_LIBS) $(UV_LIBS)
