@@ -528,7 +528,7 @@ def a_full_disk_is_507_reads_go_on_and_it_recovers_by_itself():
                             f.write(b'x' * (1 << 20))
                             f.flush()
             full_and_free(g, fill_up, lambda: os.unlink(junk))
-        subprocess.run(['umount', g.dir], capture_output=True)
+        subprocess.run(['umount', '-l', g.dir], capture_output=True)
         os.rmdir(g.dir)
     in_own_mounts(child)
 
