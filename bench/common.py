@@ -59,6 +59,7 @@ BUDGETS = {
     "http.health": ({"ratio<=": 1.0}, "<= 1"),
     "http.pipelined": ({"least": 100000.0}, ">= 100 000/s"),
     "http.rss": ({"most": 12.0}, "<= 12 MiB"),
+    "http.front": ({"ratio<=": 1.1}, "<= 1.1"),
     "http.p99": ({"most": 100.0}, "<= 100 ms"),
     "http.sse": ({"least": 100000.0}, ">= 100 000/s"),
     "http.log": ({"least": 5000.0}, ">= 5 000/s"),

@@ -98,14 +98,18 @@ def children(pid):
 
 
 def wait_for(port):
+    wait_at("127.0.0.1", port)
+
+
+def wait_at(host, port):
     end = time.monotonic() + 20
     while True:
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=5):
+            with socket.create_connection((host, port), timeout=5):
                 return
         except OSError as error:
             if time.monotonic() > end:
-                raise BenchError(f"nobody listens on port {port}") from error
+                raise BenchError(f"nobody listens on {host} port {port}") from error
             time.sleep(0.02)
 
 

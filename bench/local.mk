@@ -47,6 +47,7 @@ bench-anos-many.elf: %D%/anos_many.c %D%/anos_bench.h $(CO_ANOS_COMMON)
 CLEANFILES += $(BENCH_ANOS)
 EXTRA_DIST += %D%/anos_bench.h %D%/anos_ping.c %D%/anos_pong.c %D%/anos_many.c
 
+EXTRA_DIST += %D%/README.md %D%/common.py %D%/run %D%/front.py %D%/http_gateway.py %D%/ipc.py %D%/trap.py %D%/trap_i386.c
 EXTRA_DIST += %D%/README.md %D%/common.py %D%/run %D%/http_gateway.py %D%/http_state.py %D%/ipc.py %D%/trap.py %D%/trap_i386.c
 EXTRA_DIST += %D%/README.md %D%/common.py %D%/run %D%/ipc.py %D%/rpc.py %D%/trap.py %D%/trap_i386.c
 

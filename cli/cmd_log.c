@@ -36,6 +36,7 @@ int cmd_log_write(struct ctl *ctl)
 struct tail {
 	struct co_print *rows;
 	const char *level, *contains;
+	unsigned tries;
 	char last[32]; /* where the stream goes on: the number of the last entry */
 };
 
@@ -90,13 +91,15 @@ static int show_next(struct gateway *g, struct co_span json, void *arg)
 	if (!co_json_member(json, "entry", &entry) ||
 	    !co_json_member(entry, "level", &level))
 		return 0; /* a gap: what was forgotten cannot be shown */
+	note_last(t, entry);
+	t->tries = 0;
 	if ((t->level && !co_json_string_is(level, t->level)) ||
 	    (t->contains && !has_text(entry, t->contains)))
 		return 0;
 	return gateway_row(g, t->rows, entry, COLUMNS);
 }
 
-static int follow(struct ctl *ctl, struct tail *t)
+static int follow_once(struct ctl *ctl, struct tail *t)
 {
 	autogateway struct gateway g;
 	char at[48];
@@ -107,6 +110,17 @@ static int follow(struct ctl *ctl, struct tail *t)
 	if (*t->last)
 		gateway_header(&g, "Last-Event-ID", at);
 	return gateway_stream(&g, show_next, t);
+}
+
+/* Across daemons: the next one has what came meanwhile. */
+static int follow(struct ctl *ctl, struct tail *t)
+{
+	int rc;
+
+	do
+		rc = follow_once(ctl, t);
+	while (gateway_again(ctl, rc, &t->tries));
+	return rc;
 }
 
 int cmd_log_tail(struct ctl *ctl)

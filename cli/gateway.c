@@ -432,3 +432,17 @@ int gateway_stream(struct gateway *g,
 	co_buf_done(&e.data);
 	return rc;
 }
+
+bool gateway_again(struct ctl *ctl, int rc, unsigned *tries)
+{
+	enum { TRIES = 50, PAUSE_NS = 100000000 };
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+
+	if ((rc != CO_GONE && rc != co_status_from_errno(ECONNRESET)) || ctl->quiet ||
+	    ++*tries > TRIES)
+		return false;
+	ctl->err = (struct co_err){ 0 };
+	ctl->no_daemon = false;
+	(void) nanosleep(&pause, NULL); /* a signal ends it early */
+	return true;
+}

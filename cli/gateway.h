@@ -81,6 +81,13 @@ int gateway_stream(struct gateway *g,
 		   int (*event)(struct gateway *g, struct co_span json, void *arg),
 		   void *arg);
 
+/*
+ * Is what a stream ended with the end of its daemon, so that the next one may go on with
+ * it?  Waits a moment; *tries counts how often that was for nothing, to be set to 0 when
+ * something has come.  False: that was for too long, or nobody reads the output.
+ */
+bool gateway_again(struct ctl *ctl, int rc, unsigned *tries);
+
 /* ---- gateway_show.c ---- */
 
 /* The reply as it is, with -o json; otherwise the elements of `list` (a member of value;

@@ -9,12 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
 
-enum { DESCRIPTORS_FROM = 600 };
+enum { DESCRIPTORS_FROM = 600, PATIENCE = 5, PATIENCE_MS = 20 };
 
 /* ---- opening ---- */
 
@@ -70,6 +71,7 @@ static int open_stream(struct relay_stream *s, int to)
 int relay_open(struct relay *r, int log, struct co_err *err)
 {
 	r->log = log;
+	r->patience = PATIENCE;
 	r->out = co_msg_new();
 	if (!r->out)
 		return co_fail(err, CO_NO_MEMORY, "no memory");
@@ -114,6 +116,27 @@ size_t relay_descriptors(const struct relay *r, int *out)
 
 /* ---- logging ---- */
 
+/*
+ * A daemon that is merely slower than the program is waited for, a little; one that does
+ * not read at all soon is not any more, until it does.
+ */
+static bool send_note(struct relay *r)
+{
+	struct pollfd p = { .fd = r->log, .events = POLLOUT };
+
+	for (;;) {
+		if (send(r->log, r->out->bytes, r->out->header->size,
+			 MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+			return true;
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN || !r->patience)
+			return false;
+		r->patience--;
+		(void) poll(&p, 1, PATIENCE_MS);
+	}
+}
+
 static void send_lines(struct relay *r, const struct relay_stream *s, const char *text,
 		       size_t n)
 {
@@ -124,7 +147,9 @@ static void send_lines(struct relay *r, const struct relay_stream *s, const char
 	note = co_msg_start(r->out, WIRE_service_output_note, 0);
 	note->stream = (uint32_t) (s - r->streams) + 1;
 	(void) co_msg_bytes(r->out, &note->text, text, n); /* it has room for a line */
-	if (co_msg_send(r->out, r->log, NULL, 0))
+	if (send_note(r))
+		r->patience = PATIENCE;
+	else
 		r->lost += n;
 }
 
@@ -132,6 +157,34 @@ static void flush_line(struct relay *r, struct relay_stream *s)
 {
 	send_lines(r, s, s->line, s->nline);
 	s->nline = 0;
+}
+
+/* How much of n bytes of UTF-8 does not end inside of a character. */
+static size_t whole_characters(const char *text, size_t n)
+{
+	for (size_t back = 1; back <= 3 && back < n; back++) {
+		unsigned char c = (unsigned char) text[n - back];
+
+		if (c >= 0xc0)
+			return n - back;
+		if (c < 0x80)
+			return n;
+	}
+	return n;
+}
+
+/* All lines that have ended; what is full without an end of line goes as it is. */
+static void flush_lines(struct relay *r, struct relay_stream *s)
+{
+	const char *last = memrchr(s->line, '\n', s->nline);
+	size_t n = last ? (size_t) (last + 1 - s->line) : 0;
+
+	if (!n && s->nline < sizeof(s->line))
+		return;
+	n = n ? n : whole_characters(s->line, s->nline);
+	send_lines(r, s, s->line, n);
+	memmove(s->line, s->line + n, s->nline - n);
+	s->nline -= n;
 }
 
 /* Colours and the like are for the terminal alone. */
@@ -156,9 +209,10 @@ static void log_bytes(struct relay *r, struct relay_stream *s, const char *bytes
 		if (s->terminal && !is_shown(s, bytes[i]))
 			continue;
 		s->line[s->nline++] = bytes[i];
-		if (bytes[i] == '\n' || s->nline == sizeof(s->line))
-			flush_line(r, s);
+		if (s->nline == sizeof(s->line))
+			flush_lines(r, s);
 	}
+	flush_lines(r, s);
 }
 
 bool relay_unsent(const struct relay *r)

@@ -5,7 +5,7 @@
  *
  * Standard output and standard error become pipes, or pseudo terminals where they were
  * terminals.  A reader that does not read holds up the program as it would natively; the
- * daemon never does: what it does not take at once is not logged.
+ * daemon does not: what it does not take in a tenth of a second is not logged.
  */
 #ifndef CO_RELAY_H
 #define CO_RELAY_H
@@ -17,7 +17,7 @@
 #include "lib/err.h"
 #include "lib/wire.h"
 
-enum { RELAY_STREAMS = 2, RELAY_BUFFER = 65536, RELAY_LINE = 4096 };
+enum { RELAY_STREAMS = 2, RELAY_BUFFER = 65536, RELAY_LINE = 16384 };
 
 struct relay_stream {
 	int from;   /* what the program writes; -1 at its end */
@@ -26,7 +26,7 @@ struct relay_stream {
 	bool terminal;
 	char buffer[RELAY_BUFFER]; /* read, not written yet */
 	size_t begin, end;
-	char line[RELAY_LINE]; /* read, not sent yet: a line that has not ended */
+	char line[RELAY_LINE]; /* read, not sent yet */
 	size_t nline;
 	bool escape; /* inside a sequence for the terminal, which is not logged */
 };
@@ -35,6 +35,7 @@ struct relay {
 	struct relay_stream streams[RELAY_STREAMS];
 	int log; /* where notes for the daemon go; -1: nowhere */
 	struct co_msg *out;
+	unsigned patience;  /* so often the daemon is waited for */
 	unsigned long lost; /* bytes that are not logged */
 };
 

@@ -25,7 +25,11 @@
 #include "lib/uri.h"
 #include "lib/utf8.h"
 
-enum { SERVE_MS = 310000 }; /* longer than any deadline of RPC */
+enum {
+	SERVE_MS = 310000, /* longer than any deadline of RPC */
+	LISTED = 1000,     /* names */
+	AGAIN_MS = 1000
+};
 
 /* What there is under a name of ours; a body is POSTed unless it says otherwise. */
 static const struct own_service {
@@ -61,7 +65,7 @@ struct bridge_own {
 	struct handler_provider *provider;
 	struct own_asked *asked;
 	uint32_t next_id;
-	unsigned serving;
+	struct co_timer *later; /* after there was no memory to listen */
 	bool listening, posted;
 };
 
@@ -188,7 +192,6 @@ static void served(struct own_served *s, const void *data, size_t n)
 					      &s->from, &text, &call, &err))
 		co_log(ipc, WARN, "process %d does not get its answer: %s", s->from.pid,
 		       err.message);
-	own->serving--;
 	free(s);
 }
 
@@ -269,24 +272,50 @@ static const char *translate(const struct own_service *service, struct co_span *
 	return service->state ? "PUT" : "POST";
 }
 
+/* The name that a process has as a service, for those who are told who asks. */
+struct named {
+	const struct process_id *process;
+	const char *name;
+};
+
+static void find_name(void *arg, const struct service_instance *instance)
+{
+	struct named *n = arg;
+
+	if (n->name || !process_same(&instance->owner, n->process))
+		return;
+	n->name = instance->spec.name;
+	for (const char *c = n->name; *c; c++)
+		if (*c <= ' ' || *c > '~') { /* no header has such a name */
+			n->name = NULL;
+			return;
+		}
+}
+
 static void request(struct own_served *s, const struct own_service *service,
 		    struct co_span body)
 {
 	const struct co_outgoing *outgoing = services_of(s->own)->outgoing;
-	static const struct outgoing_field json = {
-		{ "Content-Type", sizeof("Content-Type") - 1 },
-		{ "application/json", sizeof("application/json") - 1 }
-	};
+	struct named who = { .process = &s->from };
+	struct outgoing_field fields[] = { { co_span("Content-Type"),
+					     co_span("application/json") },
+					   { co_span("X-Service-Name"), { 0 } } };
 	char backend[CO_PATH_SIZE + 32];
-	struct outgoing_request http = {
-		.backend = backend, .fields = &json, .nfields = 1, .answer_ms = SERVE_MS
-	};
+	struct outgoing_request http = { .backend = backend,
+					 .fields = fields,
+					 .nfields = 1,
+					 .answer_ms = SERVE_MS };
 	autobuf struct co_buf target = { 0 };
 	struct outgoing *ignored;
 	struct co_err err = { 0 };
 
 	(void) snprintf(backend, sizeof(backend), "unix:%s/http.sock",
 			s->own->bridge->daemon->paths.run);
+	registry_each(services_of(s->own)->registry, NULL, find_name, &who);
+	if (who.name) {
+		fields[1].value = co_span(who.name);
+		http.nfields = 2;
+	}
 	http.method = translate(service, &body, &target);
 	http.body = body;
 	if (target.failed || !outgoing) {
@@ -309,7 +338,6 @@ static void got_request(struct bridge_own *own, const struct message_got *got)
 		       got->from.pid);
 		return; /* it is told when one of the two ends */
 	}
-	own->serving++;
 	s->own = own;
 	s->from = got->from;
 	s->id = got->id;
@@ -403,8 +431,10 @@ static void listen_more(struct bridge_own *own)
 		if (r == 0)
 			take_one(own, &one);
 		else if (r < 0)
-			co_log(ipc, ERROR, "cloudosd receives no messages: %s",
+			co_log(ipc, ERROR, "cloudosd receives no messages for now: %s",
 			       err.message);
+		if (r < 0)
+			own->bridge->daemon->host->timer_start(own->later, AGAIN_MS);
 	}
 }
 
@@ -468,6 +498,53 @@ static bool knows(void *ctx, const char *service, enum handler_subject subject,
 	text[name.size] = '\0';
 	return receiver(own, text) ||
 	       bridge_find_port(own->bridge, 0, geteuid(), text) != 0;
+}
+
+/* ---- what there is ---- */
+
+struct listing {
+	struct bridge_own *own;
+	void (*visit)(void *arg, const char *name);
+	void *arg;
+	unsigned left;
+	const char *last; /* instances of one service are next to each other */
+};
+
+static void list_service(void *arg, const struct service_instance *instance)
+{
+	struct listing *l = arg;
+	const char *name = instance->spec.name;
+
+	if (!l->left || (l->last && strcmp(l->last, name) == 0) ||
+	    !receiver(l->own, name))
+		return;
+	l->last = name;
+	l->left--;
+	l->visit(l->arg, name);
+}
+
+static void list_port(void *arg, struct ipc_port *port)
+{
+	struct listing *l = arg;
+	const char *name;
+	uint64_t session;
+
+	if (port->owner->inside || !ipc_name_is_seen(port, 0, geteuid()))
+		return;
+	for (unsigned i = 0; (name = ipc_name_of(port, i, &session)) && l->left; i++)
+		if (!session && port->number) {
+			l->left--;
+			l->visit(l->arg, name);
+		}
+}
+
+static void list(void *ctx, void (*visit)(void *arg, const char *name), void *arg)
+{
+	struct bridge_own *own = ctx;
+	struct listing l = { .own = own, .visit = visit, .arg = arg, .left = LISTED };
+
+	registry_each(services_of(own)->registry, NULL, list_service, &l);
+	ipc_each_port(peers_ipc(own->bridge->daemon->peers), list_port, &l);
 }
 
 /* Whom a method's name means.  0, or a status with a sentence. */
@@ -573,9 +650,11 @@ static void cancel(void *ctx, uint64_t id)
 
 int bridge_own_new(struct bridge *b)
 {
-	static const struct handler_provider_ops ops = {
-		.kind = HANDLER_PORT, .begin = begin, .cancel = cancel, .knows = knows
-	};
+	static const struct handler_provider_ops ops = { .kind = HANDLER_PORT,
+							 .begin = begin,
+							 .cancel = cancel,
+							 .knows = knows,
+							 .list = list };
 	struct handler_provider_spec spec = { .label = "a program with messages",
 					      .ops = &ops };
 	struct bridge_own *own = calloc(1, sizeof(*own));
@@ -584,8 +663,11 @@ int bridge_own_new(struct bridge *b)
 	if (!own)
 		return CO_NO_MEMORY;
 	own->bridge = b;
+	own->later = b->daemon->host->timer_new(b->daemon->host->ctx, again, own);
 	spec.ctx = own;
-	r = handlers_provide(b->daemon->services.handlers, &spec, &own->provider, NULL);
+	r = !own->later ? CO_NO_MEMORY
+			: handlers_provide(b->daemon->services.handlers, &spec,
+					   &own->provider, NULL);
 	if (r)
 		free(own);
 	else

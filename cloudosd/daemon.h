@@ -29,6 +29,7 @@ struct keeper_link;
 struct look_waiter;
 struct pending;
 struct sites;
+struct sockets;
 
 struct daemon {
 	uv_loop_t uv;
@@ -41,6 +42,7 @@ struct daemon {
 	struct co_services services;
 	struct table *table;
 	struct keeper_link *keeper;
+	struct sockets *sockets; /* that listen, and outlive this daemon */
 	struct control *control;
 	struct http_server *http;
 	struct front *front;         /* of services */

@@ -14,6 +14,7 @@
 #include "cloudosd/daemon.h"
 #include "cloudosd/keeper/keeper.h"
 #include "cloudosd/link.h"
+#include "cloudosd/sockets.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/wire.h"
@@ -112,8 +113,9 @@ static void survive_exec(int fd)
 
 void keeper_become(struct daemon *d)
 {
-	size_t space =
-		(size_t) (HASH_COUNT(d->sessions) + CO_LIMIT_SHM_SEGMENTS + 1) * 40;
+	size_t space = (size_t) (HASH_COUNT(d->sessions) + CO_LIMIT_SHM_SEGMENTS +
+				 CO_LIMIT_HELD_LISTENERS + 1) *
+		       40;
 	size_t used = 0;
 	autofree char *list = malloc(space);
 	char program[CO_PATH_SIZE];
@@ -142,6 +144,16 @@ void keeper_become(struct daemon *d)
 			continue;
 		used += (size_t) snprintf(list + used, space - used, "%u:%d:-1,",
 					  CO_LIMIT_SESSIONS + i, fd);
+		survive_exec(fd);
+	}
+	for (uint32_t i = 0; i < CO_LIMIT_HELD_LISTENERS; i++) {
+		int fd = sockets_fd(d->sockets, i);
+
+		if (fd < 0)
+			continue;
+		used += (size_t) snprintf(list + used, space - used, "%u:%d:-1,",
+					  CO_LIMIT_SESSIONS + CO_LIMIT_SHM_SEGMENTS + i,
+					  fd);
 		survive_exec(fd);
 	}
 	survive_exec(KEEPER_FD_TABLE);
@@ -195,6 +207,11 @@ static int take_over(struct keeper_link *k, struct co_msg *msg, struct co_err *e
 		link_fd = co_msg_take_fd(msg, 0);
 		listener = co_msg_take_fd(msg, 1);
 		core_lock();
+		if (slot >= CO_LIMIT_SESSIONS + CO_LIMIT_SHM_SEGMENTS) {
+			sockets_restore(k->daemon->sockets, slot, link_fd);
+			core_unlock();
+			continue;
+		}
 		if (slot >= CO_LIMIT_SESSIONS) {
 			shm_restore(k->daemon->services.shm, slot - CO_LIMIT_SESSIONS,
 				    link_fd);

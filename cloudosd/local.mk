@@ -43,6 +43,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/site.h %D%/site.c \
 	%D%/spawn.h %D%/spawn.c \
 	%D%/site_file.h %D%/site_file.c \
+	%D%/sockets.h %D%/sockets.c \
 	%D%/table.h %D%/table.c \
 	%D%/telemetry.h %D%/telemetry.c \
 	%D%/ticks.h \

@@ -41,6 +41,7 @@
 #include "cloudosd/service/job.h"
 #include "cloudosd/serving.h"
 #include "cloudosd/site.h"
+#include "cloudosd/sockets.h"
 #include "cloudosd/spawn.h"
 #include "cloudosd/state.h"
 #include "cloudosd/telemetry.h"
@@ -63,6 +64,7 @@ void daemon_stop(struct daemon *d)
 	if (d->stopping)
 		return;
 	d->stopping = true;
+	jobs_stop(d->services.jobs);
 	keeper_stop(d->keeper, d->ephemeral);
 	/* also from notify threads, when the loop sleeps */
 	front_stop(d->front);
@@ -386,15 +388,16 @@ static void serve(void *arg)
 
 	if (!r) /* first: a session may end while it is continued, and clients are told */
 		r = control_new(&d->control, d, KEEPER_FD_LISTEN, &err);
-	if (!r)
-		r = http_server_new(&d->http, d, blackroad_route, &err);
-	if (!r)
-		r = front_new(&d->front, d, &err);
 	if (!r) {
 		notify_inherit(d);
 		core_unlock(); /* taking over locks for itself; nobody else runs yet */
 		r = keeper_take_over(d->keeper, &err);
 		core_lock();
+		if (!r) /* with the sockets of the predecessor */
+			r = http_server_new(&d->http, d, blackroad_route, &err);
+		if (!r)
+			r = front_new(&d->front, d, &err);
+		sockets_settle(d->sockets);
 		members_restore(d);
 		core_unlock();
 		if (!r)
@@ -487,6 +490,7 @@ static int start(struct daemon *d, struct co_err *err)
 				  shm_held, d);
 	d->services.registry = registry_new(d->host, d->store, NULL);
 	d->services.handlers = handlers_new(d->host);
+	d->sockets = sockets_new(d);
 	d->client = http_client_new(&d->uv);
 	d->services.outgoing = d->client ? outgoing_new(d->client, d->host) : NULL;
 	d->idle = d->host->timer_new(d->host->ctx, idle_fire, d);
@@ -498,7 +502,7 @@ static int start(struct daemon *d, struct co_err *err)
 	if (!r)
 		r = sites_new(&d->sites, d, err);
 	if (!d->services.errors || !d->services.messages || !d->services.shm ||
-	    !d->services.registry || !d->services.handlers || !d->services.outgoing ||
+	    !d->services.registry || !d->services.handlers || !d->services.outgoing || !d->sockets ||
 	    !d->idle)
 		r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	if (!r) {

@@ -13,6 +13,7 @@
 #include <utlist.h>
 
 #include "cloudosd/client.h"
+#include "cloudosd/guests.h"
 #include "cloudosd/peer_inside.h"
 #include "cloudosd/ticks.h"
 #include "lib/cleanup.h"
@@ -107,6 +108,45 @@ static void show_to(void *arg, struct client *client)
 	client_stream(client);
 }
 
+/* For those who follow all calls. */
+static void tell_followers(const struct showing *s)
+{
+	struct daemon *d = s->all->daemon;
+	uint64_t id = s->peer->ipc->session;
+	uint64_t ago = peers_ns(s->all, ticks_now() - s->record->stamp) / 1000000;
+	const struct session *session = id ? session_find(d, id, NULL) : NULL;
+	char data[4 * CO_RING_RECORD_DATA + 1], port[128], size[32];
+	char arguments[sizeof(data) + sizeof(port) + 64];
+	size_t n = s->record->size < CO_RING_RECORD_DATA ? s->record->size
+							 : CO_RING_RECORD_DATA;
+
+	while (n && !s->record->data[n - 1])
+		n--; /* the rest of a page */
+	put_data(data, s->record->data, n);
+	guests_port_names(s->port, port, sizeof(port));
+	(void) snprintf(arguments, sizeof(arguments), "port=\"%s\", tag=%llu, \"%s\"",
+			port, (unsigned long long) s->record->tag, data);
+	(void) snprintf(size, sizeof(size), "%u bytes", s->record->size);
+	traces_tell(d->services.traces,
+		    &(struct trace_entry){
+			    /* the stamp is the process's word */
+			    .at_ms = d->host->wall_ns(d->host->ctx) / 1000000 -
+				     (ago < 10 * LOOK_MS ? ago : 0),
+			    .session = id,
+			    .tid = (int32_t) s->record->tid,
+			    .program = session ? session_row(session)->name : "",
+			    .personality = session ? session->personality->name : "",
+			    .call = event_name(s->record->event),
+			    .arguments = co_span(arguments),
+			    .result = co_span(size) });
+}
+
+/* Where a message of a connection that has ended since must have been; NULL: who knows. */
+static const struct ipc_port *only_port(const struct ipc_peer *peer)
+{
+	return peer->ports && !peer->ports->own_next ? peer->ports : NULL;
+}
+
 static void show(struct peers *all, struct peer *p)
 {
 	uint64_t next = 0;
@@ -130,9 +170,11 @@ static void show(struct peers *all, struct peer *p)
 		    record.number != p->captured + 1)
 			continue; /* half written, or over already */
 		c = ipc_connection_of(p->ipc, record.connection);
-		showing.port = c ? c->port : NULL;
+		showing.port = c ? c->port : only_port(p->ipc);
 		if (showing.port)
 			control_each_client(all->daemon->control, show_to, &showing);
+		if (showing.port && traces_wanted(all->daemon->services.traces))
+			tell_followers(&showing);
 	}
 }
 
@@ -177,6 +219,10 @@ static void trace_fire(void *arg)
 	all->round++;
 	all->tracing_on = false;
 	control_each_client(all->daemon->control, want, all);
+	if (traces_wanted(all->daemon->services.traces)) {
+		all->tracing_on = true;
+		ipc_each_port(all->ipc, want_port, all);
+	}
 	DL_FOREACH (all->all, p) {
 		bool wanted = p->traced == all->round;
 

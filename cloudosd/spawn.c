@@ -57,7 +57,7 @@ struct spawned {
 	int pidfd;
 	struct co_watch *ended;
 	struct co_timer *timer;
-	pid_t pid;
+	pid_t pid, parent;
 	int failed; /* errno of what kept it from starting */
 	bool too_much, stopping;
 };
@@ -89,6 +89,8 @@ static void child(const struct spawned *s, int report)
 
 	(void) setpgid(0, 0); /* it is a fresh process: it can */
 	(void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != s->parent)
+		_exit(127); /* it has died before that */
 	child_signals();
 	child_limit(RLIMIT_CPU, s->cpu_s);
 	child_limit(RLIMIT_AS, (uint64_t) s->memory_mib << 20);
@@ -154,6 +156,7 @@ static int start(struct spawned *s)
 
 	if (pipe_above(report))
 		return errno;
+	s->parent = getpid();
 	s->pid = fork();
 	if (s->pid == 0)
 		child(s, report[1]);

@@ -29,8 +29,10 @@
 #define TABLE_VERSION 3U
 #define TABLE_ERRORS  4096
 
-/* What the keeper holds descriptors for: sessions, then segments of shared memory. */
-#define KEEPER_SLOTS (CO_LIMIT_SESSIONS + CO_LIMIT_SHM_SEGMENTS)
+/* What the keeper holds descriptors for: sessions, then segments of shared memory, then
+ * listening sockets. */
+#define KEEPER_SLOTS                                                                   \
+	(CO_LIMIT_SESSIONS + CO_LIMIT_SHM_SEGMENTS + CO_LIMIT_HELD_LISTENERS)
 
 /*
  * INHERITED: a predecessor had it, and this daemon has not taken it up yet.  KEPT: under

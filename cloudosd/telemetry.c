@@ -4,6 +4,7 @@
 
 #include "cloudosd/daemon.h"
 #include "cloudosd/http/server.h"
+#include "cloudosd/peer.h"
 #include "cloudosd/service/handler.h"
 #include "cloudosd/service/job.h"
 #include "lib/cleanup.h"
@@ -219,6 +220,12 @@ static void write_feeds(void *arg, struct co_buf *out)
 
 /* ---- starting ---- */
 
+/* Who follows calls is told of messages, too. */
+static void trace_messages(void *daemon)
+{
+	peers_trace(((struct daemon *) daemon)->peers);
+}
+
 int telemetry_start(struct daemon *d, struct co_err *err)
 {
 	struct co_services *s = &d->services;
@@ -237,6 +244,7 @@ int telemetry_start(struct daemon *d, struct co_err *err)
 	    !registry_watch(s->registry, registry_event, d))
 		return co_fail(err, CO_NO_MEMORY,
 			       "no memory for logs, metrics and events");
+	traces_on_begin(s->traces, trace_messages, d);
 	return 0;
 }
 

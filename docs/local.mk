@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: MIT
 EXTRA_DIST += %D%/README.md \
+	%D%/ARCHITECTURE.md %D%/HACKING.md %D%/gateway.md %D%/glossary.md %D%/handlers.md %D%/telemetry.md %D%/testing.md \
+	%D%/ARCHITECTURE.md %D%/HACKING.md %D%/glossary.md %D%/handlers.md %D%/services.md %D%/testing.md \
+	%D%/ARCHITECTURE.md %D%/HACKING.md %D%/glossary.md %D%/handlers.md %D%/telemetry.md %D%/testing.md \
+	%D%/ARCHITECTURE.md %D%/HACKING.md %D%/glossary.md %D%/handlers.md %D%/jobs.md %D%/telemetry.md %D%/testing.md \
 	%D%/ARCHITECTURE.md %D%/HACKING.md %D%/glossary.md %D%/handlers.md %D%/state.md %D%/telemetry.md %D%/testing.md \
 	%D%/adding-a-personality.md %D%/adding-an-operation.md \
 	%D%/spec/anos.md %D%/spec/blackroad.md %D%/spec/clankeros.md \
 	%D%/spec/cloudos.md %D%/spec/playsys.md
+EXTRA_DIST += \
+	%D%/images/page-guests.png %D%/images/page-jobs.png %D%/images/page-logs.png \
+	%D%/images/page-metrics.png %D%/images/page-overview.png %D%/images/page-phone.png \
+	%D%/images/page-state.png %D%/images/page-trace.png
 # Manual pages: cloudosctl writes its own, the others are written by hand.
 dist_man_MANS = %D%/man/cloudos-exec.1 %D%/man/cloudosd.8 %D%/man/cloudosd.yaml.5
 nodist_man_MANS = %D%/man/cloudosctl.1

@@ -18,6 +18,7 @@ EXTRA_DIST += %D%/README.md %D%/cloudos/README.md %D%/cloudos/client.py
 EXTRA_DIST += %D%/blackroad/README.md %D%/blackroad/api.py %D%/blackroad/core.js \
 	%D%/blackroad/core-plain.js %D%/blackroad/curl.sh %D%/blackroad/operator.js \
 	%D%/blackroad/users.js %D%/blackroad/kernel
+EXTRA_DIST += %D%/blackroad/nightly.py
 EXTRA_DIST += %D%/blackroad/cloudos_handlers.py %D%/blackroad/users.py \
 	%D%/blackroad/cloudos-handlers.js
 include examples/anos/local.mk

@@ -34,7 +34,7 @@ export default {
 		};
 		const one = async (box, list, path, member, none) => {
 			try {
-				put(box, list, (await api('GET', path, { query: { service: '' } }))[member], none);
+				put(box, list, (await api('GET', path, { query: { service: '' } }))[member].sort((x, y) => num(y.messages ?? 0) - num(x.messages ?? 0)), none);
 			} catch (e) {
 				box.replaceChildren(failed(e, () => turn.now()));
 			}

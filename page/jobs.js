@@ -25,7 +25,7 @@ export default {
 		const buttons = j => el('div.actions', null, j.schedule && !FINAL.test(j.status) && now(j),
 			j.status === 'failed' && retry(j), !FINAL.test(j.status) && cancel(j));
 		const list = table([
-			{ title: 'Job', cell: j => el('div', null, el('b', null, clean(j.name)), el('small', null, j.id)) },
+			{ title: 'Job', cell: j => el('div', null, el('b', null, clean(j.name)), el('small.id', null, j.id)) },
 			{ title: 'Status', cell: j => el('div', null, badge(j.status), j.progress != null && el('small', null, clean(print(j.progress, 0)).slice(0, 80))) },
 			{ title: 'Schedule', class: 'mono', cell: j => j.schedule ? clean(j.schedule) : el('span.dim', null, 'once') },
 			{ title: 'Next run', cell: j => ago(j.nextRunAt) },
@@ -45,7 +45,7 @@ export default {
 			try {
 				const { jobs } = await api('GET', 'v1/sys/jobs', { query: { limit: 100 } });
 				list.update(jobs);
-				put(box, jobs.length ? list.element : empty('No jobs yet.', 'New job makes one. It needs a program that answers to its name: ', el('code', null, 'cloudosctl job --help')));
+				put(box, jobs.length ? list.element : empty('No jobs yet.', 'New job makes one, as does ', el('code', null, 'cloudosctl job create NAME'), '. It needs a program that answers to that name.'));
 			} catch (e) {
 				box.replaceChildren(failed(e, () => turn.now()));
 			}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Charts of recorded metrics: one for each name and set of tags, drawn by hand.
-import { api, clean, clock, el, empty, failed, num, session, short, svg } from './core.js';
+import { api, clean, clock, el, empty, failed, num, session, short, span, svg } from './core.js';
 import { search } from './live.js';
 import { on } from './stream.js';
 
@@ -30,16 +30,16 @@ function put(m) {
 	s.stale = true;
 }
 
-function chart(s) {
-	const now = Date.now(), from = now - range * 1000, points = s.points.filter(p => p.t >= from);
+function chart(s, now, from) {
+	const points = s.points.filter(p => p.t >= from);
 	const values = points.map(p => p.v), low = Math.min(...values, values.every(v => v >= 0) ? 0 : Infinity), high = Math.max(...values), room = high - low || 1;
-	const x = t => 4 + (t - from) / (range * 1000) * (W - 8), y = v => H - 6 - (v - low) / room * (H - 16);
+	const x = t => 4 + (t - from) / (now - from) * (W - 8), y = v => H - 6 - (v - low) / room * (H - 16);
 	const read = el('span.read'), cursor = svg('line', { class: 'cursor', y1: 0, y2: H, x1: -9, x2: -9 }), unit = s.unit ? ' ' + s.unit : '';
 	const last = points[points.length - 1];
 	read.textContent = last ? short(last.v) + unit : 'nothing in this time';
 	const line = points.map(p => `${x(p.t).toFixed(1)},${y(p.v).toFixed(1)}`).join(' ');
 	const moved = e => {
-		const box = e.currentTarget.getBoundingClientRect(), t = from + ((e.clientX - box.left) / box.width * W - 4) / (W - 8) * range * 1000;
+		const box = e.currentTarget.getBoundingClientRect(), t = from + ((e.clientX - box.left) / box.width * W - 4) / (W - 8) * (now - from);
 		const near = points.reduce((a, p) => !a || Math.abs(p.t - t) < Math.abs(a.t - t) ? p : a, null);
 		if (near) {
 			cursor.setAttribute('x1', x(near.t));
@@ -53,6 +53,7 @@ function chart(s) {
 			[0.25, 0.5, 0.75].map(f => svg('line', { class: 'grid', x1: 0, x2: W, y1: f * H, y2: f * H })),
 			points.length > 1 && svg('polygon', { class: 'area', points: `${x(points[0].t)},${H} ${line} ${x(last.t)},${H}` }),
 			svg('polyline', { class: 'line', points: line }), points.length < 40 && points.map(p => svg('circle', { r: 2, cx: x(p.t), cy: y(p.v) })), cursor),
+		el('p.axis', null, el('span', null, span((now - from) / 1000) + ' ago'), el('span', null, 'now')),
 		el('p.facts', null, points.length ? [el('span', null, 'min ' + short(Math.min(...values))), el('span', null, 'max ' + short(high)), el('span', null, 'mean ' + short(values.reduce((a, b) => a + b) / values.length)), el('span', null, `${values.length} samples`)] : '–'));
 }
 
@@ -67,9 +68,11 @@ export default {
 
 		function draw(all) {
 			const words = text.toLowerCase().split(/\s+/), rows = [...series.values()].filter(s => words.every(w => s.id.toLowerCase().includes(w))).sort((a, b) => a.id < b.id ? -1 : 1).slice(0, MOST);
+			// not wider than what there is, and the same for all
+			const now = Date.now(), first = Math.min(...rows.map(s => s.points[0].t)), from = Math.max(now - range * 1000, Math.min(first, now - 58000) - 2000);
 			for (const s of rows)
 				if (all || s.stale || !made.has(s.id)) {
-					const e = chart(s);
+					const e = chart(s, now, from);
 					if (made.get(s.id)?.matches(':hover'))
 						continue;
 					made.get(s.id)?.replaceWith(e);
@@ -79,7 +82,7 @@ export default {
 			const want = rows.map(s => made.get(s.id));
 			if (!want.length)
 				grid.replaceChildren(series.size ? empty('No metric is called like that.') : empty(`${session.service} has recorded no metrics in this time.`,
-					'To try it: ', el('code', null, 'cloudosctl metric record cpu.usage 42 --unit percent')));
+					'To try it: ', el('code', null, 'cloudosctl metric add cpu.usage 42 --unit percent')));
 			else if (want.length !== grid.childElementCount || want.some((e, i) => grid.children[i] !== e))
 				grid.replaceChildren(...want);
 		}

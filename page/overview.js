@@ -47,8 +47,8 @@ export default {
 				const recent = errors.filter(t => t > Date.now() - 300000).length;
 				trouble.replaceChildren();
 				cards.replaceChildren(
-					card('cloudosd', health.status || 'unknown', 'up ' + span(num(health.uptime)), null, health.status === 'healthy' ? 'good' : 'bad'),
-					card('Services', String(all.length), sick.length ? `${sick.length} not healthy` : all.length ? 'none unhealthy' : 'none registered', null, sick.length ? 'bad' : ''),
+					card('cloudosd', health.status || 'unknown', 'up ' + span(num(health.uptime)), null, { healthy: 'good', degraded: 'warn' }[health.status] || 'bad'),
+					card('Services', sick.length ? `${all.length - sick.length} of ${all.length}` : String(all.length), sick.length ? 'healthy' : all.length ? 'all healthy' : 'none registered', null, sick.length ? 'warn' : ''),
 					card('Guests', String(guests?.sessions?.length ?? '–'), 'programs under cloudos-exec', '#guests'),
 					card('Errors', String(recent), 'logged in 5 minutes', '#logs', recent ? 'warn' : ''),
 					card('Memory', bytes(health.memory?.rss), 'resident, of the daemon'));

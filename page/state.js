@@ -124,8 +124,10 @@ export default {
 		function edit(e, mine) {
 			editing = true;
 			const key = el('input', { value: e?.key ?? prefix, disabled: !!e, required: true, spellcheck: 'false' });
-			const value = el('textarea', { rows: 12, spellcheck: 'false', required: true, value: mine ?? (e ? print(e.value) : '') });
+			const before = mine ?? (e ? print(e.value) : '');
+			const value = el('textarea', { rows: Math.min(Math.max(before.split('\n').length + 2, 5), 16), spellcheck: 'false', required: true, value: before });
 			const ttl = el('input', { type: 'number', min: 0, step: 'any', placeholder: e ? 'as it is' : 'never' });
+			let plain;
 			const save = act('Save', null, { type: 'submit' }), clash = el('div', { role: 'alert' });
 			const write = async version => {
 				const json = jsonOf(value, 'The value');
@@ -149,6 +151,7 @@ export default {
 					theirs ? [facts(theirs), el('pre.value', null, clean(print(theirs.value)))] : el('p', null, 'The key does not exist any more.'),
 					el('div.bar', null, act(theirs ? `Replace version ${print(theirs.version)} with mine` : 'Create it again', ev => busy(ev.target, () => write(theirs ? print(theirs.version) : null))),
 						theirs && el('button', { onclick: () => edit(theirs) }, 'Take theirs into the editor'), el('button.quiet', { onclick: () => show(key.value) }, 'Discard mine'))));
+				plain.hidden = true;
 				clash.scrollIntoView({ block: 'nearest' });
 				clash.querySelector('button').focus();
 			}
@@ -157,7 +160,7 @@ export default {
 				onsubmit: ev => { ev.preventDefault(); busy(save, () => write(e ? print(e.version) : 0)); },
 				onkeydown: ev => (ev.ctrlKey || ev.metaKey) && ev.key === 'Enter' && ev.currentTarget.requestSubmit()
 			}, field('Key', key), field('Value (JSON)', value), field('Time to live in seconds', ttl, e && 'Empty keeps it, 0 takes it away.'), clash,
-			el('div.bar', null, save, el('button.quiet', { type: 'button', onclick: () => e ? show(e.key) : pane.replaceChildren() }, 'Cancel'),
+			plain = el('div.bar', null, save, el('button.quiet', { type: 'button', onclick: () => e ? show(e.key) : pane.replaceChildren() }, 'Cancel'),
 				el('small', null, e ? `Saves only if it is still version ${print(e.version)}.` : 'Saves only if there is no such key.'))));
 			(e ? value : key).focus();
 		}

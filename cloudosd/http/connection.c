@@ -189,8 +189,6 @@ static void dispatch(struct http_call *call)
 						"there is no memory for the body" });
 		return;
 	}
-	if (s->front && s->front(s->front_arg, call))
-		return;
 	s->handler(call);
 }
 
@@ -391,8 +389,7 @@ static bool make_room(struct http_server *s)
 	return true;
 }
 
-static struct connection *connection_new(struct http_server *s, bool unix_, bool local,
-					 const char *service)
+static struct connection *connection_new(struct http_server *s, bool unix_, bool local)
 {
 	struct connection *c = calloc(1, sizeof(*c));
 	int r;
@@ -402,7 +399,6 @@ static struct connection *connection_new(struct http_server *s, bool unix_, bool
 	c->server = s;
 	c->unix_ = unix_;
 	c->local = local;
-	c->service = *service ? service : NULL;
 	c->wait = WAIT_NONE;
 	r = c->unix_ ? uv_pipe_init(&s->daemon->uv, &c->uv.pipe, 0)
 		     : uv_tcp_init(&s->daemon->uv, &c->uv.tcp);
@@ -434,7 +430,7 @@ void connection_accept(struct http_listener *l)
 		"is free here\"}}";
 	struct http_server *s = l->server;
 	bool room = make_room(s);
-	struct connection *c = connection_new(s, l->unix_, l->local, l->service);
+	struct connection *c = connection_new(s, l->unix_, l->local);
 
 	if (!c)
 		return; /* the kernel keeps it until there is memory */
@@ -461,7 +457,7 @@ int http_server_adopt(struct http_server *s, int fd, const char *service,
 		      struct co_err *err)
 {
 	struct connection *c =
-		make_room(s) && !s->stopping ? connection_new(s, true, true, "") : NULL;
+		make_room(s) && !s->stopping ? connection_new(s, true, true) : NULL;
 
 	if (!c || uv_pipe_open(&c->uv.pipe, fd) < 0) {
 		(void) close(fd); /* nobody has used it */

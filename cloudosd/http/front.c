@@ -14,6 +14,7 @@
 #include "cloudosd/daemon.h"
 #include "cloudosd/http/front_inside.h"
 #include "cloudosd/http/server.h"
+#include "cloudosd/sockets.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
@@ -37,6 +38,10 @@ static void on_closed(uv_handle_t *handle)
 
 static void unlisten(struct front_listener *l)
 {
+	int fd;
+
+	if (uv_fileno((uv_handle_t *) &l->tcp, &fd) == 0)
+		sockets_drop(l->front->daemon->sockets, fd);
 	DL_DELETE(l->front->listeners, l);
 	l->front->numbers.listeners--;
 	uv_close((uv_handle_t *) &l->tcp, on_closed);
@@ -60,8 +65,13 @@ static int listen_at(struct front *f, const struct sockaddr_in *address,
 		     const char *service)
 {
 	struct front_listener *l = calloc(1, sizeof(*l));
-	int fd = l ? bind_front(address) : -ENOMEM, r;
+	struct sockets *sockets = f->daemon->sockets;
+	int fd = l ? sockets_take(sockets, (const struct sockaddr *) address) : -ENOMEM;
+	bool inherited = fd >= 0;
+	int r;
 
+	if (l && !inherited)
+		fd = bind_front(address);
 	if (fd < 0) {
 		free(l);
 		return fd;
@@ -83,6 +93,8 @@ static int listen_at(struct front *f, const struct sockaddr_in *address,
 		(void) close(fd);
 	if (!r)
 		r = uv_listen((uv_stream_t *) &l->tcp, BACKLOG, on_connection);
+	if (!r && !inherited)
+		sockets_hold(sockets, fd);
 	if (r < 0)
 		unlisten(l);
 	return r;

@@ -38,7 +38,6 @@ struct http_listener {
 	struct http_server *server;
 	struct http_listener *prev, *next;
 	bool unix_, local;
-	char service[HTTP_SERVICE]; /* "": as the request says */
 };
 
 /* Bytes to be sent, in the order of their answers. */
@@ -113,7 +112,7 @@ struct connection {
 	bool lingering;         /* all is sent, waiting for the other side to close */
 	bool ended;             /* the other side sends nothing more */
 	bool closing;
-	const char *service; /* of its listener; NULL: as the request says */
+	const char *service; /* whose front passed it on; NULL: as the request says */
 	bool passed;         /* by the front, which has asked who it is */
 	char passed_for[HTTP_SERVICE];
 };
@@ -122,8 +121,6 @@ struct http_server {
 	struct daemon *daemon;
 	const struct co_services *services;
 	void (*handler)(struct http_call *call);
-	bool (*front)(void *arg, struct http_call *call);
-	void *front_arg;
 	uv_async_t wake;
 	uv_timer_t sweep;
 	bool sweeping, busy_flushing;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -12,6 +13,7 @@
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
 #include "cloudosd/http/inside.h"
+#include "cloudosd/sockets.h"
 #include "lib/cleanup.h"
 #include "lib/json_scan.h"
 #include "lib/log.h"
@@ -36,11 +38,13 @@ static void on_listener_closed(uv_handle_t *handle)
 	free(handle->data);
 }
 
-void http_server_unlisten(struct http_listener *l)
+static void unlisten(struct http_listener *l)
 {
-	if (!l)
-		return;
+	int fd;
+
 	DL_DELETE(l->server->listeners, l);
+	if (uv_fileno((uv_handle_t *) &l->uv.stream, &fd) == 0)
+		sockets_drop(l->server->daemon->sockets, fd);
 	uv_close((uv_handle_t *) &l->uv.stream, on_listener_closed);
 }
 
@@ -77,22 +81,11 @@ static int add(struct http_server *s, int fd, bool unix_, bool local,
 	if (!r)
 		r = uv_listen(&l->uv.stream, BACKLOG, on_connection);
 	if (r < 0) {
-		http_server_unlisten(l);
+		unlisten(l);
 		return co_fail_errno(err, -r, "cannot listen");
 	}
 	*out = l;
 	return 0;
-}
-
-int http_server_listen(struct http_server *s, int fd, bool local, const char *service,
-		       struct http_listener **out, struct co_err *err)
-{
-	int r = add(s, fd, false, local, out, err);
-
-	if (!r)
-		(void) snprintf((*out)->service, sizeof((*out)->service), "%s",
-				service);
-	return r;
 }
 
 void listen_stop(struct http_server *s)
@@ -101,7 +94,7 @@ void listen_stop(struct http_server *s)
 	char path[CO_PATH_SIZE + 16];
 
 	DL_FOREACH_SAFE (s->listeners, l, next)
-		http_server_unlisten(l);
+		unlisten(l);
 	(void) snprintf(path, sizeof(path), "%s/http.json", s->daemon->paths.run);
 	(void) unlink(path); /* whoever finds it connects in vain and knows then */
 }
@@ -110,14 +103,27 @@ void listen_stop(struct http_server *s)
 
 static int listen_unix(struct http_server *s, struct co_err *err)
 {
+	struct sockaddr any = { .sa_family = AF_UNIX };
 	struct http_listener *l;
-	int fd, r = co_paths_bind_http(&s->daemon->paths, &fd, err);
+	struct stat st;
+	char path[CO_PATH_SIZE + 16];
+	int fd = -1, r = 0;
+	bool inherited;
 
+	(void) snprintf(path, sizeof(path), "%s/http.sock", s->daemon->paths.run);
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+		fd = sockets_take(s->daemon->sockets, &any);
+	inherited = fd >= 0;
+	if (!inherited)
+		r = co_paths_bind_http(&s->daemon->paths, &fd, err);
 	if (r)
 		return r;
 	(void) snprintf(s->unix_path, sizeof(s->unix_path), "%s/http.sock",
 			s->daemon->paths.run);
-	return add(s, fd, true, true, &l, err);
+	r = add(s, fd, true, true, &l, err);
+	if (!r && !inherited)
+		sockets_hold(s->daemon->sockets, fd);
+	return r;
 }
 
 /* ---- TCP ---- */
@@ -169,6 +175,18 @@ static int bind_port(const struct sockaddr_storage *address, unsigned port)
 	return take_fd(fd);
 }
 
+/* The socket of a daemon that has died, at which others wait already. */
+static int inherit(const struct http_server *s, unsigned port)
+{
+	struct sockaddr_storage a = s->address;
+
+	if (a.ss_family == AF_INET)
+		((struct sockaddr_in *) &a)->sin_port = htons((uint16_t) port);
+	else
+		((struct sockaddr_in6 *) &a)->sin6_port = htons((uint16_t) port);
+	return sockets_take(s->daemon->sockets, (const struct sockaddr *) &a);
+}
+
 static unsigned port_of(int fd)
 {
 	struct sockaddr_storage a = { 0 };
@@ -201,7 +219,7 @@ static int listen_tcp(struct http_server *s, unsigned before, struct co_err *err
 {
 	const struct config *config = &s->daemon->config;
 	struct http_listener *l;
-	bool local;
+	bool local, inherited;
 	int fd, r;
 
 	if (strcmp(config->http_address, "none") == 0)
@@ -212,7 +230,10 @@ static int listen_tcp(struct http_server *s, unsigned before, struct co_err *err
 			"http.address is \"%s\"; it must be an IP address or none",
 			config->http_address);
 	local = is_loopback(&s->address);
-	fd = bind_port(&s->address, config->http_port);
+	fd = inherit(s, before);
+	inherited = fd >= 0;
+	if (!inherited)
+		fd = bind_port(&s->address, config->http_port);
 	if (fd < 0 && config->http_port && errno == EADDRINUSE) {
 		co_log(http, INFO,
 		       "port %u of %s is in use; the gateway takes another, which "
@@ -234,6 +255,8 @@ static int listen_tcp(struct http_server *s, unsigned before, struct co_err *err
 							: "http://[%s]:%u",
 			config->http_address, s->numbers.port);
 	r = add(s, fd, false, local, &l, err);
+	if (!r && !inherited)
+		sockets_hold(s->daemon->sockets, fd);
 	if (!r && !local)
 		co_log(http, WARN,
 		       "the gateway listens on %s, which others can reach: every "

@@ -18,6 +18,7 @@
 
 #include "cloudosd/http/inside.h"
 #include "lib/cleanup.h"
+#include "lib/fault.h"
 
 enum { TABLE_LINES = 20000 };
 
@@ -84,7 +85,8 @@ static int ask_kernel(const struct ends *ends, uid_t *out_uid)
 	memcpy(ask.body.id.idiag_src, ends->address[0], 16);
 	memcpy(ask.body.id.idiag_dst, ends->address[1], 16);
 	ask.body.id.idiag_cookie[0] = ask.body.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-	if (fd < 0 || send(fd, &ask, sizeof(ask), 0) != sizeof(ask))
+	if (co_fault("http.diag") || fd < 0 ||
+	    send(fd, &ask, sizeof(ask), 0) != sizeof(ask))
 		return CO_UNSUPPORTED;
 	n = recv(fd, &answer, sizeof(answer), 0);
 	if (n < (ssize_t) sizeof(answer.header))

@@ -185,13 +185,6 @@ int http_server_new(struct http_server **out, struct daemon *d,
 	return 0;
 }
 
-void http_server_front(struct http_server *s,
-		       bool (*front)(void *arg, struct http_call *call), void *arg)
-{
-	s->front = front;
-	s->front_arg = arg;
-}
-
 /* ---- the end ---- */
 
 void http_drained(struct http_server *s)
@@ -266,9 +259,4 @@ uint64_t http_server_used_ms(const struct http_server *s)
 struct http_numbers http_server_numbers(const struct http_server *s)
 {
 	return s->numbers;
-}
-
-const char *http_server_url(const struct http_server *s)
-{
-	return s->url;
 }

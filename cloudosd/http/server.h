@@ -14,7 +14,6 @@
 
 struct daemon;
 struct co_http_head;
-struct http_listener;
 struct http_server;
 
 /* Listens on $run/http.sock and on the configured address, and publishes both in
@@ -24,21 +23,6 @@ int http_server_new(struct http_server **out, struct daemon *d,
 
 /* The configuration has been read again: limits and deadlines take effect, addresses not. */
 void http_server_configure(struct http_server *s);
-
-/*
- * Asked before the handler, for every request: true means that it has taken the call and
- * answers it.  For a front that passes requests on to the service they are for.
- */
-void http_server_front(struct http_server *s,
-		       bool (*front)(void *arg, struct http_call *call), void *arg);
-
-/*
- * One more address, at which every request is for that service (copied).  fd is a listening
- * socket, taken; local means that only this machine can reach it.
- */
-int http_server_listen(struct http_server *s, int fd, bool local, const char *service,
-		       struct http_listener **out, struct co_err *err);
-void http_server_unlisten(struct http_listener *l);
 
 /*
  * A connection from this process itself, on which every request is for that service: fd is
@@ -54,7 +38,7 @@ bool http_server_host_allowed(const struct http_server *s, struct co_span host);
 
 /*
  * No more connections; requests that come are answered 503; streams end.  done(arg) when
- * everything is answered and sent, CO_HTTP_DRAIN_MS later at the latest.
+ * everything is answered and sent, ten seconds later at the latest.
  */
 void http_server_stop(struct http_server *s, void (*done)(void *arg), void *arg);
 
@@ -63,14 +47,12 @@ bool http_server_busy(const struct http_server *s);
 uint64_t http_server_used_ms(const struct http_server *s);
 
 struct http_numbers {
-	uint64_t requests, refused, accepted;
+	uint64_t accepted;          /* connections */
+	uint64_t requests, refused; /* the latter: not given to a handler */
 	unsigned connections, streams;
 	unsigned port; /* 0: no TCP */
 };
 
 struct http_numbers http_server_numbers(const struct http_server *s);
-
-/* "http://127.0.0.1:8787"; "" without TCP. */
-const char *http_server_url(const struct http_server *s);
 
 #endif

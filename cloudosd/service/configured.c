@@ -16,9 +16,10 @@ static void word(struct co_buf *b, const char *text)
 
 static void words(struct co_buf *b, const char *const *list)
 {
-	for (; list && *list; list++)
+	for (; list && *list; list++) {
+		co_buf_char(b, ' '); /* there is one more */
 		word(b, *list);
-	co_buf_char(b, '\1'); /* no text begins with it */
+	}
 	co_buf_char(b, '\0');
 }
 
@@ -51,14 +52,14 @@ static const char **next_words(const char **at)
 	const char **list;
 	size_t n = 0;
 
-	while (*scan != '\1') {
+	while (*scan == ' ') {
 		scan += strlen(scan) + 1;
 		n++;
 	}
 	list = calloc(n + 1, sizeof(const char *));
 	for (size_t i = 0; list && i < n; i++)
-		list[i] = next_word(at);
-	*at = scan + 2;
+		list[i] = next_word(at) + 1;
+	*at = scan + 1;
 	return list;
 }
 

@@ -162,6 +162,19 @@ static int name_check(struct co_span name, struct co_err *err)
 	return 0;
 }
 
+/* Runs that it went on with were there before it offered their name. */
+static void adopted_named(struct handler_provider *p, struct handler_name_entry *entry)
+{
+	struct handler_call *call;
+
+	DL_FOREACH2(p->calls, call, p_next)
+	if (!call->name && call->request.subject == entry->subject &&
+	    co_span_is(call->request.name, entry->text)) {
+		call->name = entry;
+		entry->in_flight++;
+	}
+}
+
 static int offer_add(struct handler_provider *p, enum handler_subject subject,
 		     struct co_span name, struct co_err *err)
 {
@@ -193,6 +206,7 @@ static int offer_add(struct handler_provider *p, enum handler_subject subject,
 	DL_PREPEND(entry->offers, offer);
 	DL_APPEND2(p->offers, offer, p_prev, p_next);
 	p->noffers++;
+	adopted_named(p, entry);
 	if (first)
 		tell(h, entry, true);
 	return 0;
@@ -379,10 +393,34 @@ static void visit_one(const struct handler_name_entry *entry, const char *servic
 	visit(arg, &name);
 }
 
+/* What one provider knows besides. */
+struct known {
+	const struct handlers *h;
+	const struct handler_provider *p;
+	const char *service;
+	void (*visit)(void *arg, const struct handler_name *name);
+	void *arg;
+};
+
+static void visit_known(void *arg, const char *text)
+{
+	const struct known *k = arg;
+	struct handler_name name = { .service = k->service,
+				     .name = text,
+				     .subject = HANDLER_METHOD,
+				     .kind = k->p->ops->kind,
+				     .providers = 1 };
+
+	/* who offers a name is asked before who knows it */
+	if (!handler_name_find(k->h, k->service, HANDLER_METHOD, co_span(text)))
+		k->visit(k->arg, &name);
+}
+
 void handlers_list(const struct handlers *h, const char *service,
 		   void (*visit)(void *arg, const struct handler_name *name), void *arg)
 {
 	struct handler_name_entry **sorted, *entry, *next;
+	const struct handler_provider *p;
 	size_t n = 0;
 
 	sorted = calloc(HASH_COUNT(h->names) + 1U, sizeof(struct handler_name_entry *));
@@ -396,6 +434,13 @@ void handlers_list(const struct handlers *h, const char *service,
 	for (size_t i = 0; i < n; i++)
 		visit_one(sorted[i], service, visit, arg);
 	free(sorted);
+	DL_FOREACH (h->providers, p) {
+		struct known known = { h, p, service ? service : "", visit, arg };
+
+		if (p->ops->list &&
+		    (!p->service || !service || strcmp(p->service, service) == 0))
+			p->ops->list(p->ctx, visit_known, &known);
+	}
 }
 
 void handlers_watch(struct handlers *h, struct handlers_watch *watch)

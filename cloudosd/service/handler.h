@@ -119,7 +119,8 @@ struct handler_name {
 	uint64_t calls, failed;
 };
 
-/* The names of a service, sorted; NULL: of all services. */
+/* The names of a service, sorted, and behind them what providers know besides; NULL: of all
+ * services. */
 void handlers_list(const struct handlers *h, const char *service,
 		   void (*visit)(void *arg, const struct handler_name *name),
 		   void *arg);
@@ -185,6 +186,8 @@ struct handler_provider_ops {
 	/* NULL: only what it offers.  Otherwise for names that nobody has offered. */
 	bool (*knows)(void *ctx, const char *service, enum handler_subject subject,
 		      struct co_span name);
+	/* The names that it knows, as far as it can tell; may be NULL. */
+	void (*list)(void *ctx, void (*visit)(void *arg, const char *name), void *arg);
 };
 
 struct handler_provider_spec {

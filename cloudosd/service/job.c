@@ -71,6 +71,12 @@ void jobs_changed(struct jobs *jobs)
 		jobs->options.changed(jobs->options.arg);
 }
 
+void jobs_stop(struct jobs *jobs)
+{
+	if (jobs)
+		jobs->stopping = true;
+}
+
 bool jobs_keep_alive(const struct jobs *jobs)
 {
 	return jobs && (jobs->open || jobs->writes);
@@ -201,6 +207,7 @@ struct job *job_free(struct job *job)
 	free(job->service);
 	free(job->name);
 	free(job->schedule);
+	free(job->key);
 	free(job);
 	return NULL;
 }
@@ -512,11 +519,16 @@ static void on_page(void *arg, const struct store_list *list)
 	for (size_t i = 0; i < list->nitems; i++) {
 		struct co_span text = { list->items[i].value, list->items[i].size };
 		struct job *job = job_decode(jobs, text);
+		char key[JOB_KEY_SIZE] = "";
 
 		if (job)
+			job_key(key, "meta", job->record.id);
+		if (strcmp(key, list->items[i].key) == 0) {
 			job_insert(job);
-		else
+		} else {
+			(void) job_free(job); /* is NULL */
 			load->damaged++;
+		}
 	}
 	if (!list->more || !list->nitems) {
 		load_done(load, 0, "");

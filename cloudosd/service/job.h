@@ -86,6 +86,9 @@ struct jobs *jobs_free(struct jobs *jobs);
 int jobs_load(struct jobs *jobs,
 	      void (*done)(void *arg, int status, const char *reason), void *arg);
 
+/* Nothing is begun any more; what runs may end.  NULL is allowed. */
+void jobs_stop(struct jobs *jobs);
+
 /* Is there a job that is not over?  NULL: no. */
 bool jobs_keep_alive(const struct jobs *jobs);
 
@@ -101,7 +104,9 @@ struct job_spec {
 	uint64_t timeout_ms;   /* of each attempt; 0: as long as it takes */
 	uint64_t
 		lease_ms; /* an attempt without progress for so long is lost; 0: none */
-	struct handler_caller caller;
+	/* Idempotency-Key: a job of that service with the same key, not a day old, is the
+	 * answer instead of another one.  {NULL, 0}: none. */
+	struct co_span key;
 };
 
 /* How a request has ended.  Valid during `done`. */

@@ -70,6 +70,7 @@ struct job {
 	struct jobs *jobs;
 	struct job_record record;
 	char *service, *name, *schedule; /* schedule NULL: a run */
+	char *key;                       /* of its creation; or NULL */
 	char timezone[ZONE_NAME_SIZE];
 	struct cron cron;
 	const struct zone *zone; /* NULL: not read yet, or there is none */
@@ -108,6 +109,23 @@ struct job_write {
 	struct job_write *prev, *next;
 };
 
+/* A request that waits for the store or a file. */
+struct job_op {
+	struct jobs *jobs; /* NULL: it has been answered already */
+	jobs_done *done;
+	void *arg;
+	struct job *fresh;    /* to be created */
+	struct co_buf params; /* of it */
+	char id[JOB_ID_SIZE]; /* to be told; of a retry: the one before */
+	/* a list */
+	char (*ids)[JOB_ID_SIZE];
+	uint32_t nids, at;
+	uint64_t total;
+	bool more;
+	struct co_buf text;
+	struct job_op *prev, *next;
+};
+
 struct jobs {
 	const struct co_host *host;
 	struct store *store;
@@ -122,7 +140,7 @@ struct jobs {
 	struct handlers_watch watch;
 	uint64_t last_id_ms;
 	uint32_t starting, creating;
-	bool loaded, kept_alive;
+	bool loaded, kept_alive, stopping;
 };
 
 /* ---- job.c: lists and time ---- */
@@ -203,5 +221,14 @@ void job_refuse(jobs_done *done, void *arg, int status, const char *code,
 void job_waiters_answer(struct job *job, struct job_waiter *waiters, int status,
 			const char *code, const char *reason);
 void job_ops_free(struct jobs *jobs);
+
+/* NULL: it has been answered already. */
+struct job_op *job_op_new(struct jobs *jobs, jobs_done *done, void *arg);
+void job_op_free(struct job_op *op);
+void job_op_fail(struct job_op *op, int status, const char *code, const char *reason);
+void job_op_refused(struct job_op *op, int status); /* by store_txn */
+void job_op_tell(jobs_done *done, void *arg, struct co_span json);
+/* The value of the i-th STORE_GET. */
+struct co_span job_op_found(const struct store_result *result, size_t i);
 
 #endif

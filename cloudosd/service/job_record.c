@@ -120,6 +120,8 @@ void job_encode(struct co_buf *out, const struct job *job,
 		add_member(out, "schedule", job->schedule);
 		add_member(out, "timezone", job->timezone);
 	}
+	if (job->key)
+		add_member(out, "key", job->key);
 	add_member(out, "status",
 		   statuses[record->state == JOB_AT_END       ? record->end
 			    : record->state == JOB_AT_RUNNING ? JOB_RUNNING
@@ -222,11 +224,13 @@ static bool read_schedule(struct job *job, struct co_span object)
 
 struct job *job_decode(struct jobs *jobs, struct co_span text)
 {
-	autobuf struct co_buf service = { 0 }, name = { 0 }, schedule = { 0 };
+	autobuf struct co_buf service = { 0 }, name = { 0 }, schedule = { 0 },
+			      key = { 0 };
 	struct co_json_fault fault;
 	struct co_span object;
 	uint64_t layout = 0;
 	struct job *job;
+	size_t size;
 
 	if (co_json_check(text, &object, &fault) < 0 ||
 	    !read_number(object, "layout", &layout) || layout != LAYOUT ||
@@ -240,6 +244,8 @@ struct job *job_decode(struct jobs *jobs, struct co_span text)
 	    !read_words(object, &job->record) || !read_schedule(job, object))
 		return job_free(job);
 	job->has_params = *job->record.params != '\0';
+	if (read_text(object, "key", &key))
+		job->key = co_buf_take(&key, &size);
 	return job;
 }
 

@@ -9,28 +9,9 @@
 #include "cloudosd/service/job_inside.h"
 #include "lib/cleanup.h"
 
-enum { LIST_PAGE = 40 }; /* jobs whose texts are read at once */
-
-/* A request that waits for the store or a file. */
-struct job_op {
-	struct jobs *jobs; /* NULL: it has been answered already */
-	jobs_done *done;
-	void *arg;
-	struct job *fresh;    /* to be created */
-	struct co_buf params; /* of it */
-	char id[JOB_ID_SIZE]; /* to be told; of a retry: the one before */
-	/* a list */
-	char (*ids)[JOB_ID_SIZE];
-	uint32_t nids, at;
-	uint64_t total;
-	bool more;
-	struct co_buf text;
-	struct job_op *prev, *next;
-};
-
 /* ---- answers ---- */
 
-static void tell(jobs_done *done, void *arg, struct co_span json)
+void job_op_tell(jobs_done *done, void *arg, struct co_span json)
 {
 	done(arg, &(struct job_answer){ .reason = "", .json = json });
 }
@@ -70,7 +51,7 @@ void job_waiters_answer(struct job *job, struct job_waiter *waiters, int status,
 	}
 }
 
-static struct job_op *op_new(struct jobs *jobs, jobs_done *done, void *arg)
+struct job_op *job_op_new(struct jobs *jobs, jobs_done *done, void *arg)
 {
 	struct job_op *op = calloc(1, sizeof(*op));
 
@@ -86,7 +67,7 @@ static struct job_op *op_new(struct jobs *jobs, jobs_done *done, void *arg)
 	return op;
 }
 
-static void op_free(struct job_op *op)
+void job_op_free(struct job_op *op)
 {
 	if (op->jobs) {
 		DL_DELETE(op->jobs->ops, op);
@@ -99,21 +80,21 @@ static void op_free(struct job_op *op)
 	free(op);
 }
 
-static void op_fail(struct job_op *op, int status, const char *code, const char *reason)
+void job_op_fail(struct job_op *op, int status, const char *code, const char *reason)
 {
 	jobs_done *done = op->done;
 	void *arg = op->arg;
 
 	fail(done, arg, status, code, reason);
-	op_free(op);
+	job_op_free(op);
 }
 
-static void op_refused(struct job_op *op, int status)
+void job_op_refused(struct job_op *op, int status)
 {
-	op_fail(op, status, NULL,
-		status == CO_TOO_BIG
-			? "the job is larger than a value of the store can be"
-			: "the store takes no more requests; try again");
+	job_op_fail(op, status, NULL,
+		    status == CO_TOO_BIG
+			    ? "the job is larger than a value of the store can be"
+			    : "the store takes no more requests; try again");
 }
 
 void job_ops_free(struct jobs *jobs)
@@ -128,7 +109,7 @@ void job_ops_free(struct jobs *jobs)
 	jobs->ops = NULL;
 }
 
-static struct co_span found(const struct store_result *result, size_t i)
+struct co_span job_op_found(const struct store_result *result, size_t i)
 {
 	if (i >= result->nresults || !result->results[i].found)
 		return (struct co_span){ NULL, 0 };
@@ -143,26 +124,27 @@ static void on_texts(void *arg, const struct store_result *result)
 	struct job *job = NULL;
 
 	if (!op->jobs) {
-		op_free(op);
+		job_op_free(op);
 		return;
 	}
 	if (result->status < 0) {
-		op_fail(op, result->status, NULL, result->reason);
+		job_op_fail(op, result->status, NULL, result->reason);
 		return;
 	}
 	HASH_FIND_STR(op->jobs->by_id, op->id, job);
 	if (!job) {
-		op_fail(op, CO_NOT_FOUND, "JOB_NOT_FOUND",
-			"the job is not kept any more");
+		job_op_fail(op, CO_NOT_FOUND, "JOB_NOT_FOUND",
+			    "the job is not kept any more");
 		return;
 	}
-	job_json(&json, job, found(result, 0), found(result, 1));
+	job_json(&json, job, job_op_found(result, 0), job_op_found(result, 1));
 	if (json.failed) {
-		op_fail(op, CO_NO_MEMORY, NULL, "cloudosd has no memory left for it");
+		job_op_fail(op, CO_NO_MEMORY, NULL,
+			    "cloudosd has no memory left for it");
 		return;
 	}
-	tell(op->done, op->arg, (struct co_span){ json.data, json.size });
-	op_free(op);
+	job_op_tell(op->done, op->arg, (struct co_span){ json.data, json.size });
+	job_op_free(op);
 }
 
 /* The job with its texts, as it is by then. */
@@ -182,7 +164,7 @@ void job_answer(struct jobs *jobs, const char *id, jobs_done *done, void *arg)
 		     "the job is not kept any more");
 		return;
 	}
-	op = op_new(jobs, done, arg);
+	op = job_op_new(jobs, done, arg);
 	if (!op)
 		return;
 	(void) snprintf(op->id, sizeof(op->id), "%s", id);
@@ -190,7 +172,7 @@ void job_answer(struct jobs *jobs, const char *id, jobs_done *done, void *arg)
 	job_key(keys[1], "outcome", id);
 	r = store_txn(jobs->store, &txn, on_texts, op);
 	if (r < 0)
-		op_refused(op, r);
+		job_op_refused(op, r);
 }
 
 /* ---- creating ---- */
@@ -204,11 +186,11 @@ static void on_created(void *arg, const struct store_result *result)
 	struct job *job = op->fresh;
 
 	if (!jobs) {
-		op_free(op);
+		job_op_free(op);
 		return;
 	}
 	if (result->status < 0) {
-		op_fail(op, result->status, NULL, result->reason);
+		job_op_fail(op, result->status, NULL, result->reason);
 		return;
 	}
 	jobs->creating--;
@@ -222,8 +204,9 @@ static void on_created(void *arg, const struct store_result *result)
 		fail(op->done, op->arg, CO_NO_MEMORY, NULL,
 		     "the job was created, but cloudosd has no memory to say so");
 	else
-		tell(op->done, op->arg, (struct co_span){ json.data, json.size });
-	op_free(op);
+		job_op_tell(op->done, op->arg,
+			    (struct co_span){ json.data, json.size });
+	job_op_free(op);
 	jobs_wake(jobs);
 }
 
@@ -257,7 +240,7 @@ static void create(struct job_op *op)
 	ops[0].size = record.size;
 	r = record.failed ? CO_NO_MEMORY : store_txn(jobs->store, &txn, on_created, op);
 	if (r < 0)
-		op_refused(op, r);
+		job_op_refused(op, r);
 }
 
 static void on_zone(void *arg, const struct zone *zone, int status, const char *reason)
@@ -265,18 +248,18 @@ static void on_zone(void *arg, const struct zone *zone, int status, const char *
 	struct job_op *op = arg;
 
 	if (!zone) {
-		op_fail(op, status,
-			status == CO_INVALID || status == CO_NOT_FOUND ||
-					status == CO_CORRUPT
-				? "INVALID_SCHEDULE"
-				: NULL,
-			reason);
+		job_op_fail(op, status,
+			    status == CO_INVALID || status == CO_NOT_FOUND ||
+					    status == CO_CORRUPT
+				    ? "INVALID_SCHEDULE"
+				    : NULL,
+			    reason);
 		return;
 	}
 	op->fresh->zone = zone;
 	if (!job_next_tick(op->fresh, job_wall(op->jobs))) {
-		op_fail(op, CO_INVALID, "INVALID_SCHEDULE",
-			"the schedule is not due any more before the year 10000");
+		job_op_fail(op, CO_INVALID, "INVALID_SCHEDULE",
+			    "the schedule is not due any more before the year 10000");
 		return;
 	}
 	create(op);
@@ -370,22 +353,43 @@ static struct job *job_of_spec(struct jobs *jobs, const struct job_spec *spec)
 	job->record.timeout_ms = spec->timeout_ms;
 	job->record.lease_ms = spec->lease_ms;
 	job->record.run_at = spec->run_at_ms;
-	return job;
+	if (spec->key.data)
+		job->key = strndup(spec->key.data, spec->key.size);
+	return spec->key.data && !job->key ? job_free(job) : job;
+}
+
+/* The job that was created with that key, if it is not a day old. */
+static const struct job *find_key(const struct jobs *jobs, const struct job_spec *spec)
+{
+	const struct job *job = jobs->all ? jobs->all->prev : NULL;
+	uint64_t wall = job_wall(jobs);
+
+	for (; job; job = job == jobs->all ? NULL : job->prev)
+		if (job->key && co_span_is(spec->key, job->key) &&
+		    strcmp(job->service, spec->service) == 0 &&
+		    job->record.created + JOB_WINDOW_MS > wall)
+			return job;
+	return NULL;
 }
 
 void jobs_create(struct jobs *jobs, const struct job_spec *spec, jobs_done *done,
 		 void *arg)
 {
+	const struct job *same = spec->key.data ? find_key(jobs, spec) : NULL;
 	struct co_err err = { 0 };
 	const char *code;
 	struct job_op *op;
-	int r = check_spec(jobs, spec, &code, &err);
+	int r = same ? 0 : check_spec(jobs, spec, &code, &err);
 
+	if (same) {
+		job_answer(jobs, same->record.id, done, arg);
+		return;
+	}
 	if (r < 0) {
 		fail(done, arg, r, code, err.message);
 		return;
 	}
-	op = op_new(jobs, done, arg);
+	op = job_op_new(jobs, done, arg);
 	if (!op)
 		return;
 	op->fresh = job_of_spec(jobs, spec);
@@ -393,14 +397,15 @@ void jobs_create(struct jobs *jobs, const struct job_spec *spec, jobs_done *done
 		co_buf_span(&op->params, spec->params);
 	if (!op->fresh || op->params.failed) {
 		jobs->creating += op->fresh != NULL;
-		op_fail(op, CO_NO_MEMORY, NULL, "cloudosd has no memory left for it");
+		job_op_fail(op, CO_NO_MEMORY, NULL,
+			    "cloudosd has no memory left for it");
 		return;
 	}
 	jobs->creating++;
 	if (!spec->schedule.data) {
 		create(op);
 	} else if (set_schedule(op->fresh, spec, &err) < 0) {
-		op_fail(op, CO_INVALID, "INVALID_SCHEDULE", err.message);
+		job_op_fail(op, CO_INVALID, "INVALID_SCHEDULE", err.message);
 	} else {
 		zones_get(jobs->zones, op->fresh->timezone, on_zone, op);
 	}
@@ -508,18 +513,19 @@ static void on_params(void *arg, const struct store_result *result)
 	struct co_span params;
 
 	if (!op->jobs) {
-		op_free(op);
+		job_op_free(op);
 		return;
 	}
 	if (result->status < 0) {
-		op_fail(op, result->status, NULL, result->reason);
+		job_op_fail(op, result->status, NULL, result->reason);
 		return;
 	}
-	params = found(result, 0);
+	params = job_op_found(result, 0);
 	if (params.data)
 		co_buf_span(&op->params, params);
 	if (op->params.failed) {
-		op_fail(op, CO_NO_MEMORY, NULL, "cloudosd has no memory left for it");
+		job_op_fail(op, CO_NO_MEMORY, NULL,
+			    "cloudosd has no memory left for it");
 		return;
 	}
 	create(op);
@@ -545,12 +551,13 @@ static void retry(struct jobs *jobs, struct job *job, jobs_done *done, void *arg
 		fail(done, arg, r, code, err.message);
 		return;
 	}
-	op = op_new(jobs, done, arg);
+	op = job_op_new(jobs, done, arg);
 	if (!op)
 		return;
 	op->fresh = job_of_spec(jobs, &spec);
 	if (!op->fresh) {
-		op_fail(op, CO_NO_MEMORY, NULL, "cloudosd has no memory left for it");
+		job_op_fail(op, CO_NO_MEMORY, NULL,
+			    "cloudosd has no memory left for it");
 		return;
 	}
 	jobs->creating++;
@@ -562,7 +569,7 @@ static void retry(struct jobs *jobs, struct job *job, jobs_done *done, void *arg
 	job_key(key, "params", job->record.params);
 	r = store_txn(jobs->store, &txn, on_params, op);
 	if (r < 0)
-		op_refused(op, r);
+		job_op_refused(op, r);
 }
 
 void jobs_retry(struct jobs *jobs, const char *service, struct co_span id,
@@ -581,139 +588,4 @@ void jobs_retry(struct jobs *jobs, const char *service, struct co_span id,
 		return;
 	}
 	retry(jobs, job, done, arg);
-}
-
-/* ---- lists ---- */
-
-static bool matches(const struct job *job, const struct job_filter *f)
-{
-	if (f->service && strcmp(job->service, f->service) != 0)
-		return false;
-	if (!f->parent.data ? *job->record.parent != '\0'
-			    : !co_span_is(f->parent, job->record.parent))
-		return false;
-	if (f->name.data && !co_span_is(f->name, job->name))
-		return false;
-	return !f->has_status || job_status(job) == f->status;
-}
-
-static bool is_behind(const struct job *job, struct co_span after)
-{
-	size_t n = strlen(job->record.id);
-	int order;
-
-	if (!after.data)
-		return true;
-	order = memcmp(job->record.id, after.data, n < after.size ? n : after.size);
-	return order < 0 || (order == 0 && n < after.size);
-}
-
-static bool collect(const struct jobs *jobs, const struct job_filter *f,
-		    struct job_op *op)
-{
-	struct job *job;
-
-	op->ids = calloc(f->limit, sizeof(*op->ids));
-	if (!op->ids)
-		return false;
-	for (job = jobs->all ? jobs->all->prev : NULL; job;
-	     job = job == jobs->all ? NULL : job->prev) {
-		if (!matches(job, f))
-			continue;
-		op->total++;
-		if (!is_behind(job, f->after))
-			continue;
-		if (op->nids < f->limit)
-			memcpy(op->ids[op->nids++], job->record.id, JOB_ID_SIZE);
-		else
-			op->more = true;
-	}
-	return true;
-}
-
-static void read_page(struct job_op *op);
-
-static void on_page(void *arg, const struct store_result *result)
-{
-	struct job_op *op = arg;
-	uint32_t n;
-
-	if (!op->jobs) {
-		op_free(op);
-		return;
-	}
-	if (result->status < 0) {
-		op_fail(op, result->status, NULL, result->reason);
-		return;
-	}
-	n = op->nids - op->at < LIST_PAGE ? op->nids - op->at : LIST_PAGE;
-	for (uint32_t i = 0; i < n; i++) {
-		struct job *job;
-
-		HASH_FIND_STR(op->jobs->by_id, op->ids[op->at + i], job);
-		if (!job)
-			continue; /* gone meanwhile */
-		if (op->text.data[op->text.size - 1] != '[')
-			co_buf_char(&op->text, ',');
-		job_json(&op->text, job, found(result, i * 2),
-			 found(result, i * 2 + 1));
-		if (op->text.failed)
-			break;
-	}
-	op->at += n;
-	read_page(op);
-}
-
-static void list_end(struct job_op *op)
-{
-	co_buf_format(&op->text, "],\"total\":%" PRIu64 ",\"more\":%s}", op->total,
-		      op->more ? "true" : "false");
-	if (op->text.failed) {
-		op_fail(op, CO_NO_MEMORY, NULL, "cloudosd has no memory left for it");
-		return;
-	}
-	tell(op->done, op->arg, (struct co_span){ op->text.data, op->text.size });
-	op_free(op);
-}
-
-static void read_page(struct job_op *op)
-{
-	char keys[LIST_PAGE * 2][JOB_KEY_SIZE];
-	struct store_op ops[LIST_PAGE * 2];
-	struct store_txn txn = { .then = ops };
-	int r;
-
-	if (op->at >= op->nids || op->text.failed) {
-		list_end(op);
-		return;
-	}
-	for (uint32_t i = op->at; i < op->nids && txn.nthen < LIST_PAGE * 2; i++) {
-		struct job *job;
-
-		HASH_FIND_STR(op->jobs->by_id, op->ids[i], job);
-		job_key(keys[txn.nthen], "params",
-			job && job->has_params ? job->record.params : op->ids[i]);
-		job_key(keys[txn.nthen + 1], "outcome", op->ids[i]);
-		for (int k = 0; k < 2; k++, txn.nthen++)
-			ops[txn.nthen] = (struct store_op){ .kind = STORE_GET,
-							    .key = keys[txn.nthen] };
-	}
-	r = store_txn(op->jobs->store, &txn, on_page, op);
-	if (r < 0)
-		op_refused(op, r);
-}
-
-void jobs_list(struct jobs *jobs, const struct job_filter *filter, jobs_done *done,
-	       void *arg)
-{
-	struct job_op *op = op_new(jobs, done, arg);
-
-	if (!op)
-		return;
-	co_buf_text(&op->text, "{\"jobs\":[");
-	if (!collect(jobs, filter, op) || op->text.failed) {
-		op_fail(op, CO_NO_MEMORY, NULL, "cloudosd has no memory left for it");
-		return;
-	}
-	read_page(op);
 }

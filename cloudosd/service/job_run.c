@@ -278,7 +278,7 @@ static bool may_start(const struct job *job, uint64_t wall, uint64_t now)
 {
 	const struct jobs *jobs = job->jobs;
 
-	return job->record.run_at <= wall && job->ready_at <= now &&
+	return !jobs->stopping && job->record.run_at <= wall && job->ready_at <= now &&
 	       jobs->numbers.running + jobs->starting < CO_LIMIT_JOBS_RUNNING &&
 	       handlers_exists(jobs->options.handlers, job->service, HANDLER_JOB,
 			       co_span(job->name)) &&

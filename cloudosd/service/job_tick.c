@@ -182,7 +182,7 @@ static void set_right(struct job *job, uint64_t wall)
 
 void job_tick_wake(struct job *job, uint64_t wall, uint64_t now)
 {
-	if (job->write || job->ready_at > now)
+	if (job->write || job->ready_at > now || job->jobs->stopping)
 		return;
 	if (job->cancel_wanted || job->wishes)
 		job_step(job);

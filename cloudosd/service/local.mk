@@ -21,7 +21,7 @@ libservice_a_SOURCES = \
 	%D%/instance.h %D%/instance.c \
 	%D%/ipc.h %D%/ipc.c %D%/ipc_inside.h %D%/ipc_connection.c \
 	%D%/ipc_name.c %D%/ipc_port.c %D%/ipc_stats.h %D%/ipc_stats.c %D%/ipc_wait.c \
-	%D%/job.h %D%/job_inside.h %D%/job.c %D%/job_record.c %D%/job_request.c \
+	%D%/job.h %D%/job_inside.h %D%/job.c %D%/job_list.c %D%/job_record.c %D%/job_request.c \
 	%D%/job_run.c %D%/job_tick.c %D%/job_write.c \
 	%D%/message.h %D%/message.c %D%/message_inside.h \
 	%D%/message_box.c %D%/message_give.c \

@@ -20,6 +20,8 @@ struct traces {
 	struct trace_reader *readers;
 	struct trace_reader *following; /* who is told behind the one being told */
 	atomic_uint count;
+	void (*begun)(void *arg);
+	void *begun_arg;
 };
 
 static void entry_json(struct co_buf *out, const struct trace_entry *e)
@@ -60,6 +62,12 @@ void traces_tell(struct traces *traces, const struct trace_entry *entry)
 	}
 }
 
+void traces_on_begin(struct traces *traces, void (*begun)(void *arg), void *arg)
+{
+	traces->begun = begun;
+	traces->begun_arg = arg;
+}
+
 bool traces_wanted(const struct traces *traces)
 {
 	return atomic_load_explicit(&traces->count, memory_order_relaxed) > 0;
@@ -74,7 +82,8 @@ int traces_begin(struct trace_reader **out, struct traces *traces, trace_told *t
 		return CO_NO_MEMORY;
 	*r = (struct trace_reader){ .traces = traces, .told = told, .arg = arg };
 	DL_APPEND(traces->readers, r);
-	atomic_fetch_add(&traces->count, 1);
+	if (!atomic_fetch_add(&traces->count, 1) && traces->begun)
+		traces->begun(traces->begun_arg);
 	*out = r;
 	return 0;
 }

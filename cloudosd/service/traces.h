@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What guests ask of the daemon, told to whoever follows: one entry a call.  HOST.  Nothing
+ * What guests ask of the daemon, and what they say to each other, told to whoever follows:
+ * one entry a call or message.  HOST.  Nothing
  * is kept.  As long as nobody follows it costs one relaxed load a call.
  */
 #ifndef CO_SERVICE_TRACES_H
@@ -28,6 +29,9 @@ typedef void trace_told(void *arg, struct co_span json);
 
 /* May end readers. */
 void traces_tell(struct traces *traces, const struct trace_entry *entry);
+
+/* begun(arg) when somebody follows and nobody did; one for the daemon. */
+void traces_on_begin(struct traces *traces, void (*begun)(void *arg), void *arg);
 
 /* Any thread, without the core lock. */
 bool traces_wanted(const struct traces *traces);

@@ -14,7 +14,8 @@
  *	handlers.run();
  *
  * call.signal is an AbortSignal that tells that nobody waits any more; call.progress(value)
- * says how far it is.
+ * says how far it is.  A job goes on while cloudosd is away: the next one is told of the run,
+ * and of its result.
  */
 'use strict';
 
@@ -25,6 +26,7 @@ const path = require('path');
 const type = { HELLO: 1, WELCOME: 2, REGISTER: 3, UNREGISTER: 4, REGISTERED: 5, CALL: 6,
 	RESULT: 7, ERROR: 8, CANCEL: 9, PROGRESS: 10, HEARTBEAT: 11 };
 const HEAD = 16, MOST = 16 << 20;
+const KEEP = 60000; /* ms that a result is kept, should it have been lost with cloudosd */
 
 class Failure extends Error {
 	constructor(code, message, details) {
@@ -54,6 +56,7 @@ class Handlers {
 		this.methods = new Map();
 		this.jobs = new Map();
 		this.calls = new Map();
+		this.runs = new Map();
 		this.socket = null;
 		this.stopping = false;
 		this.numbers = 0;
@@ -114,7 +117,10 @@ class Handlers {
 		});
 		socket.on('error', () => socket.destroy());
 		socket.on('close', () => this.lost(socket));
-		this.send(socket, type.HELLO, 0n, { service: this.service, maxConcurrency: this.concurrency });
+		this.prune();
+		this.send(socket, type.HELLO, 0n, { service: this.service,
+			maxConcurrency: this.concurrency,
+			runs: [...this.runs].map(([run, call]) => ({ run, token: call.token })) });
 		this.register({ methods: [...this.methods.keys()], jobs: [...this.jobs.keys()] });
 		this.take(socket);
 	}
@@ -123,11 +129,43 @@ class Handlers {
 		if (this.socket !== socket)
 			return;
 		this.socket = null;
-		for (const call of this.calls.values())
-			call.abort.abort();
+		for (const call of this.calls.values()) {
+			call.socket = null;
+			if (!this.runs.has(call.run))
+				call.abort.abort();
+		}
 		this.calls.clear();
 		if (!this.stopping)
 			this.timer = setTimeout(() => this.connect(100), 100);
+	}
+
+	prune() {
+		for (const [run, call] of this.runs)
+			if (call.finished && Date.now() - call.finished > KEEP)
+				this.runs.delete(run);
+	}
+
+	/* cloudosd says which runs are still ours, and by which numbers. */
+	resume(socket, runs) {
+		for (const { run, id } of runs) {
+			const call = this.runs.get(run);
+
+			if (call && id) {
+				Object.assign(call, { socket, id: BigInt(id) });
+				this.calls.set(call.id, call);
+				if (call.result)
+					this.tell(call, ...call.result);
+			} else if (call) {
+				this.runs.delete(run);
+				call.abort.abort();
+			}
+		}
+	}
+
+	/* Of a call whose connection is gone nothing is told. */
+	tell(call, kind, value) {
+		if (call.socket)
+			this.send(call.socket, kind, call.id, value);
 	}
 
 	register(names) {
@@ -170,6 +208,9 @@ class Handlers {
 		case type.CANCEL:
 			this.calls.get(id)?.abort.abort();
 			break;
+		case type.WELCOME:
+			this.resume(socket, JSON.parse(payload.toString()).runs);
+			break;
 		case type.HEARTBEAT:
 			this.send(socket, type.HEARTBEAT, id);
 			break;
@@ -185,22 +226,33 @@ class Handlers {
 	async answer(socket, id, said) {
 		const abort = new AbortController();
 		const run = (said.kind === 'job' ? this.jobs : this.methods).get(said.name);
+		const call = { socket, id, abort, run: said.run, token: said.token };
 
-		this.calls.set(id, { abort });
+		this.calls.set(id, call);
+		if (said.kind === 'job' && said.token)
+			this.runs.set(said.run, call);
 		try {
-			const call = { name: said.name, caller: said.caller, run: said.run,
-				attempt: said.attempt, timeoutMs: said.timeoutMs, signal: abort.signal,
-				progress: (value) => this.send(socket, type.PROGRESS, id, value) };
-			const result = await run(said.params, call);
+			const result = await run(said.params, { name: said.name, caller: said.caller,
+				run: said.run, attempt: said.attempt, timeoutMs: said.timeoutMs,
+				signal: abort.signal,
+				progress: (value) => this.tell(call, type.PROGRESS, value) });
 
-			this.send(socket, type.RESULT, id, result);
+			call.result = [type.RESULT, result];
 		} catch (problem) {
-			this.send(socket, type.ERROR, id, {
+			call.result = [type.ERROR, {
 				code: problem.code || 'RPC_ERROR', message: String(problem.message),
 				details: problem.details,
-				stack: problem instanceof Failure ? undefined : problem.stack });
+				stack: problem instanceof Failure ? undefined : problem.stack }];
 		}
-		this.calls.delete(id);
+		call.finished = Date.now();
+		this.prune();
+		try {
+			this.tell(call, ...call.result);
+		} catch (problem) { /* a result that is no JSON */
+			call.result = [type.ERROR, { code: 'RPC_ERROR', message: String(problem.message) }];
+			this.tell(call, ...call.result);
+		}
+		this.calls.delete(call.id);
 	}
 }
 

@@ -15,6 +15,7 @@
 
 Nothing but the standard library.  Each call runs in a thread of its own, at most
 `concurrency` at a time; call.cancelled is an Event that tells that nobody waits any more.
+A job goes on while cloudosd is away: the next one is told of the run, and of its result.
 """
 import json
 import os
@@ -29,6 +30,7 @@ HELLO, WELCOME, REGISTER, UNREGISTER, REGISTERED, CALL, RESULT, ERROR, CANCEL, P
     HEARTBEAT = range(1, 12)
 HEAD = struct.Struct('>IB3xQ')
 MOST = 16 << 20
+KEEP = 60  # seconds that a result is kept, should it have been lost with cloudosd
 
 
 class Failure(Exception):
@@ -107,6 +109,7 @@ class Call:
 
     def __init__(self, connection, number, said):
         self.connection, self.number = connection, number
+        self.result = self.finished = None
         self.name, self.kind = said['name'], said['kind']
         self.caller = said.get('caller', {})
         self.run, self.attempt = said.get('run'), said.get('attempt')
@@ -115,7 +118,15 @@ class Call:
         self.cancelled = threading.Event()
 
     def progress(self, value):
-        self.connection.send(PROGRESS, self.number, json.dumps(value).encode())
+        self.send(PROGRESS, json.dumps(value).encode())
+
+    def send(self, kind, payload):
+        connection, number = self.connection, self.number
+        if connection:
+            try:
+                connection.send(kind, number, payload)
+            except OSError:
+                pass  # the connection has ended; a method's call with it, a run not
 
 
 class Handlers:
@@ -123,7 +134,7 @@ class Handlers:
         self.service, self.concurrency = service, concurrency
         self.address = address or default_address()
         self.methods, self.jobs = {}, {}
-        self.calls, self.lock = {}, threading.Lock()
+        self.calls, self.runs, self.lock = {}, {}, threading.Lock()
         self.connection, self.stopping = None, False
         self.ready = threading.Event()
 
@@ -147,6 +158,10 @@ class Handlers:
         hello = {'maxConcurrency': self.concurrency}
         if self.service:
             hello['service'] = self.service
+        with self.lock:
+            self.runs = {run: c for run, c in self.runs.items()
+                         if not c.finished or time.monotonic() - c.finished < KEEP}
+            hello['runs'] = [{'run': run, 'token': c.token} for run, c in self.runs.items()]
         connection.send(HELLO, 0, json.dumps(hello).encode())
         connection.send(REGISTER, 1, json.dumps(
             {'methods': list(self.methods), 'jobs': list(self.jobs)}).encode())
@@ -157,9 +172,27 @@ class Handlers:
             self.ready.clear()
             with self.lock:
                 for call in self.calls.values():
-                    call.cancelled.set()
+                    call.connection = None
+                    if call.run not in self.runs:
+                        call.cancelled.set()
                 self.calls.clear()
             connection.close()
+
+    def resume(self, connection, runs):
+        """cloudosd says which runs are still ours, and by which numbers."""
+        for said in runs:
+            with self.lock:
+                call = self.runs.get(said['run'])
+                if call and said['id']:
+                    call.connection, call.number = connection, said['id']
+                    self.calls[call.number] = call
+                elif call:
+                    del self.runs[said['run']]
+                    call.cancelled.set()
+                    call = None
+                result = call.result if call else None
+            if result:
+                call.send(*result)
 
     def run(self):
         """Serves for ever, through restarts of cloudosd."""
@@ -187,6 +220,8 @@ class Handlers:
             call = Call(connection, number, json.loads(payload))
             with self.lock:
                 self.calls[number] = call
+                if call.kind == 'job' and call.token:
+                    self.runs[call.run] = call
             threading.Thread(target=self.answer, daemon=True,
                              args=(call, json.loads(payload)['params'])).start()
         elif kind == CANCEL:
@@ -196,6 +231,8 @@ class Handlers:
                 call.cancelled.set()
         elif kind == HEARTBEAT:
             connection.send(HEARTBEAT, number)
+        elif kind == WELCOME:
+            self.resume(connection, json.loads(payload)['runs'])
         elif kind == REGISTERED:
             self.ready.set()
         elif kind == ERROR:
@@ -217,7 +254,7 @@ class Handlers:
                                   'stack': traceback.format_exc()}).encode()
         with self.lock:
             self.calls.pop(call.number, None)
-        try:
-            call.connection.send(kind, call.number, payload)
-        except OSError:
-            pass  # the connection has ended, and the call with it
+            call.result, call.finished = (kind, payload), time.monotonic()
+            self.runs = {run: c for run, c in self.runs.items()
+                         if not c.finished or time.monotonic() - c.finished < KEEP}
+        call.send(kind, payload)

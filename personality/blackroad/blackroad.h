@@ -66,9 +66,6 @@ bool blackroad_json_number(struct http_call *call, const char *name,
 			   struct co_span value, int64_t absent, int64_t min,
 			   int64_t max, int64_t *out);
 
-/* What the handlers of RPC and jobs have done, for /metrics. */
-void blackroad_rpc_exposition(const struct co_services *services, struct co_buf *out);
-
 /* 400 INVALID_REQUEST. */
 void blackroad_invalid(struct http_call *call, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

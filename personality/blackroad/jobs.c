@@ -129,6 +129,9 @@ void blackroad_on_job_create(struct http_call *call,
 				 .timezone = with->timezone };
 	struct waiting *w;
 
+	/* the router keeps answers by it; a job has it in its own record as well, so that one
+	 * that was created is not created again even if the daemon died over its answer */
+	(void) http_header(call, "idempotency-key", &spec.key);
 	if (!read_numbers(call, with, &spec) || !read_words(call, with, &spec))
 		return;
 	w = waiting_new(call, 201);

@@ -81,7 +81,6 @@ void blackroad_on_prometheus(struct http_call *call,
 	struct scrape *s;
 
 	(void) args;
-	blackroad_rpc_exposition(http_services(call), &body);
 	while (more && body.size < AT_ONCE)
 		more = metrics_exposition(metrics, &at, &body);
 	if (!more) {

@@ -176,30 +176,6 @@ void blackroad_on_methods(struct http_call *call,
 	http_answer(call, 200, &body);
 }
 
-/* ---- for /metrics ---- */
-
-static void one_number(struct co_buf *out, const char *name, const char *type,
-		       uint64_t value)
-{
-	co_buf_format(out,
-		      "# TYPE cloudos_handler_%s %s\ncloudos_handler_%s %" PRIu64 "\n",
-		      name, type, name, value);
-}
-
-void blackroad_rpc_exposition(const struct co_services *services, struct co_buf *out)
-{
-	struct handlers_numbers n = handlers_numbers(services->handlers);
-
-	one_number(out, "providers", "gauge", n.providers);
-	one_number(out, "calls_in_flight", "gauge", n.in_flight);
-	one_number(out, "calls_queued", "gauge", n.queued);
-	one_number(out, "calls_total", "counter", n.calls);
-	one_number(out, "failed_total", "counter", n.failed);
-	one_number(out, "timed_out_total", "counter", n.timed_out);
-	one_number(out, "crashed_total", "counter", n.crashed);
-	one_number(out, "refused_total", "counter", n.refused);
-}
-
 /* ---- POST /v1/sys/handlers ---- */
 
 /* A connection that belongs to an attached process. */

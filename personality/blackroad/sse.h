@@ -11,7 +11,7 @@
 
 #include "personality/http.h"
 
-#define SSE_ROOM 65536
+#define SSE_ROOM 32768
 
 struct sse;
 

@@ -33,9 +33,10 @@ static const struct topic topics[] = { { "log", "logs", STORE_LOGS, NULL },
 
 struct stream;
 
+/* One reader for all topics of a table, so that there is one place where it stands. */
 struct follow {
 	struct stream *stream;
-	const struct topic *topic;
+	enum store_table table;
 	struct feed_reader *reader;
 	bool paused;
 };
@@ -43,7 +44,8 @@ struct follow {
 struct stream {
 	struct sse *sse;
 	const struct co_host *host;
-	struct follow follows[co_countof(topics)];
+	struct follow follows[STORE_TABLES];
+	bool wanted[co_countof(topics)];
 	struct trace_reader *trace;
 	bool bare; /* entries without a topic around them */
 	uint64_t at[STORE_TABLES];
@@ -109,15 +111,12 @@ static void frame(const struct stream *s, struct co_buf *out, const struct co_bu
 		     (struct co_span){ json->data, json->size });
 }
 
-static bool told(void *arg, const struct feed_item *item)
+static void write_item(struct stream *s, const struct topic *topic,
+		       const struct feed_item *item, struct co_buf *out)
 {
-	struct follow *f = arg;
-	struct stream *s = f->stream;
 	autobuf struct co_buf json = { 0 };
-	autobuf struct co_buf out = { 0 };
 
-	s->at[f->topic->table] = item->row->number;
-	co_buf_format(&json, "{\"topic\":\"%s\",", f->topic->name);
+	co_buf_format(&json, "{\"topic\":\"%s\",", topic->name);
 	if (item->lost) {
 		co_buf_format(&json, "\"gap\":{\"lost\":%llu}}",
 			      (unsigned long long) item->lost);
@@ -128,7 +127,21 @@ static bool told(void *arg, const struct feed_item *item)
 		co_buf_span(&json, item->json);
 		co_buf_char(&json, '}');
 	}
-	frame(s, &out, &json);
+	frame(s, out, &json);
+}
+
+static bool told(void *arg, const struct feed_item *item)
+{
+	struct follow *f = arg;
+	struct stream *s = f->stream;
+	autobuf struct co_buf out = { 0 };
+
+	s->at[f->table] = item->row->number;
+	for (size_t i = 0; i < co_countof(topics); i++)
+		if (s->wanted[i] && topics[i].table == f->table &&
+		    (item->lost ||
+		     co_pattern_match(co_span(topics[i].pattern), item->row->name)))
+			write_item(s, &topics[i], item, &out);
 	f->paused = !sse_write(s->sse, (struct co_span){ out.data, out.size });
 	return !f->paused;
 }
@@ -164,7 +177,7 @@ static void room(void *arg)
 {
 	struct stream *s = arg;
 
-	for (size_t i = 0; i < co_countof(topics); i++)
+	for (size_t i = 0; i < STORE_TABLES; i++)
 		if (s->follows[i].reader && s->follows[i].paused) {
 			s->follows[i].paused = false;
 			feed_resume(s->follows[i].reader);
@@ -173,7 +186,7 @@ static void room(void *arg)
 
 static void stream_end(struct stream *s)
 {
-	for (size_t i = 0; i < co_countof(topics); i++)
+	for (size_t i = 0; i < STORE_TABLES; i++)
 		(void) feed_end(s->follows[i].reader); /* NULL */
 	(void) traces_end(s->trace);                   /* NULL */
 	free(s);
@@ -198,20 +211,44 @@ static struct feed *feed_of(const struct co_services *services, enum store_table
 	}
 }
 
-static int follow(struct stream *s, struct http_call *call, size_t i,
+/* The rows that any wanted topic of a table is about; false: there is none. */
+static bool pattern_of(const struct stream *s, enum store_table table,
+		       struct co_buf *out)
+{
+	bool any = false, all = false;
+
+	for (size_t i = 0; i < co_countof(topics); i++) {
+		if (!s->wanted[i] || topics[i].table != table)
+			continue;
+		any = true;
+		all = all || !topics[i].pattern;
+		co_buf_format(out, "%s%s", out->size ? "," : "",
+			      topics[i].pattern ? topics[i].pattern : "");
+	}
+	if (all)
+		out->size = 0;
+	return any;
+}
+
+static int follow(struct stream *s, struct http_call *call, enum store_table table,
 		  const uint64_t *resume)
 {
-	const struct topic *topic = &topics[i];
-	struct feed *feed = feed_of(http_services(call), topic->table);
-	struct feed_want want = { .service = row_service(call).data,
-				  .pattern = co_span(topic->pattern) };
+	struct feed *feed = feed_of(http_services(call), table);
+	autobuf struct co_buf pattern = { 0 };
+	struct feed_want want = { .service = row_service(call).data };
 
-	if (resume && resume[topic->table] <= feed_newest(feed)) {
+	s->at[table] = feed_newest(feed);
+	if (!pattern_of(s, table, &pattern))
+		return 0;
+	want.pattern = (struct co_span){ pattern.data, pattern.size };
+	if (resume && resume[table] <= s->at[table]) {
 		want.from = FEED_AFTER;
-		want.value = resume[topic->table];
+		want.value = s->at[table] = resume[table];
 	}
-	s->follows[i] = (struct follow){ .stream = s, .topic = topic };
-	return feed_begin(&s->follows[i].reader, feed, &want, told, &s->follows[i]);
+	s->follows[table] = (struct follow){ .stream = s, .table = table };
+	return pattern.failed ? CO_NO_MEMORY
+			      : feed_begin(&s->follows[table].reader, feed, &want, told,
+					   &s->follows[table]);
 }
 
 /* Is that one of the topics asked for?  All but the trace without being asked. */
@@ -234,16 +271,12 @@ static int begin(struct stream *s, struct http_call *call, struct co_span asked)
 	size_t found = 0;
 	int status = 0;
 
-	for (size_t i = 0; i < STORE_TABLES; i++)
-		s->at[i] = feed_newest(feed_of(services, (enum store_table) i));
-	for (size_t i = 0; status == 0 && i < co_countof(topics); i++) {
-		if (!wanted(asked, topics[i].name, topics[i].also))
-			continue;
-		if (resumed && resume[topics[i].table] < s->at[topics[i].table])
-			s->at[topics[i].table] = resume[topics[i].table];
-		status = follow(s, call, i, resumed ? resume : NULL);
-		found++;
+	for (size_t i = 0; i < co_countof(topics); i++) {
+		s->wanted[i] = wanted(asked, topics[i].name, topics[i].also);
+		found += s->wanted[i];
 	}
+	for (size_t i = 0; status == 0 && i < STORE_TABLES; i++)
+		status = follow(s, call, (enum store_table) i, resumed ? resume : NULL);
 	if (status == 0 && asked.data && wanted(asked, "trace", "traces")) {
 		status = traces_begin(&s->trace, services->traces, told_call, s);
 		found++;

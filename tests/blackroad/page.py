@@ -129,4 +129,17 @@ def no_file_has_inline_script_or_style_or_a_way_to_make_markup():
         check(not elsewhere, '%s names %s' % (name, elsewhere and elsewhere.group()))
 
 
+@test
+def every_command_that_the_page_names_is_one_of_cloudosctl():
+    with open(os.path.join(SRC, 'cli/commands.def')) as f:
+        known = re.findall(r'^COMMAND\(\w+, "([a-z ]+)"', f.read(), re.M)
+    named = set()
+    for name in FILES:
+        named |= set(re.findall(r'cloudosctl ((?:[a-z]+ ?)+)', source(name).decode()))
+    check(len(named) > 4, 'the page names %r' % named)
+    for words in named:
+        check(any((words + ' ').startswith(k + ' ') for k in known) or words.strip() == 'help',
+              'there is no command "cloudosctl %s"' % words)
+
+
 run()

@@ -39,6 +39,21 @@ def a_stream_has_the_topics_it_was_asked_for():
 
 
 @test
+def topics_that_overlap_resume_at_one_place():
+    with World() as w:
+        path = '/v1/sys/stream?topics=event,job&service=core'
+        with w.follow(path) as s:
+            some(w, 1)
+            some(w, 2)
+            equal([(f['topic'], f['entry']['data']) for f in s.frames(3)],
+                  [('event', 1), ('job', 1), ('event', 2)], 'both topics')
+        with w.follow(path, Last_Event_ID=s.last) as s:
+            some(w, 3)
+            equal([(f['topic'], f['entry']['data']) for f in s.frames(2)],
+                  [('event', 3), ('job', 3)], 'and nothing twice')
+
+
+@test
 def a_stream_resumes_all_its_topics():
     with World() as w:
         with w.follow('/v1/sys/stream?service=core') as s:

@@ -66,6 +66,16 @@ until_has "$work/follow" 'number 19\.'
 [ "$(grep -o 'number [0-9]*\.' "$work/follow" | sort -u | grep -c .)" = 20 ] &&
 	[ "$(grep -c number "$work/follow")" = 20 ] || fail "log tail -f: $(cat "$work/follow")"
 
+# also across a daemon that was killed
+pid=$("$cloudosctl" daemon status | sed -n 's/^pid: *//p')
+kill -9 "$pid"
+tries=0
+until "$cloudosctl" log write --service core 'after the kill' >/dev/null 2>&1 || [ $((tries += 1)) -gt 600 ]; do
+	sleep 0.1
+done
+until_has "$work/follow" 'after the kill'
+[ "$(grep -c number "$work/follow")" = 20 ] || fail "log tail -f tells twice: $(cat "$work/follow")"
+
 # events
 : >"$work/events"
 "$cloudosctl" event tail 'user:*' -o json >"$work/events" 2>&1 &

@@ -56,6 +56,12 @@ LIBS=${YAML_LIBS:--lyaml} fuzz handlers cloudosd/handlers_file.c cloudosd/config
 fuzz attached cloudosd/service/attached.c cloudosd/service/handler.c \
 	cloudosd/service/handler_builtin.c cloudosd/service/handler_call.c lib/buf.c \
 	lib/json_scan.c lib/utf8.c $base
+sed -e 's/["\\]/\\&/g' -e 's/^/"/' -e 's/$/\\n"/' "$srcdir/packaging/services.yaml" >$work/services-yaml.h
+# shellcheck disable=SC2086 # a list
+LIBS="${YAML_LIBS:--lyaml} -I$work -DCO_DATADIR=\"/usr/share/cloudos\"" fuzz names cloudosd/names.c \
+	cloudosd/config.c cloudosd/service/names.c lib/log.c $base
+# shellcheck disable=SC2086 # a list
+fuzz cron cloudosd/service/cron.c cloudosd/service/zone.c lib/time.c $base
 fuzz filter shim/filter.c tests/trap/filter_model.c
 sites="cloudosd/sites/hash.c cloudosd/sites/image.c cloudosd/sites/scan.c cloudosd/sites/unwind.c"
 test "${CO_ZYDIS:-1}" = 1 && decoder=zydis || decoder=none

@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: MIT
 # Targets run their seeds and some mutations in `make check`; `make check-fuzz` runs each
 # under libFuzzer.
+check_PROGRAMS += fuzz-cron-run
 check_PROGRAMS += fuzz-attached-run fuzz-handlers-run
+check_PROGRAMS += fuzz-names-run
+fuzz_names_run_SOURCES = %D%/fuzz_names.c %D%/driver.c %D%/target.h \
+	cloudosd/config.def cloudosd/config.h cloudosd/config.c cloudosd/names.h cloudosd/names.c
+fuzz_names_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_names_run_LDADD = libservice.a libco.a $(YAML_LIBS) -ldl
+cloudosd/fuzz_names_run-names.$(OBJEXT): services-yaml.h
 check_PROGRAMS += fuzz-wire-run fuzz-config-run fuzz-filter-run fuzz-sites-run \
 	fuzz-elf-run fuzz-load-run fuzz-anos-run fuzz-pages-run fuzz-sse-run
 TESTS += %D%/run.sh
@@ -22,6 +29,10 @@ fuzz_handlers_run_SOURCES = %D%/fuzz_handlers.c %D%/driver.c %D%/target.h \
 	cloudosd/handlers_file.h cloudosd/handlers_file.c
 fuzz_handlers_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_handlers_run_LDADD = libco.a $(YAML_LIBS)
+
+fuzz_cron_run_SOURCES = %D%/fuzz_cron.c %D%/driver.c %D%/target.h
+fuzz_cron_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_cron_run_LDADD = libservice.a libco.a
 
 fuzz_config_run_SOURCES = %D%/fuzz_config.c %D%/driver.c %D%/target.h \
 	cloudosd/config.def cloudosd/config.h cloudosd/config.c

@@ -5,7 +5,8 @@ set -eu
 : "${srcdir:=.}"
 
 corpus=$srcdir/tests/fuzz/corpus
-for target in wire config filter sites elf load anos pages attached handlers sse http uri state; do
+for source in "$srcdir"/tests/fuzz/fuzz_*.c; do
+	target=${source##*/fuzz_} target=${target%.c}
 	printf '%s: ' "$target"
 	./fuzz-$target-run "$corpus/$target" "$corpus/$target.dict" "${CO_FUZZ_COUNT:-30000}"
 done

@@ -70,6 +70,15 @@ def another_user_who_has_closed_already_is_nobody_to_be_trusted():
 
 
 @test
+def where_the_kernel_cannot_be_asked_its_table_is_read():
+    with Gateway('http.diag:1+') as g:
+        plain = 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n'
+        for _ in range(3):
+            equal(g.get().status, 200, 'ourselves')
+            equal(ask_as_nobody(g, plain), 403, 'another user')
+
+
+@test
 def the_token_is_secret_and_stays():
     with Gateway() as g:
         path = os.path.join(g.dir, 'state/http.token')

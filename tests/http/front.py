@@ -490,13 +490,36 @@ def a_backend_killed_in_the_middle_of_its_answer():
 
 
 @service
+def who_connects_while_there_is_no_daemon_waits_for_the_next(f):
+    for _ in range(3):
+        with f.dial() as old:
+            f.kill_daemon()
+            with f.dial() as front, f.connect() as tcp, f.connect(unix=True) as unix:
+                for c in (front, tcp, unix):
+                    c.send(b'GET /v1/sys/version HTTP/1.1\r\nHost: localhost\r\n\r\n')
+                equal(front.whole().json()['service'], 'blackroad-os-core', 'at the front')
+                equal(tcp.answer().status, 200, 'at the gateway')
+                equal(unix.answer().status, 200, 'at its Unix socket')
+            equal(old.ended(), b'', 'who was connected before')
+        equal(f.say('/echo').status, 200, 'the program')
+    f.ctl('daemon', 'stop', '--force')
+    for address in (f.at, f.address):
+        try:
+            socket.create_connection(address, LIMIT).close()
+        except ConnectionRefusedError:
+            continue
+        raise AssertionError('%r listens without a daemon' % (address,))
+    f.ctl('daemon', 'start')
+
+
+@service
 def strangers_names_of_hosts_and_tunnels_are_refused(f):
     with f.dial() as c:
         c.send(b'GET /echo HTTP/1.1\r\nHost: evil.example\r\n\r\n')
         equal((c.whole().code(), True), ('FORBIDDEN', True), 'a page of somebody else')
     with f.dial() as c:
         c.send(b'CONNECT example.org:443 HTTP/1.1\r\nHost: core\r\n\r\n')
-        equal(c.whole().status, 405, 'CONNECT')
+        equal(c.whole().status, 501, 'CONNECT')
     with f.dial() as c:
         c.send(b'GET http://core/echo?x HTTP/1.1\r\nHost: other\r\n\r\n')
         a = c.whole()

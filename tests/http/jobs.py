@@ -7,12 +7,13 @@ import json
 import os
 import re
 import socket
+import subprocess
 import sys
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../fault'))
-from harness import LIMIT, SRC, Domain, alive, check, equal, run, test, until  # noqa: E402
+from harness import CTL, LIMIT, SRC, Domain, alive, check, equal, run, test, until  # noqa: E402
 
 sys.path.insert(0, os.path.join(SRC, 'examples/blackroad'))
 import cloudos_handlers as wire  # noqa: E402
@@ -518,6 +519,38 @@ def nothing_acknowledged_is_lost_by_kills_at_any_moment():
                 check(times <= 1, '%s: %d times' % (id_, times))
                 lost += 1
         print('# %d jobs, 5 kills, %d reported lost' % (len(ids), lost))
+
+
+# ---- the example ----
+
+@test
+def the_cron_job_of_the_examples_runs_as_its_readme_says():
+    folder = os.path.join(SRC, 'examples/blackroad')
+    with open(os.path.join(folder, 'README.md')) as f:
+        begin, then = re.findall(r'^```sh\n(.*?)^```', f.read().partition('## A cron job')[2],
+                                 re.S | re.M)
+    with Gateway() as g:
+        env = dict(g.env, PATH=os.path.dirname(CTL) + ':' + g.env['PATH'], TMPDIR=g.dir)
+        program = subprocess.Popen(['sh', '-c', 'exec ' + begin.rstrip(' &\n')], cwd=folder, env=env)
+        try:
+            until('its job', lambda: any(m['name'] == 'nightly-report' for m in g.request(
+                'GET', '/v1/sys/methods')[1]['jobs']))
+            said = subprocess.run(['sh', '-ec', then], cwd=folder, env=env, timeout=LIMIT,
+                                  capture_output=True, text=True)
+            equal((said.returncode, said.stderr), (0, ''), then)
+            check('Europe/Berlin' in said.stdout and 'nightly-report' in said.stdout, said.stdout)
+            job = g.request('GET', '/v1/sys/jobs')[1]['jobs'][0]
+            at = job['nextRunAt'][11:16]
+            check(at in ('00:30', '01:30', '01:00'), '02:30 in Berlin is %s in UTC' % at)
+            by_hand = json.loads(g.ctl('job', 'run', job['id'], '-o', 'json').stdout)['id']
+            done = g.becomes(by_hand, *FINAL)
+            equal(done['status'], 'completed', repr(done.get('error')))
+            with open(done['result']['report']) as f:
+                equal(f.read(), '/var/log: %d entries, %d bytes\n' % (
+                    done['result']['entries'], done['result']['bytes']), 'the report')
+        finally:
+            program.kill()
+            program.wait()
 
 
 # ---- cloudosctl ----

@@ -69,8 +69,8 @@ class Gateway(Domain):
 class Raw:
     """A handler that speaks the protocol word by word."""
 
-    def __init__(self, gateway, methods=(), most=None, service=None):
-        self.wire = wire.Connection('unix:' + gateway.unix)
+    def __init__(self, gateway, methods=(), most=None, service=None, address=None):
+        self.wire = wire.Connection(address or 'unix:' + gateway.unix)
         self.wire.socket.settimeout(LIMIT)
         hello = {} if service is None else {'service': service}
         self.say(wire.HELLO, 0, hello)
@@ -191,6 +191,38 @@ def what_is_no_call_is_refused():
         check(g.rpc('sys.ping')[1]['result']['pong'], 'sys.ping')
         equal(g.rpc('sys.methods')[1], {'result': ['sys.echo', 'sys.methods', 'sys.ping']},
               'sys.methods')
+
+
+@test
+def handlers_attach_over_tcp_too():
+    with Gateway() as g:
+        with open(os.path.join(g.dir, 'run/http.json')) as f:
+            address = json.load(f)['url']
+        with contextlib.closing(Raw(g, ['x'], address=address)) as h:
+            later = Later(g.rpc, 'x', [1])
+            equal(h.answer([2])['params'], [1], 'the call')
+            equal(later.get()[1], {'result': [2]}, 'the answer')
+            later = Later(g.rpc, 'x')
+            h.call()
+            h.close()
+            check('over TCP' in later.get()[1]['error']['message'], 'who has gone')
+
+
+@test
+def large_calls_wait_for_a_process_that_reads_slowly():
+    with Gateway() as g, contextlib.closing(Raw(g, ['x'])) as h:
+        big = ['%d' % i + 'x' * 1000000 for i in range(6)]
+        calls = [Later(g.rpc, 'x', p, timeout=200000) for p in big]
+        until('the first', lambda: g.methods()['x']['inFlight'])
+        got = []
+        for _ in big:  # at most as many bytes wait for it as a stream may hold
+            number, said = h.call()
+            got.append(said['params'])
+            h.say(wire.RESULT, number, len(said['params']))
+        equal(sorted(got), big, 'all of them, once')
+        equal({later.get()[0] for later in calls}, {200}, 'all answered')
+        status, reply, _ = g.rpc('x', 'x' * 1045000)
+        equal((status, reply['error']['code']), (413, 'TOO_LARGE'), 'too large')
 
 
 # ---- handlers as they must not be ----
@@ -398,6 +430,65 @@ h.run()''' % (EXAMPLES, ran)], env=g.env)
 
 
 @test
+def whoever_is_killed_no_call_runs_twice_and_every_answer_is_of_one_that_ran():
+    with Gateway() as g:
+        ran, over = os.path.join(g.dir, 'ran'), threading.Event()
+
+        def handler():
+            return subprocess.Popen([sys.executable, '-c', '''
+import os, sys
+sys.path.insert(0, %r)
+from cloudos_handlers import Handlers
+h = Handlers()
+out = os.open(%r, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def effect(params, call):
+    os.write(out, ("%%s\\n" %% params).encode())
+    return params
+h.method("effect")(effect)
+h.run()''' % (EXAMPLES, ran)], env=g.env, stderr=subprocess.DEVNULL)
+
+        answered = []
+
+        def client(n):
+            i = 0
+            while not over.is_set():
+                i += 1
+                try:
+                    status, reply, _ = g.rpc('effect', '%d.%d' % (n, i))
+                except (OSError, http.client.HTTPException, ValueError):
+                    continue
+                if status == 200:
+                    equal(reply, {'result': '%d.%d' % (n, i)}, 'an answer')
+                    answered.append('%d.%d' % (n, i))
+        p = handler()
+        try:
+            until('its method', lambda: 'effect' in g.methods())
+            clients = [Later(client, n) for n in range(4)]
+            for n in range(6):
+                before = len(answered)
+                until('answers', lambda: len(answered) > before + 20)
+                if n % 2:
+                    g.kill_daemon()
+                else:
+                    p.kill()
+                    p.wait()
+                    p = handler()
+            before = len(answered)
+            until('answers', lambda: len(answered) > before + 20)
+            over.set()
+            for later in clients:
+                later.get()
+        finally:
+            over.set()
+            p.kill()
+            p.wait()
+        with open(ran) as f:
+            seen = f.read().split()
+        equal(len(seen), len(set(seen)), 'calls that ran, each once')
+        equal(set(answered) - set(seen), set(), 'answers to calls that did not run')
+
+
+@test
 def a_stopping_daemon_lets_calls_end():
     with Gateway() as g, contextlib.closing(Raw(g, ['x'])) as h:
         later = Later(g.rpc, 'x', timeout=200000)
@@ -418,6 +509,86 @@ def a_stopping_daemon_tells_who_still_waits_after_ten_seconds():
         equal((status, reply['error']['code']), (500, 'SHUTDOWN'), 'the call')
 
 
+@test
+def a_run_goes_on_over_the_daemons_death_and_its_result_is_taken():
+    for program, end in ((python_job, Gateway.kill_daemon), (node_job, Gateway.kill_daemon),
+                         (python_job, lambda g: (g.ctl('daemon', 'stop'), g.start()))):
+        with Gateway() as g:
+            ran, go = os.path.join(g.dir, 'ran'), os.path.join(g.dir, 'go')
+            p = program(g, ran, go)
+            if not p:
+                continue
+            try:
+                until('its handler', lambda: g.request(
+                    'POST', '/v1/sys/job', {'name': 'work', 'params': 1})[0] == 201)
+                until('its beginning', lambda: os.path.exists(ran))
+                job = g.request('GET', '/v1/sys/jobs')[1]['jobs'][0]['id']
+                end(g)
+
+                def status():
+                    try:
+                        return g.request('GET', '/v1/sys/job/' + job)[1]
+                    except OSError:
+                        return {'status': None}
+                until('the next daemon', lambda: status()['status'] == 'running')
+                until('its process to take it up', lambda: any(
+                    j['name'] == 'work' and j['inFlight'] == 1
+                    for j in g.request('GET', '/v1/sys/methods')[1]['jobs']))
+                with open(go, 'w'):
+                    pass
+                until('its end', lambda: status()['status'] not in (None, 'running'))
+                equal((status()['status'], status()['result']), ('completed', {'done': 1}),
+                      'the run: %s' % status())
+                with open(ran) as f:
+                    equal(f.read(), 'ran\n', 'effects')
+            finally:
+                p.kill()
+                p.wait()
+
+
+def python_job(g, ran, go):
+    return subprocess.Popen([sys.executable, '-c', '''
+import os, sys, time
+sys.path.insert(0, %r)
+from cloudos_handlers import Handlers
+h = Handlers()
+def work(params, call):
+    with open(%r, "a") as f:
+        f.write("ran\\n")
+    while not os.path.exists(%r):
+        time.sleep(0.01)
+    return {"done": params}
+h.job("work")(work)
+h.run()''' % (EXAMPLES, ran, go)], env=g.env)
+
+
+def node_job(g, ran, go):
+    if not has_node():
+        return None
+    return subprocess.Popen(['node', '-e', '''
+const { Handlers } = require(%s), fs = require('fs');
+const h = new Handlers();
+h.job('work', (params) => new Promise((resolve) => {
+	fs.appendFileSync(%s, 'ran\\n');
+	const timer = setInterval(() => {
+		if (!fs.existsSync(%s)) return;
+		clearInterval(timer);
+		resolve({ done: params });
+	}, 10);
+}));
+h.run();''' % tuple(json.dumps(os.path.abspath(x)) for x in (
+        os.path.join(EXAMPLES, 'cloudos-handlers.js'), ran, go))], env=g.env)
+
+
+def has_node():
+    if any(os.access(os.path.join(d, 'node'), os.X_OK)
+           for d in os.environ.get('PATH', '').split(':')):
+        return True
+    print('SKIP: node is missing: apt-get install nodejs')
+    check(os.environ.get('CO_STRICT') != '1', 'node is there')
+    return False
+
+
 def reachable(path):
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as s:
         try:
@@ -429,10 +600,7 @@ def reachable(path):
 
 @test
 def the_node_client_answers():
-    if not any(os.access(os.path.join(d, 'node'), os.X_OK)
-               for d in os.environ.get('PATH', '').split(':')):
-        print('SKIP: node is missing: apt-get install nodejs')
-        check(os.environ.get('CO_STRICT') != '1', 'node is there')
+    if not has_node():
         return
     with Gateway() as g:
         p = subprocess.Popen(['node', '-e', '''
@@ -492,6 +660,8 @@ def a_command_gets_params_and_answers_without_a_shell_of_ours():
                        command('who', 'printf \'["%s","%s","%s","%s"]\' "$CLOUDOS_METHOD" '
                                '"$CLOUDOS_CALLER" "$A" "$PWD"',
                                '    environment: [A=b c]\n    directory: /usr\n') +
+                       '  odd:\n    methods: [odd]\n    command: [/usr/bin/env, expr, length, '
+                       '"\\x01a b"]\n'
                        '  plain:\n    methods: [plain]\n    command: [/bin/echo, "\'$HOME; ls\'"]\n')
         equal(r.returncode, 0, r.stderr)
         odd = b'{"method":"echo","params":{"a":1e400,"b":0.10}}'
@@ -500,6 +670,7 @@ def a_command_gets_params_and_answers_without_a_shell_of_ours():
         equal(c.getresponse().read(), b'{"result":{"a":1e400,"b":0.10}}', 'echo')
         big = 'x' * 900000
         equal(g.rpc('echo', big)[1], {'result': big}, 'more than a pipe holds')
+        equal(g.rpc('odd')[1], {'result': 4}, 'an argument as it is')
         equal(g.rpc('nothing')[1], {'result': None}, 'nothing')
         equal(g.rpc('nothing', big)[1], {'result': None}, 'who does not read')
         equal(g.rpc('who', X_Service_Name='op; `rm`')[1],

@@ -350,6 +350,8 @@ def a_method_of_rpc_may_be_a_server_of_anos():
               (200, {'result': {'id': 9007199254740993}}), 'JSON comes back as it is')
         equal(server.line(), 'echo: asked: {"id": 9007199254740993}', 'what the server sees')
         equal(rpc(w, 'nobody')[0], 404, 'a name that nobody has')
+        listed = {m['name']: m['kind'] for m in ask_http(w, 'GET', '/v1/sys/methods')[1]['methods']}
+        equal((listed.get('echo'), listed.get('sys.ping')), ('port', 'builtin'), 'the listing')
         status, reply = rpc(w, 'echo', 'x' * 5000)
         equal((status, reply['error']['code']), (413, 'TOO_LARGE'), 'more than a page')
         server.kill()
@@ -366,6 +368,8 @@ def a_method_of_rpc_may_be_a_service_of_cloudos():
             equal(rpc(w, 'shout', 'x' * 4000), (200, {'result': 'X' * 4000}), 'much')
             equal(rpc(w, 'shout', True), (200, {'result': {'text': 'TRUE'}}), 'what is no JSON')
             check(server.line().startswith('shout: asked by'), 'what the service sees')
+            equal(rpc(w, 'sys.methods')[1]['result'],
+                  ['sys.echo', 'sys.methods', 'sys.ping', 'shout'], 'the listing')
 
 
 @test
@@ -411,6 +415,8 @@ def a_cloudos_program_calls_the_endpoints_as_services():
             equal(own(talk, 'rpc', {'method': 'nobody'})['error']['code'], 'METHOD_NOT_FOUND',
                   'an error')
             equal(own(talk, 'rpc', [])['error']['code'], 'INVALID_REQUEST', 'no request')
+            over_http = ask_http(w, 'POST', '/v1/sys/job', {'name': 'nobody'})
+            equal((over_http[0], own(talk, 'job', {'name': 'nobody'})), over_http, 'job')
             equal(talk.ask('discover nobody'), str(ENOENT), 'no other name')
 
 
@@ -425,6 +431,10 @@ def what_a_cloudos_program_tells_the_endpoints_is_seen_over_http():
         own(talk, 'metric', {'name': 'cpu', 'value': 75})
         metrics = ask_http(w, 'GET', '/v1/sys/metrics?name=cpu')[1]['metrics']
         equal([m['value'] for m in metrics], [75], 'metric')
+        named = w.talker('shop')
+        own(named, 'log', {'level': 'error', 'message': 'sold out'})
+        logs = ask_http(w, 'GET', '/v1/sys/logs?level=error')[1]['logs']
+        equal([e['service'] for e in logs], ['shop'], 'a service is called by its name')
         equal(own(talk, 'log', {'level': 'loud', 'message': 'x'})['error']['code'],
               'INVALID_REQUEST', 'what the endpoint refuses')
 

@@ -297,6 +297,13 @@ def guests_their_ports_and_their_calls_are_shown():
         equal(echo.line(), 'echo: registered', 'the server')
         w.guest('trap', program=(os.path.join(BUILD, 'example-client'),)).process.wait()
         tab.shows('service_discover', '.rows')
+        tab.until('the tracing of messages', 'document.querySelector("#stream").innerText === "live"')
+        ask = [os.path.join(BUILD, 'anos-ask.elf')]
+
+        def asked():
+            equal(w.guest('trap', 'echo', 'good morning', program=ask).process.wait(), 0, 'ask')
+            return 'good morning' in tab.text('.rows')
+        until('a message', asked)  # the first ones go by before their ring is looked at
         tab.view('guests')
         tab.shows('anos-echo', 'tbody')
         tab.shows('anos', 'tbody')

@@ -251,8 +251,8 @@ START_TEST(since_is_exclusive_also_for_what_comes)
 	put_many(20); /* from 1000 to 1019 ms */
 	make_feed();
 	begin(&a, (struct feed_want){ .from = FEED_SINCE, .value = 1009 });
-	begin(&b, (struct feed_want){ .from = FEED_SINCE, .value = 1700000000001 });
-	emit_many(1); /* at 1700000000000 */
+	begin(&b, (struct feed_want){ .from = FEED_SINCE, .value = 1700000000000 });
+	emit_many(1); /* at that very moment */
 	fake_settle(&fake);
 	check_run(&a, 11, 11);
 	ck_assert_uint_eq(b.n, 0);

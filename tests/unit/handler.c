@@ -655,9 +655,17 @@ static struct handler_call *resume(void *arg, struct handler_provider *p,
 	return handlers_adopt(p, &r, &l);
 }
 
+static void in_flight_of(void *arg, const struct handler_name *name)
+{
+	uint32_t *sum = arg;
+
+	*sum += name->in_flight;
+}
+
 START_TEST(a_run_that_went_on_is_taken_up_by_who_has_its_token)
 {
 	static struct worker w;
+	uint32_t in_flight = 0;
 	uint64_t id;
 
 	memset(&resumed, 0, sizeof(resumed));
@@ -668,6 +676,9 @@ START_TEST(a_run_that_went_on_is_taken_up_by_who_has_its_token)
 	id = handlers_resume(w.p, co_span("job-1"), co_span("secret"));
 	ck_assert_uint_ne(id, 0);
 	ck_assert_uint_eq(w.begun, 0); /* it has it already */
+	ck_assert_int_eq(handler_offer(w.p, HANDLER_JOB, co_span("mail"), NULL), 0);
+	handlers_list(h, "core", in_flight_of, &in_flight);
+	ck_assert_uint_eq(in_flight, 1);
 	ck_assert(answer(&w, id, "{\"sent\":true}"));
 	ck_assert_str_eq(resumed.text, "{\"sent\":true}");
 }

@@ -17,25 +17,7 @@
 #define NOW "2026-11-20T12:00:00Z"
 
 void job_chaos_tests(TCase *tc);
-
-#define is(id, name, value) ck_assert_str_eq(world_member_of(id, name), value)
-
-static char *keep(const char *id)
-{
-	static char kept[16][64];
-	static unsigned next;
-	char *out = kept[next++ % 16];
-
-	(void) snprintf(out, 64, "%s", id);
-	return out;
-}
-
-/* The id of the n-th task. */
-static const char *task_run(unsigned n)
-{
-	ck_assert_uint_lt(n, world.ntasks);
-	return world.tasks[n].run;
-}
+void job_schedule_tests(TCase *tc);
 
 /* ---- one run ---- */
 
@@ -110,6 +92,28 @@ START_TEST(what_cannot_be_is_refused_with_code_and_sentence)
 }
 END_TEST
 
+START_TEST(a_job_with_the_same_key_is_the_same_job_also_after_a_restart)
+{
+	const char *id;
+
+	world_begin(NOW);
+	id = keep(world_create("{\"key\":\"k1\"}"));
+	ck_assert_str_eq(world_create("{\"key\":\"k1\"}"), id);
+	ck_assert_str_ne(world_create("{\"key\":\"k2\"}"), id);
+	ck_assert_str_ne(world_create("{}"), id);
+	world_complete(0, "7");
+	world.store.mute = true;
+	world_kill();
+	world_start();
+	ck_assert_str_eq(world_create("{\"key\":\"k1\"}"), id);
+	ck_assert_str_eq(world_member("result"), "7");
+	world_set("2026-11-21T12:00:00Z");
+	world_attach();
+	ck_assert_str_ne(world_create("{\"key\":\"k1\"}"), id);
+	world_end();
+}
+END_TEST
+
 START_TEST(a_job_that_fails_is_not_begun_again_unless_asked)
 {
 	const char *id;
@@ -179,6 +183,26 @@ START_TEST(a_job_waits_for_its_handler_and_for_its_time)
 	world_advance_to("2026-11-20T15:30:00Z");
 	ck_assert_uint_eq(world.ntasks, 2);
 	ck_assert_str_eq(task_run(1), later);
+	world_end();
+}
+END_TEST
+
+START_TEST(what_a_handler_has_not_begun_waits_and_costs_no_attempt)
+{
+	const char *id;
+
+	world_begin(NOW);
+	world.refuse = CO_IO;
+	id = keep(world_create("{}"));
+	fake_advance(&world.fake, 100000);
+	is(id, "attempt", "0");
+	is(id, "status", "\"pending\"");
+	world.refuse = 0;
+	fake_advance(&world.fake, 31000);
+	ck_assert_uint_eq(world.ntasks, 1);
+	ck_assert_uint_eq(world.tasks[0].attempt, 1);
+	world_complete(0, "1");
+	is(id, "status", "\"completed\"");
 	world_end();
 }
 END_TEST
@@ -446,6 +470,52 @@ START_TEST(records_that_are_damaged_are_left_out)
 }
 END_TEST
 
+static void put_record(const char *key, const void *value, size_t size)
+{
+	struct store_op op = {
+		.kind = STORE_PUT, .key = key, .value = value, .size = size
+	};
+	struct store_txn txn = { .then = &op, .nthen = 1 };
+
+	ck_assert_int_eq(store_txn(&world.store, &txn, ignore, NULL), 0);
+	fake_settle(&world.fake);
+}
+
+START_TEST(records_with_any_bytes_changed_are_read_within_bounds)
+{
+	static const char *const specs[] = {
+		"{\"schedule\":\"*/7 1-5 * * mon\",\"params\":1,\"overlap\":\"queue\"}",
+		"{\"runAt\":\"2030-01-01\",\"maxAttempts\":3,\"key\":\"k\",\"timeout\":5}"
+	};
+	char keys[2][64], records[2][1024];
+	unsigned random = 1;
+
+	world_begin(NOW);
+	for (int i = 0; i < 2; i++) {
+		(void) snprintf(keys[i], sizeof(keys[i]), "/job/meta/%s",
+				world_create(specs[i]));
+		(void) snprintf(records[i], sizeof(records[i]), "%s",
+				memory_store_find(&world.store, keys[i]));
+	}
+	for (int round = 0; round < 4000; round++) {
+		char damaged[1024];
+		size_t size = strlen(records[round % 2]);
+
+		memcpy(damaged, records[round % 2], size);
+		for (int n = 1 + round % 3; n; n--) {
+			random = random * 1103515245 + 12345;
+			damaged[(random >> 8) % size] =
+				"0123456789\",:{}[]\\abcxyz \xff"[(random >> 20) % 26];
+		}
+		put_record(keys[round % 2], damaged, size);
+		world_kill();
+		world_start();
+		(void) world_list(NULL);
+	}
+	world_end();
+}
+END_TEST
+
 /* ---- a disk that is full ---- */
 
 START_TEST(nothing_is_acknowledged_begun_or_forgotten_on_a_full_disk)
@@ -476,349 +546,6 @@ START_TEST(nothing_is_acknowledged_begun_or_forgotten_on_a_full_disk)
 	fake_advance(&world.fake, 31000);
 	is(id, "result", "\"kept\"");
 	ck_assert_uint_eq(world.ntasks, 1);
-	world_end();
-}
-END_TEST
-
-/* ---- schedules ---- */
-
-START_TEST(a_schedule_makes_a_run_each_time)
-{
-	const char *id;
-
-	world_begin("2026-11-20T12:00:30Z");
-	world.answer_at_once = true;
-	id = keep(world_create("{\"schedule\":\"*/10 * * * *\",\"params\":{\"a\":1}}"));
-	is(id, "status", "\"queued\"");
-	is(id, "schedule", "\"*/10 * * * *\"");
-	is(id, "timezone", "\"UTC\"");
-	is(id, "nextRunAt", "\"2026-11-20T12:10:00.000Z\"");
-	is(id, "lastRunAt", "");
-	world_advance_to("2026-11-20T12:35:00Z");
-	ck_assert_uint_eq(world.ntasks, 3);
-	ck_assert_str_eq(world.tasks[2].params, "{\"a\":1}");
-	is(id, "nextRunAt", "\"2026-11-20T12:40:00.000Z\"");
-	is(id, "lastRunAt", "\"2026-11-20T12:30:00.000Z\"");
-	is(id, "lastStatus", "\"completed\"");
-	is(id, "runCount", "3");
-	ck_assert_ptr_nonnull(strstr(world_member_of(task_run(1), "parent"), id));
-	is(task_run(1), "scheduledFor", "\"2026-11-20T12:20:00.000Z\"");
-	(void) world_list(id);
-	ck_assert_str_eq(world_member("total"), "3");
-	world_end();
-}
-END_TEST
-
-START_TEST(a_cancelled_schedule_takes_its_runs_with_it)
-{
-	const char *id;
-
-	world_begin("2026-11-20T12:00:30Z");
-	id = keep(world_create("{\"schedule\":\"* * * * *\"}"));
-	world_advance_to("2026-11-20T12:01:00Z");
-	ck_assert_uint_eq(world.ntasks, 1);
-	is(id, "status", "\"running\"");
-	ck_assert_int_eq(world_cancel(id), 0);
-	is(id, "status", "\"cancelled\"");
-	is(id, "nextRunAt", "");
-	is(task_run(0), "status", "\"cancelled\"");
-	ck_assert_uint_eq(world.ncancelled, 1);
-	world_advance_to("2026-11-20T12:30:00Z");
-	ck_assert_uint_eq(world.ntasks, 1);
-	ck_assert(!jobs_keep_alive(world.jobs));
-	world_end();
-}
-END_TEST
-
-static char folder[] = "/tmp/job-zones-XXXXXX";
-
-static void make_zone(const char *name, const char *rule)
-{
-	uint8_t data[TZIF_SIZE];
-	char path[128];
-	size_t size = tzif_file(data, 0, NULL, 0, rule);
-	FILE *f;
-
-	(void) snprintf(path, sizeof(path), "%s/%s", folder, name);
-	f = fopen(path, "w");
-	ck_assert_ptr_nonnull(f);
-	ck_assert_uint_eq(fwrite(data, 1, size, f), size);
-	ck_assert_int_eq(fclose(f), 0);
-}
-
-START_TEST(schedules_follow_the_clocks_of_their_zones)
-{
-	const char *berlin, *sydney, *often;
-
-	ck_assert_ptr_nonnull(mkdtemp(folder));
-	make_zone("Berlin", "CET-1CEST,M3.5.0,M10.5.0/3");
-	make_zone("Sydney", "AEST-10AEDT,M10.1.0,M4.1.0/3");
-	ck_assert_int_eq(setenv("TZDIR", folder, 1), 0);
-	world_begin("2025-03-29T20:00:00Z");
-	world.answer_at_once = true;
-	berlin = keep(world_create("{\"schedule\":\"CRON_TZ=Berlin 30 2 * * *\"}"));
-	is(berlin, "timezone", "\"Berlin\"");
-	is(berlin, "nextRunAt", "\"2025-03-30T01:00:00.000Z\""); /* 02:30 is left out */
-	sydney = keep(
-		world_create("{\"schedule\":\"30 2 * * *\",\"timezone\":\"Sydney\"}"));
-	is(sydney, "nextRunAt", "\"2025-03-30T15:30:00.000Z\"");
-	world_advance_to("2025-03-30T02:00:00Z");
-	ck_assert_uint_eq(world.ntasks, 1);
-	is(berlin, "nextRunAt", "\"2025-03-31T00:30:00.000Z\"");
-	world_kill();
-	world_set("2025-10-25T23:50:00Z"); /* 26 October, 02:00 to 03:00 comes twice */
-	world_start();
-	world_attach();
-	world.ntasks = 0;
-	fake_settle(&world.fake);
-	often = keep(world_create(
-		"{\"schedule\":\"*/30 * * * *\",\"timezone\":\"Berlin\"}"));
-	ck_assert_str_ne(often, "");
-	world_advance_to("2025-10-26T02:10:00Z");
-	is(often, "runCount", "5"); /* 00:00, 00:30, 01:00, 01:30, 02:00 of UTC */
-	is(berlin, "runCount",
-	   "3"); /* the first, the one made up for, the first 02:30 */
-	is(berlin, "nextRunAt", "\"2025-10-27T01:30:00.000Z\"");
-	world_end();
-	(void) unlink("Berlin");
-}
-END_TEST
-
-/* Two weeks off with a schedule of every hour. */
-static const char *after_two_weeks(const char *misfire)
-{
-	char spec[96];
-	const char *id;
-
-	world_begin("2026-11-01T12:30:00Z");
-	(void) snprintf(spec, sizeof(spec),
-			"{\"schedule\":\"@hourly\",\"misfire\":\"%s\"}", misfire);
-	id = keep(world_create(spec));
-	world_kill();
-	world_set("2026-11-15T12:30:00Z");
-	world_start();
-	world.answer_at_once = true;
-	world_attach();
-	fake_settle(&world.fake);
-	return id;
-}
-
-START_TEST(the_newest_missed_tick_is_made_up_for)
-{
-	const char *id = after_two_weeks("once");
-
-	ck_assert_uint_eq(world.ntasks, 1);
-	is(task_run(0), "scheduledFor", "\"2026-11-15T12:00:00.000Z\"");
-	is(id, "missed", "335");
-	is(id, "runCount", "1");
-	is(id, "nextRunAt", "\"2026-11-15T13:00:00.000Z\"");
-	world_end();
-}
-END_TEST
-
-START_TEST(missed_ticks_are_skipped_if_asked)
-{
-	const char *id = after_two_weeks("skip");
-
-	ck_assert_uint_eq(world.ntasks, 0);
-	is(id, "missed", "336");
-	is(id, "nextRunAt", "\"2026-11-15T13:00:00.000Z\"");
-	world_advance_to("2026-11-15T13:00:00Z");
-	ck_assert_uint_eq(world.ntasks, 1);
-	world_end();
-}
-END_TEST
-
-START_TEST(a_hundred_missed_ticks_are_made_up_for_if_asked)
-{
-	const char *id = after_two_weeks("all");
-
-	ck_assert_uint_eq(world.ntasks, 100);
-	is(task_run(0), "scheduledFor", "\"2026-11-11T09:00:00.000Z\"");
-	is(task_run(99), "scheduledFor", "\"2026-11-15T12:00:00.000Z\"");
-	is(id, "missed", "236");
-	is(id, "runCount", "100");
-	world_end();
-}
-END_TEST
-
-START_TEST(a_tick_of_more_than_a_day_ago_is_not_made_up_for)
-{
-	const char *id;
-
-	world_begin("2026-11-01T12:30:00Z");
-	id = keep(world_create("{\"schedule\":\"0 0 2 11 *\"}"));
-	world_kill();
-	world_set("2026-11-03T00:00:01Z");
-	world_start();
-	world_attach();
-	ck_assert_uint_eq(world.ntasks, 0);
-	is(id, "missed", "1");
-	is(id, "nextRunAt", "\"2027-11-02T00:00:00.000Z\"");
-	world_end();
-}
-END_TEST
-
-START_TEST(two_years_of_missed_seconds_are_counted_up_to_a_bound)
-{
-	const char *id;
-
-	world_begin("2026-11-01T12:30:00Z");
-	id = keep(world_create("{\"schedule\":\"* * * * * *\",\"misfire\":\"all\"}"));
-	world_kill();
-	world_set("2028-11-01T12:30:00Z");
-	world_start();
-	world_attach();
-	is(id, "nextRunAt", "\"2028-11-01T12:30:01.000Z\"");
-	is(id, "missed", "9901");
-	world_end();
-}
-END_TEST
-
-/* ---- clocks that jump ---- */
-
-START_TEST(a_clock_set_forward_misses_ticks_as_a_sleep_does)
-{
-	const char *id;
-
-	world_begin("2026-11-20T12:00:30Z");
-	world.answer_at_once = true;
-	id = keep(world_create("{\"schedule\":\"*/10 * * * *\"}"));
-	world_advance_to("2026-11-20T12:11:00Z");
-	ck_assert_uint_eq(world.ntasks, 1);
-	world_set("2026-11-20T18:05:00Z");
-	fake_advance(&world.fake, 30000); /* it is seen within half a minute */
-	ck_assert_uint_eq(world.ntasks, 2);
-	is(task_run(1), "scheduledFor", "\"2026-11-20T18:00:00.000Z\"");
-	is(id, "missed", "34");
-	is(id, "nextRunAt", "\"2026-11-20T18:10:00.000Z\"");
-	world_end();
-}
-END_TEST
-
-START_TEST(a_clock_set_back_by_an_hour_repeats_no_tick)
-{
-	const char *id;
-
-	world_begin("2026-11-20T12:00:30Z");
-	world.answer_at_once = true;
-	id = keep(world_create("{\"schedule\":\"*/10 * * * *\"}"));
-	world_advance_to("2026-11-20T12:31:00Z");
-	ck_assert_uint_eq(world.ntasks, 3);
-	world_set("2026-11-20T11:31:00Z");
-	world_advance_to("2026-11-20T12:39:00Z");
-	ck_assert_uint_eq(world.ntasks, 3);
-	world_advance_to("2026-11-20T12:40:00Z");
-	ck_assert_uint_eq(world.ntasks, 4);
-	is(id, "runCount", "4");
-	world_end();
-}
-END_TEST
-
-START_TEST(a_clock_that_was_years_ahead_is_forgotten)
-{
-	const char *id;
-
-	world_begin("2030-01-01T12:00:30Z");
-	world.answer_at_once = true;
-	id = keep(world_create("{\"schedule\":\"*/10 * * * *\"}"));
-	world_advance_to("2030-01-01T12:11:00Z");
-	ck_assert_uint_eq(world.ntasks, 1);
-	world_set("2026-11-20T12:01:00Z");
-	world_advance_to("2026-11-20T12:11:00Z");
-	ck_assert_uint_eq(world.ntasks, 2);
-	is(id, "nextRunAt", "\"2026-11-20T12:20:00.000Z\"");
-	world_advance_to("2026-11-20T12:31:00Z");
-	ck_assert_uint_eq(world.ntasks, 4);
-	world_end();
-}
-END_TEST
-
-START_TEST(a_pause_between_attempts_does_not_grow_with_the_clock)
-{
-	world_begin(NOW);
-	(void) world_create("{\"maxAttempts\":2}");
-	world_fail(0, "X");
-	world_set("2020-01-01T00:00:00Z");
-	fake_advance(&world.fake, 1000);
-	ck_assert_uint_eq(world.ntasks, 2);
-	world_fail(1, "X");
-	(void) world_create("{\"maxAttempts\":2}");
-	world_fail(2, "X");
-	world_kill();
-	world_set("2010-01-01T00:00:00Z");
-	world_start();
-	world_attach();
-	fake_advance(&world.fake, 300000);
-	ck_assert_uint_eq(world.ntasks, 4);
-	world_end();
-}
-END_TEST
-
-/* ---- overlaps ---- */
-
-static const char *every_minute(const char *overlap)
-{
-	char spec[96];
-
-	world_begin("2026-11-20T12:00:30Z");
-	(void) snprintf(spec, sizeof(spec),
-			"{\"schedule\":\"* * * * *\",\"overlap\":\"%s\"}", overlap);
-	return keep(world_create(spec));
-}
-
-START_TEST(a_tick_is_skipped_while_a_run_goes_on)
-{
-	const char *id = every_minute("skip");
-
-	world_advance_to("2026-11-20T12:05:30Z");
-	ck_assert_uint_eq(world.ntasks, 1);
-	is(id, "skipped", "4");
-	is(id, "status", "\"running\"");
-	world_complete(0, "0");
-	ck_assert_uint_eq(world.ntasks, 1);
-	world_advance_to("2026-11-20T12:06:00Z");
-	ck_assert_uint_eq(world.ntasks, 2);
-	world_end();
-}
-END_TEST
-
-START_TEST(one_tick_waits_for_the_run_that_goes_on_if_asked)
-{
-	const char *id = every_minute("queue");
-
-	world_advance_to("2026-11-20T12:05:30Z");
-	ck_assert_uint_eq(world.ntasks, 1);
-	is(id, "skipped", "3");
-	world_complete(0, "0");
-	ck_assert_uint_eq(world.ntasks, 2);
-	is(task_run(1), "scheduledFor", "\"2026-11-20T12:02:00.000Z\"");
-	world_end();
-}
-END_TEST
-
-START_TEST(runs_go_on_side_by_side_if_asked)
-{
-	const char *id = every_minute("allow");
-
-	world_advance_to("2026-11-20T12:05:30Z");
-	ck_assert_uint_eq(world.ntasks, 5);
-	is(id, "skipped", "0");
-	world_end();
-}
-END_TEST
-
-START_TEST(a_run_is_replaced_by_the_next_if_asked)
-{
-	const char *id = every_minute("replace");
-
-	world_advance_to("2026-11-20T12:03:30Z");
-	ck_assert_uint_eq(world.ntasks, 3);
-	ck_assert_uint_eq(world.ncancelled, 2);
-	is(task_run(0), "status", "\"cancelled\"");
-	is(task_run(1), "status", "\"cancelled\"");
-	is(task_run(2), "status", "\"running\"");
-	is(id, "skipped", "0");
 	world_end();
 }
 END_TEST
@@ -921,6 +648,31 @@ START_TEST(lists_are_of_the_newest_first_and_go_on_behind_a_job)
 }
 END_TEST
 
+START_TEST(a_page_is_full_when_its_bytes_are_many)
+{
+	static char big[300000];
+	char id[64];
+	struct job_filter filter = { .service = "cloudosd", .limit = 100 };
+
+	world_begin(NOW);
+	memset(big, '7', sizeof(big) - 1);
+	for (unsigned i = 0; i < 6; i++) {
+		(void) world_create("{}");
+		world_complete(i, big);
+	}
+	(void) snprintf(id, sizeof(id), "%s", task_run(2));
+	world_listed(&filter);
+	ck_assert_uint_eq(world_count("\"id\":"), 4);
+	ck_assert(world_has("\"total\":6,\"more\":true}"));
+	ck_assert(world_has(id) && !world_has(task_run(1)));
+	filter.after = co_span(id);
+	world_listed(&filter);
+	ck_assert_uint_eq(world_count("\"id\":"), 2);
+	ck_assert(world_has("\"more\":false}"));
+	world_end();
+}
+END_TEST
+
 START_TEST(of_what_is_over_the_newest_are_kept)
 {
 	const char *id;
@@ -941,6 +693,28 @@ START_TEST(of_what_is_over_the_newest_are_kept)
 		(void) world_create("{}"); /* each takes some old ones with it */
 	fake_settle(&world.fake);
 	ck_assert_uint_eq(memory_store_count(&world.store, "/job/meta/"), 8);
+	world_end();
+}
+END_TEST
+
+START_TEST(a_daemon_that_stops_begins_nothing_and_takes_results)
+{
+	const char *id, *other;
+
+	world_begin(NOW);
+	id = keep(world_create("{}"));
+	(void) world_create("{\"schedule\":\"* * * * *\"}");
+	jobs_stop(world.jobs);
+	other = keep(world_create("{}"));
+	fake_advance(&world.fake, 100000);
+	ck_assert_uint_eq(world.ntasks, 1);
+	world_complete(0, "1");
+	is(id, "status", "\"completed\"");
+	is(other, "status", "\"queued\"");
+	world_kill();
+	world_start();
+	world_attach();
+	ck_assert_uint_eq(world.ntasks, 3);
 	world_end();
 }
 END_TEST
@@ -966,9 +740,12 @@ int main(void)
 	tcase_add_test(tc, a_job_is_answered_queued_and_ends_with_its_result);
 	tcase_add_test(tc, the_answer_to_its_creation_says_queued);
 	tcase_add_test(tc, what_cannot_be_is_refused_with_code_and_sentence);
+	tcase_add_test(tc,
+		       a_job_with_the_same_key_is_the_same_job_also_after_a_restart);
 	tcase_add_test(tc, a_job_that_fails_is_not_begun_again_unless_asked);
 	tcase_add_test(tc, attempts_are_made_with_growing_pauses);
 	tcase_add_test(tc, a_job_waits_for_its_handler_and_for_its_time);
+	tcase_add_test(tc, what_a_handler_has_not_begun_waits_and_costs_no_attempt);
 	tcase_add_test(tc, a_handler_that_dies_loses_the_run);
 	tcase_add_test(tc, a_handler_that_hangs_runs_into_the_timeout_or_the_lease);
 	tcase_add_test(tc, a_waiting_job_that_is_cancelled_never_runs);
@@ -980,29 +757,17 @@ int main(void)
 	tcase_add_test(tc, a_run_whose_handler_does_not_come_back_is_lost_and_says_so);
 	tcase_add_test(tc, waiting_jobs_are_there_after_a_restart);
 	tcase_add_test(tc, records_that_are_damaged_are_left_out);
+	tcase_add_test(tc, records_with_any_bytes_changed_are_read_within_bounds);
 	tcase_add_test(tc, nothing_is_acknowledged_begun_or_forgotten_on_a_full_disk);
-	tcase_add_test(tc, a_schedule_makes_a_run_each_time);
-	tcase_add_test(tc, a_cancelled_schedule_takes_its_runs_with_it);
-	tcase_add_test(tc, schedules_follow_the_clocks_of_their_zones);
-	tcase_add_test(tc, the_newest_missed_tick_is_made_up_for);
-	tcase_add_test(tc, missed_ticks_are_skipped_if_asked);
-	tcase_add_test(tc, a_hundred_missed_ticks_are_made_up_for_if_asked);
-	tcase_add_test(tc, a_tick_of_more_than_a_day_ago_is_not_made_up_for);
-	tcase_add_test(tc, two_years_of_missed_seconds_are_counted_up_to_a_bound);
-	tcase_add_test(tc, a_clock_set_forward_misses_ticks_as_a_sleep_does);
-	tcase_add_test(tc, a_clock_set_back_by_an_hour_repeats_no_tick);
-	tcase_add_test(tc, a_clock_that_was_years_ahead_is_forgotten);
-	tcase_add_test(tc, a_pause_between_attempts_does_not_grow_with_the_clock);
-	tcase_add_test(tc, a_tick_is_skipped_while_a_run_goes_on);
-	tcase_add_test(tc, one_tick_waits_for_the_run_that_goes_on_if_asked);
-	tcase_add_test(tc, runs_go_on_side_by_side_if_asked);
-	tcase_add_test(tc, a_run_is_replaced_by_the_next_if_asked);
 	tcase_add_test(tc, a_schedule_can_be_run_now);
 	tcase_add_test(tc, a_pending_job_can_be_run_now);
 	tcase_add_test(tc, a_failed_job_can_be_tried_again_as_a_new_one);
 	tcase_add_test(tc, lists_are_of_the_newest_first_and_go_on_behind_a_job);
+	tcase_add_test(tc, a_page_is_full_when_its_bytes_are_many);
 	tcase_add_test(tc, of_what_is_over_the_newest_are_kept);
+	tcase_add_test(tc, a_daemon_that_stops_begins_nothing_and_takes_results);
 	tcase_add_test(tc, jobs_keep_the_daemon_alive_until_they_are_over);
+	job_schedule_tests(tc);
 	job_chaos_tests(tc);
 	return run_tests(tc);
 }

@@ -170,8 +170,7 @@ static void check_ticks(void)
 				world_member("parent"), world_member("scheduledFor"));
 		for (unsigned k = 0; k < n; k++)
 			ck_assert_msg(strcmp(keys[k], keys[n]) != 0 ||
-					      strcmp(world.tasks[i].run,
-						     runs[k]) == 0,
+					      strcmp(world.tasks[i].run, runs[k]) == 0,
 				      "%s has two runs", keys[n]);
 		runs[n++] = world.tasks[i].run;
 	}

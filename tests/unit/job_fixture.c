@@ -13,6 +13,7 @@
 struct world world;
 int world_status;
 char world_code[64], world_answer[65536];
+static char *long_answer;
 
 /* ---- the clock ---- */
 
@@ -54,6 +55,8 @@ static int begin(void *ctx, const struct handler_task *task)
 	struct world_task *t = &world.tasks[world.ntasks];
 
 	(void) ctx;
+	if (world.refuse)
+		return world.refuse;
 	ck_assert_uint_lt(world.ntasks++, WORLD_TASKS);
 	t->id = task->id;
 	t->attempt = r->attempt;
@@ -200,6 +203,8 @@ void world_end(void)
 {
 	world.store.hold = false;
 	stop();
+	free(long_answer);
+	long_answer = NULL;
 	fake_done(&world.fake);
 	memory_store_done(&world.store);
 }
@@ -261,7 +266,7 @@ const char *world_create(const char *text)
 	static char id[64];
 	autobuf struct co_buf schedule = { 0 }, timezone = { 0 }, word = { 0 },
 			      name = { 0 };
-	autobuf struct co_buf word2 = { 0 }, at = { 0 };
+	autobuf struct co_buf word2 = { 0 }, at = { 0 }, key = { 0 };
 	struct job_spec spec = { .service = "cloudosd", .name = co_span("work") };
 	struct co_json_fault fault;
 	struct co_span object, value;
@@ -279,6 +284,7 @@ const char *world_create(const char *text)
 	ck_assert(!value.data || job_overlap_find(value, &spec.overlap));
 	value = text_member(object, "runAt", &at);
 	ck_assert(!value.data || co_time_parse(value, &spec.run_at_ms));
+	spec.key = text_member(object, "key", &key);
 	spec.max_attempts = (uint32_t) number_member(object, "maxAttempts");
 	spec.timeout_ms = number_member(object, "timeout");
 	spec.lease_ms = number_member(object, "lease");
@@ -329,6 +335,36 @@ const char *world_list(const char *parent)
 	return world_answer;
 }
 
+static void collect_long(void *arg, const struct job_answer *answer)
+{
+	(void) arg;
+	answered = true;
+	ck_assert_int_eq(answer->status, 0);
+	free(long_answer);
+	long_answer = strndup(answer->json.data, answer->json.size);
+	ck_assert_ptr_nonnull(long_answer);
+}
+
+void world_listed(const struct job_filter *filter)
+{
+	jobs_list(world.jobs, filter, collect_long, NULL);
+	wait_for_it();
+}
+
+unsigned world_count(const char *text)
+{
+	unsigned n = 0;
+
+	for (const char *at = long_answer; (at = strstr(at, text)); at++)
+		n++;
+	return n;
+}
+
+bool world_has(const char *text)
+{
+	return strstr(long_answer, text) != NULL;
+}
+
 const char *world_member(const char *name)
 {
 	static char out[8][512];
@@ -349,4 +385,20 @@ const char *world_member_of(const char *id, const char *name)
 	(void) world_get(id);
 	ck_assert_msg(world_status == 0, "%s: %s", id, world_answer);
 	return world_member(name);
+}
+
+char *keep(const char *id)
+{
+	static char kept[16][64];
+	static unsigned next;
+	char *out = kept[next++ % 16];
+
+	(void) snprintf(out, 64, "%s", id);
+	return out;
+}
+
+const char *task_run(unsigned n)
+{
+	ck_assert_uint_lt(n, world.ntasks);
+	return world.tasks[n].run;
 }

@@ -30,6 +30,7 @@ struct world {
 	struct world_task tasks[WORLD_TASKS];
 	unsigned ntasks, ncancelled;
 	bool answer_at_once;
+	int refuse;        /* what handlers say to a call, without having begun */
 	char events[8192]; /* "created started completed ..." */
 	char logged[512];
 };
@@ -63,6 +64,11 @@ int world_run(const char *id);
 int world_retry(const char *id);
 const char *world_list(const char *parent);
 
+/* A list that may be long: how often has it that text? */
+void world_listed(const struct job_filter *filter);
+unsigned world_count(const char *text);
+bool world_has(const char *text);
+
 /* A member of the last answer, as it stands there; "" without. */
 const char *world_member(const char *name);
 const char *world_member_of(const char *id, const char *name); /* world_get before */
@@ -72,5 +78,14 @@ void world_complete(unsigned task, const char *result);
 void world_fail(unsigned task, const char *code);
 
 void collect_answer(void *arg, const struct job_answer *answer);
+
+/* A member of that job, as it stands in its JSON. */
+#define is(id, name, value) ck_assert_str_eq(world_member_of(id, name), value)
+
+/* An id that outlives the next answers. */
+char *keep(const char *id);
+
+/* The run that the n-th task is of. */
+const char *task_run(unsigned n);
 
 #endif

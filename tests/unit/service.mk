@@ -51,7 +51,7 @@ endif
 %C%_ipc_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_ipc_LDADD = $(SERVICE_TEST_LIBS)
 
-%C%_job_SOURCES = %D%/job.c %D%/job_chaos.c %D%/job_fixture.h %D%/job_fixture.c \
+%C%_job_SOURCES = %D%/job.c %D%/job_schedule.c %D%/job_chaos.c %D%/job_fixture.h %D%/job_fixture.c \
 	%D%/memory_store.h %D%/memory_store.c %D%/tzif.h %D%/tzif.c $(SERVICE_FAKES)
 %C%_job_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_job_LDADD = $(SERVICE_TEST_LIBS)

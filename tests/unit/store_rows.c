@@ -40,6 +40,16 @@ static void wait_answers(size_t n)
 	pthread_mutex_unlock(&got.lock);
 }
 
+static size_t answers(void)
+{
+	size_t n;
+
+	pthread_mutex_lock(&got.lock);
+	n = got.answers;
+	pthread_mutex_unlock(&got.lock);
+	return n;
+}
+
 static void answered(void)
 {
 	got.answers++;
@@ -122,7 +132,7 @@ static void reopen(void)
 static uint64_t add(const char *service, const char *name, const char *text,
 		    uint64_t at_ms)
 {
-	size_t before = got.answers;
+	size_t before = answers();
 
 	ck_assert_int_eq(store_row_add(s, STORE_LOGS,
 				       &(struct store_row){ .at_ms = at_ms,
@@ -138,7 +148,7 @@ static uint64_t add(const char *service, const char *name, const char *text,
 
 static const struct store_rows *find(struct store_rows_query query)
 {
-	size_t before = got.answers;
+	size_t before = answers();
 
 	query.count = true;
 	if (!query.limit)
@@ -341,7 +351,7 @@ START_TEST(more_names_than_words_are_still_told_apart)
 							  .name = co_span(name),
 							  .text = co_span(name) },
 				     row_done, NULL) == CO_BUSY)
-			wait_answers(got.answers + 1);
+			wait_answers(answers() + 1);
 	}
 	wait_answers(NAMES);
 	for (int turn = 0; turn < 2; turn++) {

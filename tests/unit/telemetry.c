@@ -326,7 +326,7 @@ START_TEST(samples_come_to_last_sum_count_and_histogram)
 {
 	static const char *const lines[] = {
 		"# TYPE http_request_duration gauge\n",
-		"http_request_duration{service=\"core\",method=\"GET\"} 0.25\n",
+		"http_request_duration{service=\"core\",method=\"GET\"} 0.5\n",
 		"# TYPE http_request_duration_observed histogram\n",
 		"_observed_bucket{service=\"core\",method=\"GET\",le=\"0.1\"} 0\n",
 		"_observed_bucket{service=\"core\",method=\"GET\",le=\"0.5\"} 1\n",
@@ -334,14 +334,14 @@ START_TEST(samples_come_to_last_sum_count_and_histogram)
 		"_observed_bucket{service=\"core\",method=\"GET\",le=\"500\"} 2\n",
 		"_observed_bucket{service=\"core\",method=\"GET\",le=\"10000\"} 2\n",
 		"_observed_bucket{service=\"core\",method=\"GET\",le=\"+Inf\"} 3\n",
-		"_observed_sum{service=\"core\",method=\"GET\"} 20125.25\n",
+		"_observed_sum{service=\"core\",method=\"GET\"} 20125.5\n",
 		"_observed_count{service=\"core\",method=\"GET\"} 3\n",
 	};
 
 	make_metrics();
 	sample("http.request.duration", "125", "{\"method\":\"GET\"}");
 	sample("http.request.duration", "2e4", "{\"method\":\"GET\"}");
-	sample("http.request.duration", "0.25", "{\"method\":\"GET\"}");
+	sample("http.request.duration", "0.5", "{\"method\":\"GET\"}");
 	check_lines(lines, sizeof(lines) / sizeof(lines[0]));
 }
 END_TEST
