@@ -9,6 +9,7 @@ import os
 import random
 import re
 import resource
+import socket
 import subprocess
 import sys
 import threading
@@ -368,6 +369,40 @@ def expiry_goes_on_while_no_daemon_runs():
         equal(g.get('l')['version'], 1, 'l')
 
 
+# ---- events ----
+
+@test
+def changes_are_events_for_who_listens():
+    with Gateway() as g:
+        g.put('before', 1)
+        listener = Connection(g.dir)
+        listener.request('GET', '/v1/sys/events?event=state:changed')
+        stream = listener.getresponse()
+        text = []
+
+        def read():
+            with contextlib.suppress(OSError, AttributeError):  # closed below
+                while data := stream.read1(65536):
+                    text.append(data.decode())
+
+        def frames():
+            lines = ''.join(text).split('\n\n')[:-1]
+            return [json.loads(line.partition('data: ')[2]) for line in lines if 'data: ' in line]
+        threading.Thread(target=read, daemon=True).start()
+        g.put('k', 1)
+        g.put('k', 2, ttl=1)
+        g.tx([{'op': 'put', 'key': 'a', 'value': 1}, {'op': 'delete', 'key': 'before'}])
+        g.json('PUT', STATE, {'key': 'k', 'value': 1, 'expectedVersion': 9})
+        want = [('k', 'put', 1), ('k', 'put', 2), ('a', 'put', 1), ('before', 'delete', 1),
+                ('k', 'expire', 2)]
+        until('all events', lambda: len(frames()) >= len(want))
+        equal([(f['data']['key'], f['data']['op'], f['data']['version']) for f in frames()], want,
+              'events')
+        listener.sock.shutdown(socket.SHUT_RDWR)  # or closing waits for the reader
+        equal({(f['event'], f['source']) for f in frames()}, {('state:changed', 'cloudosd')}, '')
+        listener.close()
+
+
 # ---- transactions ----
 
 @test
@@ -529,7 +564,7 @@ def a_full_disk_is_507_reads_go_on_and_it_recovers_by_itself():
                             f.write(b'x' * (1 << 20))
                             f.flush()
             full_and_free(g, fill_up, lambda: os.unlink(junk))
-        subprocess.run(['umount', g.dir], capture_output=True)
+        subprocess.run(['umount', '-l', g.dir], capture_output=True)
         os.rmdir(g.dir)
     in_own_mounts(child)
 
