@@ -62,7 +62,6 @@ BUDGETS = {
     "http.front": ({"ratio<=": 1.1}, "<= 1.1"),
     "http.p99": ({"most": 100.0}, "<= 100 ms"),
     "http.sse": ({"least": 100000.0}, ">= 100 000/s"),
-    "http.log": ({"least": 5000.0}, ">= 5 000/s"),
     "http.streams": ({"most": 64.0}, "<= 64 MiB"),
     "trap.bash_spawn": ({"ratio<=": 1.25}, "<= 1.25"),
 }

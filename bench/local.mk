@@ -57,3 +57,4 @@ bench: all $(BENCH_HELPERS) bench-trap-i386 $(BENCH_ANOS)
 noinst_PROGRAMS += bench-store
 bench_store_SOURCES = %D%/store.c
 bench_store_LDADD = $(STORE_LIBS)
+EXTRA_DIST += %D%/http_jobs.py

@@ -19,7 +19,7 @@ cloudosctl_SOURCES = \
 	%D%/print.h %D%/print.c \
 	%D%/cmd_about.c %D%/cmd_channel.c %D%/cmd_daemon.c %D%/cmd_doctor.c \
 	%D%/cmd_job.c \
-	%D%/cmd_event.c %D%/cmd_log.c %D%/cmd_metric.c \
+	%D%/cmd_event.c %D%/cmd_log.c %D%/cmd_metric.c %D%/cmd_page.c \
 	%D%/cmd_personality.c %D%/cmd_rpc.c %D%/cmd_service.c %D%/cmd_session.c %D%/cmd_state.c \
 	%D%/cmd_store.c %D%/cmd_surface.c
 cloudosctl_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)

@@ -205,16 +205,24 @@ void serving_launcher_gone(struct session *s)
 	over(s);
 }
 
-uint64_t serving_mounts(int32_t pid)
+static uint64_t mounts_of(int32_t pid)
 {
-	struct stat own, theirs;
 	char path[64];
+	struct stat st;
 
 	(void) snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
-	if (stat("/proc/self/ns/mnt", &own) < 0 || stat(path, &theirs) < 0 ||
-	    own.st_ino == theirs.st_ino)
+	return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+uint64_t serving_mounts(int32_t pid, int32_t launcher_pid)
+{
+	uint64_t theirs = mounts_of(pid), launcher = mounts_of(launcher_pid);
+
+	/* a daemon of systemd has one of its own, which says nothing about the program's */
+	if (!theirs || !launcher || theirs == launcher ||
+	    theirs == mounts_of(getpid()) || theirs == mounts_of(1))
 		return 0;
-	return theirs.st_ino;
+	return theirs;
 }
 
 /* ---- logs ---- */

@@ -10,8 +10,11 @@
 #include "cloudosd/daemon.h"
 #include "lib/span.h"
 
-/* The mount name space of that process; 0 if it is this daemon's own or cannot be told. */
-uint64_t serving_mounts(int32_t pid);
+/*
+ * The mount name space that its launcher has made for that process, in which nobody else
+ * is; 0 if it is in the launcher's, or in this daemon's, or if that cannot be told.
+ */
+uint64_t serving_mounts(int32_t pid, int32_t launcher_pid);
 
 /* A session is there, a new one or one of before, and is there no more.  Nothing for one
  * that is no service. */

@@ -158,7 +158,8 @@ static void row_fill(struct daemon *d, uint32_t index, const struct session_spec
 	(void) snprintf(row->command, sizeof(row->command), "%s", spec->command);
 	(void) snprintf(row->service, sizeof(row->service), "%s",
 			spec->service ? spec->service : "");
-	row->mounts = serving_mounts(spec->pid);
+	if (row->service[0])
+		row->mounts = serving_mounts(spec->pid, spec->launcher_pid);
 }
 
 static void read_comm(int32_t pid, char *out, size_t size)

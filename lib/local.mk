@@ -23,7 +23,6 @@ libco_a_SOURCES = \
 	%D%/sse.h %D%/sse.c \
 	%D%/uri.h %D%/uri.c \
 	%D%/time.h %D%/time.c \
-	%D%/uri.h %D%/uri.c \
 	%D%/utf8.h %D%/utf8.c \
 	%D%/wire.h %D%/wire.c
 nodist_libco_a_SOURCES = %D%/linux_calls.c

@@ -142,7 +142,7 @@ async function begin() {
 
 addEventListener('error', e => toast(`The page made a mistake: ${e.message}`, true));
 addEventListener('unhandledrejection', e => e.reason?.name !== 'AbortError' && toast(`The page made a mistake: ${e.reason?.message || e.reason}`, true));
-await begin();
+await Promise.race([begin(), new Promise(done => setTimeout(done, 3000))]); // a daemon that hangs is shown as such
 addEventListener('hashchange', route);
 route();
 every(5000, () => Promise.all([health(), services()]));

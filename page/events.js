@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Events as they happen, and a form to publish one.
-import { act, api, busy, clean, copy, download, el, empty, field, jsonOf, print, time, toast } from './core.js';
+import { act, api, busy, clean, copy, download, el, empty, field, headers, jsonOf, print, time, toast, url } from './core.js';
 import { live, matcher, pauser, search } from './live.js';
-import { on } from './stream.js';
+import { on, read } from './stream.js';
 
 let text = '', name = 'demo:hello', data = '{"from": "the page"}';
 const brief = v => clean(print(v, 0)).slice(0, 400);
@@ -13,9 +13,31 @@ const list = live({
 	tone: e => /failed|lost|unhealthy/.test(e.event) ? 'bad' : '',
 	detail: e => [el('pre', null, clean(print(e))), el('button', { onclick: () => copy(print(e), 'Event') }, 'Copy event')],
 	none: all => all ? empty('Nothing matches.', 'The filter hides ', String(all), ' events.')
-		: empty('No events since this page was opened.', 'State, jobs and services emit their own; the form below publishes one, as does: cloudosctl event emit demo:hello')
+		: empty('No events in the last hour.', 'State, jobs and services emit their own; the form below publishes one, as does: cloudosctl event emit demo:hello')
 });
 on('event', e => e && list.add(e));
+
+// What happened before the page was opened: the stream of events from then on, until it is
+// silent for a moment.
+async function history() {
+	const abort = new AbortController(), old = [], enough = () => abort.abort();
+	let quiet = setTimeout(enough, 5000);
+	try {
+		const since = new Date(Date.now() - 3600000).toISOString();
+		const r = await fetch(url('v1/sys/events', { service: '*', since }), { signal: abort.signal, cache: 'no-store', headers: headers() });
+		await read(r.body, () => {
+			clearTimeout(quiet);
+			quiet = setTimeout(enough, 300);
+		}, text => old.push(JSON.parse(text)) > 5000 && enough());
+	} catch {
+		// its end
+	}
+	clearTimeout(quiet);
+	for (const e of old.slice(-1000).reverse())
+		list.add(e, true);
+	list.redraw();
+}
+let loaded = false;
 
 // user:* or words
 function apply() {
@@ -51,5 +73,8 @@ export default {
 			}
 		}, field('Event', what), field('Data (JSON)', payload), publish));
 		apply();
+		if (!loaded)
+			history();
+		loaded = true;
 	}
 };

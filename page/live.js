@@ -9,7 +9,7 @@ export function live(o) {
 	const list = el('ol.rows', { role: 'log', 'aria-live': 'off', 'aria-label': o.label, tabindex: 0, onkeydown: keys, onclick: click, onscroll: scrolled });
 	const none = el('div.fillup'), pill = el('button.pill', { hidden: true, onclick: () => follow(true) });
 	const ring = [], ids = new Set(), of = new WeakMap();
-	let pass = () => true, following = true, drawn = 0, count = 0, fresh = 0, due = false, onfollow = () => {};
+	let pass = () => true, following = true, drawn = 0, count = 0, due = false, onfollow = () => {};
 
 	function add(entry, early) {
 		if (entry.id && ids.has(entry.id))
@@ -19,8 +19,6 @@ export function live(o) {
 		if (ring.length > KEEP + 500)
 			for (const old of ring.splice(0, ring.length - KEEP))
 				ids.delete(old.entry.id);
-		if (!following && pass(entry))
-			fresh++;
 		if (!due) {
 			due = true;
 			requestAnimationFrame(draw);
@@ -38,6 +36,7 @@ export function live(o) {
 	function draw() {
 		due = false;
 		pill.hidden = following;
+		const fresh = following ? 0 : ring.filter(i => i.n > drawn && pass(i.entry)).length;
 		pill.textContent = fresh ? `${fresh} new · follow ↓` : 'Paused · follow ↓';
 		if (!following || !list.isConnected)
 			return;
@@ -53,9 +52,9 @@ export function live(o) {
 	}
 
 	function redraw() {
-		list.replaceChildren(...ring.filter(i => pass(i.entry)).slice(-SHOW).map(make));
-		drawn = count;
-		fresh = 0;
+		if (following)
+			drawn = count;
+		list.replaceChildren(...ring.filter(i => i.n <= drawn && pass(i.entry)).slice(-SHOW).map(make));
 		none.replaceChildren(...list.childElementCount ? [] : [o.none(ring.length)]);
 		list.scrollTop = list.scrollHeight;
 	}

@@ -7,7 +7,7 @@ import { on } from './stream.js';
 const LEVELS = ['debug', 'info', 'warn', 'error', 'fatal'], LONG = 2000;
 const services = new Set();
 export const errors = []; // times of the last errors, for the overview
-let level = 0, text = '', service = '', loaded = false, refresh = () => {};
+let level = 0, text = '', service = '', loading = null, refresh = () => {};
 
 const meta = m => m == null ? '' : typeof m !== 'object' ? String(m) :
 	Object.entries(m).map(([k, v]) => `${k}=${typeof v === 'string' ? v : print(v, 0)}`).join(' ');
@@ -47,7 +47,6 @@ async function history() {
 	for (const e of logs) // the newest first
 		take(e, true);
 	list.redraw();
-	loaded = true;
 }
 
 function apply() {
@@ -79,12 +78,11 @@ export default {
 		trouble, list.element);
 		apply();
 		const load = async () => {
-			if (loaded)
-				return;
 			try {
-				await history();
+				await (loading ||= history()); // once, if it works
 				trouble.replaceChildren();
 			} catch (e) {
+				loading = null;
 				trouble.replaceChildren(failed(e, load));
 			}
 		};

@@ -36,7 +36,7 @@ export function frame(text) {
 }
 
 // id: and data: lines; comments only prove that the connection lives.
-async function read(body, alive) {
+export async function read(body, alive, take, tellId = () => {}) {
 	const reader = body.pipeThrough(new TextDecoderStream()).getReader();
 	let rest = '', data = [];
 	for (;;) {
@@ -50,9 +50,9 @@ async function read(body, alive) {
 			if (line.startsWith('data:'))
 				data.push(line.slice(5).trimStart());
 			else if (line.startsWith('id:'))
-				last = line.slice(3).trim();
+				tellId(line.slice(3).trim());
 			else if (!line.trim() && data.length)
-				frame(data.splice(0).join('\n'));
+				take(data.splice(0).join('\n'));
 		}
 	}
 }
@@ -80,7 +80,7 @@ export async function run() {
 				begun = performance.now();
 				tell('live', '');
 				dispatchEvent(new Event('live'));
-				await read(r.body, alive);
+				await read(r.body, alive, frame, id => { last = id; });
 			}
 		} catch {
 			if (signal.reason === 'silence')

@@ -12,13 +12,13 @@ const list = live({
 	label: 'Calls',
 	row: e => [time(e.timestamp), el('span.service', { title: `${e.personality}, process ${e.pid}` }, clean(e.program || '') || String(e.pid)), el('span.message', null,
 		el('b', null, clean(e.call)), `(${clean(e.arguments || '').slice(0, 600)}) `, el('span.result', null, '= ' + clean(e.result))),
-		el('span.took', null, took(e.microseconds))],
+		el('span.took', null, e.dropped && `${e.dropped} before it too fast to show · `, took(e.microseconds))],
 	tone: e => e.failed ? 'bad' : '',
 	detail: e => [el('pre', null, line(e)), el('pre', null, clean(print(e))), el('button', { onclick: () => copy(line(e), 'Call') }, 'Copy call')],
 	none: all => all ? empty('Nothing matches.', 'The filter hides ', String(all), ' calls.')
 		: empty('No foreign calls yet.', 'Each CloudOS, Anos, ClankerOS or playsys call of a running guest appears here, with arguments and result. Start one: cloudos-exec ./program')
 });
-on('trace', e => e && list.add(e));
+on('trace', (e, f) => e && list.add(f.dropped ? { ...e, dropped: f.dropped } : e));
 
 function apply() {
 	const m = matcher(text);

@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <utlist.h>
 
 #include "lib/pattern.h"
@@ -136,13 +135,27 @@ static struct co_span name_at(struct rows *r, sqlite3_stmt *q, int at)
 	return span;
 }
 
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char) (c + 'a' - 'A') : c;
+}
+
+/* Without regard to case; by hand, as it runs over every byte that is kept. */
 static bool has(struct co_span text, struct co_span part)
 {
-	if (text.size < part.size)
-		return false;
-	for (size_t i = 0; i <= text.size - part.size; i++)
-		if (strncasecmp(text.data + i, part.data, part.size) == 0)
+	const char *at = text.data, *end = text.data + text.size;
+	char first = part.size ? lower(part.data[0]) : 0;
+
+	for (; (size_t) (end - at) >= part.size && at < end; at++) {
+		size_t n = 1;
+
+		if (lower(*at) != first)
+			continue;
+		while (n < part.size && lower(at[n]) == lower(part.data[n]))
+			n++;
+		if (n == part.size)
 			return true;
+	}
 	return false;
 }
 

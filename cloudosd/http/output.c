@@ -167,6 +167,8 @@ static void all_sent(struct connection *c)
 		http_wait(c, c->stream || (c->call && c->call->dispatched) ? WAIT_NONE
 			     : c->call                                     ? WAIT_HEAD
 									   : WAIT_IDLE);
+	if (c->server->stopping)
+		http_drained(c->server);
 	if (c->finishing) {
 		linger(c);
 		return;

@@ -130,6 +130,20 @@ def no_file_has_inline_script_or_style_or_a_way_to_make_markup():
 
 
 @test
+def cloudosctl_tells_where_the_page_is():
+    with Gateway() as g:
+        equal(g.ctl('page').stdout, 'http://%s\n' % g.address, 'cloudosctl page')
+        equal(json.loads(g.ctl('page', '-o', 'json').stdout), 'http://' + g.address, 'as JSON')
+        g.ctl('daemon', 'stop')
+        check('no daemon is running' in g.ctl('page', status=3).stderr, 'without a daemon')
+        os.makedirs(os.path.join(g.dir, 'config'), 0o700, exist_ok=True)
+        with open(os.path.join(g.dir, 'config/cloudosd.yaml'), 'w') as f:
+            f.write('http:\n  address: none\n')
+        g.start()
+        check('listens on no address' in g.ctl('page', status=4).stderr, 'without an address')
+
+
+@test
 def every_command_that_the_page_names_is_one_of_cloudosctl():
     with open(os.path.join(SRC, 'cli/commands.def')) as f:
         known = re.findall(r'^COMMAND\(\w+, "([a-z ]+)"', f.read(), re.M)

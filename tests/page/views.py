@@ -240,7 +240,9 @@ def a_job_is_created_with_a_schedule_and_a_wrong_one_is_refused():
 @test
 def events_are_watched_filtered_and_published():
     with World() as w:
+        w.web('POST', 'event', {'event': 'user:before', 'data': {'id': 0}})
         tab = w.open('events')
+        tab.shows('user:before')
         w.web('POST', 'event', {'event': 'user:created', 'data': {'id': 1}})
         tab.shows('user:created')
         tab.fill('Event', 'order:paid')

@@ -715,6 +715,33 @@ def kill_9_of_the_launcher_leaves_nothing(user, engine):
         check('bound' in again.bound[0], again.bound)
 
 
+@test
+def a_daemon_with_mounts_of_its_own_kills_nobody_else():
+    if os.getuid():
+        raise Skip('only root can give a daemon a mount name space and leave it its user')
+    with Domain(users()[1]) as d:
+        made = subprocess.run(['unshare', '-m', *d.words('cloudosctl'), 'daemon', 'start'],
+                              env=d.env, capture_output=True, text=True, timeout=LIMIT, cwd='/')
+        if 'unshare failed' in made.stderr:
+            raise Skip(made.stderr.strip())
+        equal(made.returncode, 0, 'daemon start (%s)' % made.stderr)
+        bystander = subprocess.Popen([*d.user.words, 'sleep', '1000'], env=d.env, cwd='/')
+        try:
+            s = d.service('core', '4:8000', variables={'CO_HOSTS': 'calls'})
+            program = s.pid()
+            s.process.kill()
+            until('the end of the program', lambda: not alive(program))
+            until('the end of its registration', lambda: not d.services())
+            got = d.events(2)[1]
+            equal(got['event'], 'service:stopped', 'the last event')
+            s = d.service('core')  # the worker threads of the daemon have had their turn
+            s.pid()
+            check(bystander.poll() is None, 'a process that has nothing to do with it is dead')
+        finally:
+            bystander.kill()
+            bystander.wait()
+
+
 @each_user
 def signals_and_status_are_those_of_the_program(user):
     with Domain(user) as d:

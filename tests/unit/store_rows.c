@@ -319,6 +319,8 @@ START_TEST(a_question_finds_its_rows_in_order_with_their_total)
 		{ { .after = 1, .upto = 3 }, "two,three", 2, false },
 		{ { .from_ms = 20, .to_ms = 40 }, "two,three,Four", 3, false },
 		{ { .contains = co_span("fO") }, "Four", 1, false },
+		{ { .contains = co_span("REE") }, "three", 1, false },
+		{ { .contains = co_span("threes") }, "", 0, false },
 		{ { .contains = co_span("o"), .limit = 1, .offset = 1 },
 		  "two",
 		  3,
