@@ -104,6 +104,7 @@ static void request(const char *text, size_t n)
 		    (body.size && memcmp(seen.data + seen.size - body.size, body.data,
 					 body.size) != 0))
 			abort();
+		seen.size -= body.size;
 		if (has_line(&seen, "\nkeep-alive:") || has_line(&seen, "\nte:") ||
 		    (!q.head->upgrade && has_line(&seen, "\nupgrade:")))
 			abort();
