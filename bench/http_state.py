@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The rows http.put* and http.list: state over the gateway.
 
-A put is answered when it is on the disk, so on a real one a client cannot be faster than its
-fsync: http.put1 and http.put32 are held against bare SQLite with the same statements and
-batches in the same run, http.*.memory (a tmpfs, where fsync costs nothing) against what is
-asked of the program itself.
+A put is answered when it is on the disk, so a client cannot be faster than the fsync of that
+disk: beside http.put1 and http.put32 stands bare SQLite with the same statements and batches
+in the same run; http.*_memory, on a tmpfs where fsync costs nothing, is the program itself.
 """
 import contextlib
 import json
