@@ -99,6 +99,7 @@ for source in events feed feed_add logs metrics series; do
 done
 # shellcheck disable=SC2086 # a list
 fuzz state personality/blackroad/state.c cloudosd/service/state.c lib/buf.c lib/json_scan.c lib/utf8.c $base
+# shellcheck disable=SC2086 # a list
 fuzz sse $services lib/buf.c lib/json_scan.c lib/log.c lib/pattern.c lib/sse.c lib/utf8.c $base
 guest shim/memory
 # shellcheck disable=SC2086 # a list
