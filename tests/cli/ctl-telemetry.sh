@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# shellcheck disable=SC2015 # fail ends the test, so that A && B || fail is what it looks like
+# shellcheck disable=SC2015 # where B fails too, fail is what is meant
 # cloudosctl log, event and metric against a running daemon.
 set -u
 cloudosctl=$(pwd)/cloudosctl
