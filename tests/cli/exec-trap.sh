@@ -93,7 +93,7 @@ for engine in notify ptrace; do
 	says "engine $engine has nothing to catch in a program of Linux; use trap"
 done
 expect 125 with "$x" --personality=playsys true
-has "$err" 'this version runs programs of CloudOS, Linux and Anos only'
+has "$err" 'this version runs programs of CloudOS, Linux, Anos and BlackRoad OS only'
 printf '#!/nonexistent/interpreter\n' >"$libexec/cloudos-loader.new"
 chmod +x "$libexec/cloudos-loader.new"
 mv "$libexec/cloudos-loader.new" "$libexec/cloudos-loader"
