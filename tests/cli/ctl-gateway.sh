@@ -127,21 +127,25 @@ wrong 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n' "$not_h
 
 # ---- events ----
 
-if "$ctl" help event tail >/dev/null 2>&1; then
-	events() {
-		rm -f "$work"/replies/*
-		# shellcheck disable=SC2059 # it is a format
-		printf "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n$1" \
-			>"$work/replies/_v1_sys_events$2"
-		expect 1 "$ctl" event tail -o json
-	}
-	events 'retry: 2000\n: ok\n\nid: 1\ndata: {"a":\ndata: 1}\n\ndata:{"b":2}\r\n\r\n: beat\n\nid: 3\ndata: {"c":3}' ''
-	has "$err" "closed the connection"
-	[ "$(cat "$out")" = '{"a":
+# events BYTES [SUFFIX]: a stream with them, and a failure when the stream is asked for again
+events() {
+	rm -f "$work"/replies/*
+	: >"$requests"
+	# shellcheck disable=SC2059 # it is a format
+	printf "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n$1" \
+		>"$work/replies/_v1_sys_events${2-}"
+	body='{"error":{"code":"SHUTDOWN","message":"over now"}}'
+	printf 'HTTP/1.1 500 X\r\nContent-Type: application/json\r\nContent-Length: %s\r\n\r\n%s' \
+		${#body} "$body" >"$work/replies/_v1_sys_events.then"
+	expect 1 "$ctl" event tail -o json
+}
+events 'retry: 2000\n: ok\n\nid: 1\ndata: {"a":\ndata: 1}\n\ndata:{"id":"7-b"}\r\n\r\n: beat\n\nid: 3\ndata: {"c":3}'
+has "$err" "over now"
+has "$requests" "Last-Event-ID: 7-b"
+[ "$(cat "$out")" = '{"a":
 1}
-{"b":2}' ] || fail "the events are others"
-	events 'data: {"a":1}\n\n' '.slow'
-	[ "$(cat "$out")" = '{"a":1}' ] || fail "the event came otherwise byte by byte"
-	events 'data: {"a":\n\n' ''
-	has "$err" "an event is no JSON"
-fi
+{"id":"7-b"}' ] || fail "the events are others"
+events 'data: {"a":1}\n\n' .slow
+[ "$(cat "$out")" = '{"a":1}' ] || fail "the event came otherwise byte by byte"
+events 'data: {"a":\n\n'
+has "$err" "an event is no JSON"

@@ -3,7 +3,8 @@
 
 The path of a request is a file below the folder REPLIES (slashes are underscores); its
 bytes, which are the whole answer with its head, go out as they are, one byte at a time
-when the file's name ends in .slow.  Requests are appended to the file REQUESTS.
+when the file's name ends in .slow.  Where there is one whose name ends in .then, it is the
+answer from the second request on.  Requests are appended to the file REQUESTS.
 """
 import os
 import socket
@@ -44,6 +45,10 @@ while True:
     with open(slow if os.path.exists(slow) else fast, 'rb') as f:
         answer = f.read()
     pieces = [answer] if not os.path.exists(slow) else [bytes([b]) for b in answer]
+    if os.path.exists(fast + '.then'):
+        os.rename(fast + '.then', fast)
+        if os.path.exists(slow):
+            os.unlink(slow)
     try:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
         for piece in pieces:
