@@ -103,16 +103,23 @@ static int find(uint64_t address, struct place *p)
 	return find_in(address, p);
 }
 
+/* Pages of records that somebody has begun to make: a child of a fork in the middle of that
+ * finds the page there, half made and in use by nobody. */
+static uint32_t pages_begun;
+
 /* A page of records like those of gate.S. */
 static bool make_records(uint32_t page)
 {
+	int ours = pages_begun > page ? MAP_FIXED : MAP_FIXED_NOREPLACE;
 	uint64_t at = MORE_AT + (uint64_t) page * PAGE;
 	uint32_t index = SHIM_RECORDS + page * PER_PAGE;
 
+	shim_store_release(&pages_begun, page + 1);
 	if (shim_syscall(__NR_mmap, (long) at, PAGE, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
-			 0) != (long) at)
+			 MAP_PRIVATE | MAP_ANONYMOUS | ours, -1, 0) != (long) at) {
+		pages_begun = page;
 		return false;
+	}
 	for (uint32_t i = 0; i < PER_PAGE && index + i < SHIM_SITES; i++) {
 		uint64_t record = at + i * SHIM_RECORD_SIZE;
 		uint8_t *code = (uint8_t *) record;

@@ -279,6 +279,58 @@ static int addresses_come_again(void)
 	return 0;
 }
 
+enum { FRESH_SITES = 5000, FRESH_OF_CHILD = 3, STUB_SIZE = 8 };
+
+static atomic_int fresh_done;
+
+static long call_stub(unsigned char *code, int n)
+{
+	unsigned char *at = code + (size_t) n * STUB_SIZE;
+
+	return ((site_function *) (uintptr_t) at)(0, 0);
+}
+
+static void *calls_fresh_sites(void *arg)
+{
+	for (int n = 0; n < FRESH_SITES; n++)
+		if (call_stub(arg, n) != getpid())
+			atomic_fetch_add(&wrong, 1);
+	atomic_store(&fresh_done, 1);
+	return NULL;
+}
+
+/* A child may begin while another thread has half of the room for more sites. */
+static int sites_are_found_while_it_forks(void)
+{
+	static const unsigned char getpid_stub[STUB_SIZE] = { 0xb8, 39,	  0,	0,
+							      0,    0x0f, 0x05, 0xc3 };
+	size_t size = (size_t) (FRESH_SITES + FRESH_OF_CHILD) * STUB_SIZE;
+	unsigned char *code = mmap(NULL, size, PROT_READ | PROT_WRITE | PROT_EXEC,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pthread_t thread;
+	int status = 0;
+
+	EXPECT(code != MAP_FAILED);
+	for (int n = 0; n < FRESH_SITES + FRESH_OF_CHILD; n++)
+		memcpy(code + (size_t) n * STUB_SIZE, getpid_stub, STUB_SIZE);
+	EXPECT(pthread_create(&thread, NULL, calls_fresh_sites, code) == 0);
+	while (!atomic_load(&fresh_done)) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			for (int n = 0; n < FRESH_OF_CHILD; n++)
+				if (call_stub(code, FRESH_SITES + n) != getpid())
+					_exit(1);
+			_exit(0);
+		}
+		EXPECT(pid > 0 && waitpid(pid, &status, 0) == pid);
+		EXPECT(status == 0);
+	}
+	EXPECT(pthread_join(thread, NULL) == 0);
+	EXPECT(atomic_load(&wrong) == 0);
+	return 0;
+}
+
 static const struct behaviour cases[] = {
 	{ "sites of every shape answer rightly", one_thread_alone },
 	{ "addresses are used again by other code", addresses_come_again },
@@ -287,6 +339,8 @@ static const struct behaviour cases[] = {
 	{ "a million calls of 8 threads while code is patched", million_calls },
 	{ "a million calls under fire of signals", million_calls_under_fire },
 	{ "a million calls under fire, with forks", million_calls_with_forks },
+	{ "new places of calls are found while it forks",
+	  sites_are_found_while_it_forks },
 };
 
 int main(int argc, char **argv)
