@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making a container's first process, and further ones in it.  HOST.
+ *
+ * ctr_create clones a process into new name spaces, maps ids, builds the root file system
+ * and parks it just before exec; writing one byte to `start` (ctr_start) lets it go.  All
+ * that can fail does so before that, except exec itself, which ctr_start tells.
+ *
+ * Who calls it: cli.c (OCI commands), monitor.c (containers of the daemon), and
+ * cloudos-exec for --confine.
+ */
+#ifndef CTR_PROCESS_H
+#define CTR_PROCESS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "cloudosd/ctr/cgroup.h"
+#include "cloudosd/ctr/config.h"
+
+struct ctr_create {
+	const char *id;
+	const struct ctr_config *config;
+	struct ctr_cgroup *cgroup; /* NULL: none */
+	int stdio[3]; /* borrowed; -1: the caller's own; not used with a terminal */
+	int console_socket; /* gets the terminal's master by SCM_RIGHTS; -1: none */
+	int preserve_fds;   /* descriptors 3 to 3+n-1 stay open in the program */
+	bool no_pivot, no_new_keyring;
+	/* Called inside as the last act, with the program's user, capabilities and folder set:
+	 * it installs filters and becomes the program (calls.h).  It returns only when that
+	 * failed.  NULL: linux.seccomp is installed and the program is executed. */
+	int (*become)(void *arg, const struct ctr_process_spec *p, struct co_err *err);
+	void *become_arg;
+	int keep[4]; /* descriptors that stay open for `become`; -1 ends */
+	/* Called outside, when name spaces and cgroup stand and before the files are built:
+	 * network, hooks.  May be NULL. */
+	int (*prepared)(void *arg, pid_t pid, struct co_err *err);
+	void *arg;
+};
+
+struct ctr_container {
+	pid_t pid;
+	int pidfd;
+	int start; /* write end that lets it go, read end that tells of exec's failure */
+	int console; /* the terminal's master when no console_socket was given; -1 */
+};
+
+int ctr_create(const struct ctr_create *how, struct ctr_container *out,
+	       struct co_err *err);
+
+/* Returns when exec has succeeded; otherwise CO_NOT_FOUND, CO_REFUSED... and a sentence. */
+int ctr_start(struct ctr_container *c, struct co_err *err);
+
+/* One more process in the name spaces of `pid` (the container's first). */
+struct ctr_exec {
+	pid_t pid;
+	int pidfd; /* of it; -1: it is opened */
+	const struct ctr_config *config;
+	const struct ctr_process_spec *process;
+	struct ctr_cgroup *cgroup;
+	int stdio[3], console_socket, preserve_fds;
+	int (*become)(void *arg, const struct ctr_process_spec *p, struct co_err *err);
+	void *become_arg;
+	int keep[4];
+};
+
+/* out->start is -1: it runs when this returns. */
+int ctr_exec(const struct ctr_exec *how, struct ctr_container *out, struct co_err *err);
+
+#endif
