@@ -29,6 +29,7 @@ update-documents:
 include tests/anos/local.mk
 include tests/anos/system.mk
 include tests/blackroad/local.mk
+include tests/containers/local.mk
 include tests/fuzz/local.mk
 include tests/ring/local.mk
 include tests/sites/local.mk
