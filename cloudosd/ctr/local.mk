@@ -12,3 +12,7 @@ libctr_a_SOURCES += %D%/seccomp.def
 libctr_a_SOURCES += %D%/seccomp.c
 libctr_a_SOURCES += %D%/seccomp_oci.c
 libctr_a_SOURCES += %D%/seccomp_profile.c
+libctr_a_SOURCES += %D%/control.h
+libctr_a_SOURCES += %D%/control.c
+libctr_a_SOURCES += %D%/control_inside.h
+libctr_a_SOURCES += %D%/control_text.c
