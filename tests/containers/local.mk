@@ -11,3 +11,9 @@ TESTS += ctr-rootfs
 ctr_rootfs_SOURCES = %D%/rootfs.c %D%/box.h %D%/box.c
 ctr_rootfs_CFLAGS = $(CO_TEST_CFLAGS)
 ctr_rootfs_LDADD = libctr.a $(CO_TEST_LIBS)
+
+check_PROGRAMS += ctr-abuse
+TESTS += ctr-abuse
+ctr_abuse_SOURCES = %D%/abuse.c %D%/box.h %D%/box.c
+ctr_abuse_CFLAGS = $(CO_TEST_CFLAGS)
+ctr_abuse_LDADD = libctr.a $(CO_TEST_LIBS) -lpthread
