@@ -338,6 +338,8 @@ static void on_next_id(void *arg, const struct store_result *result)
 
 static void on_page(void *arg, const struct store_list *list)
 {
+	const struct store_op get = { .kind = STORE_GET, .key = NEXT_KEY };
+	const struct store_txn next = { .then = &get, .nthen = 1 };
 	struct containers *all = arg;
 	int r;
 
@@ -355,7 +357,7 @@ static void on_page(void *arg, const struct store_list *list)
 	r = list->more ? store_list(all->store, "/container/",
 				    list->items[list->nitems - 1].key, 256, list->rev,
 				    on_page, all)
-		       : store_get(all->store, NEXT_KEY, on_next_id, all);
+		       : store_txn(all->store, &next, on_next_id, all);
 	if (r < 0)
 		load_end(all, r, "the store takes no requests");
 }
