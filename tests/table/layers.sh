@@ -105,8 +105,8 @@ violations() {
 		}
 		if (name == "uv.h" && from != "cloudosd" && from != "cli")
 			complain(file, name, "only programs own a loop")
-		if (name == "yaml.h" && file !~ /^cloudosd\/(config|handlers_file|names)\.c$/)
-			complain(file, name, "only cloudosd/config.c and names.c read YAML")
+		if (name == "yaml.h" && file != "lib/yaml_read.c")
+			complain(file, name, "only lib/yaml_read.c knows libyaml")
 		if (name == "sqlite3.h" && from != "store")
 			complain(file, name, "only store/ knows SQLite")
 		if (from == "co" && name !~ /^std(int|def|bool)\.h$/)
@@ -139,9 +139,7 @@ put cloudosd/service/up.c '#include <personality/personality.h>'
 put cloudosd/service/top.c '#include "../session.h"'
 put cloudosd/service/loop.c '#include <uv.h>'
 put cloudosd/session.h '#include <uv.h>\n#include "service/host.h"'
-put cloudosd/config.c '#include <yaml.h>'
-put cloudosd/names.c '#include <yaml.h>'
-put cloudosd/handlers_file.c '#include <yaml.h>'
+put lib/yaml_read.c '#include <yaml.h>'
 put cloudosd/yaml.c '#include <yaml.h>'
 put cloudosd/sql.c '  #  include <sqlite3.h>'
 put cloudosd/cli.c '#include <cli/client.h>'
