@@ -50,6 +50,7 @@ include tests/trap/hostile.mk
 include tests/trap/signals.mk
 include tests/unit/anos.mk
 include tests/unit/base.mk
+include tests/unit/ctr_monitor.mk
 include tests/unit/service.mk
 include tests/wire/local.mk
 include tests/conformance/local.mk

@@ -7,3 +7,7 @@ libctr_a_SOURCES += %D%/cgroup.h
 libctr_a_SOURCES += %D%/process.h
 libctr_a_SOURCES += %D%/rootfs.h
 libctr_a_SOURCES += %D%/seccomp.h
+libctr_a_SOURCES += %D%/control.h
+libctr_a_SOURCES += %D%/control.c
+libctr_a_SOURCES += %D%/control_inside.h
+libctr_a_SOURCES += %D%/control_text.c
