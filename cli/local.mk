@@ -46,7 +46,6 @@ bin_PROGRAMS += cloudos-exec
 cloudos_exec_SOURCES = \
 	%D%/cloudos-exec.c \
 	%D%/anos.h %D%/anos.c \
-	%D%/channel.h %D%/channel.c \
 	%D%/choose.h %D%/choose.c \
 	%D%/classify.h %D%/classify.c \
 	%D%/prefetch.h %D%/prefetch.c \
@@ -59,4 +58,4 @@ cloudos_exec_SOURCES = \
 	%D%/system.h %D%/system.c %D%/system_debug.c %D%/system_start.c \
 	%D%/trap.h %D%/trap.c
 cloudos_exec_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
-cloudos_exec_LDADD = libcocli.a libanossystem.a libpersonality.a libring.a libco.a $(SECCOMP_LIBS)
+cloudos_exec_LDADD = libcocli.a liblaunch.a libanossystem.a libpersonality.a libring.a libco.a $(SECCOMP_LIBS)
