@@ -82,6 +82,27 @@ static int open_target(struct rootfs *r, const char *destination, enum rootfs_wa
 	return 0;
 }
 
+/* In a user name space, how times are kept is the host's to say. */
+static int set_options(const struct rootfs *r, int tree, const struct rootfs_options *o,
+		       const struct ctr_mount *mount, struct co_err *err)
+{
+	const uint64_t times = MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME;
+	struct rootfs_options less = *o;
+	int status = rootfs_tree_set(tree, o, mount->source, err);
+
+	if (status != CO_ACCESS || !((o->clear | o->clear_all) & times))
+		return status;
+	less.set &= ~times;
+	less.clear &= ~times;
+	less.set_all &= ~times;
+	less.clear_all &= ~times;
+	status = rootfs_tree_set(tree, &less, mount->source, err);
+	if (status == 0)
+		rootfs_note(r, "access times in %s are kept as they are outside",
+			    mount->destination);
+	return status;
+}
+
 static int bind_one(struct rootfs *r, const struct ctr_mount *mount,
 		    const struct rootfs_options *o, int from_outside,
 		    struct co_err *err)
@@ -99,7 +120,7 @@ static int bind_one(struct rootfs *r, const struct ctr_mount *mount,
 			return co_fail_errno(err, errno,
 					     "cannot open %s, which is to be at %s",
 					     mount->source, mount->destination);
-		status = rootfs_tree_set(tree, o, mount->source, err);
+		status = set_options(r, tree, o, mount, err);
 		if (status < 0)
 			return status;
 	}

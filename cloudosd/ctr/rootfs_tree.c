@@ -46,7 +46,7 @@ int rootfs_tree_idmap(int tree, bool recursive, int user_ns, const char *name,
 		      struct co_err *err)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP,
-				   .userns_fd = (uint64_t) user_ns };
+				   .userns_fd = (unsigned int) user_ns };
 
 	if (mount_setattr(tree, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0),
 			  &attr, sizeof(attr)) == 0)
