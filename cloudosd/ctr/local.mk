@@ -69,3 +69,4 @@ libctr_a_SOURCES += %D%/log.c
 libctr_a_SOURCES += %D%/log_inside.h
 libctr_a_SOURCES += %D%/log_queue.c
 libctr_a_SOURCES += %D%/log_read.c
+libctr_a_SOURCES += %D%/calls.h %D%/calls.c
