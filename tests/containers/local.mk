@@ -19,3 +19,8 @@ calls_run_LDADD = libctr.a liblaunch.a libpersonality.a libco.a $(SECCOMP_LIBS)
 
 TESTS += %D%/calls.py
 EXTRA_DIST += %D%/boxes.py %D%/calls.py
+check_PROGRAMS += ctr-abuse
+TESTS += ctr-abuse
+ctr_abuse_SOURCES = %D%/abuse.c %D%/box.h %D%/box.c
+ctr_abuse_CFLAGS = $(CO_TEST_CFLAGS)
+ctr_abuse_LDADD = libctr.a $(CO_TEST_LIBS) -lpthread
