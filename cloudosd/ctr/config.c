@@ -142,6 +142,8 @@ static int read_extension(struct ctr_read *r, struct co_span value, void *out)
 		FIELD("confined", ctr_read_bool, confined),
 		FIELD("network", read_network, network),
 		FIELD("cgroupParent", ctr_read_text, cgroup_parent),
+		FIELD("socket", ctr_read_text, socket),
+		FIELD("name", ctr_read_text, name),
 		FIELD("allowUnenforcedLimits", ctr_read_bool, allow_unenforced_limits),
 #undef FIELD
 	};

@@ -168,6 +168,15 @@ static int before_pivot(void *arg, struct co_err *err)
 		     err);
 }
 
+static void remark(void *arg, const char *sentence)
+{
+	struct ctr_inside *in = arg;
+	struct ctr_note n = { .what = CTR_SAID_REMARK };
+
+	(void) snprintf(n.text, sizeof(n.text), "%s", sentence);
+	(void) ctr_note_send(in->link, &n, NULL, 0); /* a remark, no more */
+}
+
 static int await_go(struct ctr_inside *in, struct ctr_rootfs *files, struct co_err *err)
 {
 	int fds[CTR_ROOTFS_FDS];
@@ -192,11 +201,13 @@ static int build(struct ctr_inside *in, struct ctr_rootfs *files, struct co_err 
 	struct ctr_rootfs_inside inside = {
 		.from_outside = files,
 		.console = -1,
+		.out_terminal = in->terminal,
 		.own_user = in->own_user,
 		.rootless = in->rootless,
 		.before_pivot = before_pivot,
 		.arg = in,
 		.no_pivot = in->no_pivot,
+		.note = remark,
 	};
 	static const struct ctr_process_spec none;
 	int rc = ctr_program_labels_open(in->process ? in->process : &none, in->labels,
@@ -218,8 +229,10 @@ static int prepare_program(struct ctr_inside *in, struct co_err *err)
 	int listener = -1;
 	int rc = ctr_program_folder(p, err);
 
+	if (rc == 0 && p->terminal && in->terminal[0] < 0)
+		rc = ctr_terminal_open(in->terminal, err);
 	if (rc == 0 && p->terminal)
-		rc = ctr_terminal_open(in, err);
+		rc = ctr_terminal_give(in, err);
 	if (rc == 0)
 		rc = ctr_program_limits(p, in->config->personality, err);
 	if (rc == 0)
@@ -345,7 +358,7 @@ _Noreturn void ctr_inside_create(struct ctr_inside *in)
 	struct co_err err = { 0 };
 	int link;
 
-	in->slave = -1;
+	in->slave = in->terminal[0] = in->terminal[1] = -1;
 	if (set_up(in, &err) < 0)
 		give_up(in, &err);
 	(void) ctr_say(in->link, CTR_SAID_READY, 0); /* a dead creator is seen below */
@@ -373,7 +386,7 @@ _Noreturn void ctr_inside_exec(struct ctr_inside *in)
 	struct co_err err = { 0 };
 	int rc;
 
-	in->slave = -1;
+	in->slave = in->terminal[0] = in->terminal[1] = -1;
 	close_foreign(in);
 	rc = ctr_await(in->link, CTR_SAID_GO, NULL, &err);
 	if (rc == 0)

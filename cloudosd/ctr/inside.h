@@ -30,20 +30,23 @@ struct ctr_inside {
 	int (*become)(void *arg, const struct ctr_process_spec *p, struct co_err *err);
 	void *become_arg;
 	int keep[4];
-	bool own_user, own_net, own_cgroup, own_uts, own_mounts; /* new name spaces */
+	bool own_user, own_net, own_cgroup; /* new name spaces */
 	bool rootless;
 	int root; /* of exec into a container that shares our mounts; -1 */
 	/* between the steps */
 	pid_t pid; /* as seen from outside */
 	int labels[2], slave;
+	int terminal[2]; /* master and slave; -1: none */
 	char path[4096]; /* of the program */
 };
 
 _Noreturn void ctr_inside_create(struct ctr_inside *in);
 _Noreturn void ctr_inside_exec(struct ctr_inside *in);
 
-/* A terminal of the container's /dev/pts: sends the master over the link. */
-int ctr_terminal_open(struct ctr_inside *in, struct co_err *err);
+/* A terminal of the container's /dev/pts, for exec. */
+int ctr_terminal_open(int out_terminal[2], struct co_err *err);
+/* Gives it size and owner, and its master to the creator. */
+int ctr_terminal_give(struct ctr_inside *in, struct co_err *err);
 /* It is standard input, output and error from now on, and controls a new session. */
 int ctr_terminal_take(int slave, struct co_err *err);
 /* Gives the master to whoever listens at a console socket. */

@@ -70,3 +70,7 @@ libctr_a_SOURCES += %D%/log_inside.h
 libctr_a_SOURCES += %D%/log_queue.c
 libctr_a_SOURCES += %D%/log_read.c
 libctr_a_SOURCES += %D%/calls.h %D%/calls.c
+libctr_a_SOURCES += %D%/seal.h
+libctr_a_SOURCES += %D%/seal.c
+libctr_a_SOURCES += %D%/state.h
+libctr_a_SOURCES += %D%/state.c

@@ -21,7 +21,8 @@ enum ctr_word_said {
 	CTR_SAID_CONSOLE,  /* one descriptor: the terminal's master */
 	CTR_SAID_LISTENER, /* one descriptor: of a filter that notifies */
 	CTR_SAID_RECEIVED,
-	CTR_SAID_READY, /* parked */
+	CTR_SAID_REMARK, /* text: a sentence about what could not be had */
+	CTR_SAID_READY,	 /* parked */
 	CTR_SAID_START,
 	CTR_SAID_EXECUTING,
 	CTR_SAID_FAILED, /* code and text */

@@ -26,7 +26,7 @@ pid_t ctr_clone(uint64_t flags, int cgroup, int *out_pidfd)
 {
 	struct clone_args args = {
 		.flags = flags,
-		.exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD,
+		.exit_signal = flags & CLONE_PARENT ? 0ULL : (uint64_t) SIGCHLD,
 	};
 	long pid;
 
@@ -194,8 +194,6 @@ static void plan_inside(struct making *m)
 			    ctr_config_namespace(m->config, CLONE_NEWUSER),
 		.own_net = (flags & CLONE_NEWNET) != 0,
 		.own_cgroup = (flags & CLONE_NEWCGROUP) != 0,
-		.own_uts = (flags & CLONE_NEWUTS) != 0,
-		.own_mounts = (flags & CLONE_NEWNS) != 0,
 		.rootless = geteuid() != 0,
 		.root = -1,
 	};
@@ -433,6 +431,10 @@ static int attend_note(struct making *m, struct co_err *err)
 	case CTR_SAID_LISTENER:
 		rc = hand_over_listener(m, fd, err);
 		break;
+	case CTR_SAID_REMARK:
+		if (m->how->remark)
+			m->how->remark(m->how->arg, n.text);
+		return 0;
 	case CTR_SAID_READY:
 		return 1;
 	default:
@@ -516,17 +518,29 @@ int ctr_create(const struct ctr_create *how, struct ctr_container *out,
 
 /* ---- start ---- */
 
-int ctr_start(struct ctr_container *c, struct co_err *err)
+int ctr_let_go(struct ctr_container *c, struct co_err *err)
 {
-	int rc = ctr_say(c->start, CTR_SAID_START, 0);
-	bool executing = false;
-
-	if (rc < 0)
+	if (ctr_say(c->start, CTR_SAID_START, 0) < 0)
 		return co_fail(err, CO_GONE,
 			       "the container's first process is gone, or was started");
+	return 0;
+}
+
+int ctr_start(struct ctr_container *c, struct co_err *err)
+{
+	int rc = ctr_let_go(c, err);
+
+	return rc < 0 ? rc : ctr_await_exec(c, err);
+}
+
+int ctr_await_exec(struct ctr_container *c, struct co_err *err)
+{
+	bool executing = false;
+
 	for (;;) {
 		struct co_err quiet = { 0 };
 		struct ctr_note n;
+		int rc;
 
 		rc = ctr_note_receive(c->start, &n, NULL, NULL, &quiet);
 		if (rc == 0 && n.what == CTR_SAID_EXECUTING) {

@@ -35,6 +35,9 @@ struct ctr_create {
 	int (*become)(void *arg, const struct ctr_process_spec *p, struct co_err *err);
 	void *become_arg;
 	int keep[4]; /* descriptors that stay open for `become`; -1 ends */
+	/* Called outside with what could not be had as asked, and what is there instead.
+	 * May be NULL. */
+	void (*remark)(void *arg, const char *sentence);
 	/* Called outside, when name spaces and cgroup stand and before the files are built:
 	 * network, hooks.  May be NULL. */
 	int (*prepared)(void *arg, pid_t pid, struct co_err *err);
@@ -56,6 +59,10 @@ int ctr_create(const struct ctr_create *how, struct ctr_container *out,
  * otherwise CO_NOT_FOUND, CO_ACCESS... and a sentence. */
 int ctr_start(struct ctr_container *c, struct co_err *err);
 
+/* The two halves of it: for who has something to tell `become` in between. */
+int ctr_let_go(struct ctr_container *c, struct co_err *err);
+int ctr_await_exec(struct ctr_container *c, struct co_err *err);
+
 /* One more process in the name spaces of `pid` (the container's first). */
 struct ctr_exec {
 	pid_t pid;
@@ -71,6 +78,9 @@ struct ctr_exec {
 
 /* out->start is -1: it runs when this returns. */
 int ctr_exec(const struct ctr_exec *how, struct ctr_container *out, struct co_err *err);
+
+/* What a `become` ends with: finds the program and executes it.  Returns when it failed. */
+int ctr_process_exec(const struct ctr_process_spec *p, struct co_err *err);
 
 /* The file of args[0], looked up in PATH of p->env: as the user that will execute it. */
 int ctr_find_program(const struct ctr_process_spec *p, char *out, size_t size,

@@ -405,3 +405,11 @@ int ctr_program_execute(const char *path, const struct ctr_process_spec *p,
 			       path);
 	return co_fail_errno(err, errno, "%s cannot be executed", path);
 }
+
+int ctr_process_exec(const struct ctr_process_spec *p, struct co_err *err)
+{
+	char path[PATH_MAX];
+	int rc = ctr_find_program(p, path, sizeof(path), err);
+
+	return rc < 0 ? rc : ctr_program_execute(path, p, err);
+}

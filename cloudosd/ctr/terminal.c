@@ -3,13 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <linux/mount.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/syscall.h>
 
 #include "cloudosd/ctr/inside.h"
 #include "lib/cleanup.h"
@@ -34,50 +31,37 @@ static int open_master(struct co_err *err)
 	return take_fd(fd);
 }
 
-/* Where there is a /dev/console, it is this terminal. */
-static void bind_console(int slave)
-{
-	autoclose int tree = (int) syscall(SYS_open_tree, slave, "",
-					   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
-						   AT_EMPTY_PATH);
-	autoclose int at = -1;
-	struct stat st;
-
-	if (mknod("/dev/console", S_IFREG | 0600, 0) == 0 || errno == EEXIST)
-		at = open("/dev/console", O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	/* a root that is read-only and has none simply has none */
-	if (tree < 0 || at < 0 || fstat(at, &st) < 0 || S_ISLNK(st.st_mode))
-		return;
-	(void) syscall(SYS_move_mount, tree, "", at, "",
-		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-}
-
-int ctr_terminal_open(struct ctr_inside *in, struct co_err *err)
+int ctr_terminal_open(int out_terminal[2], struct co_err *err)
 {
 	autoclose int master = open_master(err);
-	autoclose int slave = -1;
+
+	if (master < 0)
+		return master;
+	out_terminal[1] = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (out_terminal[1] < 0)
+		return co_fail_errno(err, errno, "the terminal cannot be opened");
+	out_terminal[0] = take_fd(master);
+	return 0;
+}
+
+int ctr_terminal_give(struct ctr_inside *in, struct co_err *err)
+{
+	autoclose int master = take_fd(in->terminal[0]);
 	struct winsize size = { .ws_row = in->process->rows,
 				.ws_col = in->process->columns };
 	int rc;
 
-	if (master < 0)
-		return master;
-	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (slave < 0)
-		return co_fail_errno(err, errno, "the terminal cannot be opened");
 	if (size.ws_row && size.ws_col)
 		(void) ioctl(master, TIOCSWINSZ, &size); /* a size is a wish */
-	if (fchown(slave, in->process->user.uid, (gid_t) -1) < 0)
+	if (fchown(in->terminal[1], in->process->user.uid, (gid_t) -1) < 0)
 		return co_fail_errno(err, errno, "the terminal cannot be given to user %u",
 				     in->process->user.uid);
-	if (in->start >= 0 && in->own_mounts)
-		bind_console(slave);
 	rc = ctr_say_with(in->link, CTR_SAID_CONSOLE, master);
 	if (rc < 0)
 		return co_fail(err, rc, "the creator is gone");
 	rc = ctr_await(in->link, CTR_SAID_RECEIVED, NULL, err);
 	if (rc == 0)
-		in->slave = take_fd(slave);
+		in->slave = take_fd(in->terminal[1]);
 	return rc;
 }
 
