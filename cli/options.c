@@ -8,6 +8,7 @@
 
 #include "cli/ctl.h"
 #include "lib/cleanup.h"
+#include "lib/nearest.h"
 
 int ctl_usage(struct ctl *ctl, const char *format, ...)
 {
@@ -31,6 +32,17 @@ const char *ctl_option(const struct ctl *ctl, const char *name)
 	for (size_t i = 0; options[i].name; i++)
 		if (strcmp(options[i].name, name) == 0)
 			return ctl->values[i];
+	return NULL;
+}
+
+const char *ctl_option_next(const struct ctl *ctl, const char *name, size_t *cursor)
+{
+	while (*cursor < ctl->ngiven) {
+		const struct ctl_given *given = &ctl->given[(*cursor)++];
+
+		if (strcmp(given->option->name, name) == 0)
+			return given->value;
+	}
 	return NULL;
 }
 
@@ -64,67 +76,6 @@ int ctl_option_number(struct ctl *ctl, const char *name, uint64_t least, uint64_
 	return ctl_number(ctl, what, text, least, most, out);
 }
 
-/* ---- suggestions ---- */
-
-static size_t least_of(size_t a, size_t b, size_t c)
-{
-	size_t least = a < b ? a : b;
-
-	return least < c ? least : c;
-}
-
-/* How many letters have to be changed, put in or left out. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[40], n = strlen(b);
-
-	if (n >= co_countof(row))
-		return SIZE_MAX;
-	for (size_t k = 0; k <= n; k++)
-		row[k] = k;
-	for (size_t i = 0; a[i]; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i + 1;
-		for (size_t k = 1; k <= n; k++) {
-			size_t above = row[k];
-
-			row[k] = least_of(above + 1, row[k - 1] + 1,
-					  diagonal + (a[i] != b[k - 1]));
-			diagonal = above;
-		}
-	}
-	return row[n];
-}
-
-struct nearest {
-	const char *typed;
-	char best[40];
-	size_t distance;
-};
-
-static void consider(struct nearest *n, const char *candidate, size_t length)
-{
-	char word[sizeof(n->best)];
-	size_t d;
-
-	if (length >= sizeof(word))
-		return;
-	memcpy(word, candidate, length);
-	word[length] = 0;
-	d = distance(n->typed, word);
-	if (d < n->distance) {
-		n->distance = d;
-		memcpy(n->best, word, sizeof(word));
-	}
-}
-
-/* Something that far away is another word and no slip. */
-static const char *near_enough(const struct nearest *n)
-{
-	return n->distance <= (strlen(n->typed) > 4 ? 3U : 2U) ? n->best : NULL;
-}
-
 /* ---- words of the command ---- */
 
 /* The words so far with blanks between. */
@@ -140,9 +91,8 @@ static void joined(const struct ctl *ctl, char *out, size_t n)
 
 static int unknown_word(struct ctl *ctl, const char *before, const char *word)
 {
-	struct nearest n = { .typed = word, .distance = SIZE_MAX };
+	struct co_nearest n = co_nearest(word, strlen(word));
 	size_t length = strlen(before);
-	const char *guess;
 
 	for (size_t i = 0; i < ctl_ncommands; i++) {
 		const char *rest = ctl_commands[i].words;
@@ -151,13 +101,13 @@ static int unknown_word(struct ctl *ctl, const char *before, const char *word)
 		    (length && rest[length] != ' '))
 			continue;
 		rest += length + (length ? 1 : 0);
-		consider(&n, rest, strcspn(rest, " "));
+		co_nearest_try(&n, rest, strcspn(rest, " "));
 	}
-	guess = near_enough(&n);
-	if (guess)
+	if (n.word)
 		return ctl_usage(
-			ctl, "there is no command \"%s%s%.60s\"; did you mean \"%s\"?",
-			before, length ? " " : "", word, guess);
+			ctl,
+			"there is no command \"%s%s%.60s\"; did you mean \"%.*s\"?",
+			before, length ? " " : "", word, (int) n.size, n.word);
 	return ctl_usage(ctl,
 			 "there is no command \"%s%s%.60s\"; `" CTL_PROGRAM
 			 " help` lists them",
@@ -237,22 +187,17 @@ static int set_common(struct ctl *ctl, const struct ctl_option *option,
 
 static int unknown_option(struct ctl *ctl, const char *typed, size_t length)
 {
-	struct nearest n = { .typed = typed, .distance = SIZE_MAX };
-	char word[40];
-	const char *guess = NULL;
+	struct co_nearest n = co_nearest(typed, length);
 
-	(void) snprintf(word, sizeof(word), "%.*s", (int) length, typed);
-	n.typed = word;
-	for (const struct ctl_option *o = ctl_common; o->name; o++)
-		consider(&n, o->name, strlen(o->name));
+	for (const struct ctl_option *o = ctl_common; o->name && length > 1; o++)
+		co_nearest_try(&n, o->name, strlen(o->name));
 	for (const struct ctl_option *o = ctl->command ? ctl->command->options : NULL;
-	     o && o->name; o++)
-		consider(&n, o->name, strlen(o->name));
-	guess = length > 1 ? near_enough(&n) : NULL;
-	return ctl_usage(ctl, "there is no option %s%s here%s%s%s",
-			 length > 1 ? "--" : "-", word,
-			 guess ? ", did you mean --" : "", guess ? guess : "",
-			 guess ? "?" : "");
+	     o && o->name && length > 1; o++)
+		co_nearest_try(&n, o->name, strlen(o->name));
+	return ctl_usage(ctl, "there is no option %s%.*s here%s%.*s%s",
+			 length > 1 ? "--" : "-", length > 39 ? 39 : (int) length,
+			 typed, n.word ? ", did you mean --" : "", (int) n.size,
+			 n.word ? n.word : "", n.word ? "?" : "");
 }
 
 /* One option, found by letter or by name; its value is attached, the next, or none. */
@@ -283,6 +228,8 @@ static int take_option(struct ctl *ctl, struct arguments *a, const char *name,
 	if (mine && option >= mine && option < mine + CTL_OPTIONS_MAX &&
 	    find_option(mine, 0, option->name, strlen(option->name)) == option) {
 		ctl->values[option - mine] = value;
+		ctl->given[ctl->ngiven++] =
+			(struct ctl_given){ .option = option, .value = value };
 		return 0;
 	}
 	return set_common(ctl, option, value);
@@ -366,15 +313,32 @@ static int finish(struct ctl *ctl)
 	return ctl_usage(ctl, "which command? `" CTL_PROGRAM " help` lists them");
 }
 
+/* Each word has as many options as letters at most. */
+static int make_room(struct ctl *ctl, int argc, char **argv)
+{
+	size_t options = 0;
+
+	for (int i = 0; i < argc; i++)
+		options += strlen(argv[i]);
+	ctl->operands = calloc((size_t) argc + 1, sizeof(*ctl->operands));
+	ctl->given = calloc(options + 1, sizeof(*ctl->given));
+	if (!ctl->operands || !ctl->given)
+		return co_fail(&ctl->err, CO_NO_MEMORY, "out of memory");
+	return 0;
+}
+
+/* What is behind the first operand belongs to a program and is left as it is. */
+static bool takes_program(const struct ctl_command *c)
+{
+	return strstr(c->operands, "[ARGUMENT]...") != NULL;
+}
+
 int ctl_parse(struct ctl *ctl, int argc, char **argv)
 {
 	struct arguments a = { .at = argv + (argc > 0) };
 	bool options_end = false;
-	int rc = 0;
+	int rc = make_room(ctl, argc, argv);
 
-	ctl->operands = calloc((size_t) argc + 1, sizeof(*ctl->operands));
-	if (!ctl->operands)
-		return co_fail(&ctl->err, CO_NO_MEMORY, "out of memory");
 	while (rc == 0 && *a.at) {
 		const char *text = *a.at++;
 
@@ -388,6 +352,8 @@ int ctl_parse(struct ctl *ctl, int argc, char **argv)
 			ctl->operands[ctl->noperands++] = text;
 		else
 			rc = take_word(ctl, text);
+		if (ctl->noperands && takes_program(ctl->command))
+			options_end = true;
 	}
 	return rc == 0 ? finish(ctl) : rc;
 }

@@ -51,17 +51,6 @@ void config_default(struct config *out);
 int config_parse(struct config *out, const char *name, const char *text, size_t n,
 		 struct co_err *err);
 
-/*
- * What every YAML file of ours has to keep: nesting, no anchors, tags, directives and
- * further documents.  0, or a sentence with name and line.
- */
-int config_guard(const char *name, const char *text, size_t n, struct co_err *err);
-
-/* A file of at most CO_LIMIT_CONFIG_BYTES + 1 bytes (malloc). */
-enum { CONFIG_NO_FILE = 1 };
-int config_read_text(const char *path, char **out_text, size_t *out_n,
-		     struct co_err *err);
-
 /* The same with the file at path; one that does not exist gives the defaults. */
 int config_load(struct config *out, const char *path, struct co_err *err);
 

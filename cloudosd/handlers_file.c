@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * handlers.yaml.  HOST.  config_guard has looked at the text before it is loaded as a tree,
- * so the tree is small, plain and without aliases.
+ * handlers.yaml.  HOST.  The tree that lib/yaml_read.h makes of it, compared with a table.
  */
 #include "cloudosd/handlers_file.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <yaml.h>
 
-#include "cloudosd/config.h"
 #include "lib/cleanup.h"
-#include "lib/escape.h"
+#include "lib/yaml_read.h"
 
 struct block { /* of memory */
 	struct block *next;
@@ -24,32 +20,14 @@ struct block { /* of memory */
 };
 
 struct reader {
-	yaml_document_t document;
+	struct co_yaml yaml;
 	const char *file;
 	struct handlers_file *out;
 	struct co_err *err;
 };
 
-static int complain(const struct reader *r, const yaml_node_t *at, const char *format,
-		    ...) __attribute__((format(printf, 3, 4)));
-
-static int complain(const struct reader *r, const yaml_node_t *at, const char *format,
-		    ...)
-{
-	char what[400];
-	va_list ap;
-
-	va_start(ap, format);
-	(void) vsnprintf(what, sizeof(what), format, ap);
-	va_end(ap);
-	return co_fail(r->err, CO_INVALID, "%s:%u: %s", r->file,
-		       (unsigned) at->start_mark.line + 1, what);
-}
-
-static yaml_node_t *node(struct reader *r, int index)
-{
-	return yaml_document_get_node(&r->document, index);
-}
+/* The place is (r, at), as elsewhere. */
+#define complain(r, at, ...) co_yaml_complain(&(r)->yaml, at, __VA_ARGS__)
 
 static void *memory(struct reader *r, size_t n)
 {
@@ -67,23 +45,22 @@ static void *memory(struct reader *r, size_t n)
 /* ---- values ---- */
 
 /* A text without a NUL; NULL: complained, or no memory. */
-static const char *text_of(struct reader *r, const yaml_node_t *value, const char *key)
+static const char *text_of(struct reader *r, const struct co_yaml_node *value,
+			   const char *key)
 {
-	size_t n = value->data.scalar.length;
 	char *text;
 
-	if (value->type != YAML_SCALAR_NODE ||
-	    memchr(value->data.scalar.value, '\0', n) || !n) {
+	if (value->kind != CO_YAML_SCALAR || !value->size) {
 		(void) complain(r, value, "%s must be a text", key);
 		return NULL;
 	}
-	text = memory(r, n + 1);
+	text = memory(r, value->size + 1);
 	if (text)
-		memcpy(text, value->data.scalar.value, n);
+		memcpy(text, value->text, value->size);
 	return text;
 }
 
-static int set_text(struct reader *r, const yaml_node_t *value, const char *key,
+static int set_text(struct reader *r, const struct co_yaml_node *value, const char *key,
 		    void *member)
 {
 	const char **to = member;
@@ -92,55 +69,43 @@ static int set_text(struct reader *r, const yaml_node_t *value, const char *key,
 	return *to ? 0 : r->err->code;
 }
 
-static int set_list(struct reader *r, const yaml_node_t *value, const char *key,
+static int set_list(struct reader *r, const struct co_yaml_node *value, const char *key,
 		    void *member)
 {
 	const char *const **to = member;
 	const char **list;
-	size_t n, i = 0;
+	size_t i = 0;
 
-	if (value->type != YAML_SEQUENCE_NODE)
+	if (value->kind != CO_YAML_LIST)
 		return complain(r, value, "%s must be a list: [one, two]", key);
-	n = (size_t) (value->data.sequence.items.top -
-		      value->data.sequence.items.start);
-	list = memory(r, (n + 1) * sizeof(const char *));
+	list = memory(r, (value->count + 1) * sizeof(const char *));
 	if (!list)
 		return CO_NO_MEMORY;
-	for (; i < n; i++) {
-		list[i] = text_of(r, node(r, value->data.sequence.items.start[i]), key);
-		if (!list[i])
+	for (value = value->first; value; value = value->next) {
+		list[i] = text_of(r, value, key);
+		if (!list[i++])
 			return r->err->code;
 	}
 	*to = list;
 	return 0;
 }
 
-static int set_number(struct reader *r, const yaml_node_t *value, const char *key,
-		      void *member)
+static int set_number(struct reader *r, const struct co_yaml_node *value,
+		      const char *key, void *member)
 {
-	uint32_t *to = member, number = 0;
-	const char *text = value->type == YAML_SCALAR_NODE
-				   ? (const char *) value->data.scalar.value
-				   : "";
+	uint32_t *to = member;
+	uint64_t number;
 
-	for (const char *p = text; *p; p++) {
-		if (*p < '0' || *p > '9' || p - text > 6)
-			text = "";
-		else
-			number = number * 10 + (uint32_t) (*p - '0');
-		if (!*text)
-			break;
-	}
-	if (!*text || !number)
+	if (!co_yaml_number(value, 1, 9999999, &number))
 		return complain(r, value, "%s must be a whole number from 1 to 9999999",
 				key);
-	*to = number;
+	*to = (uint32_t) number;
 	return 0;
 }
 
 static const struct member {
 	const char *key;
-	int (*set)(struct reader *r, const yaml_node_t *value, const char *key,
+	int (*set)(struct reader *r, const struct co_yaml_node *value, const char *key,
 		   void *member);
 	size_t offset;
 } members[] = {
@@ -164,54 +129,47 @@ static const struct member {
 
 /* ---- one handler ---- */
 
-static int unknown(const struct reader *r, const yaml_node_t *key)
+static int unknown(const struct reader *r, const struct co_yaml_node *key)
 {
-	char quoted[64] = "?", all[200] = "";
+	char quoted[64], all[200] = "";
 	size_t at = 0;
 
 	for (size_t i = 0; i < co_countof(members); i++)
 		at += (size_t) snprintf(all + at, sizeof(all) - at, "%s%s",
 					i ? ", " : "", members[i].key);
-	if (key->type == YAML_SCALAR_NODE)
-		(void) co_escape(quoted, sizeof(quoted),
-				 (const char *) key->data.scalar.value,
-				 key->data.scalar.length);
-	return complain(r, key, "a handler has no key \"%s\"; there are %s", quoted,
-			all);
+	return complain(r, key, "a handler has no key \"%s\"; there are %s",
+			co_yaml_quote(key, quoted, sizeof(quoted)), all);
 }
 
-static const struct member *find_member(const yaml_node_t *key)
+static const struct member *find_member(const struct co_yaml_node *key)
 {
 	for (size_t i = 0; i < co_countof(members); i++)
-		if (key->type == YAML_SCALAR_NODE &&
-		    strcmp((const char *) key->data.scalar.value, members[i].key) == 0)
+		if (co_yaml_is(key, members[i].key))
 			return &members[i];
 	return NULL;
 }
 
 static int read_members(struct reader *r, struct configured_spec *spec,
-			const yaml_node_t *map)
+			const struct co_yaml_node *map)
 {
 	uint32_t seen = 0;
 	int rc = 0;
 
-	for (const yaml_node_pair_t *p = map->data.mapping.pairs.start;
-	     p < map->data.mapping.pairs.top && !rc; p++) {
-		const yaml_node_t *key = node(r, p->key);
-		const struct member *m = find_member(key);
+	for (const struct co_yaml_node *n = map->first; n && !rc; n = n->next) {
+		const struct member *m = find_member(n->key);
 
 		if (!m)
-			return unknown(r, key);
+			return unknown(r, n->key);
 		if (seen & 1U << (m - members))
-			return complain(r, key, "%s.%s is there twice", spec->label,
+			return complain(r, n->key, "%s.%s is there twice", spec->label,
 					m->key);
 		seen |= 1U << (m - members);
-		rc = m->set(r, node(r, p->value), m->key, (char *) spec + m->offset);
+		rc = m->set(r, n, m->key, (char *) spec + m->offset);
 	}
 	return rc;
 }
 
-static int check_environment(const struct reader *r, const yaml_node_t *at,
+static int check_environment(const struct reader *r, const struct co_yaml_node *at,
 			     const struct configured_spec *spec)
 {
 	for (const char *const *p = spec->environment; p && *p; p++)
@@ -223,7 +181,7 @@ static int check_environment(const struct reader *r, const yaml_node_t *at,
 	return 0;
 }
 
-static int check(const struct reader *r, const yaml_node_t *at,
+static int check(const struct reader *r, const struct co_yaml_node *at,
 		 const struct configured_spec *spec)
 {
 	bool command = spec->argv && spec->argv[0];
@@ -250,8 +208,8 @@ static int check(const struct reader *r, const yaml_node_t *at,
 	return check_environment(r, at, spec);
 }
 
-static int read_handler(struct reader *r, const yaml_node_t *key,
-			const yaml_node_t *value)
+static int read_handler(struct reader *r, const struct co_yaml_node *key,
+			const struct co_yaml_node *value)
 {
 	struct configured_spec *spec = &r->out->specs[r->out->count];
 	int rc;
@@ -263,7 +221,7 @@ static int read_handler(struct reader *r, const yaml_node_t *key,
 	spec->label = text_of(r, key, "the name of a handler");
 	if (!spec->label)
 		return r->err->code;
-	if (value->type != YAML_MAPPING_NODE)
+	if (value->kind != CO_YAML_MAP)
 		return complain(r, value,
 				"%s must be a group of keys, indented below it",
 				spec->label);
@@ -277,35 +235,25 @@ static int read_handler(struct reader *r, const yaml_node_t *key,
 
 /* ---- the file ---- */
 
-static bool is_empty(const yaml_node_t *n)
-{
-	return n->type == YAML_SCALAR_NODE && !n->data.scalar.length;
-}
-
 static int read_file(struct reader *r)
 {
-	const yaml_node_t *root = yaml_document_get_root_node(&r->document), *key, *map;
-	const yaml_node_pair_t *p;
+	const struct co_yaml_node *root = r->yaml.root, *map;
 	int rc = 0;
 
-	if (!root || is_empty(root))
+	if (!root)
 		return 0;
-	p = root->type == YAML_MAPPING_NODE ? root->data.mapping.pairs.start : NULL;
-	key = p && p + 1 == root->data.mapping.pairs.top ? node(r, p->key) : NULL;
-	if (!key || key->type != YAML_SCALAR_NODE ||
-	    strcmp((const char *) key->data.scalar.value, "handlers") != 0)
+	map = root->kind == CO_YAML_MAP && root->count == 1 ? root->first : NULL;
+	if (!map || !co_yaml_is(map->key, "handlers"))
 		return complain(r, root,
 				"there is one key in this file: handlers are listed "
 				"below \"handlers:\"");
-	map = node(r, p->value);
-	if (is_empty(map))
+	if (co_yaml_is_null(map))
 		return 0;
-	if (map->type != YAML_MAPPING_NODE)
+	if (map->kind != CO_YAML_MAP)
 		return complain(r, map,
 				"handlers must be a group of keys, indented below it");
-	for (p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top && !rc;
-	     p++)
-		rc = read_handler(r, node(r, p->key), node(r, p->value));
+	for (const struct co_yaml_node *n = map->first; n && !rc; n = n->next)
+		rc = read_handler(r, n->key, n);
 	return rc;
 }
 
@@ -325,27 +273,11 @@ int handlers_parse(struct handlers_file *out, const char *file, const char *text
 {
 	struct co_err own = { 0 };
 	struct reader r = { .file = file, .out = out, .err = err ? err : &own };
-	yaml_parser_t parser;
-	int rc;
+	int rc = co_yaml_parse(&r.yaml, file, text, n, r.err);
 
-	if (n > CO_LIMIT_CONFIG_BYTES)
-		return co_fail(err, CO_TOO_BIG, "%s has more than %d bytes", file,
-			       CO_LIMIT_CONFIG_BYTES);
-	rc = config_guard(file, text, n, err);
-	if (rc)
-		return rc;
-	if (!yaml_parser_initialize(&parser))
-		return co_fail(err, CO_NO_MEMORY, "%s: out of memory", file);
-	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&parser, (const unsigned char *) text, n);
-	/* it is proper YAML: the guard has seen all of it */
-	if (!yaml_parser_load(&parser, &r.document)) {
-		yaml_parser_delete(&parser);
-		return co_fail(err, CO_NO_MEMORY, "%s: out of memory", file);
-	}
-	rc = read_file(&r);
-	yaml_document_delete(&r.document);
-	yaml_parser_delete(&parser);
+	if (!rc)
+		rc = read_file(&r);
+	co_yaml_done(&r.yaml);
 	return rc;
 }
 
@@ -367,8 +299,8 @@ int handlers_load(struct handlers_file *out, const char *path, struct co_err *er
 			"root, and nobody else may write it; see ls -l, chown and "
 			"chmod 644",
 			path);
-	r = config_read_text(path, &text, &n, err);
-	if (r == CONFIG_NO_FILE)
+	r = co_yaml_read_text(path, &text, &n, err);
+	if (r == CO_YAML_NO_FILE)
 		return 0;
 	return r ? r : handlers_parse(out, path, text, n, err);
 }

@@ -1,59 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * services.yaml.  HOST.  config_guard has looked at the text before it is loaded as a tree,
- * so the tree is small, plain and without aliases.
+ * services.yaml.  HOST.  The tree that lib/yaml_read.h makes of it, compared with a table.
  */
 #include "cloudosd/names.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <yaml.h>
 
-#include "cloudosd/config.h"
 #include "lib/cleanup.h"
 #include "lib/escape.h"
+#include "lib/yaml_read.h"
 
 static const char builtin[] =
 #include "services-yaml.h"
 	;
 
-struct reader {
-	yaml_document_t document;
-	const char *file;
-	struct co_err *err;
-};
-
-static int complain(const struct reader *r, const yaml_node_t *at, const char *format,
-		    ...) __attribute__((format(printf, 3, 4)));
-
-static int complain(const struct reader *r, const yaml_node_t *at, const char *format,
-		    ...)
-{
-	char what[400];
-	va_list ap;
-
-	va_start(ap, format);
-	(void) vsnprintf(what, sizeof(what), format, ap);
-	va_end(ap);
-	return co_fail(r->err, CO_INVALID, "%s:%u: %s", r->file,
-		       (unsigned) at->start_mark.line + 1, what);
-}
-
-static yaml_node_t *node(struct reader *r, int index)
-{
-	return yaml_document_get_node(&r->document, index);
-}
-
-static bool is_null(const yaml_node_t *n)
-{
-	const char *text = (const char *) n->data.scalar.value;
-
-	return n->type == YAML_SCALAR_NODE &&
-	       n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
-	       (!text[0] || !strcmp(text, "~") || !strcmp(text, "null"));
-}
+/* The place is (y, at), as elsewhere. */
+#define complain co_yaml_complain
 
 /* ---- values ---- */
 
@@ -153,24 +117,23 @@ static bool good_port(const char *text, uint32_t *out)
 	return port >= 1 && port <= 65535;
 }
 
-static int set_member(struct reader *r, struct name *name, const struct member *m,
-		      const yaml_node_t *value)
+static int set_member(const struct co_yaml *y, struct name *name,
+		      const struct member *m, const struct co_yaml_node *value)
 {
-	const char *text = (const char *) value->data.scalar.value;
+	const char *text = value->text;
 	char quoted[80];
-	uint32_t port;
+	uint32_t port = 0;
 	bool good;
 
-	if (value->type != YAML_SCALAR_NODE)
-		return complain(r, value, "%s.%s must be a single value, %s",
+	if (value->kind != CO_YAML_SCALAR)
+		return complain(y, value, "%s.%s must be a single value, %s",
 				name->word, m->key, m->rule);
-	if (is_null(value))
+	if (co_yaml_is_null(value))
 		text = "";
-	good = text[0] ? strlen(text) == value->data.scalar.length : true;
-	good = good && (m->good ? m->good(text) : good_port(text, &port));
+	good = m->good ? m->good(text) : good_port(text, &port);
 	if (!good) {
 		(void) co_escape(quoted, sizeof(quoted), text, strlen(text));
-		return complain(r, value, "%s.%s is \"%s\"; it must be %s", name->word,
+		return complain(y, value, "%s.%s is \"%s\"; it must be %s", name->word,
 				m->key, quoted, m->rule);
 	}
 	if (m->good)
@@ -198,7 +161,7 @@ static const struct member *find_member(const char *key)
 	return NULL;
 }
 
-static int unknown_member(const struct reader *r, const yaml_node_t *key,
+static int unknown_member(const struct co_yaml *y, const struct co_yaml_node *key,
 			  const char *word)
 {
 	char quoted[64], all[160] = "";
@@ -207,35 +170,26 @@ static int unknown_member(const struct reader *r, const yaml_node_t *key,
 	for (size_t i = 0; i < co_countof(members); i++)
 		at += (size_t) snprintf(all + at, sizeof(all) - at, "%s%s",
 					i ? ", " : "", members[i].key);
-	(void) co_escape(quoted, sizeof(quoted), (const char *) key->data.scalar.value,
-			 key->data.scalar.length);
-	return complain(r, key, "%s has no key \"%s\"; there are %s", word, quoted,
-			all);
+	return complain(y, key, "%s has no key \"%s\"; there are %s", word,
+			co_yaml_quote(key, quoted, sizeof(quoted)), all);
 }
 
-static int read_members(struct reader *r, struct name *name, const yaml_node_t *map)
+static int read_members(const struct co_yaml *y, struct name *name,
+			const struct co_yaml_node *map)
 {
 	uint32_t seen = 0;
 
-	for (const yaml_node_pair_t *p = map->data.mapping.pairs.start;
-	     p < map->data.mapping.pairs.top; p++) {
-		const yaml_node_t *key = node(r, p->key);
-		const struct member *m =
-			key->type == YAML_SCALAR_NODE
-				? find_member((const char *) key->data.scalar.value)
-				: NULL;
+	for (const struct co_yaml_node *n = map->first; n; n = n->next) {
+		const struct member *m = find_member(n->key->text);
 		int rc;
 
-		if (key->type != YAML_SCALAR_NODE)
-			return complain(r, key, "a key of %s must be a word",
-					name->word);
 		if (!m)
-			return unknown_member(r, key, name->word);
+			return unknown_member(y, n->key, name->word);
 		if (seen & 1U << (m - members))
-			return complain(r, key, "%s.%s is there twice", name->word,
+			return complain(y, n->key, "%s.%s is there twice", name->word,
 					m->key);
 		seen |= 1U << (m - members);
-		rc = set_member(r, name, m, node(r, p->value));
+		rc = set_member(y, name, m, n);
 		if (rc)
 			return rc;
 	}
@@ -265,100 +219,76 @@ static void fill(struct name *name)
 				name->port);
 }
 
-static int read_service(struct reader *r, struct names_list *list,
-			const yaml_node_t *key, const yaml_node_t *value)
+static int read_service(const struct co_yaml *y, struct names_list *list,
+			const struct co_yaml_node *key,
+			const struct co_yaml_node *value)
 {
-	const char *word = (const char *) key->data.scalar.value;
+	const char *word = key->text;
 	struct name *name;
 	char quoted[80];
 	int rc = 0;
 
-	if (key->type != YAML_SCALAR_NODE || !good_word(word) || strlen(word) > 48 ||
-	    strlen(word) != key->data.scalar.length) {
-		(void) co_escape(quoted, sizeof(quoted),
-				 key->type == YAML_SCALAR_NODE ? word : "?",
-				 key->type == YAML_SCALAR_NODE ? key->data.scalar.length
-							       : 1);
-		return complain(r, key,
+	if (!good_word(word) || strlen(word) > 48)
+		return complain(y, key,
 				"a service cannot be called \"%s\"; its key is of "
 				"letters, digits, \"-\" and \"_\", at most 48 of them",
-				quoted);
-	}
+				co_yaml_quote(key, quoted, sizeof(quoted)));
 	name = find(list, word);
 	if (!name && list->count == CO_LIMIT_NAMES)
-		return complain(r, key, "%s is one service too many; %d can be named",
+		return complain(y, key, "%s is one service too many; %d can be named",
 				word, CO_LIMIT_NAMES);
 	if (!name) {
 		name = &list->list[list->count++];
 		set_defaults(name, word);
 	}
-	if (value->type == YAML_MAPPING_NODE)
-		rc = read_members(r, name, value);
-	else if (!is_null(value))
-		rc = complain(r, value, "%s must be a group of keys, indented below it",
+	if (value->kind == CO_YAML_MAP)
+		rc = read_members(y, name, value);
+	else if (!co_yaml_is_null(value))
+		rc = complain(y, value, "%s must be a group of keys, indented below it",
 			      word);
 	if (rc == 0)
 		fill(name);
 	return rc;
 }
 
-static int read_services(struct reader *r, struct names_list *list,
-			 const yaml_node_t *map)
+static int read_services(const struct co_yaml *y, struct names_list *list,
+			 const struct co_yaml_node *map)
 {
-	const yaml_node_pair_t *start = map->data.mapping.pairs.start;
-
-	for (const yaml_node_pair_t *p = start; p < map->data.mapping.pairs.top; p++) {
-		const yaml_node_t *key = node(r, p->key);
+	for (const struct co_yaml_node *n = map->first; n; n = n->next) {
 		int rc;
 
-		for (const yaml_node_pair_t *q = start; q < p; q++) {
-			const yaml_node_t *other = node(r, q->key);
-
-			if (key->type == YAML_SCALAR_NODE &&
-			    other->type == YAML_SCALAR_NODE &&
-			    !strcmp((const char *) key->data.scalar.value,
-				    (const char *) other->data.scalar.value))
-				return complain(r, key, "%s is there twice",
-						(const char *) key->data.scalar.value);
-		}
-		rc = read_service(r, list, key, node(r, p->value));
+		for (const struct co_yaml_node *o = map->first; o != n; o = o->next)
+			if (!strcmp(n->key->text, o->key->text))
+				return complain(y, n->key, "%s is there twice",
+						n->key->text);
+		rc = read_service(y, list, n->key, n);
 		if (rc)
 			return rc;
 	}
 	return 0;
 }
 
-static int read_file(struct reader *r, struct names_list *list)
+static int read_file(const struct co_yaml *y, struct names_list *list)
 {
-	const yaml_node_t *root = yaml_document_get_root_node(&r->document);
-	const yaml_node_pair_t *p;
+	char quoted[64];
 
-	if (!root || is_null(root))
-		return 0;
-	if (root->type != YAML_MAPPING_NODE)
-		return complain(r, root, "this must begin with \"services:\"");
-	for (p = root->data.mapping.pairs.start; p < root->data.mapping.pairs.top;
-	     p++) {
-		const yaml_node_t *key = node(r, p->key), *value = node(r, p->value);
-		char quoted[64];
+	if (y->root && y->root->kind != CO_YAML_MAP)
+		return complain(y, y->root, "this must begin with \"services:\"");
+	for (const struct co_yaml_node *n = y->root ? y->root->first : NULL; n;
+	     n = n->next) {
 		int rc = 0;
 
-		if (key->type != YAML_SCALAR_NODE)
-			return complain(r, key, "a key must be a word");
-		(void) co_escape(quoted, sizeof(quoted),
-				 (const char *) key->data.scalar.value,
-				 key->data.scalar.length);
-		if (strcmp(quoted, "services") != 0)
-			return complain(r, key,
+		if (!co_yaml_is(n->key, "services"))
+			return complain(y, n->key,
 					"there is no key \"%s\"; services are listed "
 					"below \"services:\"",
-					quoted);
-		if (p != root->data.mapping.pairs.start)
-			return complain(r, key, "services is there twice");
-		if (value->type == YAML_MAPPING_NODE)
-			rc = read_services(r, list, value);
-		else if (!is_null(value))
-			rc = complain(r, value,
+					co_yaml_quote(n->key, quoted, sizeof(quoted)));
+		if (n != y->root->first)
+			return complain(y, n->key, "services is there twice");
+		if (n->kind == CO_YAML_MAP)
+			rc = read_services(y, list, n);
+		else if (!co_yaml_is_null(n))
+			rc = complain(y, n,
 				      "services must be a group of keys, indented "
 				      "below it");
 		if (rc)
@@ -370,29 +300,10 @@ static int read_file(struct reader *r, struct names_list *list)
 int names_parse(struct names_list *list, const char *file, const char *text, size_t n,
 		struct co_err *err)
 {
-	struct reader r = { .file = file, .err = err };
-	yaml_parser_t parser;
-	int rc;
+	autoyaml struct co_yaml y = { 0 };
+	int rc = co_yaml_parse(&y, file, text, n, err);
 
-	if (n > CO_LIMIT_CONFIG_BYTES)
-		return co_fail(err, CO_TOO_BIG, "%s has more than %d bytes", file,
-			       CO_LIMIT_CONFIG_BYTES);
-	rc = config_guard(file, text, n, err);
-	if (rc)
-		return rc;
-	if (!yaml_parser_initialize(&parser))
-		return co_fail(err, CO_NO_MEMORY, "%s: out of memory", file);
-	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&parser, (const unsigned char *) text, n);
-	/* it is proper YAML: the guard has seen all of it */
-	if (!yaml_parser_load(&parser, &r.document)) {
-		yaml_parser_delete(&parser);
-		return co_fail(err, CO_NO_MEMORY, "%s: out of memory", file);
-	}
-	rc = read_file(&r, list);
-	yaml_document_delete(&r.document);
-	yaml_parser_delete(&parser);
-	return rc;
+	return rc ? rc : read_file(&y, list);
 }
 
 /* path need not exist; NULL is none. */
@@ -401,10 +312,10 @@ static int parse_file(struct names_list *list, const char *path, bool *out_there
 {
 	autofree char *text = NULL;
 	size_t n;
-	int r = config_read_text(path, &text, &n, err);
+	int r = co_yaml_read_text(path, &text, &n, err);
 
-	*out_there = r != CONFIG_NO_FILE;
-	if (r == CONFIG_NO_FILE)
+	*out_there = r != CO_YAML_NO_FILE;
+	if (r == CO_YAML_NO_FILE)
 		return 0;
 	return r ? r : names_parse(list, path, text, n, err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * services.yaml: the files behind the registry of names (service/names.h).  HOST; cloudosd
- * calls it.  Beside config.c the only file that knows libyaml.
+ * calls it.
  */
 #ifndef CO_NAMES_FILE_H
 #define CO_NAMES_FILE_H

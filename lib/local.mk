@@ -19,6 +19,7 @@ libco_a_SOURCES = \
 	%D%/image_name.h %D%/image_name.c \
 	%D%/json.h %D%/json.c \
 	%D%/json_scan.h %D%/json_scan.c \
+	%D%/nearest.h %D%/nearest.c \
 	%D%/paths.h %D%/paths.c \
 	%D%/pattern.h %D%/pattern.c \
 	%D%/span.h \
@@ -26,7 +27,8 @@ libco_a_SOURCES = \
 	%D%/uri.h %D%/uri.c \
 	%D%/time.h %D%/time.c \
 	%D%/utf8.h %D%/utf8.c \
-	%D%/wire.h %D%/wire.c
+	%D%/wire.h %D%/wire.c \
+	%D%/yaml_read.h %D%/yaml_read.c
 nodist_libco_a_SOURCES = %D%/linux_calls.c
 %D%/linux_calls.c: %D%/linux_calls.awk
 	$(AM_V_GEN)$(MKDIR_P) %D% && LC_ALL=C $(AWK) -f $(srcdir)/%D%/linux_calls.awk \

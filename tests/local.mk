@@ -29,6 +29,7 @@ update-documents:
 include tests/anos/local.mk
 include tests/anos/system.mk
 include tests/blackroad/local.mk
+include tests/containers/local.mk
 include tests/fuzz/local.mk
 include tests/ring/local.mk
 include tests/sites/local.mk
@@ -50,6 +51,8 @@ include tests/trap/hostile.mk
 include tests/trap/signals.mk
 include tests/unit/anos.mk
 include tests/unit/base.mk
+include tests/unit/cgroup.mk
+include tests/unit/ctr_monitor.mk
 include tests/unit/service.mk
 include tests/wire/local.mk
 include tests/conformance/local.mk

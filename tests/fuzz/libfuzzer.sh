@@ -46,12 +46,13 @@ fuzz() {
 }
 
 base="lib/err.c lib/escape.c"
+yaml="lib/yaml_read.c lib/nearest.c"
 # shellcheck disable=SC2086 # a list
 fuzz wire lib/wire.c $base
 # shellcheck disable=SC2086 # a list
-LIBS=${YAML_LIBS:--lyaml} fuzz config cloudosd/config.c lib/log.c $base
+LIBS=${YAML_LIBS:--lyaml} fuzz config cloudosd/config.c lib/log.c $yaml $base
 # shellcheck disable=SC2086 # a list
-LIBS=${YAML_LIBS:--lyaml} fuzz handlers cloudosd/handlers_file.c cloudosd/config.c lib/log.c $base
+LIBS=${YAML_LIBS:--lyaml} fuzz handlers cloudosd/handlers_file.c $yaml $base
 # shellcheck disable=SC2086 # a list
 fuzz attached cloudosd/service/attached.c cloudosd/service/handler.c \
 	cloudosd/service/handler_builtin.c cloudosd/service/handler_call.c lib/buf.c \
@@ -59,7 +60,7 @@ fuzz attached cloudosd/service/attached.c cloudosd/service/handler.c \
 sed -e 's/["\\]/\\&/g' -e 's/^/"/' -e 's/$/\\n"/' "$srcdir/packaging/services.yaml" >$work/services-yaml.h
 # shellcheck disable=SC2086 # a list
 LIBS="${YAML_LIBS:--lyaml} -I$work -DCO_DATADIR=\"/usr/share/cloudos\"" fuzz names cloudosd/names.c \
-	cloudosd/config.c cloudosd/service/names.c lib/log.c $base
+	cloudosd/service/names.c lib/log.c $yaml $base
 # shellcheck disable=SC2086 # a list
 fuzz cron cloudosd/service/cron.c cloudosd/service/zone.c lib/time.c $base
 fuzz filter shim/filter.c tests/trap/filter_model.c

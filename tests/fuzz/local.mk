@@ -5,7 +5,7 @@ check_PROGRAMS += fuzz-cron-run
 check_PROGRAMS += fuzz-attached-run fuzz-handlers-run
 check_PROGRAMS += fuzz-names-run
 fuzz_names_run_SOURCES = %D%/fuzz_names.c %D%/driver.c %D%/target.h \
-	cloudosd/config.def cloudosd/config.h cloudosd/config.c cloudosd/names.h cloudosd/names.c
+	cloudosd/names.h cloudosd/names.c
 fuzz_names_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_names_run_LDADD = libservice.a libco.a $(YAML_LIBS) -ldl
 cloudosd/fuzz_names_run-names.$(OBJEXT): services-yaml.h
@@ -25,7 +25,6 @@ fuzz_attached_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_attached_run_LDADD = libservice.a libco.a
 
 fuzz_handlers_run_SOURCES = %D%/fuzz_handlers.c %D%/driver.c %D%/target.h \
-	cloudosd/config.def cloudosd/config.h cloudosd/config.c \
 	cloudosd/handlers_file.h cloudosd/handlers_file.c
 fuzz_handlers_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_handlers_run_LDADD = libco.a $(YAML_LIBS)

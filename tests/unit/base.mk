@@ -52,13 +52,12 @@ unit_http_message_LDADD = $(CO_HTTP_LIBS) $(CO_TEST_LIBS)
 unit_config_SOURCES = %D%/config.c \
 	cloudosd/config.def cloudosd/config.h cloudosd/config.c
 unit_config_CFLAGS = $(CO_TEST_CFLAGS)
-unit_config_LDADD = $(YAML_LIBS) $(CO_TEST_LIBS)
+unit_config_LDADD = $(CO_TEST_LIBS) $(YAML_LIBS)
 
 unit_names_SOURCES = %D%/names.c \
-	cloudosd/config.def cloudosd/config.h cloudosd/config.c \
 	cloudosd/names.h cloudosd/names.c
 unit_names_CFLAGS = $(CO_TEST_CFLAGS)
-unit_names_LDADD = libservice.a $(YAML_LIBS) $(CO_TEST_LIBS) -ldl
+unit_names_LDADD = libservice.a $(CO_TEST_LIBS) $(YAML_LIBS) -ldl
 cloudosd/unit_names-names.$(OBJEXT): services-yaml.h
 
 EXTRA_DIST += packaging/cloudosd.yaml

@@ -300,7 +300,7 @@ static const struct { const char *text, *message; } wrong[] = {
 	{ "services: 5\n", "test.yaml:1: services must be a group of keys, indented below it" },
 	{ "services:\n  core: 5\n", "test.yaml:2: core must be a group of keys, indented below it" },
 	{ "services:\n  a b: {}\n", "test.yaml:2: a service cannot be called \"a b\"; its key is of letters, digits, \"-\" and \"_\", at most 48 of them" },
-	{ "services:\n  [a]: {}\n", "test.yaml:2: a service cannot be called \"?\"; its key is of letters, digits, \"-\" and \"_\", at most 48 of them" },
+	{ "services:\n  [a]: {}\n", "test.yaml:2: a key must be a word" },
 	{ "services:\n  core: {}\n  core: {}\n", "test.yaml:3: core is there twice" },
 	{ "services:\n  core:\n    port: 1\n    port: 2\n", "test.yaml:4: core.port is there twice" },
 	{ "services:\n  core:\n    prot: 1\n", "test.yaml:3: core has no key \"prot\"; there are name, role, port, cloudflare, railway, railway_development, internal, health, stderr" },

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+# Containers and confined programs.  One test a line.
+check_PROGRAMS += ctr-filters
+TESTS += ctr-filters
+ctr_filters_SOURCES = %D%/filters.c
+ctr_filters_CFLAGS = $(CO_TEST_CFLAGS)
+ctr_filters_LDADD = libctr.a $(CO_TEST_LIBS) $(SECCOMP_LIBS)
+
+check_PROGRAMS += ctr-rootfs
+TESTS += ctr-rootfs
+ctr_rootfs_SOURCES = %D%/rootfs.c %D%/box.h %D%/box.c
+ctr_rootfs_CFLAGS = $(CO_TEST_CFLAGS)
+ctr_rootfs_LDADD = libctr.a $(CO_TEST_LIBS)
+
+check_PROGRAMS += calls-run
+calls_run_SOURCES = %D%/calls_run.c
+calls_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+calls_run_LDADD = libctr.a liblaunch.a libpersonality.a libco.a $(SECCOMP_LIBS)
+
+TESTS += %D%/calls.py
+EXTRA_DIST += %D%/boxes.py %D%/calls.py
+check_PROGRAMS += ctr-abuse
+TESTS += ctr-abuse
+ctr_abuse_SOURCES = %D%/abuse.c %D%/box.h %D%/box.c
+ctr_abuse_CFLAGS = $(CO_TEST_CFLAGS)
+ctr_abuse_LDADD = libctr.a $(CO_TEST_LIBS) -lpthread
