@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "cloudosd/image/report.h"
 #include "lib/cleanup.h"
@@ -84,6 +85,9 @@ int digest_stream(int fd, int copy, uint64_t most, const char *what, struct dige
 {
 	autofree char *chunk = malloc(CHUNK);
 	struct hasher h;
+	struct stat st;
+	uint64_t total =
+		fstat(fd, &st) || !S_ISREG(st.st_mode) ? 0 : (uint64_t) st.st_size;
 
 	if (!chunk)
 		return co_fail(err, CO_NO_MEMORY, "no memory to read %s", what);
@@ -107,7 +111,7 @@ int digest_stream(int fd, int copy, uint64_t most, const char *what, struct dige
 		r = copy >= 0 ? write_all(copy, chunk, (size_t) n) : 0;
 		if (r)
 			return co_fail_errno(err, -r, "cannot store %s", what);
-		report_progress("read", what, h.bytes, most);
+		report_progress("read", what, h.bytes, total);
 	}
 	*out_size = h.bytes;
 	hasher_end(&h, out);

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -47,11 +46,11 @@ __attribute__((noreturn)) static void inside(const struct sandbox *s, enum walls
 	struct co_err err = { 0 };
 	FILE *out = fdopen(lines, "w");
 	int root = -1;
-	int r = out ? sandbox_enter(s, walls, link, lines, &root, &err) : CO_NO_MEMORY;
+	int r = out ? sandbox_enter(s,
+				    &(struct sandbox_way){ walls, link, lines, parent },
+				    &root, &err)
+		    : CO_NO_MEMORY;
 
-	/* after the last change of credentials, which would clear it */
-	if (!r && (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent))
-		_exit(1);
 	if (r) {
 		if (out)
 			say_end(out, r, &err);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -247,31 +249,40 @@ static int capabilities(struct co_err *err)
 	return 0;
 }
 
-int sandbox_enter(const struct sandbox *s, enum walls walls, int link, int lines,
-		  int *out_root, struct co_err *err)
+static int walls(const struct sandbox *s, const struct sandbox_way *way,
+		 struct co_err *err)
 {
-	int r = 0, root;
+	if (way->walls == WALLS_USER)
+		return wall_user(s, way->link, err);
+	if (way->walls == WALLS_MOUNT)
+		return wall_mount(s, err);
+	if (!overlaid(s))
+		return 0;
+	return co_fail(err, CO_UNSUPPORTED,
+		       "layers cannot be laid upon each other here: neither user name "
+		       "spaces nor mounting are allowed");
+}
 
-	if (walls == WALLS_USER)
-		r = wall_user(s, link, err);
-	else if (walls == WALLS_MOUNT)
-		r = wall_mount(s, err);
-	else if (overlaid(s))
-		r = co_fail(err, CO_UNSUPPORTED,
-			    "layers cannot be laid upon each other here: neither user "
-			    "name spaces nor mounting are allowed");
+int sandbox_enter(const struct sandbox *s, const struct sandbox_way *way, int *out_root,
+		  struct co_err *err)
+{
+	int r = walls(s, way, err), root;
+
 	if (r)
 		return r;
-	root = open(walls == WALLS_NONE ? s->folder : "/",
+	root = open(way->walls == WALLS_NONE ? s->folder : "/",
 		    O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return co_fail_errno(err, errno, "cannot open %s", s->folder);
-	(void) shutdown(link, SHUT_RDWR); /* the other side goes on */
-	close_others(s, lines, root);
+	(void) shutdown(way->link, SHUT_RDWR); /* the other side goes on */
+	close_others(s, way->lines, root);
 	(void) umask(0);
 	r = limits(err);
 	if (!r)
 		r = capabilities(err);
+	/* after the last change of credentials, which would clear it */
+	if (!r && (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != way->parent))
+		r = co_fail(err, CO_GONE, "who wanted it has ended");
 	if (!r && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		r = co_fail_errno(err, errno, "cannot set no_new_privs");
 	if (!r) {

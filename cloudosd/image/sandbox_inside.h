@@ -17,8 +17,13 @@ enum { SANDBOX_NO_WALLS = 77 };
  * In the process: makes them and forgets all descriptors but s->fds, lines and out_root.
  * A failure is SANDBOX_NO_WALLS for the caller.
  */
-int sandbox_enter(const struct sandbox *s, enum walls walls, int link, int lines,
-		  int *out_root, struct co_err *err);
+struct sandbox_way {
+	enum walls walls;
+	int link, lines;
+	pid_t parent; /* when it dies, so does the process */
+};
+int sandbox_enter(const struct sandbox *s, const struct sandbox_way *way, int *out_root,
+		  struct co_err *err);
 
 /* Outside: the owners that exist in its user name space.  0 or a negative errno. */
 int sandbox_map(pid_t pid);

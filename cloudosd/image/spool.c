@@ -129,7 +129,7 @@ static int take_one(struct stream *stream, struct archive_entry *e, int root,
 	const char *path = archive_entry_pathname(e), *link = archive_entry_hardlink(e);
 	autoclose int fd = -1;
 	char name[16];
-	uint64_t size;
+	uint64_t size = 0;
 	int r;
 
 	if (!path)

@@ -195,7 +195,8 @@ int tree_place(struct tree *t, const char *path, bool make, struct tree_place *o
 		memcpy(parent, out->path, (size_t) (slash - out->path));
 		parent[slash - out->path] = '\0';
 	}
-	(void) snprintf(out->name, sizeof(out->name), "%s",
+	/* 255 bytes at most, as was checked */
+	(void) snprintf(out->name, sizeof(out->name), "%.255s",
 			slash ? slash + 1 : out->path);
 	r = open_parent(t, parent, make, err);
 	out->folder = t->parent_fd;

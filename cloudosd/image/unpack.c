@@ -12,6 +12,7 @@
 #include "cloudosd/image/stream.h"
 #include "cloudosd/image/tree.h"
 #include "cloudosd/image/unpack_inside.h"
+#include "lib/buf.h"
 #include "lib/cleanup.h"
 
 enum { SAY_EVERY = 4194304 };
