@@ -38,9 +38,7 @@ static void index_read(void *arg, int status, const char *reason)
 	starting.loaded(arg, 0, "");
 }
 
-int images_start(struct daemon *d,
-		 void (*loaded)(void *arg, int status, const char *reason),
-		 struct co_err *err)
+int images_start(struct daemon *d, struct co_err *err)
 {
 	char program[CO_PATH_SIZE] = "", folder[CO_PATH_SIZE + 16];
 	struct spawner *spawner = spawner_new(d->host);
@@ -63,8 +61,13 @@ int images_start(struct daemon *d,
 	d->services.images = images_new(&options);
 	if (!d->services.images)
 		return co_fail(err, CO_NO_MEMORY, "no memory for images");
+	return 0;
+}
+
+void images_begin(struct daemon *d,
+		  void (*loaded)(void *arg, int status, const char *reason))
+{
 	starting.loaded = loaded;
 	if (images_load(d->services.images, index_read, d))
-		return co_fail(err, CO_NO_MEMORY, "no memory for images");
-	return 0;
+		index_read(d, CO_NO_MEMORY, "no memory to read the index");
 }

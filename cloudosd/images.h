@@ -7,10 +7,11 @@
 
 struct daemon;
 
-/* loaded(d, status, reason) when the index has been read; an index that cannot be read is
- * logged and no reason not to go on. */
-int images_start(struct daemon *d,
-		 void (*loaded)(void *arg, int status, const char *reason),
-		 struct co_err *err);
+int images_start(struct daemon *d, struct co_err *err);
+
+/* Reads the index, then loaded(d, 0, ""): one that cannot be read is logged and no reason
+ * not to go on. */
+void images_begin(struct daemon *d,
+		  void (*loaded)(void *arg, int status, const char *reason));
 
 #endif

@@ -60,6 +60,17 @@ static void frame(const struct waiting *w, struct co_span json, bool may_wait)
 		(void) sse_try(w->sse, (struct co_span){ out.data, out.size });
 }
 
+/* A damaged archive is its sender's, and an image in use is no daemon that is. */
+static void failed(struct http_call *call, int status, const char *reason)
+{
+	if (status == CO_BUSY)
+		http_fail(call, 409, "BUSY", "%s", reason);
+	else if (status == CO_CORRUPT || status == CO_UNSUPPORTED)
+		http_fail(call, 400, "INVALID_REQUEST", "%s", reason);
+	else
+		http_fail_status(call, status, reason);
+}
+
 static void progress(void *arg, struct co_span json)
 {
 	const struct waiting *w = arg;
@@ -97,7 +108,7 @@ static void done(void *arg, const struct images_answer *a)
 		return;
 	}
 	if (a->status) {
-		http_fail_status(w->call, a->status, a->reason);
+		failed(w->call, a->status, a->reason);
 	} else {
 		co_buf_span(&body, a->json);
 		http_answer(w->call, 200, &body);
@@ -122,10 +133,7 @@ static void begin(struct waiting *w, struct http_call *call, int status,
 	struct co_span accept;
 
 	if (status) {
-		if (status == CO_BUSY)
-			http_fail(call, 409, "BUSY", "%s", err->message);
-		else
-			http_fail_status(call, status, err->message);
+		failed(call, status, err->message);
 		free(w);
 		return;
 	}
