@@ -74,3 +74,4 @@ libctr_a_SOURCES += %D%/seal.h
 libctr_a_SOURCES += %D%/seal.c
 libctr_a_SOURCES += %D%/state.h
 libctr_a_SOURCES += %D%/state.c
+libctr_a_SOURCES += %D%/landlock.h %D%/landlock.c
