@@ -105,3 +105,4 @@ cloudos_ctr_SOURCES += %D%/cli_inspect.c
 cloudos_ctr_SOURCES += %D%/cli_spec.c
 cloudos_ctr_LDADD = libctr.a libco.a $(SECCOMP_LIBS)
 cloudos_ctr_LDFLAGS = $(CO_CTR_LDFLAGS)
+libctr_a_SOURCES += %D%/landlock.h %D%/landlock.c
