@@ -146,7 +146,7 @@ int rootfs_root_open(struct rootfs_source *from, int *out, struct co_err *err)
 	int status;
 
 	if (x->layers.count == 0 && !from->config->root && x->confined)
-		return empty(from->keep != NULL, out, err);
+		return empty(!from->inside, out, err);
 	if (x->layers.count == 0 && !from->config->root)
 		return co_fail(err, CO_INVALID, "the configuration has no root");
 	if (x->layers.count == 0)
