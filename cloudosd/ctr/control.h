@@ -138,11 +138,11 @@ struct ctr_exit {
 	char error[512];            /* why it could not be started; "" */
 };
 
-enum ctr_state { CTR_CREATED, CTR_RUNNING, CTR_PAUSED, CTR_EXITED };
-const char *ctr_state_name(enum ctr_state state); /* "created" */
+enum ctr_run_state { CTR_CREATED, CTR_RUNNING, CTR_PAUSED, CTR_EXITED };
+const char *ctr_state_name(enum ctr_run_state state); /* "created" */
 
 struct ctr_status {
-	enum ctr_state state;
+	enum ctr_run_state state;
 	pid_t pid; /* 0: it has ended */
 	uint64_t created, started;
 	bool oom_killed, terminal, stdin_open;
