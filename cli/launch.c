@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/channel.h"
+#include "launch/channel.h"
 #include "cli/filter.h"
 #include "cli/prefetch.h"
 #include "cli/ptrace.h"

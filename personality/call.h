@@ -30,6 +30,7 @@
 #include "store/store.h"
 
 struct bridge;
+struct containers;
 struct expiry;
 struct handlers;
 struct idempotency;
@@ -63,6 +64,7 @@ struct co_services {
 	struct states *state;       /* cloudosd/service/state.h */
 	struct handlers *handlers; /* cloudosd/service/handler.h */
 	struct jobs *jobs;         /* cloudosd/service/job.h */
+	struct containers *containers; /* cloudosd/service/container.h; NULL: none here */
 	const struct co_guests *guests; /* cloudosd/service/guests.h */
 	struct names *names; /* cloudosd/service/names.h */
 	uint64_t

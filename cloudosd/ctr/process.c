@@ -36,7 +36,7 @@ pid_t ctr_clone(uint64_t flags, int cgroup, int *out_pidfd)
 	}
 	if (cgroup >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t) cgroup;
+		args.cgroup = (unsigned int) cgroup;
 		pid = syscall(SYS_clone3, &args, sizeof(args));
 		/* it may be an old kernel, or not ours to put processes into: then it
 		 * is moved there afterwards */

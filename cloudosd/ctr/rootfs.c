@@ -50,7 +50,7 @@ static int attach_root(struct rootfs *r, struct co_err *err)
 		r->root = fcntl(outside->fds[0], F_DUPFD_CLOEXEC, 3);
 	else if ((status = rootfs_root_open(r->config, -1, NULL, &r->root, err)) < 0)
 		return status;
-	if (r->root < 0)
+	if (r->root < 0 || fstat(r->root, &r->top) < 0)
 		return co_fail_errno(err, errno, "cannot keep the container's root");
 	if (r->config->root)
 		target = open(r->config->root, O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -95,8 +95,9 @@ struct rootfs {
 	const struct ctr_config *config;
 	const struct ctr_rootfs_inside *inside;
 	int root;             /* the container's root */
+	struct stat top;      /* of it */
 	int null;             /* the host's /dev/null */
-	int dev;              /* /dev of the container; -1: not ours to fill */
+	int dev;              /* /dev if it is a tmpfs of ours; -1 */
 	bool dev_is_foreign;  /* it is a bind mount */
 	bool nodes_are_bound; /* they cannot be made */
 	int late[32];         /* mounts that become read-only when all is built */
@@ -122,7 +123,7 @@ int rootfs_mount_cgroup(struct rootfs *r, const struct ctr_mount *mount,
 
 /* ---- rootfs_dev.c ---- */
 
-/* Makes nodes and links in a /dev that is not mounted yet. */
+/* Makes nodes and links in a /dev that is not mounted yet; -1: in the image's own. */
 int rootfs_dev_fill(struct rootfs *r, int dev, struct co_err *err);
 
 /* Binds the host's nodes where nodes cannot be made; devices elsewhere; the console. */

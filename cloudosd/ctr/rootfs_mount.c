@@ -61,17 +61,19 @@ static int open_target(struct rootfs *r, const char *destination, enum rootfs_wa
 {
 	autoclose int target = -1;
 	struct statfs fs;
-	int status;
+	struct stat st;
+	int status = rootfs_open(r->root, destination, want, &target, err);
 
-	if (is_path(destination, "/"))
-		return co_fail(err, CO_INVALID,
-			       "a mount's destination is /, which root.path is for");
-	status = rootfs_open(r->root, destination, want, &target, err);
 	if (status < 0)
 		return status;
-	if (fstatfs(target, &fs) < 0)
+	if (fstatfs(target, &fs) < 0 || fstat(target, &st) < 0)
 		return co_fail_errno(err, errno, "cannot look at %s of the container",
 				     destination);
+	if (st.st_ino == r->top.st_ino && st.st_dev == r->top.st_dev)
+		return co_fail(err, CO_INVALID,
+			       "the mount on %s would hide the whole root; root.path "
+			       "says what the root is",
+			       destination);
 	if (fs.f_type == PROC_SUPER_MAGIC && !rootfs_path_below(destination, "/proc"))
 		return co_fail(
 			err, CO_ACCESS,

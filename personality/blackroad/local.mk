@@ -7,6 +7,7 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/blackroad.h \
 	personality/blackroad/caught.h \
 	personality/blackroad/checkup.c \
+	personality/blackroad/containers.c \
 	personality/blackroad/core.c \
 	personality/blackroad/core.h \
 	personality/blackroad/events.c \

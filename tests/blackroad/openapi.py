@@ -71,6 +71,9 @@ ASK = {
 # Streams, upgrades, and what needs a handler: tested where they are.
 NOT_ASKED = {'events', 'stream', 'trace', 'handlers', 'job_create', 'job_get', 'job_cancel',
              'job_run', 'job_retry', 'page', 'page_file'}
+NOT_ASKED |= {'container', 'containers_prune'} | {'container_' + what for what in (
+    'create', 'remove', 'start', 'stop', 'restart', 'pause', 'unpause', 'kill', 'update', 'wait',
+    'stats')}
 
 
 def operations(api):
