@@ -2,9 +2,10 @@
 /*
  * What a container has outside of itself: who owns it, and removing it.  HOST.
  *
- * ROOT/ID/monitor.lock is locked as long as the monitor lives (a lock of fcntl: no child
- * inherits it, and it ends with the process).  ROOT/ID/monitor.json says what there is to
- * remove; it is written before anything is made.  Whoever finds the lock free removes it.
+ * ROOT/ID/monitor.json is locked as long as the monitor lives (a lock of fcntl: no child
+ * inherits it, and it ends with the process; closing any descriptor of the file would end
+ * it, too).  It says what there is to remove, and is written before anything is made.
+ * Whoever finds it unlocked removes that.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,9 +22,7 @@
 #include "lib/cleanup.h"
 #include "lib/json_scan.h"
 
-#define LOCK_NAME "monitor.lock"
 #define NOTE_NAME "monitor.json"
-#define NOTE_NEW  ".monitor.json.new"
 
 enum { NOTE_BYTES = 65536, GONE_MS = 5000 };
 
@@ -52,8 +51,8 @@ static void kill_rest(const struct remains *r)
 
 static void remove_folder(const char *folder)
 {
-	static const char *const names[] = { "ctl.sock", "state.json", NOTE_NAME,
-					     NOTE_NEW, LOCK_NAME };
+	static const char *const names[] = { "ctl.sock", "state.json", NOTE_NAME };
+					     NOTE_NEW, NOTE_NAME };
 	autoclose int dir = open(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	/* the lock last: until then it says whose the folder is */
@@ -117,16 +116,24 @@ static uint64_t start_of(pid_t pid)
 	return at ? strtoull(at + 1, NULL, 10) : 0;
 }
 
-static int write_note(struct monitor *m, const struct co_buf *text)
+/* In place: one write of a page at most is done or not done when a process is killed.  What
+ * was longer before is overwritten with blanks. */
+static int write_note(struct monitor *m, struct co_buf *text)
 {
-	autoclose int dir = open(m->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	autoclose int fd =
-		openat(dir, NOTE_NEW,
-		       O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	size_t size = text->size;
+	ssize_t n;
 
-	if (fd < 0 || write(fd, text->data, text->size) != (ssize_t) text->size)
+	while (text->size < m->note_size)
+		co_buf_char(text, ' ');
+	if (text->failed)
 		return -1;
-	return renameat(dir, NOTE_NEW, dir, NOTE_NAME);
+	do {
+		n = pwrite(m->lock, text->data, text->size, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n != (ssize_t) text->size)
+		return -1;
+	m->note_size = size > m->note_size ? size : m->note_size;
+	return 0;
 }
 
 int monitor_note(struct monitor *m, struct co_err *err)
@@ -160,7 +167,7 @@ int monitor_note(struct monitor *m, struct co_err *err)
 /* 0: locked by us now; 1: somebody else has it; CO_NOT_FOUND: there is no lock. */
 static int lock_folder(const char *folder, bool make, int *out, struct co_err *err)
 {
-	autofree char *path = monitor_path(folder, LOCK_NAME, NULL);
+	autofree char *path = monitor_path(folder, NOTE_NAME, NULL);
 	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	autoclose int fd = -1;
 	struct stat st;
@@ -256,18 +263,22 @@ static uint64_t number(struct co_span json, const char *name)
 		       : 0;
 }
 
-static void read_note(const char *folder, struct note *out)
+static void read_note(int lock, struct note *out)
 {
-	autofree char *path = monitor_path(folder, NOTE_NAME, NULL);
 	autobuf struct co_buf bundle = { 0 };
 	struct co_json_fault fault;
 	struct co_span value;
+	char *room;
+	ssize_t n;
 
 	memset(out, 0, sizeof(*out));
-	if (!path || ctr_file_read(path, NOTE_BYTES, &out->text, NULL) < 0 ||
-	    co_json_check((struct co_span){ out->text.data, out->text.size },
-			  &out->json, &fault) < 0)
+	room = co_buf_room(&out->text, NOTE_BYTES);
+	n = room ? pread(lock, room, NOTE_BYTES, 0) : -1;
+	if (n <= 0 || co_json_check((struct co_span){ room, (size_t) n }, &out->json,
+				    &fault) < 0) {
+		out->json = (struct co_span){ NULL, 0 };
 		return; /* killed before it had made anything */
+	}
 	if (co_json_member(out->json, "bundle", &value) &&
 	    co_json_unescape(value, &bundle) == 0)
 		out->bundle = co_buf_take(&bundle, &(size_t){ 0 });
@@ -313,13 +324,13 @@ static void record_death(const struct note *n)
 		(void) ctr_exit_save(n->bundle, &e, NULL); /* the bundle may be gone */
 }
 
-static void reap_locked(const char *id, const char *folder)
+static void reap_locked(const char *id, const char *folder, int lock)
 {
 	struct ctr_config *config = NULL;
 	struct note n;
 	struct remains r = { .id = id, .folder = folder };
 
-	read_note(folder, &n);
+	read_note(lock, &n);
 	if (n.bundle && ctr_config_load(n.bundle, &config, NULL) == 0)
 		r.config = config;
 	r.bundle = n.bundle;
@@ -348,7 +359,7 @@ int ctr_reap_one(const char *root, const char *id, struct co_err *err)
 		return 2;
 	if (rc != 0)
 		return rc;
-	reap_locked(id, folder);
+	reap_locked(id, folder, lock);
 	return 0;
 }
 

@@ -74,7 +74,8 @@ struct output {
 struct monitor {
 	const struct ctr_monitor_options *options;
 	char *folder; /* ROOT/ID */
-	int lock;     /* its file; see monitor_end.c */
+	int lock;     /* its note; see monitor_end.c */
+	size_t note_size;
 	int epoll;
 	struct ctr_config *config;
 	struct ctr_cgroup *cgroup;
