@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cloudosd/ctr/hooks.h"
 #include "cloudosd/ctr/monitor_inside.h"
 #include "lib/cleanup.h"
 
@@ -83,6 +84,17 @@ int monitor_kill_all(struct monitor *m, int signal, struct co_err *err)
 	return rc;
 }
 
+static void run_poststart(const struct monitor *m)
+{
+	autobuf struct co_buf state = { 0 };
+
+	if (m->config->poststart.count == 0)
+		return;
+	ctr_state_json(m->config, m->options->id, "running", m->container.pid, &state);
+	/* the specification: a failure changes nothing */
+	(void) ctr_hooks_run(&m->config->poststart, "poststart", &state, NULL);
+}
+
 int monitor_start(struct monitor *m, struct co_err *err)
 {
 	int rc;
@@ -100,8 +112,12 @@ int monitor_start(struct monitor *m, struct co_err *err)
 		return rc;
 	}
 	m->state = CTR_RUNNING;
+	if (m->calls)
+		ctr_calls_begin(m->calls, m->container.pid);
 	(void) monitor_note(m,
 			    NULL); /* `reap` would not know when; no more than that */
+	(void) monitor_state(m, NULL); /* `list` would call it created */
+	run_poststart(m);
 	monitor_event(m, "started", "");
 	return 0;
 }
@@ -269,6 +285,21 @@ static int open_log(struct monitor *m, struct co_err *err)
 		&m->log, err);
 }
 
+static int open_calls(struct monitor *m, struct ctr_create *how, struct co_err *err)
+{
+	int rc = ctr_calls_new(&(struct ctr_calls_spec){ .config = m->config,
+							 .process = &m->config->process,
+							 .id = m->options->id },
+			       &m->calls, err);
+
+	if (rc < 0)
+		return rc;
+	how->become = ctr_calls_become;
+	how->become_arg = m->calls;
+	how->keep[0] = ctr_calls_keep(m->calls);
+	return 0;
+}
+
 static int make_process(struct monitor *m, struct co_err *err)
 {
 	struct ctr_create how = { .id = m->options->id,
@@ -280,6 +311,8 @@ static int make_process(struct monitor *m, struct co_err *err)
 				  .die_with_parent = true };
 	int rc = monitor_stdio_make(m, how.stdio, err);
 
+	if (rc == 0 && m->config->cloudos.calls)
+		rc = open_calls(m, &how, err);
 	if (rc == 0)
 		rc = ctr_create(&how, &m->container, err);
 	for (int i = 0; i < 3; i++)
@@ -303,6 +336,8 @@ static int create(struct monitor *m, struct co_err *err)
 	if (rc == 0)
 		rc = ctr_config_load(m->options->bundle, &m->config, err);
 	if (rc == 0)
+		m->config->cloudos.calls |= m->options->calls;
+	if (rc == 0)
 		rc = monitor_note(m, err);
 	if (rc == 0)
 		rc = open_group(m, err);
@@ -314,6 +349,8 @@ static int create(struct monitor *m, struct co_err *err)
 		m->created_ms = monitor_now();
 		rc = monitor_note(m, err);
 	}
+	if (rc == 0)
+		rc = monitor_state(m, err);
 	if (rc == 0)
 		rc = monitor_clients_open(m, err);
 	if (rc == 0 && record && unlink(record) < 0 && errno != ENOENT)
@@ -356,14 +393,46 @@ static bool lingers(struct monitor *m)
 	return m->clients;
 }
 
+static void calls_ready(struct monitor *m, struct source *s, uint32_t events)
+{
+	(void) s;
+	(void) events;
+	ctr_calls_run(m->calls);
+}
+
+/* Which descriptors those are may change at each turn, and one may be closed and come
+ * again as another: so they are looked at anew. */
+static int look_at_calls(struct monitor *m)
+{
+	struct pollfd fds[CTR_CALLS_FDS];
+	size_t n;
+
+	if (!m->calls || m->state == CTR_CREATED || m->over)
+		return -1;
+	n = ctr_calls_poll(m->calls, fds);
+	for (size_t i = 0; i < CTR_CALLS_FDS; i++)
+		monitor_look(m, &m->call_sources[i], 0);
+	for (size_t i = 0; i < n; i++) {
+		m->call_sources[i] =
+			(struct source){ .fd = fds[i].fd, .ready = calls_ready };
+		/* EPOLLIN and EPOLLOUT have the values of POLLIN and POLLOUT */
+		monitor_look(m, &m->call_sources[i], (uint32_t) fds[i].events);
+	}
+	return ctr_calls_timeout(m->calls);
+}
+
 static void turn(struct monitor *m)
 {
 	struct epoll_event events[EVENTS];
 	int due = sooner(monitor_stdio_due(m), monitor_exec_due(m));
+	int calls = look_at_calls(m);
 	int n;
 
+	due = sooner(due, calls);
+
 	if (m->undone && !m->over) {
-		(void) monitor_kill_all(m, SIGKILL, NULL); /* tried again at each turn */
+		(void) monitor_kill_all(m, SIGKILL,
+					NULL); /* tried again at each turn */
 		due = sooner(due, 100);
 	}
 	n = epoll_wait(m->epoll, events, EVENTS, m->over ? 1000 : due);
@@ -376,6 +445,8 @@ static void turn(struct monitor *m)
 	if (m->undone && !m->over)
 		(void) monitor_kill_all(m, SIGKILL,
 					NULL); /* tried again at each turn */
+	if (n == 0 && calls >= 0)
+		ctr_calls_run(m->calls); /* its time has come */
 	monitor_stdio_tick(m);
 	monitor_exec_tick(m);
 }
@@ -411,6 +482,8 @@ int ctr_monitor_run(const struct ctr_monitor_options *options)
 	m.options = options;
 	m.lock = m.epoll = -1;
 	m.listener.fd = m.signals.fd = m.oom.fd = -1;
+	for (int i = 0; i < CTR_CALLS_FDS; i++)
+		m.call_sources[i].fd = -1;
 	monitor_stdio_init(&m);
 	m.folder = monitor_path(options->root, options->id, NULL);
 	m.buffer = malloc(MONITOR_CHUNK);

@@ -12,10 +12,6 @@
 
 #include "lib/err.h"
 
-/* argv[0] is the command's own name.  Return the exit status of the program. */
-int ctr_monitor_command(const char *root, int argc, char **argv);
-int ctr_reap_command(const char *root, int argc, char **argv);
-
 struct ctr_monitor_options {
 	const char *root, *id, *bundle;
 	int control; /* the creator's connection (control.h) */

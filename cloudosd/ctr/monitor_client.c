@@ -294,6 +294,8 @@ static void listener_ready(struct monitor *m, struct source *s, uint32_t events)
 		(void) close(fd); /* it sees the end of the connection */
 	else
 		(void) monitor_client_add(m, fd); /* without memory it is closed */
+	if (m->calls)
+		ctr_calls_again(m->calls); /* it may be a new daemon */
 }
 
 int monitor_clients_open(struct monitor *m, struct co_err *err)

@@ -18,7 +18,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cloudosd/ctr/hooks.h"
 #include "cloudosd/ctr/monitor_inside.h"
+#include "cloudosd/ctr/state.h"
 #include "lib/cleanup.h"
 #include "lib/json_scan.h"
 
@@ -51,8 +53,9 @@ static void kill_rest(const struct remains *r)
 
 static void remove_folder(const char *folder)
 {
-	static const char *const names[] = { "ctl.sock", "state.json", NOTE_NAME };
-					     NOTE_NEW, NOTE_NAME };
+	static const char *const names[] = { "ctl.sock", "config.json",
+					     "state.json.new", "state.json",
+					     NOTE_NAME };
 	autoclose int dir = open(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	/* the lock last: until then it says whose the folder is */
@@ -61,12 +64,24 @@ static void remove_folder(const char *folder)
 	(void) rmdir(folder);                      /* something else in it stays */
 }
 
+static void run_poststop(const struct remains *r)
+{
+	autobuf struct co_buf state = { 0 };
+
+	if (!r->config || r->config->poststop.count == 0)
+		return;
+	ctr_state_json(r->config, r->id, "stopped", 0, &state);
+	(void) ctr_hooks_run(&r->config->poststop, "poststop", &state,
+			     NULL); /* told nobody */
+}
+
 static void remove_remains(const struct remains *r)
 {
 	kill_rest(r);
 	if (r->cgroup)
 		(void) ctr_cgroup_remove(r->cgroup, GONE_MS,
 					 NULL); /* `reap` tries again */
+	run_poststop(r);
 	remove_folder(r->folder);
 }
 
@@ -95,25 +110,6 @@ char *monitor_path(const char *root, const char *id, const char *name)
 	    0)
 		return NULL;
 	return out;
-}
-
-/* When the process began, in ticks since boot: tells it from a later one with its pid. */
-static uint64_t start_of(pid_t pid)
-{
-	char path[64], text[1024], *at;
-	autoclose int fd = -1;
-	ssize_t n;
-
-	(void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n <= 0)
-		return 0;
-	text[n] = 0;
-	at = strrchr(text, ')'); /* the name may have anything in it */
-	for (int field = 2; at && field < 22; field++)
-		at = strchr(at + 1, ' ');
-	return at ? strtoull(at + 1, NULL, 10) : 0;
 }
 
 /* In place: one write of a page at most is done or not done when a process is killed.  What
@@ -148,7 +144,7 @@ int monitor_note(struct monitor *m, struct co_err *err)
 	if (m->container.pid > 0)
 		co_buf_format(&text, ",\"pid\":%d,\"pidStart\":%llu",
 			      (int) m->container.pid,
-			      (unsigned long long) start_of(m->container.pid));
+			      (unsigned long long) ctr_pid_start(m->container.pid));
 	if (m->cgroup) {
 		co_buf_text(&text, ",\"cgroup\":");
 		ctr_cgroup_save(m->cgroup, &text);
@@ -160,6 +156,31 @@ int monitor_note(struct monitor *m, struct co_err *err)
 		return co_fail_errno(err, errno, "cannot write %s/" NOTE_NAME,
 				     m->folder);
 	return 0;
+}
+
+/* For the commands of cloudos-ctr: state.json, and the configuration where it is. */
+int monitor_state(struct monitor *m, struct co_err *err)
+{
+	autofree char *here = monitor_path(m->folder, "config.json", NULL);
+	autofree char *there = monitor_path(m->options->bundle, "config.json", NULL);
+	autobuf struct co_buf group = { 0 };
+	struct ctr_state s = { 0 };
+	char created[40];
+
+	ctr_state_fill(&s, m->options->id, m->config, created);
+	(void) co_json_member(m->config->json, "annotations",
+			      &s.annotations); /* or none */
+	s.pid = m->container.pid;
+	s.pid_start = ctr_pid_start(m->container.pid);
+	s.started = m->state != CTR_CREATED;
+	ctr_cgroup_save(m->cgroup, &group);
+	s.cgroup = (struct co_span){ group.data, group.size };
+	if (!here || !there || group.failed)
+		return co_fail(err, CO_NO_MEMORY,
+			       "no memory for the container's state");
+	if (symlink(there, here) < 0 && errno != EEXIST)
+		return co_fail_errno(err, errno, "cannot make %s", here);
+	return ctr_state_write(m->options->root, &s, err);
 }
 
 /* ---- whose it is ---- */
@@ -286,7 +307,7 @@ static void read_note(int lock, struct note *out)
 		out->committed = co_span_is(value, "true");
 	out->started = number(out->json, "started");
 	out->pid = (pid_t) number(out->json, "pid");
-	if (out->pid <= 0 || start_of(out->pid) != number(out->json, "pidStart"))
+	if (out->pid <= 0 || ctr_pid_start(out->pid) != number(out->json, "pidStart"))
 		out->pid = 0;
 }
 

@@ -197,7 +197,8 @@ static int read_args(struct co_span json, struct ctr_texts *out, struct co_err *
 				       "at most %d arguments are possible", ARGS);
 		if (co_json_unescape(value, &text) < 0)
 			return co_fail(err, CO_INVALID, "an argument is not a string");
-		out->at[out->count] = text.size ? co_buf_take(&text, &(size_t){ 0 }) : strdup("");
+		out->at[out->count] =
+			text.size ? co_buf_take(&text, &(size_t){ 0 }) : strdup("");
 		if (!out->at[out->count])
 			return co_fail(err, CO_NO_MEMORY, "no memory for arguments");
 		out->count++;

@@ -14,6 +14,7 @@
 
 #include <sys/types.h>
 
+#include "cloudosd/ctr/calls.h"
 #include "cloudosd/ctr/cgroup.h"
 #include "cloudosd/ctr/config.h"
 #include "cloudosd/ctr/control_inside.h"
@@ -80,7 +81,8 @@ struct monitor {
 	struct ctr_config *config;
 	struct ctr_cgroup *cgroup;
 	struct ctr_container container;
-	bool has_network;
+	struct ctr_calls *calls; /* NULL: none are answered */
+	struct source call_sources[CTR_CALLS_FDS];
 	enum ctr_run_state state;
 	uint64_t created_ms;
 	bool committed;
@@ -180,6 +182,9 @@ int monitor_claim(struct monitor *m, struct co_err *err);
 
 /* Who this is, for `reap`: everything that has to be removed. */
 int monitor_note(struct monitor *m, struct co_err *err);
+
+/* state.json and the way to config.json, for the other commands of cloudos-ctr. */
+int monitor_state(struct monitor *m, struct co_err *err);
 
 /* Everything that the container had outside: processes, groups, network, folder. */
 void monitor_clean(struct monitor *m);

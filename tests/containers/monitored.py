@@ -350,6 +350,8 @@ def test(function):
 
 def run():
     """Runs all tests, or those named on the command line."""
+    if not os.access(CTR, os.X_OK):
+        sys.exit(CTR + ' is missing')
     failed = skipped = 0
     for function in TESTS:
         name = function.__name__.replace('_', ' ')

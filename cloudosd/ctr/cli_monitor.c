@@ -11,16 +11,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cloudosd/ctr/cli.h"
+#include "cloudosd/ctr/init.h"
 #include "cloudosd/ctr/monitor.h"
 #include "cloudosd/ctr/program.h"
+#include "cloudosd/ctr/seal.h"
 #include "lib/cleanup.h"
 
-enum { STATUS_FAILED = 1, STATUS_USAGE = 2 };
-
-static int complain(const char *command, const char *what)
+static int complain(struct cli *cli, const char *what)
 {
-	(void) fprintf(stderr, "cloudos-ctr %s: %s\n", command, what);
-	return STATUS_USAGE;
+	(void) co_fail(&cli->err, CO_INVALID, "%s", what);
+	(void) cli_failed(cli);
+	return 2;
 }
 
 static bool number(const char *text, uint64_t most, uint64_t *out)
@@ -92,7 +94,7 @@ static int leave(struct ctr_monitor_options *o)
 	for (int fd = 0; fd < 3; fd++)
 		if (dup2(null, fd) < 0)
 			return -1;
-	ctr_close_others(&o->control, 1);
+	ctr_close_others((int[]){ o->control, ctr_init_fd() }, 2);
 	(void) fcntl(o->control, F_SETFD, FD_CLOEXEC); /* it is open: see CONTROL */
 	(void) fcntl(o->control, F_SETFL, O_NONBLOCK);
 	(void) umask(077);
@@ -101,48 +103,56 @@ static int leave(struct ctr_monitor_options *o)
 	return setsid() < 0 || chdir("/") < 0 ? -1 : 0;
 }
 
-int ctr_monitor_command(const char *root, int argc, char **argv)
+static int read_command(struct cli *cli, int argc, char *argv[],
+			struct ctr_monitor_options *o)
 {
-	struct ctr_monitor_options o = { .root = root, .control = -1 };
 	int option;
 
 	optind = 1;
+	opterr = 0;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0)
-		if (!take_option(&o, option, optarg))
-			return complain("monitor",
-					"an option is unknown or its value wrong");
-	if (optind != argc - 1 || !o.bundle || o.control < 3 || root[0] != '/')
-		return complain("monitor",
-				"usage: cloudos-ctr --root /R monitor --bundle /B "
-				"--control-fd N [--stdin] [--calls] [--log-size "
-				"BYTES] [--log-files N] [--log-mode "
-				"blocking|non-blocking] ID");
-	o.id = argv[optind];
-	if (o.id[0] == '.' || o.id[0] == 0 || strchr(o.id, '/'))
-		return complain("monitor", "that is no name for a container");
+		if (!take_option(o, option, optarg))
+			return complain(cli, "an option is unknown or its value wrong");
+	if (optind != argc - 1 || !o->bundle || o->control < 3 || cli->root[0] != '/')
+		return complain(
+			cli, "usage: cloudos-ctr --root /R monitor --bundle /B "
+			     "--control-fd N [--stdin] [--calls] [--log-size BYTES] "
+			     "[--log-files N] [--log-mode blocking|non-blocking] ID");
+	o->id = argv[optind];
+	return ctr_state_check_id(o->id, &cli->err) < 0 ? cli_failed(cli) : 0;
+}
+
+int cli_monitor(struct cli *cli, int argc, char *argv[])
+{
+	struct ctr_monitor_options o = { .root = cli->root, .control = -1 };
+	int rc = read_command(cli, argc, argv, &o);
+
+	if (rc != 0)
+		return rc;
+	if (ctr_seal_self(cli->argv, &cli->err) < 0)
+		return cli_failed(cli);
 	if (leave(&o) < 0)
-		return complain("monitor", "cannot leave the caller's session");
-	return ctr_monitor_run(&o) < 0 ? STATUS_FAILED : 0;
+		return complain(cli, "cannot leave the caller's session");
+	return ctr_monitor_run(&o) < 0 ? 1 : 0;
 }
 
 /* ---- reap ---- */
 
-int ctr_reap_command(const char *root, int argc, char **argv)
+int cli_reap(struct cli *cli, int argc, char *argv[])
 {
-	struct co_err err = { 0 };
 	size_t reaped = 0;
 	int rc = 0;
 
 	if (argc < 2)
-		rc = ctr_reap(root, &reaped, &err);
+		rc = ctr_reap(cli->root, &reaped, &cli->err);
 	for (int i = 1; rc >= 0 && i < argc; i++) {
-		rc = ctr_reap_one(root, argv[i], &err);
+		rc = ctr_state_check_id(argv[i], &cli->err);
+		if (rc == 0)
+			rc = ctr_reap_one(cli->root, argv[i], &cli->err);
 		reaped += rc == 0;
 	}
-	if (rc < 0) {
-		(void) fprintf(stderr, "cloudos-ctr reap: %s\n", err.message);
-		return STATUS_FAILED;
-	}
+	if (rc < 0)
+		return cli_failed(cli);
 	(void) printf("%zu\n", reaped);
 	return 0;
 }
