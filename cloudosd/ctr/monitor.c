@@ -449,6 +449,7 @@ static void turn(struct monitor *m)
 		ctr_calls_run(m->calls); /* its time has come */
 	monitor_stdio_tick(m);
 	monitor_exec_tick(m);
+	monitor_execs_sweep(m);
 }
 
 static int open_loop(struct monitor *m, struct co_err *err)
