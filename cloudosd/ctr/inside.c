@@ -369,10 +369,10 @@ static int set_up(struct ctr_inside *in, struct co_err *err)
 	struct ctr_rootfs files = { .count = 0 };
 	int rc;
 
+	rc = take_stdio(in, err);
 	close_foreign(in);
-	rc = await_go(in, &files, err);
 	if (rc == 0)
-		rc = take_stdio(in, err);
+		rc = await_go(in, &files, err);
 	if (rc == 0)
 		rc = become_root(in, err);
 	if (rc == 0)
@@ -418,10 +418,10 @@ _Noreturn void ctr_inside_exec(struct ctr_inside *in)
 	int rc;
 
 	in->slave = in->terminal[0] = in->terminal[1] = -1;
+	rc = take_stdio(in, &err);
 	close_foreign(in);
-	rc = ctr_await(in->link, CTR_SAID_GO, NULL, &err);
 	if (rc == 0)
-		rc = take_stdio(in, &err);
+		rc = ctr_await(in->link, CTR_SAID_GO, NULL, &err);
 	if (rc == 0)
 		rc = ctr_program_labels_open(in->process, in->labels, &err);
 	if (rc == 0 && in->root >= 0 && (fchdir(in->root) < 0 || chroot(".") < 0))

@@ -3,6 +3,7 @@
 #include "cloudosd/ctr/seal.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <stdbool.h>
