@@ -162,22 +162,41 @@ static int make_links(int dev, struct co_err *err)
 	return 0;
 }
 
+/* Where the path of a device begins: at a /dev of ours, or at the root of an image that has
+ * its own, with whatever links. */
+static int base_of(const struct rootfs *r, int dev, const char **path)
+{
+	if (dev < 0)
+		return r->root;
+	*path += strlen("/dev");
+	return dev;
+}
+
 int rootfs_dev_fill(struct rootfs *r, int dev, struct co_err *err)
 {
 	const struct ctr_device *d;
+	autoclose int images = -1;
 
 	if (r->inside->own_user)
 		r->nodes_are_bound = true;
 	for (size_t i = 0; (d = device_at(r->config, i)); i++) {
-		int status;
+		const char *path = d->path;
+		int base, status;
 
-		if (!rootfs_path_below(d->path, "/dev"))
+		if (!rootfs_path_below(path, "/dev"))
 			continue;
-		status = make_device(r, dev, d->path + strlen("/dev"), d, err);
+		base = base_of(r, dev, &path);
+		status = make_device(r, base, path, d, err);
 		if (status < 0)
 			return status;
 	}
-	return make_links(dev, err);
+	if (dev < 0) {
+		int status = rootfs_open(r->root, "/dev", ROOTFS_FOLDER, &images, err);
+
+		if (status < 0)
+			return status;
+	}
+	return make_links(dev < 0 ? images : dev, err);
 }
 
 /* The host's node of these numbers: at the same path, or where sysfs says. */
@@ -244,9 +263,11 @@ static int finish_devices(struct rootfs *r, struct co_err *err)
 		int status = 0;
 
 		if (rootfs_path_below(d->path, "/dev")) {
-			if (r->dev >= 0)
-				status = bind_device(r, r->dev,
-						     d->path + strlen("/dev"), d, err);
+			const char *path = d->path;
+			int base = base_of(r, r->dev, &path);
+
+			if (!r->dev_is_foreign)
+				status = bind_device(r, base, path, d, err);
 		} else {
 			status = make_device(r, r->root, d->path, d, err);
 			if (status == 0)
@@ -327,11 +348,8 @@ int rootfs_dev_finish(struct rootfs *r, struct co_err *err)
 {
 	int status = 0;
 
-	if (r->dev < 0 && !r->dev_is_foreign) {
-		status = rootfs_open(r->root, "/dev", ROOTFS_FOLDER, &r->dev, err);
-		if (status == 0)
-			status = rootfs_dev_fill(r, r->dev, err);
-	}
+	if (r->dev < 0 && !r->dev_is_foreign)
+		status = rootfs_dev_fill(r, -1, err);
 	if (status == 0)
 		status = finish_devices(r, err);
 	return status < 0 ? status : finish_console(r, err);

@@ -61,17 +61,19 @@ static int open_target(struct rootfs *r, const char *destination, enum rootfs_wa
 {
 	autoclose int target = -1;
 	struct statfs fs;
-	int status;
+	struct stat st;
+	int status = rootfs_open(r->root, destination, want, &target, err);
 
-	if (is_path(destination, "/"))
-		return co_fail(err, CO_INVALID,
-			       "a mount's destination is /, which root.path is for");
-	status = rootfs_open(r->root, destination, want, &target, err);
 	if (status < 0)
 		return status;
-	if (fstatfs(target, &fs) < 0)
+	if (fstatfs(target, &fs) < 0 || fstat(target, &st) < 0)
 		return co_fail_errno(err, errno, "cannot look at %s of the container",
 				     destination);
+	if (st.st_ino == r->top.st_ino && st.st_dev == r->top.st_dev)
+		return co_fail(err, CO_INVALID,
+			       "the mount on %s would hide the whole root; root.path "
+			       "says what the root is",
+			       destination);
 	if (fs.f_type == PROC_SUPER_MAGIC && !rootfs_path_below(destination, "/proc"))
 		return co_fail(
 			err, CO_ACCESS,
@@ -210,6 +212,7 @@ static int make_fs(const struct rootfs *r, const struct rootfs_new *what, int *o
 static int tmpfs_begin(const struct ctr_mount *mount, const struct rootfs_options *o,
 		       int fs, int target, struct co_err *err)
 {
+	static const struct rootfs_copying as_it_is;
 	autoclose int from = -1;
 	struct stat st;
 
@@ -223,7 +226,7 @@ static int tmpfs_begin(const struct ctr_mount *mount, const struct rootfs_option
 	if (from < 0)
 		return co_fail_errno(err, errno, "cannot read %s of the image",
 				     mount->destination);
-	return rootfs_copy(from, fs, mount->destination, err);
+	return rootfs_copy(&as_it_is, from, fs, mount->destination, err);
 }
 
 /* Mounted writable now, because mount points below are still to be made. */
