@@ -32,6 +32,13 @@ static bool wants_colour(void)
 	       strcmp(term, "dumb") != 0;
 }
 
+/* Is the exit status a program's? */
+static bool runs_program(const struct ctl *ctl)
+{
+	return ctl->command && (ctl->command->run == cmd_container_run ||
+				ctl->command->run == cmd_container_exec);
+}
+
 static int exit_status(const struct ctl *ctl, int rc)
 {
 	static const struct {
@@ -43,7 +50,11 @@ static int exit_status(const struct ctl *ctl, int rc)
 		{ CO_NOT_DIR, CTL_EXIT_REFUSED },
 	};
 
-	if (rc == 0 || ctl->quiet)
+	if (rc == 0)
+		return ctl->program_exit;
+	if (runs_program(ctl))
+		return ctl->program_exit ? ctl->program_exit : CTL_EXIT_LAUNCHER;
+	if (ctl->quiet)
 		return 0;
 	if (ctl->usage)
 		return CTL_EXIT_USAGE;
@@ -91,7 +102,7 @@ int main(int argc, char **argv)
 	ctl.style.colour = wants_colour();
 	rc = run(&ctl, argc, argv);
 	status = exit_status(&ctl, rc);
-	if (status) {
+	if (status && rc < 0) {
 		(void) fputs(CTL_PROGRAM ": ", stderr); /* nowhere else to complain */
 		(void) co_print_escaped(stderr, ctl.err.message,
 					strlen(ctl.err.message));
@@ -99,5 +110,6 @@ int main(int argc, char **argv)
 	}
 	ctl.client = co_client_close(ctl.client);
 	free(ctl.operands);
+	free(ctl.given);
 	return status;
 }

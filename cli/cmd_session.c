@@ -17,7 +17,7 @@ int cmd_ps(struct ctl *ctl)
 }
 
 /* TERM, SIGTERM, term or 15. */
-static int signal_number(struct ctl *ctl, const char *text, int *out)
+int ctl_signal(struct ctl *ctl, const char *text, int *out)
 {
 	uint64_t number;
 	const char *name = strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text;
@@ -46,7 +46,7 @@ int cmd_kill(struct ctl *ctl)
 	const char *text = ctl_option(ctl, "signal");
 	struct wire_session_kill_req *req;
 	int number = SIGTERM;
-	int rc = text ? signal_number(ctl, text, &number) : 0;
+	int rc = text ? ctl_signal(ctl, text, &number) : 0;
 
 	if (rc < 0)
 		return rc;

@@ -12,10 +12,13 @@
 #include "cli/print.h"
 
 #define CTL_PROGRAM     "cloudosctl"
-#define CTL_OPTIONS_MAX 12
+#define CTL_OPTIONS_MAX 64
 #define CTL_WORDS_MAX   3
 
 enum ctl_exit {
+	CTL_EXIT_LAUNCHER = 125, /* of commands that run a program */
+	CTL_EXIT_NOT_EXECUTABLE = 126,
+	CTL_EXIT_NO_PROGRAM = 127,
 	CTL_EXIT_FAILED = 1,
 	CTL_EXIT_USAGE = 2,
 	CTL_EXIT_NO_DAEMON = 3,
@@ -49,6 +52,12 @@ extern const struct ctl_command ctl_commands[];
 extern const size_t ctl_ncommands;
 extern const struct ctl_option ctl_common[];
 
+/* An option of the command as it was typed, in that order. */
+struct ctl_given {
+	const struct ctl_option *option;
+	const char *value; /* "" for a switch */
+};
+
 struct ctl {
 	/* what was asked, filled by ctl_parse */
 	const struct ctl_command *command; /* NULL when only --help was */
@@ -56,7 +65,9 @@ struct ctl {
 	size_t nwords;
 	const char *
 		values[CTL_OPTIONS_MAX]; /* of the command's options; "" for switches */
-	const char **operands;           /* ended by NULL, owned */
+	struct ctl_given *given;         /* all of them, owned */
+	size_t ngiven;
+	const char **operands; /* ended by NULL, owned */
 	size_t noperands;
 	const char *image; /* -o FILE.png of surface shot; NULL */
 	const char *dir;
@@ -72,6 +83,9 @@ struct ctl {
 	bool usage; /* the command line was wrong */
 	bool no_daemon;
 	bool quiet; /* nobody reads any more */
+	/* Of commands that run a program: its status, or 126 and 127 when a failure means
+	 * that it could not be run; otherwise their failures are 125. */
+	int program_exit;
 };
 
 /* ---- options.c ---- */
@@ -82,6 +96,10 @@ int ctl_parse(struct ctl *ctl, int argc, char **argv);
 /* The value of an option of the command, "" for a given switch, NULL when not given. */
 const char *ctl_option(const struct ctl *ctl, const char *name);
 
+/* The values of an option that may be given again and again: *cursor is 0 at first; NULL
+ * when that was all. */
+const char *ctl_option_next(const struct ctl *ctl, const char *name, size_t *cursor);
+
 /* A whole number in [least, most]; `what` names it in the sentence. */
 int ctl_number(struct ctl *ctl, const char *what, const char *text, uint64_t least,
 	       uint64_t most, uint64_t *out);
@@ -89,6 +107,9 @@ int ctl_number(struct ctl *ctl, const char *what, const char *text, uint64_t lea
 /* As ctl_number for an option; leaves *out alone when it was not given. */
 int ctl_option_number(struct ctl *ctl, const char *name, uint64_t least, uint64_t most,
 		      uint64_t *out);
+
+/* A signal by name ("TERM", "SIGTERM") or number. */
+int ctl_signal(struct ctl *ctl, const char *text, int *out);
 
 /* A mistake of the command line. */
 int ctl_usage(struct ctl *ctl, const char *format, ...)

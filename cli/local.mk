@@ -17,13 +17,22 @@ cloudosctl_SOURCES = \
 	%D%/gateway.h %D%/gateway.c %D%/gateway_show.c \
 	%D%/http_ask.h %D%/http_ask.c %D%/cmd_check.c \
 	%D%/print.h %D%/print.c \
+	%D%/units.h %D%/units.c \
+	%D%/container.h %D%/container.c %D%/container_config.h %D%/container_config.c \
+	%D%/container_options.c \
+	%D%/attach.h %D%/attach.c \
+	%D%/apply.h %D%/apply_file.c %D%/apply_order.c %D%/apply_plan.c %D%/apply_do.c \
+	%D%/guest.h %D%/guest.c %D%/guest_keep.c \
+	%D%/cmd_apply.c %D%/cmd_guest.c \
+	%D%/cmd_container.c %D%/cmd_container_run.c %D%/cmd_container_logs.c \
+	%D%/cmd_container_stats.c %D%/cmd_image.c \
 	%D%/cmd_about.c %D%/cmd_channel.c %D%/cmd_daemon.c %D%/cmd_doctor.c \
 	%D%/cmd_job.c \
 	%D%/cmd_event.c %D%/cmd_log.c %D%/cmd_metric.c %D%/cmd_page.c \
 	%D%/cmd_personality.c %D%/cmd_rpc.c %D%/cmd_service.c %D%/cmd_session.c %D%/cmd_state.c \
 	%D%/cmd_store.c %D%/cmd_surface.c
 cloudosctl_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
-cloudosctl_LDADD = libcocli.a libanossystem.a libpersonality.a $(CO_HTTP_LIBS) libco.a $(PNG_LIBS) -ldl
+cloudosctl_LDADD = libcocli.a libctr.a libservice.a libanossystem.a libpersonality.a $(CO_HTTP_LIBS) libco.a $(YAML_LIBS) $(PNG_LIBS) -ldl
 
 # Its completions and its manual page come out of commands.def.
 bashcompletiondir = $(datadir)/bash-completion/completions
@@ -41,9 +50,9 @@ bin_PROGRAMS += cloudos-exec
 cloudos_exec_SOURCES = \
 	%D%/cloudos-exec.c \
 	%D%/anos.h %D%/anos.c \
-	%D%/channel.h %D%/channel.c \
 	%D%/choose.h %D%/choose.c \
 	%D%/classify.h %D%/classify.c \
+	%D%/confine.h %D%/confine.c %D%/confine_inside.h %D%/confine_view.c \
 	%D%/prefetch.h %D%/prefetch.c \
 	%D%/filter.h %D%/filter.c \
 	%D%/launch.h %D%/launch.c \
@@ -54,4 +63,4 @@ cloudos_exec_SOURCES = \
 	%D%/system.h %D%/system.c %D%/system_debug.c %D%/system_start.c \
 	%D%/trap.h %D%/trap.c
 cloudos_exec_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
-cloudos_exec_LDADD = libcocli.a libanossystem.a libpersonality.a libring.a libco.a $(SECCOMP_LIBS)
+cloudos_exec_LDADD = libcocli.a libctr.a liblaunch.a libanossystem.a libpersonality.a libring.a libco.a $(SECCOMP_LIBS)

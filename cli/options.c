@@ -35,6 +35,17 @@ const char *ctl_option(const struct ctl *ctl, const char *name)
 	return NULL;
 }
 
+const char *ctl_option_next(const struct ctl *ctl, const char *name, size_t *cursor)
+{
+	while (*cursor < ctl->ngiven) {
+		const struct ctl_given *given = &ctl->given[(*cursor)++];
+
+		if (strcmp(given->option->name, name) == 0)
+			return given->value;
+	}
+	return NULL;
+}
+
 int ctl_number(struct ctl *ctl, const char *what, const char *text, uint64_t least,
 	       uint64_t most, uint64_t *out)
 {
@@ -217,6 +228,8 @@ static int take_option(struct ctl *ctl, struct arguments *a, const char *name,
 	if (mine && option >= mine && option < mine + CTL_OPTIONS_MAX &&
 	    find_option(mine, 0, option->name, strlen(option->name)) == option) {
 		ctl->values[option - mine] = value;
+		ctl->given[ctl->ngiven++] =
+			(struct ctl_given){ .option = option, .value = value };
 		return 0;
 	}
 	return set_common(ctl, option, value);
@@ -300,15 +313,32 @@ static int finish(struct ctl *ctl)
 	return ctl_usage(ctl, "which command? `" CTL_PROGRAM " help` lists them");
 }
 
+/* Each word has as many options as letters at most. */
+static int make_room(struct ctl *ctl, int argc, char **argv)
+{
+	size_t options = 0;
+
+	for (int i = 0; i < argc; i++)
+		options += strlen(argv[i]);
+	ctl->operands = calloc((size_t) argc + 1, sizeof(*ctl->operands));
+	ctl->given = calloc(options + 1, sizeof(*ctl->given));
+	if (!ctl->operands || !ctl->given)
+		return co_fail(&ctl->err, CO_NO_MEMORY, "out of memory");
+	return 0;
+}
+
+/* What is behind the first operand belongs to a program and is left as it is. */
+static bool takes_program(const struct ctl_command *c)
+{
+	return strstr(c->operands, "[ARGUMENT]...") != NULL;
+}
+
 int ctl_parse(struct ctl *ctl, int argc, char **argv)
 {
 	struct arguments a = { .at = argv + (argc > 0) };
 	bool options_end = false;
-	int rc = 0;
+	int rc = make_room(ctl, argc, argv);
 
-	ctl->operands = calloc((size_t) argc + 1, sizeof(*ctl->operands));
-	if (!ctl->operands)
-		return co_fail(&ctl->err, CO_NO_MEMORY, "out of memory");
 	while (rc == 0 && *a.at) {
 		const char *text = *a.at++;
 
@@ -322,6 +352,8 @@ int ctl_parse(struct ctl *ctl, int argc, char **argv)
 			ctl->operands[ctl->noperands++] = text;
 		else
 			rc = take_word(ctl, text);
+		if (ctl->noperands && takes_program(ctl->command))
+			options_end = true;
 	}
 	return rc == 0 ? finish(ctl) : rc;
 }

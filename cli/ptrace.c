@@ -26,7 +26,7 @@
 #include <unistd.h>
 #include <uthash.h>
 
-#include "cli/channel.h"
+#include "launch/channel.h"
 #include "lib/cleanup.h"
 
 #define OPTIONS                                                                        \

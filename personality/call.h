@@ -30,9 +30,11 @@
 #include "store/store.h"
 
 struct bridge;
+struct containers;
 struct expiry;
 struct handlers;
 struct idempotency;
+struct images;
 struct names;
 struct states;
 struct co_call;
@@ -63,6 +65,8 @@ struct co_services {
 	struct states *state;       /* cloudosd/service/state.h */
 	struct handlers *handlers; /* cloudosd/service/handler.h */
 	struct jobs *jobs;         /* cloudosd/service/job.h */
+	struct images *images;     /* cloudosd/service/image.h */
+	struct containers *containers; /* cloudosd/service/container.h; NULL: none here */
 	const struct co_guests *guests; /* cloudosd/service/guests.h */
 	struct names *names; /* cloudosd/service/names.h */
 	uint64_t

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "lib/buf.h"
 #include "lib/err.h"
 #include "lib/span.h"
 
@@ -69,8 +70,9 @@ struct ctr_rlimit {
 
 struct ctr_hook {
 	char *path;
-	struct ctr_texts args, env; /* args.count 0: the path alone */
-	int timeout_s;              /* 0: none */
+	struct ctr_texts args,
+		env;   /* args.count 0: the path alone; env.count 0: ours */
+	int timeout_s; /* 0: none */
 };
 
 struct ctr_hooks {
@@ -97,7 +99,8 @@ struct ctr_user {
 	uint32_t uid, gid;
 	uint32_t *groups;
 	size_t group_count;
-	int umask; /* -1: 022 */
+	int umask;        /* -1: 022 */
+	bool keep_groups; /* those of the caller (run.oci.keep_original_groups) */
 };
 
 /* Also what exec is given. */
@@ -117,6 +120,7 @@ struct ctr_process_spec {
 	int io_class, io_priority; /* -1: not said */
 	bool has_scheduler;
 	struct co_span scheduler; /* raw JSON, checked by who applies it */
+	struct ctr_config *owner; /* of ctr_process_parse; otherwise NULL */
 };
 
 #define CTR_UNSET INT64_MIN /* a limit that the file does not give; -1 is "no limit" */
@@ -153,6 +157,7 @@ struct ctr_resources {
 	struct ctr_pairs unified; /* files of cgroup v2 and their text */
 	int64_t net_classid;
 	struct ctr_pairs net_priorities; /* interface, priority */
+	struct ctr_config *owner;        /* of ctr_resources_parse; otherwise NULL */
 };
 
 /* The member "cloudos".  A runtime of somebody else passes over it. */
@@ -169,6 +174,8 @@ struct ctr_extension {
 	char *network; /* raw JSON object for network.h, checked; NULL: loopback only */
 	char *cgroup_parent; /* below which its cgroup is made; NULL: chosen */
 	bool allow_unenforced_limits;
+	char *socket; /* the control socket of the daemon that owns it */
+	char *name;   /* the container's, for people; NULL: its id */
 };
 
 struct ctr_config {
@@ -212,6 +219,15 @@ int ctr_config_load(const char *bundle, struct ctr_config **out, struct co_err *
 int ctr_config_parse(struct co_span text, const char *bundle, struct ctr_config **out,
 		     struct co_err *err);
 
+/* As ctr_config_load, of a file that is not the bundle's. */
+int ctr_config_load_file(const char *path, const char *bundle, struct ctr_config **out,
+			 struct co_err *err);
+
+/* A resources object alone, as `update --resources FILE` has it. */
+int ctr_resources_parse(struct co_span text, struct ctr_resources *out,
+			struct co_err *err);
+void ctr_resources_done(struct ctr_resources *r);
+
 /* A process object alone, as `exec --process FILE` has it. */
 int ctr_process_parse(struct co_span text, struct ctr_process_spec *out,
 		      struct co_err *err);
@@ -225,5 +241,12 @@ const struct ctr_namespace *ctr_config_namespace(const struct ctr_config *config
 						 int kind);
 
 const char *ctr_config_annotation(const struct ctr_config *config, const char *name);
+
+/* "CAP_CHOWN" or "chown" to CAP_CHOWN; -1: there is none. */
+int ctr_capability_number(const char *name);
+const char *ctr_capability_name(int number); /* "CHOWN"; NULL: there is none */
+
+/* The bytes of a file, at most max. */
+int ctr_file_read(const char *path, size_t max, struct co_buf *out, struct co_err *err);
 
 #endif

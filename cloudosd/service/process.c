@@ -407,8 +407,46 @@ static bool effective(const char *text, const char *name, uint32_t *out)
 	return line != NULL;
 }
 
+/* ---- users ---- */
+
+/*
+ * Whoever lives in a user name space that this program's user has made is that user, by
+ * whatever number it goes there: a container's processes are of who runs the container.
+ * The kernel sees it so, too: he may do anything to them.
+ */
+static uint32_t user_behind(int32_t tid, uint32_t uid)
+{
+	char path[64];
+	uint32_t own = geteuid(), owner;
+	struct stat here, there;
+	autoclose int fd = -1;
+
+	if (uid == own || stat("/proc/self/ns/user", &here) < 0)
+		return uid;
+	(void) snprintf(path, sizeof(path), "/proc/%d/ns/user", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	for (int depth = 0; fd >= 0 && depth < DEPTH_MAX; depth++) {
+		int parent;
+
+		if (fstat(fd, &there) < 0 ||
+		    (there.st_ino == here.st_ino && there.st_dev == here.st_dev))
+			return uid;
+		if (ioctl(fd, NS_GET_OWNER_UID, &owner) < 0)
+			return uid;
+		if (owner == own)
+			return own;
+		parent =
+			ioctl(fd, NS_GET_PARENT); /* one that was made in a container */
+		(void) close(fd); /* a name space descriptor has nothing to flush */
+		fd = parent;
+	}
+	return uid;
+}
+
 int process_credentials(int32_t tid, struct process_credentials *out)
 {
+	uint32_t uid;
+
 	char text[8192];
 	int32_t groups[PROCESS_GROUPS];
 
@@ -419,6 +457,12 @@ int process_credentials(int32_t tid, struct process_credentials *out)
 	out->ngroups = (uint32_t) numbers_of(text, "\nGroups:", groups, PROCESS_GROUPS);
 	for (uint32_t i = 0; i < out->ngroups; i++)
 		out->groups[i] = (uint32_t) groups[i];
+	uid = user_behind(tid, out->uid);
+	if (uid != out->uid) {
+		out->uid = uid;
+		out->gid = getegid();
+		out->ngroups = 0;
+	}
 	return 0;
 }
 
@@ -433,6 +477,7 @@ int process_look(int32_t tid, struct process_look *out)
 	out->pid = status.tgid;
 	out->own_pid = (uint32_t) status.nstgid[status.depth - 1];
 	out->is_nested = status.depth > 1;
+	out->uid = user_behind(tid, out->uid);
 	return 0;
 }
 

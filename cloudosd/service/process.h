@@ -59,7 +59,9 @@ int process_pid_seen_by(int32_t host_pid, int32_t viewer_tid, uint32_t *out);
  * in another name space than this program. */
 int process_pid_from(int32_t viewer_tid, int32_t pid, int32_t *out_host_pid);
 
-/* The effective user of a thread, as this program counts users; CO_NOT_FOUND. */
+/* The effective user of a thread, as this program counts users; CO_NOT_FOUND.  Here and
+ * below, who lives in a user name space that this program's user made is that user: a
+ * container's processes belong to who runs the container. */
 int process_user(int32_t tid, uint32_t *out_uid);
 
 /* What one look at a thread tells, for whoever needs all of it at once. */

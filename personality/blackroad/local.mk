@@ -7,10 +7,12 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/blackroad.h \
 	personality/blackroad/caught.h \
 	personality/blackroad/checkup.c \
+	personality/blackroad/containers.c \
 	personality/blackroad/core.c \
 	personality/blackroad/core.h \
 	personality/blackroad/events.c \
 	personality/blackroad/hosts.c \
+	personality/blackroad/images.c \
 	personality/blackroad/jobs.c \
 	personality/blackroad/logs.c \
 	personality/blackroad/metrics.c \

@@ -5,3 +5,31 @@ TESTS += ctr-filters
 ctr_filters_SOURCES = %D%/filters.c
 ctr_filters_CFLAGS = $(CO_TEST_CFLAGS)
 ctr_filters_LDADD = libctr.a $(CO_TEST_LIBS) $(SECCOMP_LIBS)
+
+check_PROGRAMS += ctr-rootfs
+TESTS += ctr-rootfs
+ctr_rootfs_SOURCES = %D%/rootfs.c %D%/box.h %D%/box.c
+ctr_rootfs_CFLAGS = $(CO_TEST_CFLAGS)
+ctr_rootfs_LDADD = libctr.a $(CO_TEST_LIBS)
+
+check_PROGRAMS += calls-run
+calls_run_SOURCES = %D%/calls_run.c
+calls_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+calls_run_LDADD = libctr.a liblaunch.a libpersonality.a libco.a $(SECCOMP_LIBS)
+
+TESTS += %D%/calls.py
+EXTRA_DIST += %D%/boxes.py %D%/calls.py
+check_PROGRAMS += ctr-abuse
+TESTS += ctr-abuse
+ctr_abuse_SOURCES = %D%/abuse.c %D%/box.h %D%/box.c
+ctr_abuse_CFLAGS = $(CO_TEST_CFLAGS)
+ctr_abuse_LDADD = libctr.a $(CO_TEST_LIBS) -lpthread
+TESTS += %D%/monitor.py
+EXTRA_DIST += %D%/monitor.py %D%/monitored.py
+
+check_PROGRAMS += ctr-intruder
+ctr_intruder_SOURCES = %D%/intruder.c
+ctr_intruder_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+ctr_intruder_LDFLAGS = -all-static
+TESTS += %D%/escapes.py
+EXTRA_DIST += %D%/escapes.py

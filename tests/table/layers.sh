@@ -12,7 +12,7 @@ violations() {
 	(
 	cd "$1" || exit 1
 	set --
-	for dir in cli cloudosd personality store lib libcloudos ring shim include; do
+	for dir in cli cloudosd launch personality store lib libcloudos ring shim include; do
 		test -d "$dir" && set -- "$@" "$dir"
 	done
 	find "$@" -type f \( -name '*.[chS]' -o -name '*.def' \) | sort > "$work/files"
@@ -48,7 +48,7 @@ violations() {
 		if (path ~ /^cloudosd\/service\//) return "service"
 		if (path ~ /^cloudosd\/ctr\//) return "ctr"
 		if (path ~ /^cloudosd\/image\//) return "image"
-		if (path ~ /^(cli|cloudosd|personality|store|lib|libcloudos|ring)\//)
+		if (path ~ /^(cli|cloudosd|launch|personality|store|lib|libcloudos|ring)\//)
 			return substr(path, 1, index(path, "/") - 1)
 		return ""
 	}
@@ -71,10 +71,11 @@ violations() {
 		may["ring"] = " ring co "
 		may["service"] = " service store lib ring co "
 		may["personality"] = " personality service store lib ring co public "
-		may["ctr"] = " ctr lib co "
+		may["launch"] = " launch personality lib co "
+		may["ctr"] = " ctr launch lib co "
 		may["image"] = " image ctr lib co "
 		may["cloudosd"] = " cloudosd personality service store lib ring ctr co public "
-		may["cli"] = " cli personality service store lib ring ctr co public "
+		may["cli"] = " cli launch personality service store lib ring ctr co public "
 		may["libcloudos"] = " libcloudos ring co public "
 		may["guest"] = " guest ring co "
 	}
@@ -145,6 +146,9 @@ put cloudosd/sql.c '  #  include <sqlite3.h>'
 put cloudosd/cli.c '#include <cli/client.h>'
 put cloudosd/ctr/engine.h '#include <lib/err.h>\n#include "cloudosd/ctr/engine.h"'
 put cloudosd/ctr/up.c '#include <store/store.h>'
+put cloudosd/ctr/launcher.c '#include "launch/channel.h"'
+put launch/channel.h '#include <lib/err.h>\n#include "personality/personality.h"'
+put launch/up.c '#include "cloudosd/ctr/engine.h"'
 put cli/confine.c '#include "cloudosd/ctr/engine.h"'
 put cli/client.h '#include <uv.h>\n#include <personality/personality.h>'
 put cli/daemon.c '#include "cloudosd/session.h"'
@@ -182,6 +186,7 @@ cloudosd/sql.c
 cloudosd/yaml.c
 include/co/lib.h
 include/co/libc.h
+launch/up.c
 lib/loop.c
 lib/up.c
 libcloudos/host.c

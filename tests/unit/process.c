@@ -417,6 +417,81 @@ static TCase *space_tests(void)
 	return tests;
 }
 
+/* ---- users ---- */
+
+/* A child that has become that user, made a user name space, been mapped to what 0 of it
+ * is outside, and is root in it.  -1: not to be had here. */
+static pid_t child_in_user_space(uid_t as, uid_t outside)
+{
+	int made[2], mapped[2];
+	char path[64], line[64], byte = 0;
+	FILE *map;
+	pid_t pid;
+	bool done;
+
+	ck_assert_int_eq(pipe(made), 0);
+	ck_assert_int_eq(pipe(mapped), 0);
+	pid = fork();
+	if (pid == 0) {
+		(void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void) close(made[0]);
+		(void) close(mapped[1]);
+		if ((as && setresuid(as, as, as) < 0) || unshare(CLONE_NEWUSER) < 0)
+			_exit(1);
+		(void) !write(made[1], &byte, 1);
+		if (read(mapped[0], &byte, 1) != 1 || setresuid(0, 0, 0) < 0)
+			_exit(2);
+		(void) !write(made[1], &byte, 1);
+		for (;;)
+			(void) pause(); /* only a signal ends it */
+	}
+	(void) close(made[1]);
+	(void) close(mapped[0]);
+	done = read(made[0], &byte, 1) == 1;
+	if (done) {
+		(void) snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
+		(void) snprintf(line, sizeof(line), "0 %u 1", outside);
+		map = fopen(path, "we");
+		done = map && fputs(line, map) >= 0;
+		done = map && fclose(map) == 0 && done;
+	}
+	(void) !write(mapped[1], &byte, 1);
+	done = done && read(made[0], &byte, 1) == 1;
+	(void) close(made[0]);
+	(void) close(mapped[1]);
+	if (done)
+		return pid;
+	child_stop(pid);
+	return -1;
+}
+
+START_TEST(who_lives_in_a_user_space_of_mine_is_me_and_in_anothers_is_not)
+{
+	struct process_look look;
+	struct process_credentials who;
+	pid_t pid = child_in_user_space(0, geteuid() ? geteuid() : 100000);
+	uint32_t uid;
+
+	if (pid < 0) {
+		(void) fprintf(stderr, "SKIP: no user name spaces on this box\n");
+		return;
+	}
+	ck_assert_int_eq(process_user(pid, &uid), 0);
+	ck_assert_uint_eq(uid, geteuid());
+	ck_assert_int_eq(process_look(pid, &look), 0);
+	ck_assert_uint_eq(look.uid, geteuid());
+	ck_assert_int_eq(process_credentials(pid, &who), 0);
+	ck_assert_uint_eq(who.gid, getegid());
+	child_stop(pid);
+	pid = geteuid() ? -1 : child_in_user_space(65534, 100001);
+	if (pid < 0)
+		return;
+	ck_assert_int_eq(process_user(pid, &uid), 0);
+	ck_assert_uint_eq(uid, 100001);
+	child_stop(pid);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("process");
@@ -434,6 +509,8 @@ int main(void)
 	tcase_add_test(tests, a_pidfd_tells_the_end_and_a_zombie_is_dead);
 	tcase_add_test(tests, a_thread_belongs_to_its_process_and_has_its_own_start);
 	tcase_add_test(tests, in_the_same_name_space_pids_are_the_same);
+	tcase_add_test(tests,
+		       who_lives_in_a_user_space_of_mine_is_me_and_in_anothers_is_not);
 	suite_add_tcase(suite, tests);
 	if (has_spaces)
 		suite_add_tcase(suite, space_tests());

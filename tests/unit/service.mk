@@ -2,6 +2,7 @@
 # The services of cloudosd, on a fake host and a fake store.
 SERVICE_TESTS = \
 	%D%/attached \
+	%D%/container \
 	%D%/cron \
 	%D%/errors \
 	%D%/feed \
@@ -30,6 +31,10 @@ endif
 %C%_attached_SOURCES = %D%/attached.c $(SERVICE_FAKES)
 %C%_attached_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_attached_LDADD = $(SERVICE_TEST_LIBS)
+
+%C%_container_SOURCES = %D%/container.c %D%/memory_store.h %D%/memory_store.c $(SERVICE_FAKES)
+%C%_container_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_container_LDADD = $(SERVICE_TEST_LIBS)
 
 %C%_cron_SOURCES = %D%/cron.c %D%/tzif.h %D%/tzif.c
 %C%_cron_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

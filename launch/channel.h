@@ -4,8 +4,8 @@
  * copied on the daemon's behalf.  HOST.  The launcher under notify, the tracer under
  * ptrace.
  */
-#ifndef CO_CHANNEL_H
-#define CO_CHANNEL_H
+#ifndef CO_LAUNCH_CHANNEL_H
+#define CO_LAUNCH_CHANNEL_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The launcher's end of a session channel.  HOST. */
-#include "cli/channel.h"
+#include "launch/channel.h"
 
 #include <errno.h>
 #include <fcntl.h>

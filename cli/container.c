@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* What the commands about containers share.  HOST. */
+#include "cli/container.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "cli/container_config.h"
+#include "lib/cleanup.h"
+#include "lib/time.h"
+
+void container_request(struct gateway *g, struct ctl *ctl, const char *method,
+		       const char *name, const char *verb)
+{
+	gateway_init(g, ctl, method, CONTAINER);
+	gateway_path(g, name);
+	co_buf_text(&g->target, verb);
+}
+
+int container_get(struct gateway *g, struct ctl *ctl, const char *name)
+{
+	container_request(g, ctl, "GET", name, "");
+	return gateway_call(g);
+}
+
+char *container_text(struct co_span container, const char *member)
+{
+	autobuf struct co_buf text = { 0 };
+	struct co_span value;
+
+	if (co_json_member(container, member, &value) &&
+	    co_json_kind(value) == CO_JSON_STRING)
+		(void) co_json_unescape(value, &text); /* what has a NUL is no text */
+	return text.size ? co_buf_take(&text, &(size_t){ 0 }) : strdup("");
+}
+
+int64_t container_number(struct co_span container, const char *member,
+			 int64_t otherwise)
+{
+	struct co_span value;
+	int64_t number;
+
+	if (co_json_member(container, member, &value) && co_json_whole(value, &number))
+		return number;
+	return otherwise;
+}
+
+int container_each(struct ctl *ctl, int (*one)(struct ctl *ctl, const char *name))
+{
+	struct co_err first = { 0 };
+	int rc, failed = 0;
+
+	for (size_t i = 0; i < ctl->noperands && !ctl->no_daemon && !ctl->quiet; i++) {
+		ctl->err = (struct co_err){ 0 };
+		rc = one(ctl, ctl->operands[i]);
+		if (rc == 0)
+			continue;
+		if (!failed) {
+			failed = rc;
+			first = ctl->err;
+			continue;
+		}
+		/* the first one is said at the end; nowhere else to complain */
+		(void) fputs(CTL_PROGRAM ": ", stderr);
+		(void) co_print_escaped(stderr, ctl->err.message,
+					strlen(ctl->err.message));
+		(void) fputc('\n', stderr);
+	}
+	ctl->err = first;
+	return failed;
+}
+
+/* ---- programs of ours ---- */
+
+int container_become(struct ctl *ctl, const char *program, char *const argv[])
+{
+	char path[CO_PATH_SIZE];
+	int rc = co_program_path(program, path, sizeof(path), &ctl->err);
+
+	if (rc < 0)
+		return rc;
+	(void) signal(SIGPIPE, SIG_DFL); /* as a program expects it; cannot fail */
+	execv(path, argv);
+	return co_fail_errno(&ctl->err, errno, "cannot run %s", path);
+}
+
+int container_helper(struct ctl *ctl, const char *program, char *const argv[],
+		     int *out_status)
+{
+	char path[CO_PATH_SIZE];
+	int status, rc = co_program_path(program, path, sizeof(path), &ctl->err);
+	pid_t pid;
+
+	if (rc < 0)
+		return rc;
+	pid = fork();
+	if (pid < 0)
+		return co_fail_errno(&ctl->err, errno, "cannot start %s", path);
+	if (pid == 0) {
+		(void) signal(SIGPIPE, SIG_DFL); /* as above */
+		execv(path, argv);
+		_exit(CTL_EXIT_LAUNCHER);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return co_fail_errno(&ctl->err, errno, "cannot wait for %s",
+					     path);
+	*out_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return 0;
+}
+
+/* ---- what is to be made ---- */
+
+static int image_or_rootfs(struct ctl *ctl, struct co_buf *out)
+{
+	const char *image = ctl->operands[0];
+	autofree char *path = NULL;
+
+	if (!ctl_option(ctl, "rootfs")) {
+		co_buf_text(out, "\"image\":");
+		co_buf_json_text(out, co_span(image));
+		return 0;
+	}
+	path = realpath(image, NULL);
+	if (!path)
+		return co_fail_errno(&ctl->err, errno, "cannot find the folder %s",
+				     image);
+	co_buf_text(out, "\"rootfs\":");
+	co_buf_json_text(out, co_span(path));
+	return 0;
+}
+
+int container_config_body(struct ctl *ctl, struct co_buf *out)
+{
+	const char *restart = ctl_option(ctl, "restart");
+	int rc;
+
+	if (restart && strcmp(restart, "no") != 0 && ctl_option(ctl, "rm"))
+		return ctl_usage(ctl, "--rm and --restart contradict each other: what "
+				      "is removed cannot be restarted");
+	co_buf_char(out, '{');
+	rc = image_or_rootfs(ctl, out);
+	if (rc == 0 && ctl->noperands > 1) {
+		co_buf_text(out, ",\"command\":");
+		for (size_t i = 1; i < ctl->noperands; i++) {
+			co_buf_char(out, i == 1 ? '[' : ',');
+			co_buf_json_text(out, co_span(ctl->operands[i]));
+		}
+		co_buf_char(out, ']');
+	}
+	if (rc == 0)
+		rc = config_from_options(ctl, out);
+	co_buf_char(out, '}');
+	return rc;
+}
+
+/* ---- times ---- */
+
+void container_age(struct co_span time_, char *out, size_t size)
+{
+	struct co_span text = { time_.data + 1, time_.size - 2 };
+	struct timespec now;
+	uint64_t ms;
+	int64_t s;
+
+	(void) snprintf(out, size, "-"); /* fits, as all below */
+	if (!time_.data || co_json_kind(time_) != CO_JSON_STRING ||
+	    !co_time_parse(text, &ms))
+		return;
+	(void) clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
+	s = now.tv_sec - (int64_t) (ms / 1000);
+	s = s < 0 ? 0 : s;
+	if (s < 120)
+		(void) snprintf(out, size, "%" PRId64 "s", s);
+	else if (s < 120 * 60)
+		(void) snprintf(out, size, "%" PRId64 "m", s / 60);
+	else if (s < 48 * 3600)
+		(void) snprintf(out, size, "%" PRId64 "h", s / 3600);
+	else
+		(void) snprintf(out, size, "%" PRId64 "d", s / 86400);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the commands `container ...`, `image ...` and `apply` share: requests about one
+ * container and what of it they need.  HOST.
+ */
+#ifndef CO_CLI_CONTAINER_H
+#define CO_CLI_CONTAINER_H
+
+#include "cli/gateway.h"
+
+#define CONTAINERS "/v1/sys/containers"
+#define CONTAINER  "/v1/sys/container/"
+#define IMAGES     "/v1/sys/images"
+#define IMAGE      "/v1/sys/image"
+
+/* Prepares METHOD /v1/sys/container/NAME/VERB ("": the container itself). */
+void container_request(struct gateway *g, struct ctl *ctl, const char *method,
+		       const char *name, const char *verb);
+
+/* GET of one. */
+int container_get(struct gateway *g, struct ctl *ctl, const char *name);
+
+/* A member of C as text, "" when it is not there or null (malloc); NULL: no memory. */
+char *container_text(struct co_span container, const char *member);
+
+/* A member as whole number, `otherwise` when it is not there. */
+int64_t container_number(struct co_span container, const char *member,
+			 int64_t otherwise);
+
+/* Runs `one` for each operand; goes on after a failure, which it tells on standard error,
+ * and returns the first one. */
+int container_each(struct ctl *ctl, int (*one)(struct ctl *ctl, const char *name));
+
+/* Starts a program of ours (cloudos-ctr, cloudos-image) in place of this one; returns only
+ * when that failed. */
+int container_become(struct ctl *ctl, const char *program, char *const argv[]);
+
+/* The same as a child; its exit status, or a failure. */
+int container_helper(struct ctl *ctl, const char *program, char *const argv[],
+		     int *out_status);
+
+/* Starts one that exists and says its name. */
+int container_start_one(struct ctl *ctl, const char *name);
+
+/* Makes the body of a create request from options and operands. */
+int container_config_body(struct ctl *ctl, struct co_buf *out);
+
+/* "5s", "3m", "2h", "4d" since that RFC 3339 time; "-" for none. */
+void container_age(struct co_span time, char *out, size_t size);
+
+#endif

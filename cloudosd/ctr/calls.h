@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls of CloudOS inside a container.  HOST.
+ *
+ * The container's first process installs a filter that asks for the private numbers, sends
+ * its listener out and becomes the program; it waits for nothing.  Outside, the monitor (or
+ * `cloudos-ctr exec`) opens a session with the daemon for it, as the daemon's user, and
+ * keeps the session's channel.  Every process of the container is served from then on;
+ * a call that comes earlier waits.  The listener outlives daemons: their keeper holds it,
+ * and so do we, for the next one.
+ *
+ *	ctr_calls_new(&spec, &calls, &err);
+ *	how.become = ctr_calls_become; how.become_arg = calls; how.keep[0] = ctr_calls_keep(calls);
+ *	ctr_create(&how, &c, &err); ctr_start(&c, &err);
+ *	ctr_calls_begin(calls, c.pid);
+ *	for (;;) { n = ctr_calls_poll(calls, fds); poll(..., ctr_calls_timeout(calls));
+ *		   ctr_calls_run(calls); }
+ *
+ * Nothing here blocks.  In the file: cloudos.calls turns it on, cloudos.socket is the
+ * daemon's control socket, cloudos.name what the session is called.
+ */
+#ifndef CTR_CALLS_H
+#define CTR_CALLS_H
+
+#include <poll.h>
+
+#include "cloudosd/ctr/process.h"
+
+struct ctr_calls;
+
+struct ctr_calls_spec {
+	const struct ctr_config *config;
+	const struct ctr_process_spec *process; /* that is going to run */
+	const char *id; /* of the container, where the file names no name */
+};
+
+/* Builds the filters and finds the way to the daemon, which need not be there yet. */
+int ctr_calls_new(const struct ctr_calls_spec *spec, struct ctr_calls **out,
+		  struct co_err *err);
+struct ctr_calls *ctr_calls_free(struct ctr_calls *calls); /* NULL is nothing */
+
+/* Inside: struct ctr_create's become.  arg is the struct ctr_calls. */
+int ctr_calls_become(void *arg, const struct ctr_process_spec *p, struct co_err *err);
+int ctr_calls_keep(const struct ctr_calls *calls);
+
+/* Outside: the program runs, in this process. */
+void ctr_calls_begin(struct ctr_calls *calls, pid_t pid);
+
+enum { CTR_CALLS_FDS = 2 };
+size_t ctr_calls_poll(const struct ctr_calls *calls, struct pollfd out[CTR_CALLS_FDS]);
+int ctr_calls_timeout(const struct ctr_calls *calls); /* ms; -1: none */
+void ctr_calls_run(struct ctr_calls *calls);
+
+/* A daemon has shown up: if the session was lost, it is opened again now. */
+void ctr_calls_again(struct ctr_calls *calls);
+
+/* Are calls answered now?  *out_why (valid until the next function) says why not. */
+bool ctr_calls_served(const struct ctr_calls *calls, const char **out_why);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* From a process of ours to the program: user and capabilities.  HOST. */
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "cloudosd/ctr/program.h"
+#include "lib/cleanup.h"
+
+enum { CAP_LAST = 63 };
+
+static bool exists(int capability)
+{
+	return prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0;
+}
+
+static int drop_bounding(uint64_t keep, struct co_err *err)
+{
+	for (int i = 0; i <= CAP_LAST && exists(i); i++) {
+		if (keep & (1ULL << i))
+			continue;
+		if (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0 && errno != EPERM)
+			return co_fail_errno(err, errno,
+					     "capability %d cannot be dropped", i);
+		if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 1)
+			return co_fail(
+				err, CO_ACCESS,
+				"capability %d cannot be taken from the bounding "
+				"set: we lack CAP_SETPCAP",
+				i);
+	}
+	return 0;
+}
+
+static int get_permitted(uint64_t *out)
+{
+	struct __user_cap_header_struct head = { .version =
+							 _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return -errno;
+	*out = data[0].permitted | (uint64_t) data[1].permitted << 32;
+	return 0;
+}
+
+static int set_capabilities(const struct ctr_capabilities *c, struct co_err *err)
+{
+	struct __user_cap_header_struct head = { .version =
+							 _LINUX_CAPABILITY_VERSION_3 };
+	uint64_t have = 0;
+	uint64_t sets[3];
+	struct __user_cap_data_struct data[2];
+
+	if (get_permitted(&have) < 0)
+		return co_fail_errno(err, errno, "capabilities cannot be read");
+	/* what we do not have cannot be given; no program has more for it */
+	sets[0] = c->effective & have & c->permitted;
+	sets[1] = c->permitted & have;
+	sets[2] = c->inheritable & (have | c->bounding);
+	for (int i = 0; i < 2; i++)
+		data[i] = (struct __user_cap_data_struct){
+			.effective = (uint32_t) (sets[0] >> (32 * i)),
+			.permitted = (uint32_t) (sets[1] >> (32 * i)),
+			.inheritable = (uint32_t) (sets[2] >> (32 * i)),
+		};
+	if (syscall(SYS_capset, &head, data) < 0)
+		return co_fail_errno(err, errno, "capabilities cannot be set");
+	(void) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	for (int i = 0; i <= CAP_LAST; i++)
+		if (c->ambient & sets[1] & sets[2] & (1ULL << i))
+			/* no_new_privs or securebits may forbid it */
+			(void) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0);
+	return 0;
+}
+
+static int set_groups(const struct ctr_user *u, struct co_err *err)
+{
+	gid_t *groups = NULL;
+	int rc;
+
+	if (u->keep_groups && u->group_count == 0)
+		return 0;
+	if (u->group_count) {
+		groups = calloc(u->group_count, sizeof(*groups));
+		if (!groups)
+			return co_fail(err, CO_NO_MEMORY, "out of memory");
+		for (size_t i = 0; i < u->group_count; i++)
+			groups[i] = u->groups[i];
+	}
+	rc = (int) syscall(SYS_setgroups, u->group_count, groups);
+	free(groups);
+	/* EPERM: who maps only himself may not change groups (setgroups: deny) */
+	if (rc < 0 && errno != EPERM)
+		return co_fail_errno(err, errno, "the additional groups cannot be set");
+	return 0;
+}
+
+static int set_ids(const struct ctr_user *u, struct co_err *err)
+{
+	int rc = set_groups(u, err);
+
+	if (rc < 0)
+		return rc;
+	if (syscall(SYS_setresgid, u->gid, u->gid, u->gid) < 0)
+		return co_fail_errno(err, errno, "group %u cannot be had%s", u->gid,
+				     errno == EINVAL ? ", it is not mapped" : "");
+	if (syscall(SYS_setresuid, u->uid, u->uid, u->uid) < 0)
+		return co_fail_errno(err, errno, "user %u cannot be had%s", u->uid,
+				     errno == EINVAL ? ", it is not mapped" : "");
+	return 0;
+}
+
+int ctr_program_user(const struct ctr_process_spec *p, const struct ctr_filter *filter,
+		     int *out_listener, struct co_err *err)
+{
+	int rc;
+
+	*out_listener = -1;
+	(void) umask(p->user.umask >= 0 ? (mode_t) p->user.umask : 022);
+	/* the user changes further down, and what it may do with it */
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return co_fail_errno(err, errno, "capabilities cannot be kept");
+	rc = drop_bounding(p->capabilities.bounding, err);
+	if (rc == 0 && filter && !p->no_new_privileges)
+		rc = ctr_filter_install(filter, out_listener, err);
+	if (rc == 0)
+		rc = set_ids(&p->user, err);
+	if (rc == 0)
+		rc = set_capabilities(&p->capabilities, err);
+	if (rc < 0)
+		return rc;
+	(void) prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
+	if (p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return co_fail_errno(err, errno, "no_new_privs cannot be set");
+	return 0;
+}

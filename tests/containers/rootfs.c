@@ -1,0 +1,721 @@
+/* SPDX-License-Identifier: MIT */
+/* HOST test of cloudosd/ctr/rootfs.h: as root, with ids mapped, and without any rights. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "cloudosd/ctr/rootfs_inside.h"
+#include "lib/cleanup.h"
+#include "tests/containers/box.h"
+
+/* Says which line of look() was not so. */
+#define RUN(box, look)                                                                 \
+	do {                                                                           \
+		int got_ = box_run(box, look);                                         \
+                                                                                       \
+		ck_assert_msg(got_ == 0, "%s: %d: %s", got_ < 0 ? "failed" : "line",   \
+			      got_, (box)->err.message);                               \
+	} while (0)
+
+static int usual_files(void)
+{
+	static const char *const links[] = { "fd", "stdin", "stdout", "stderr" };
+	char target[64];
+	int fd;
+
+	LOOK(look_mount("/proc", "proc", "nosuid,noexec,nodev"));
+	LOOK(look_mount("/dev", "tmpfs", "nosuid,mode=755,size=65536k"));
+	LOOK(look_mount("/dev/pts", "devpts", "nosuid,noexec,ptmxmode=666"));
+	LOOK(look_mount("/dev/shm", "tmpfs", "nosuid,noexec,nodev"));
+	LOOK(look_mount("/dev/mqueue", "mqueue", "nosuid,noexec,nodev"));
+	LOOK(look_mount("/sys", "sysfs", "ro,nosuid,noexec,nodev"));
+	LOOK(look_device("/dev/null", 1, 3));
+	LOOK(look_device("/dev/zero", 1, 5));
+	LOOK(look_device("/dev/full", 1, 7));
+	LOOK(look_device("/dev/random", 1, 8));
+	LOOK(look_device("/dev/urandom", 1, 9));
+	LOOK(look_device("/dev/tty", 5, 0));
+	for (size_t i = 0; i < co_countof(links); i++) {
+		char path[64];
+
+		(void) snprintf(path, sizeof(path), "/dev/%s", links[i]);
+		LOOK(readlink(path, target, sizeof(target)) > 0);
+	}
+	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	LOOK(fd >= 0 && write(fd, "x", 1) == 1);
+	fd = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	LOOK(fd >= 0);
+	LOOK(getpid() == 1);
+	LOOK(access("/proc/1/mountinfo", R_OK) == 0);
+	return 0;
+}
+
+START_TEST(a_container_has_the_usual_files)
+{
+	struct box b;
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	RUN(&b, usual_files);
+	ck_assert_str_eq(b.notes, "");
+	box_done(&b);
+}
+END_TEST
+
+static int nothing_of_the_host(void)
+{
+	autofclose FILE *f = fopen("/proc/self/mountinfo", "re");
+	char line[4096], where[256], cwd[256];
+	struct stat up, root;
+
+	LOOK(access("/var/tmp", F_OK) < 0 && access("/usr", F_OK) < 0);
+	LOOK(getcwd(cwd, sizeof(cwd)) && strcmp(cwd, "/") == 0);
+	LOOK(stat("/..", &up) == 0 && stat("/", &root) == 0);
+	LOOK(up.st_ino == root.st_ino && up.st_dev == root.st_dev);
+	while (fgets(line, sizeof(line), f)) {
+		LOOK(sscanf(line, "%*s %*s %*s %*s %255s", where) == 1);
+		LOOK(strcmp(where, "/") == 0 || strncmp(where, "/proc", 5) == 0 ||
+		     strncmp(where, "/dev", 4) == 0 || strncmp(where, "/sys", 4) == 0);
+	}
+	return 0;
+}
+
+START_TEST(nothing_of_the_host_is_left_inside)
+{
+	struct box b;
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	RUN(&b, nothing_of_the_host);
+	box_done(&b);
+}
+END_TEST
+
+static int root_is_mine(void)
+{
+	struct stat st;
+	int fd = open("/mine", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	LOOK(fd >= 0);
+	LOOK(fstat(fd, &st) == 0 && st.st_uid == 0 && st.st_gid == 0);
+	LOOK(look_text("/given", "given"));
+	LOOK(stat("/given", &st) == 0 && st.st_uid == 0);
+	return 0;
+}
+
+START_TEST(what_is_roots_on_the_disk_is_the_containers_roots)
+{
+	struct box b;
+	struct stat st;
+	char path[256];
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	box_make_file(&b, "root/given", "given");
+	RUN(&b, root_is_mine);
+	box_path(&b, "root/mine", path);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_uid, _i == BOX_ROOTLESS ? b.uid.outside : 0);
+	box_done(&b);
+}
+END_TEST
+
+static int layers_are_merged(void)
+{
+	struct stat st;
+	int fd;
+
+	LOOK(look_text("/low", "low") && look_text("/both", "high"));
+	LOOK(look_text("/high", "high"));
+	LOOK(stat("/low", &st) == 0 && st.st_uid == 0);
+	fd = open("/low", O_WRONLY | O_TRUNC | O_CLOEXEC);
+	LOOK(fd >= 0 && write(fd, "changed", 7) == 7);
+	LOOK(unlink("/high") == 0);
+	LOOK(mkdir("/new", 0700) == 0);
+	LOOK(look_mount("/", "overlay", "rw,nodev"));
+	return 0;
+}
+
+static void make_layers(struct box *b, char *layers[3], char paths[4][256])
+{
+	static const char *const names[] = { "high", "low", "upper", "work" };
+
+	for (size_t i = 0; i < 4; i++) {
+		box_make_folder(b, names[i]);
+		box_path(b, names[i], paths[i]);
+	}
+	box_make_file(b, "low/low", "low");
+	box_make_file(b, "low/both", "low");
+	box_make_file(b, "high/both", "high");
+	box_make_file(b, "high/high", "high");
+	layers[0] = paths[0];
+	layers[1] = paths[1];
+	layers[2] = NULL;
+	b->config.cloudos.layers = (struct ctr_texts){ .at = layers, .count = 2 };
+	b->config.cloudos.upper = paths[2];
+	b->config.cloudos.work = paths[3];
+}
+
+START_TEST(layers_make_one_root_and_changes_go_to_upper)
+{
+	struct box b;
+	struct stat st;
+	char *layers[3], paths[4][256], path[256];
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	make_layers(&b, layers, paths);
+	RUN(&b, layers_are_merged);
+	box_path(&b, "upper/new", path);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_uid, _i == BOX_ROOTLESS ? b.uid.outside : 0);
+	box_path(&b, "upper/high", path);
+	ck_assert_int_eq(lstat(path, &st), 0);
+	ck_assert(S_ISCHR(st.st_mode) && st.st_rdev == 0);
+	box_path(&b, "low/low", path);
+	ck_assert(look_text(path, "low"));
+	box_done(&b);
+}
+END_TEST
+
+START_TEST(layers_make_one_root_on_kernels_that_want_names)
+{
+	struct box b;
+	struct stat st;
+	char *layers[3], paths[4][256], path[256];
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	rootfs_overlay_by_name = true;
+	box_init(&b, (enum box_kind) _i);
+	make_layers(&b, layers, paths);
+	b.config.cloudos.scratch = true;
+	RUN(&b, layers_are_merged);
+	ck_assert_str_eq(b.notes, "");
+	box_path(&b, "upper/new", path);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_uid, _i == BOX_ROOTLESS ? b.uid.outside : 0);
+	box_done(&b);
+}
+END_TEST
+
+/* What this box is in is an overlay itself, as in somebody else's container. */
+static void mount_overlay_on(const struct box *b, char folder[64])
+{
+	static const char *const names[] = { "low", "up", "work" };
+	char options[512], path[80];
+
+	(void) snprintf(folder, 64, "/var/tmp/cloudos-box.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	for (size_t i = 0; i < co_countof(names); i++) {
+		(void) snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		ck_assert_int_eq(mkdir(path, 0755), 0);
+	}
+	(void) snprintf(options, sizeof(options),
+			"lowerdir=%s,upperdir=%s/up,workdir=%s/work", b->folder, folder,
+			folder);
+	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+	ck_assert_int_eq(mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL), 0);
+	ck_assert_int_eq(mount("o", b->folder, "overlay", 0, options), 0);
+}
+
+static int copies_are_merged(void)
+{
+	struct stat st;
+
+	LOOK(look_text("/low", "low") && look_text("/both", "high"));
+	LOOK(access("/opaque/low", F_OK) < 0);
+	LOOK(look_text("/opaque/high", "high") && look_text("/deep/er/low", "low"));
+	LOOK(stat("/low", &st) == 0 && st.st_uid == 0);
+	LOOK(open("/new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644) >= 0);
+	LOOK(look_mount("/", NULL, "nodev"));
+	return 0;
+}
+
+static int copy_is_kept(void)
+{
+	LOOK(look_text("/low", "low"));
+	LOOK(access("/new", F_OK) == 0);
+	return 0;
+}
+
+START_TEST(layers_are_copied_where_no_overlay_can_be)
+{
+	struct box b, outer;
+	char *layers[3], paths[4][256], path[256], folder[64];
+
+	if (geteuid() != 0 || !box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	make_layers(&b, layers, paths);
+	box_make_folder(&b, "low/opaque");
+	box_make_file(&b, "low/opaque/low", "low");
+	box_make_folder(&b, "low/deep");
+	box_make_folder(&b, "low/deep/er");
+	box_make_file(&b, "low/deep/er/low", "low");
+	box_make_folder(&b, "high/deep");
+	box_make_folder(&b, "high/opaque");
+	box_make_file(&b, "high/opaque/high", "high");
+	box_path(&b, "high/opaque", path);
+	ck_assert_int_eq(setxattr(path, "user.overlay.opaque", "y", 1, 0), 0);
+	outer = b;
+	mount_overlay_on(&outer, folder);
+	RUN(&b, copies_are_merged);
+	ck_assert_ptr_nonnull(strstr(_i == BOX_ROOTLESS ? b.notes : b.outside_note,
+				     "the image was copied"));
+	RUN(&b, copy_is_kept);
+	ck_assert_int_eq(umount2(b.folder, MNT_DETACH), 0);
+	(void) snprintf(b.root, sizeof(b.root), "%s/work/work", folder);
+	(void) chmod(b.root, 0700); /* if it is there */
+	box_done(&b);
+	memcpy(outer.folder, folder, sizeof(folder));
+	outer.config.mount_count = 0;
+	box_done(&outer);
+}
+END_TEST
+
+START_TEST(a_layer_that_is_copied_takes_away_what_it_hides)
+{
+	static const struct rootfs_copying how = { .is_layer = true };
+	struct box b;
+	struct co_err err = { 0 };
+	char path[256];
+	int from, to;
+
+	if (!box_can(BOX_ROOT))
+		return;
+	box_init(&b, BOX_ROOT);
+	box_make_folder(&b, "layer");
+	box_path(&b, "layer/file", path);
+	ck_assert_int_eq(mknod(path, S_IFCHR, 0), 0);
+	box_path(&b, "layer/folder", path);
+	ck_assert_int_eq(mknod(path, S_IFCHR, 0), 0);
+	box_make_file(&b, "layer/kind", "a file now");
+	box_make_file(&b, "root/file", "file");
+	box_make_folder(&b, "root/folder");
+	box_make_file(&b, "root/folder/file", "file");
+	box_make_folder(&b, "root/kind");
+	box_make_link(&b, "root/kind/link", "/etc");
+	box_path(&b, "layer", path);
+	from = open(path, O_RDONLY | O_CLOEXEC);
+	to = open(b.root, O_RDONLY | O_CLOEXEC);
+	ck_assert_msg(rootfs_copy(&how, from, to, "it", &err) == 0, "%s", err.message);
+	ck_assert_int_lt(faccessat(to, "file", F_OK, AT_SYMLINK_NOFOLLOW), 0);
+	ck_assert_int_lt(faccessat(to, "folder", F_OK, AT_SYMLINK_NOFOLLOW), 0);
+	box_path(&b, "root/kind", path);
+	ck_assert(look_text(path, "a file now"));
+	ck_assert_int_eq(access("/etc/passwd", F_OK), 0);
+	box_done(&b);
+}
+END_TEST
+
+static int proc_of_the_outside(void)
+{
+	LOOK(look_mount("/proc", "proc", "rw"));
+	LOOK(access("/proc/self/mountinfo", R_OK) == 0);
+	LOOK(look_device("/proc/version", 1, 3));
+	return 0;
+}
+
+START_TEST(proc_of_the_outside_stands_in_where_a_new_one_is_refused)
+{
+	struct box b;
+
+	if (geteuid() != 0 || _i == BOX_ROOT || !box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	/* a /proc with something covered may not be shown uncovered by another */
+	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+	ck_assert_int_eq(mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL), 0);
+	ck_assert_int_eq(mount("/dev/null", "/proc/version", NULL, MS_BIND, NULL), 0);
+	RUN(&b, proc_of_the_outside);
+	ck_assert_ptr_nonnull(strstr(b.notes, "/proc is the /proc from outside"));
+	box_done(&b);
+}
+END_TEST
+
+static int layers_without_upper(void)
+{
+	LOOK(look_text("/low", "low") && look_text("/both", "high"));
+	LOOK(open("/new", O_WRONLY | O_CREAT | O_CLOEXEC, 0644) < 0 && errno == EROFS);
+	return 0;
+}
+
+START_TEST(layers_without_upper_cannot_be_written_to)
+{
+	struct box b;
+	char *layers[3], paths[4][256];
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	for (size_t count = 1; count <= 2; count++) {
+		box_init(&b, (enum box_kind) _i);
+		make_layers(&b, layers, paths);
+		b.config.cloudos.upper = b.config.cloudos.work = NULL;
+		box_make_folder(&b, "high/dev");
+		box_make_folder(&b, "high/proc");
+		box_make_folder(&b, "high/sys");
+		if (count == 1) {
+			box_make_file(&b, "high/low", "low");
+			b.config.cloudos.layers.count = 1;
+		}
+		RUN(&b, layers_without_upper);
+		box_done(&b);
+	}
+}
+END_TEST
+
+static int binds(void)
+{
+	LOOK(look_text("/deep/er/file", "shared"));
+	LOOK(look_mount("/deep/er/file", NULL, "ro"));
+	LOOK(open("/deep/er/file", O_WRONLY | O_CLOEXEC) < 0);
+	LOOK(look_mount("/data", NULL, "rw,nosuid,nodev,noexec"));
+	LOOK(look_text("/data/inner", "inner"));
+	LOOK(open("/data/made", O_WRONLY | O_CREAT | O_CLOEXEC, 0644) >= 0);
+	return 0;
+}
+
+START_TEST(files_and_folders_of_the_host_are_bound_with_their_options)
+{
+	struct box b;
+	char file[256], folder[256];
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	box_make_file(&b, "file", "shared");
+	box_make_folder(&b, "folder");
+	box_make_file(&b, "folder/inner", "inner");
+	box_path(&b, "file", file);
+	box_path(&b, "folder", folder);
+	box_mount(&b, "/deep/er/file", NULL, file, "bind", "ro", NULL);
+	box_mount(&b, "/data", "bind", folder, "rbind", "nosuid", "nodev", "noexec",
+		  "noatime", _i == BOX_MAPPED ? "idmap" : "rw", NULL);
+	RUN(&b, binds);
+	ck_assert_int_eq(strstr(b.notes, "access times in /data") != NULL,
+			 _i == BOX_ROOTLESS);
+	box_done(&b);
+}
+END_TEST
+
+static int masked(void)
+{
+	char byte;
+	int fd = open("/proc/uptime", O_RDONLY | O_CLOEXEC);
+
+	LOOK(fd >= 0 && read(fd, &byte, 1) == 0);
+	LOOK(look_device("/secret", 1, 3));
+	LOOK(access("/hidden/inner", F_OK) < 0 && errno == ENOENT);
+	LOOK(mkdir("/hidden/x", 0755) < 0 && errno == EROFS);
+	LOOK(access("/also/inner", F_OK) < 0 && errno == ENOENT);
+	LOOK(open("/proc/sys/kernel/hostname", O_WRONLY | O_CLOEXEC) < 0);
+	LOOK(mkdir("/fixed/x", 0755) < 0 && errno == EROFS);
+	LOOK(mkdir("/x", 0755) < 0 && errno == EROFS);
+	LOOK(mkdir("/dev/x", 0755) < 0 || true);
+	return 0;
+}
+
+START_TEST(masked_and_read_only_paths_are_so)
+{
+	static char *masks[] = { (char *) "/proc/uptime", (char *) "/secret",
+				 (char *) "/hidden",      (char *) "/also",
+				 (char *) "/not/there",   NULL };
+	static char *fixed[] = { (char *) "/proc/sys", (char *) "/fixed",
+				 (char *) "/not/there", NULL };
+	struct box b;
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	box_make_file(&b, "root/secret", "secret");
+	box_make_folder(&b, "root/hidden");
+	box_make_file(&b, "root/hidden/inner", "secret");
+	box_make_folder(&b, "root/also");
+	box_make_file(&b, "root/also/inner", "secret");
+	box_make_folder(&b, "root/fixed");
+	b.config.masked_paths = (struct ctr_texts){ .at = masks, .count = 5 };
+	b.config.readonly_paths = (struct ctr_texts){ .at = fixed, .count = 3 };
+	b.config.root_readonly = true;
+	RUN(&b, masked);
+	box_done(&b);
+}
+END_TEST
+
+static int read_only_tmpfs(void)
+{
+	LOOK(look_mount("/dev", "tmpfs", "ro"));
+	LOOK(look_device("/dev/null", 1, 3));
+	LOOK(look_mount("/dev/below", "tmpfs", "rw"));
+	LOOK(mkdir("/dev/x", 0755) < 0 && errno == EROFS);
+	return 0;
+}
+
+START_TEST(a_read_only_tmpfs_has_its_devices_and_mount_points)
+{
+	struct box b;
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	b.no_standard = true;
+	box_mount(&b, "/proc", "proc", "proc", NULL);
+	box_mount(&b, "/dev", "tmpfs", "tmpfs", "ro", "mode=755", NULL);
+	box_mount(&b, "/dev/below", "tmpfs", "tmpfs", NULL);
+	RUN(&b, read_only_tmpfs);
+	box_done(&b);
+}
+END_TEST
+
+static int copied_up(void)
+{
+	struct stat st;
+	char target[64];
+
+	LOOK(look_mount("/full", "tmpfs", "rw"));
+	LOOK(look_text("/full/a", "a") && look_text("/full/sub/b", "b"));
+	LOOK(readlink("/full/link", target, sizeof(target)) == 11 &&
+	     memcmp(target, "/etc/passwd", 11) == 0);
+	LOOK(stat("/full", &st) == 0 && (st.st_mode & 07777) == 0711);
+	LOOK(open("/full/c", O_WRONLY | O_CREAT | O_CLOEXEC, 0644) >= 0);
+	return 0;
+}
+
+START_TEST(a_tmpfs_may_begin_with_what_it_hides)
+{
+	struct box b;
+	char path[256];
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	box_make_folder(&b, "root/full");
+	box_path(&b, "root/full", path);
+	ck_assert_int_eq(chmod(path, 0711), 0);
+	box_make_file(&b, "root/full/a", "a");
+	box_make_folder(&b, "root/full/sub");
+	box_make_file(&b, "root/full/sub/b", "b");
+	box_make_link(&b, "root/full/link", "/etc/passwd");
+	box_mount(&b, "/full", "tmpfs", "tmpfs", "tmpcopyup", NULL);
+	RUN(&b, copied_up);
+	box_path(&b, "root/full/c", path);
+	ck_assert_int_lt(access(path, F_OK), 0);
+	box_done(&b);
+}
+END_TEST
+
+static int parameters(void)
+{
+	LOOK(look_text("/proc/sys/kernel/shm_rmid_forced", "1\n"));
+	LOOK(look_text("/proc/sys/net/ipv4/ip_forward", "1\n"));
+	return 0;
+}
+
+START_TEST(parameters_of_own_name_spaces_are_set)
+{
+	struct ctr_pair pairs[] = { { (char *) "kernel.shm_rmid_forced", (char *) "1" },
+				    { (char *) "net/ipv4/ip_forward", (char *) "1" } };
+	struct box b;
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	b.config.sysctl = (struct ctr_pairs){ .at = pairs, .count = 2 };
+	RUN(&b, parameters);
+	box_done(&b);
+}
+END_TEST
+
+START_TEST(parameters_of_the_host_are_refused)
+{
+	static const char *const names[] = { "kernel.panic", "vm.swappiness",
+					     "net.ipv4.ip_forward", "kernel.../x",
+					     "kernel.shm/../panic" };
+	struct box b;
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	for (size_t i = 0; i < co_countof(names); i++) {
+		struct ctr_pair pair = { (char *) names[i], (char *) "1" };
+
+		box_init(&b, (enum box_kind) _i);
+		box_without(&b, CLONE_NEWNET);
+		b.config.sysctl = (struct ctr_pairs){ .at = &pair, .count = 1 };
+		ck_assert(box_is_refused(&b, "parameter"));
+		box_done(&b);
+	}
+}
+END_TEST
+
+static int no_net(void)
+{
+	LOOK(look_mount("/sys", NULL, "ro"));
+	LOOK(access("/sys/kernel", F_OK) == 0);
+	LOOK(mkdir("/sys/fs/cgroup/x", 0755) < 0);
+	return 0;
+}
+
+START_TEST(sys_without_a_network_name_space_is_the_hosts_read_only)
+{
+	struct box b;
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	box_without(&b, CLONE_NEWNET);
+	RUN(&b, no_net);
+	ck_assert_int_eq(strstr(b.notes, "/sys is the /sys from outside") != NULL,
+			 _i != BOX_ROOT);
+	box_done(&b);
+}
+END_TEST
+
+static int owned_device(void)
+{
+	struct stat st;
+
+	LOOK(lstat("/dev/owned", &st) == 0 && S_ISBLK(st.st_mode));
+	LOOK(st.st_rdev == makedev(1, 5) && st.st_uid == 10 && st.st_gid == 11);
+	LOOK((st.st_mode & 07777) == 0640);
+	LOOK(stat("/dev/null", &st) == 0 && st.st_uid == 0);
+	return 0;
+}
+
+START_TEST(devices_that_the_host_has_no_node_of_are_there_with_their_owner)
+{
+	struct box b;
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	b.devices[0] = (struct ctr_device){ .path = (char *) "/dev/owned",
+					    .type = S_IFBLK,
+					    .major = 1,
+					    .minor = 5,
+					    .mode = 0640,
+					    .uid = 10,
+					    .gid = 11 };
+	b.config.device_count = 1;
+	if (_i == BOX_ROOTLESS)
+		ck_assert(box_is_refused(&b, "is not in the host's /dev"));
+	else
+		RUN(&b, owned_device);
+	box_done(&b);
+}
+END_TEST
+
+static int own_devices(void)
+{
+	struct stat st;
+
+	LOOK(look_device("/dev/deep/zero", 1, 5));
+	LOOK(look_device("/elsewhere/full", 1, 7));
+	LOOK(lstat("/dev/pipe", &st) == 0 && S_ISFIFO(st.st_mode));
+	LOOK((st.st_mode & 0777) == 0622);
+	return 0;
+}
+
+START_TEST(devices_of_the_configuration_are_there)
+{
+	struct box b;
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	b.devices[0] = (struct ctr_device){ .path = (char *) "/dev/deep/zero",
+					    .type = S_IFCHR,
+					    .major = 1,
+					    .minor = 5,
+					    .mode = 0666 };
+	b.devices[1] = (struct ctr_device){ .path = (char *) "/elsewhere/full",
+					    .type = S_IFCHR,
+					    .major = 1,
+					    .minor = 7,
+					    .mode = 0666 };
+	b.devices[2] = (struct ctr_device){ .path = (char *) "/dev/pipe",
+					    .type = S_IFIFO,
+					    .mode = 0622 };
+	b.devices[3] = (struct ctr_device){ .path = (char *) "/dev/null",
+					    .type = S_IFCHR,
+					    .major = 1,
+					    .minor = 3,
+					    .mode = 0666 };
+	b.config.device_count = 4;
+	RUN(&b, own_devices);
+	box_done(&b);
+}
+END_TEST
+
+static int groups(void)
+{
+	LOOK(look_mount("/sys/fs/cgroup", NULL, "ro,nosuid,noexec,nodev"));
+	LOOK(mkdir("/sys/fs/cgroup/x", 0755) < 0 && errno == EROFS);
+	return 0;
+}
+
+START_TEST(control_groups_are_shown_read_only)
+{
+	struct box b;
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	b.no_standard = true;
+	box_mount(&b, "/proc", "proc", "proc", NULL);
+	box_mount(&b, "/sys", "sysfs", "sysfs", "ro", NULL);
+	box_mount(&b, "/sys/fs/cgroup", "cgroup", "cgroup", "ro", "nosuid", "noexec",
+		  "nodev", "relatime", NULL);
+	RUN(&b, groups);
+	box_done(&b);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("rootfs");
+
+	tcase_add_loop_test(tc, a_container_has_the_usual_files, 0, BOX_KINDS);
+	tcase_add_loop_test(tc, nothing_of_the_host_is_left_inside, 0, BOX_KINDS);
+	tcase_add_loop_test(tc, what_is_roots_on_the_disk_is_the_containers_roots, 0,
+			    BOX_KINDS);
+	tcase_add_loop_test(tc, layers_make_one_root_and_changes_go_to_upper, 0,
+			    BOX_KINDS);
+	tcase_add_loop_test(tc, layers_make_one_root_on_kernels_that_want_names, 0,
+			    BOX_KINDS);
+	tcase_add_loop_test(tc, layers_are_copied_where_no_overlay_can_be, 0,
+			    BOX_KINDS);
+	tcase_add_loop_test(tc,
+			    proc_of_the_outside_stands_in_where_a_new_one_is_refused, 0,
+			    BOX_KINDS);
+	tcase_add_loop_test(tc, layers_without_upper_cannot_be_written_to, 0,
+			    BOX_KINDS);
+	tcase_add_loop_test(tc,
+			    files_and_folders_of_the_host_are_bound_with_their_options,
+			    0, BOX_KINDS);
+	tcase_add_loop_test(tc, masked_and_read_only_paths_are_so, 0, BOX_KINDS);
+	tcase_add_loop_test(tc, a_read_only_tmpfs_has_its_devices_and_mount_points, 0,
+			    BOX_KINDS);
+	tcase_add_loop_test(tc, a_tmpfs_may_begin_with_what_it_hides, 0, BOX_KINDS);
+	tcase_add_loop_test(tc, parameters_of_own_name_spaces_are_set, 0, BOX_KINDS);
+	tcase_add_loop_test(tc, parameters_of_the_host_are_refused, 0, BOX_KINDS);
+	tcase_add_loop_test(tc, sys_without_a_network_name_space_is_the_hosts_read_only,
+			    0, BOX_KINDS);
+	tcase_add_loop_test(tc, devices_of_the_configuration_are_there, 0, BOX_KINDS);
+	tcase_add_loop_test(tc, control_groups_are_shown_read_only, 0, BOX_KINDS);
+	tcase_add_test(tc, a_layer_that_is_copied_takes_away_what_it_hides);
+	tcase_add_loop_test(
+		tc, devices_that_the_host_has_no_node_of_are_there_with_their_owner, 0,
+		BOX_KINDS);
+	return run_tests(tc);
+}
