@@ -33,3 +33,5 @@ ctr_intruder_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 ctr_intruder_LDFLAGS = -all-static
 TESTS += %D%/escapes.py
 EXTRA_DIST += %D%/escapes.py
+TESTS += %D%/killed.py
+EXTRA_DIST += %D%/killed.py
