@@ -28,6 +28,7 @@
 #include "cloudosd/http/front.h"
 #include "cloudosd/http/outgoing.h"
 #include "cloudosd/http/server.h"
+#include "cloudosd/images.h"
 #include "cloudosd/jobs.h"
 #include "cloudosd/keeper/keeper.h"
 #include "cloudosd/keeper_link.h"
@@ -38,6 +39,7 @@
 #include "cloudosd/pending.h"
 #include "cloudosd/service/bridge.h"
 #include "cloudosd/service/handler.h"
+#include "cloudosd/service/image.h"
 #include "cloudosd/service/job.h"
 #include "cloudosd/serving.h"
 #include "cloudosd/site.h"
@@ -122,7 +124,8 @@ void daemon_idle_check(struct daemon *d)
 	if (d->sessions || !d->ready ||
 	    (!d->ephemeral &&
 	     (ipc_numbers(peers_ipc(d->peers)).peers > bridge_peers(d->bridge) ||
-	      jobs_keep_alive(d->services.jobs)))) {
+	      jobs_keep_alive(d->services.jobs) ||
+	      images_busy(d->services.images)))) {
 		d->host->timer_stop(d->idle);
 	} else if (d->ephemeral) {
 		if (d->served)
@@ -432,7 +435,7 @@ static void loaded(void *arg, int status, const char *reason)
 	d->host->post(d->host->ctx, serve, d);
 }
 
-static void jobs_loaded(void *arg, int status, const char *reason)
+static void images_loaded(void *arg, int status, const char *reason)
 {
 	struct daemon *d = arg;
 
@@ -440,6 +443,16 @@ static void jobs_loaded(void *arg, int status, const char *reason)
 		loaded(d, status, reason);
 	else if (registry_load(d->services.registry, loaded, d) < 0)
 		loaded(d, CO_IO, "the store takes no requests");
+}
+
+static void jobs_loaded(void *arg, int status, const char *reason)
+{
+	struct daemon *d = arg;
+
+	if (status)
+		loaded(d, status, reason);
+	else
+		images_begin(d, images_loaded);
 }
 
 static int start(struct daemon *d, struct co_err *err)
@@ -519,6 +532,8 @@ static int start(struct daemon *d, struct co_err *err)
 		r = state_start(d, err);
 	if (!r)
 		r = handlers_start(d, err);
+	if (!r)
+		r = images_start(d, err);
 	if (!r)
 		r = jobs_start(d, jobs_loaded, err);
 	core_unlock();

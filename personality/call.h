@@ -34,6 +34,7 @@ struct containers;
 struct expiry;
 struct handlers;
 struct idempotency;
+struct images;
 struct names;
 struct states;
 struct co_call;
@@ -64,6 +65,7 @@ struct co_services {
 	struct states *state;       /* cloudosd/service/state.h */
 	struct handlers *handlers; /* cloudosd/service/handler.h */
 	struct jobs *jobs;         /* cloudosd/service/job.h */
+	struct images *images;     /* cloudosd/service/image.h */
 	struct containers *containers; /* cloudosd/service/container.h; NULL: none here */
 	const struct co_guests *guests; /* cloudosd/service/guests.h */
 	struct names *names; /* cloudosd/service/names.h */

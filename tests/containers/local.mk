@@ -31,3 +31,12 @@ confine_guest_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir)/include -I$(srcdir)
 confine_guest_CFLAGS = $(GUEST_CFLAGS)
 TESTS += %D%/confine.py
 EXTRA_DIST += %D%/confine.py
+TESTS += %D%/monitor.py
+EXTRA_DIST += %D%/monitor.py %D%/monitored.py
+
+check_PROGRAMS += ctr-intruder
+ctr_intruder_SOURCES = %D%/intruder.c
+ctr_intruder_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+ctr_intruder_LDFLAGS = -all-static
+TESTS += %D%/escapes.py
+EXTRA_DIST += %D%/escapes.py
