@@ -115,6 +115,7 @@ START_TEST(such_images_are_refused_before_another_runtime_has_them)
 	box_mount(&b, "/var/lib/x", "tmpfs", "tmpfs", NULL);
 	ck_assert_int_eq(ctr_rootfs_check(b.root, &b.config, &err), CO_ACCESS);
 	ck_assert_ptr_nonnull(strstr(err.message, "/var of the image is no folder"));
+	free(b.mounts[0].options.at);
 	b.config.mount_count = 0;
 	box_make_link(&b, "root/dev", out);
 	ck_assert_int_eq(ctr_rootfs_check(b.root, &b.config, &err), CO_ACCESS);
