@@ -367,6 +367,7 @@ int unpack_job(const struct unpack *how, int root, FILE *out, struct co_err *err
 
 	tree_init(&u.tree, root);
 	u.tree.opaque = mark_opaque;
+	u.tree.implied = unpack_implied;
 	u.tree.arg = &u;
 	r = stream_open(&u.stream, how->fd, how->most_bytes, how->what, err);
 	if (!r)
