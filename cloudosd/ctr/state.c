@@ -146,7 +146,8 @@ uint64_t ctr_pid_start(pid_t pid)
 
 bool ctr_state_alive(const struct ctr_state *s)
 {
-	return s->pid > 0 && ctr_pid_start((pid_t) s->pid) == s->pid_start;
+	return s->pid > 0 && s->pid_start > 0 &&
+	       ctr_pid_start((pid_t) s->pid) == s->pid_start;
 }
 
 const char *ctr_state_status(const struct ctr_state *s)
@@ -178,8 +179,8 @@ static char *owner_name(uid_t uid)
 	return uid == 0 ? (char *) (uintptr_t) "root" : number;
 }
 
-void ctr_state_fill(struct ctr_state *s, const char *id, const struct ctr_config *config,
-		    char created[40])
+void ctr_state_fill(struct ctr_state *s, const char *id,
+		    const struct ctr_config *config, char created[40])
 {
 	struct timespec now;
 	struct tm tm;
