@@ -108,8 +108,9 @@ struct container_runtime {
 	void (*unmake)(void *ctx, uint32_t id, bool files, container_reported *done,
 		       void *arg);
 
-	/* Removes what belongs to no container of those; nothing waits for it. */
-	void (*sweep)(void *ctx, const uint32_t *ids, size_t n);
+	/* Removes what has an id below that one and belongs to no container of those; nothing
+	 * waits for it. */
+	void (*sweep)(void *ctx, const uint32_t *ids, size_t n, uint32_t below);
 
 	/* Adds ,"bundle":"...","runFolder":"...","log":"..." */
 	void (*describe)(void *ctx, uint32_t id, struct co_buf *out);
