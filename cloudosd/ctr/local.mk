@@ -74,3 +74,19 @@ libctr_a_SOURCES += %D%/seal.h
 libctr_a_SOURCES += %D%/seal.c
 libctr_a_SOURCES += %D%/state.h
 libctr_a_SOURCES += %D%/state.c
+
+# The program: static, so that nothing of a container is loaded into it, and small.
+pkglibexec_PROGRAMS += cloudos-ctr
+cloudos_ctr_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+cloudos_ctr_SOURCES = %D%/cli.h
+cloudos_ctr_SOURCES += %D%/commands.def
+cloudos_ctr_SOURCES += %D%/cli.c
+cloudos_ctr_SOURCES += %D%/cli_attend.c
+cloudos_ctr_SOURCES += %D%/cli_container.c
+cloudos_ctr_SOURCES += %D%/cli_control.c
+cloudos_ctr_SOURCES += %D%/cli_create.c
+cloudos_ctr_SOURCES += %D%/cli_exec.c
+cloudos_ctr_SOURCES += %D%/cli_inspect.c
+cloudos_ctr_SOURCES += %D%/cli_spec.c
+cloudos_ctr_LDADD = libctr.a libco.a $(SECCOMP_LIBS)
+cloudos_ctr_LDFLAGS = $(CO_CTR_LDFLAGS)

@@ -25,26 +25,26 @@
 pid_t ctr_clone(uint64_t flags, int cgroup, int *out_pidfd)
 {
 	struct clone_args args = {
-		.flags = flags,
-		.exit_signal = flags & CLONE_PARENT ? 0ULL : (uint64_t) SIGCHLD,
+		.flags = (__u64) flags,
+		.exit_signal = flags & CLONE_PARENT ? 0 : (__u64) SIGCHLD,
 	};
 	long pid;
 
 	if (out_pidfd) {
 		args.flags |= CLONE_PIDFD;
-		args.pidfd = (uintptr_t) out_pidfd;
+		args.pidfd = (__u64) (uintptr_t) out_pidfd;
 	}
 	if (cgroup >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (unsigned int) cgroup;
+		args.cgroup = (__u64) cgroup;
 		pid = syscall(SYS_clone3, &args, sizeof(args));
 		/* it may be an old kernel, or not ours to put processes into: then it
 		 * is moved there afterwards */
-		if (pid >= 0 || (errno != EACCES && errno != EPERM && errno != EINVAL &&
-				 errno != EOPNOTSUPP && errno != EBUSY &&
-				 errno != E2BIG))
+		if (pid >= 0 ||
+		    (errno != EACCES && errno != EPERM && errno != EINVAL &&
+		     errno != EOPNOTSUPP && errno != EBUSY && errno != E2BIG))
 			return (pid_t) pid;
-		args.flags &= ~(uint64_t) CLONE_INTO_CGROUP;
+		args.flags &= ~(__u64) CLONE_INTO_CGROUP;
 		args.cgroup = 0;
 	}
 	pid = syscall(SYS_clone3, &args,
@@ -80,8 +80,9 @@ int ctr_join_all(struct ctr_join *joins, size_t count, struct co_err *err)
 			if (joins[i].kind != CLONE_NEWUSER || joins[i].fd < 0)
 				continue;
 			if (setns(joins[i].fd, CLONE_NEWUSER) < 0)
-				return co_fail_errno(err, errno,
-						     "a user name space cannot be joined");
+				return co_fail_errno(
+					err, errno,
+					"a user name space cannot be joined");
 			entered_user = true;
 		}
 		if (!left)
@@ -132,7 +133,8 @@ static int plan_join(struct making *m, const struct ctr_namespace *n,
 	int fd = open(n->path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return co_fail_errno(err, errno, "the %s name space %s cannot be opened",
+		return co_fail_errno(err, errno,
+				     "the %s name space %s cannot be opened",
 				     ctr_kind_name(n->kind), n->path);
 	if (m->join_count == CTR_JOINS) {
 		(void) close(fd);
@@ -156,8 +158,9 @@ static int plan_namespaces(struct making *m, struct co_err *err)
 
 		if (!n->path) {
 			if (n->kind == CLONE_NEWTIME)
-				return co_fail(err, CO_UNSUPPORTED,
-					       "a new time name space is not supported");
+				return co_fail(
+					err, CO_UNSUPPORTED,
+					"a new time name space is not supported");
 			m->flags |= (uint64_t) n->kind;
 			continue;
 		}
@@ -259,7 +262,8 @@ static _Noreturn void join_and_clone(struct making *m)
 		ctr_inside_create(&m->inside);
 	}
 	if (pid < 0) {
-		(void) co_fail_errno(&err, errno, "the container's process cannot be made");
+		(void) co_fail_errno(&err, errno,
+				     "the container's process cannot be made");
 		ctr_say_failed(m->link[1], &err);
 		_exit(1);
 	}
@@ -294,10 +298,10 @@ static int clone_it(struct making *m, struct co_err *err)
 		if (pid < 0)
 			return co_fail_errno(
 				err, errno, "the container's process cannot be made%s",
-				errno == EPERM || errno == ENOSPC ?
-					" (name spaces may be forbidden here: "
-					"user.max_*_namespaces, AppArmor)" :
-					"");
+				errno == EPERM || errno == ENOSPC
+					? " (name spaces may be forbidden here: "
+					  "user.max_*_namespaces, AppArmor)"
+					: "");
 		m->made.pid = pid;
 		close_one(&m->link[1]);
 		return 0;
@@ -457,10 +461,11 @@ static void explain_end(struct making *m, struct co_err *err)
 			       "while it was set up",
 			       WTERMSIG(status));
 	else
-		(void) co_fail(err, CO_IO,
-			       "the container's first process ended with %d while it was "
-			       "set up",
-			       WEXITSTATUS(status));
+		(void) co_fail(
+			err, CO_IO,
+			"the container's first process ended with %d while it was "
+			"set up",
+			WEXITSTATUS(status));
 }
 
 static void destroy(struct making *m)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -56,8 +57,8 @@ static int read_only_mount(void)
 
 static int sealed_copy(int exe, struct co_err *err)
 {
-	autoclose int fd = memfd_create("cloudos-ctr",
-					MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+	autoclose int fd =
+		memfd_create("cloudos-ctr", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
 	struct stat st;
 	off_t done = 0;
 
@@ -74,7 +75,8 @@ static int sealed_copy(int exe, struct co_err *err)
 	}
 	if (fcntl(fd, F_ADD_SEALS,
 		  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-		return co_fail_errno(err, errno, "a copy of ourselves cannot be sealed");
+		return co_fail_errno(err, errno,
+				     "a copy of ourselves cannot be sealed");
 	return take_fd(fd);
 }
 
@@ -84,10 +86,11 @@ int ctr_seal_self(char *const argv[], struct co_err *err)
 	autoclose int safe = -1;
 
 	if (exe < 0)
-		return co_fail_errno(err, errno,
-				     "/proc/self/exe cannot be opened: is /proc mounted?");
-	if (is_safe(exe) && (geteuid() == 0 || !is_owner(exe) ||
-			     fcntl(exe, F_GET_SEALS) >= 0))
+		return co_fail_errno(
+			err, errno,
+			"/proc/self/exe cannot be opened: is /proc mounted?");
+	if (is_safe(exe) &&
+	    (geteuid() == 0 || !is_owner(exe) || fcntl(exe, F_GET_SEALS) >= 0))
 		return 0;
 	if (getenv(SEALED_MARK)) /* we were here: it did not help */
 		return co_fail(err, CO_ACCESS, "we cannot run from a protected copy");
@@ -98,5 +101,6 @@ int ctr_seal_self(char *const argv[], struct co_err *err)
 		return safe;
 	(void) setenv(SEALED_MARK, "1", 1); /* without it we might go round */
 	(void) syscall(SYS_execveat, safe, "", argv, environ, AT_EMPTY_PATH);
-	return co_fail_errno(err, errno, "we cannot execute a protected copy of ourselves");
+	return co_fail_errno(err, errno,
+			     "we cannot execute a protected copy of ourselves");
 }
