@@ -7,8 +7,9 @@
 
 struct daemon;
 
-/* loaded(d, status, reason) when those of earlier daemons are known.  Without cloudos-ctr
- * there are none, which is no failure. */
+/* loaded(d, status, reason) when those of earlier daemons are known.  CONTAINERS_ABSENT:
+ * cloudos-ctr is not installed, there are none, and `loaded` does not run. */
+enum { CONTAINERS_ABSENT = 1 };
 int containers_start(struct daemon *d,
 		     void (*loaded)(void *arg, int status, const char *reason),
 		     struct co_err *err);

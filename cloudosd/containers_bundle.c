@@ -24,7 +24,7 @@ enum { FILE_BYTES = 1 << 20, USERS_EACH = 65536, DEVICES = 256 };
 static int make_folder(const char *parent, const char *name, mode_t mode,
 		       struct co_err *err)
 {
-	char path[PATH_MAX];
+	char path[RUNNER_PATH];
 
 	(void) snprintf(path, sizeof(path), "%s%s%s", parent, *name ? "/" : "", name);
 	if (mkdir(path, mode) == 0 || errno == EEXIST)
@@ -35,7 +35,7 @@ static int make_folder(const char *parent, const char *name, mode_t mode,
 static int write_file(const char *folder, const char *name, const struct co_buf *text,
 		      mode_t mode, struct co_err *err)
 {
-	char path[PATH_MAX], fresh[PATH_MAX + 8];
+	char path[RUNNER_PATH], fresh[RUNNER_PATH + 8];
 	autoclose int fd = -1;
 
 	(void) snprintf(path, sizeof(path), "%s/%s", folder, name);
@@ -100,7 +100,6 @@ static int remove_at(int parent, const char *name, int depth)
 		return errno;
 	if (depth > 4096)
 		return ELOOP;
-	(void) fchmodat(parent, name, 0700, AT_SYMLINK_NOFOLLOW); /* ours: mode 0 */
 	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, 0) == 0)
 		fd = openat(parent, name,
@@ -149,8 +148,7 @@ static int write_resolv(const char *bundle, const char *mode, struct co_err *err
 		const char *at = line + strspn(line, " \t");
 
 		if (!*at || (!is_mode(mode, "host") &&
-			     strncmp(at, "nameserver", 10) == 0 &&
-			     strstr(at, "127.")))
+			     strncmp(at, "nameserver", 10) == 0 && strstr(at, "127.")))
 			continue;
 		co_buf_format(&text, "%s\n", line);
 	}
@@ -181,7 +179,8 @@ static bool sub_ids(const char *path, uint32_t *out_first, uint32_t *out_count)
 		const char *first = line ? strsep(&line, ":") : NULL;
 
 		if (!line || !first ||
-		    (strcmp(who, number) != 0 && (!me || strcmp(who, me->pw_name) != 0)))
+		    (strcmp(who, number) != 0 &&
+		     (!me || strcmp(who, me->pw_name) != 0)))
 			continue;
 		*out_first = (uint32_t) strtoul(first, NULL, 10);
 		*out_count = (uint32_t) strtoul(line, NULL, 10);
@@ -203,14 +202,15 @@ static void map_rootless(struct container_id_map map[2], const char *path,
 }
 
 static void map_users(const struct runner_place *place, uint32_t block,
-		      const struct container_config *config, struct container_place *out)
+		      const struct container_config *config,
+		      struct container_place *out)
 {
 	if (place->root && (config->host_users || config->privileged))
 		return;
 	if (place->root) {
-		out->uids[0] = out->gids[0] = (struct container_id_map){
-			0, place->users + block * USERS_EACH, USERS_EACH
-		};
+		out->uids[0] = out->gids[0] =
+			(struct container_id_map){ 0, place->users + block * USERS_EACH,
+						   USERS_EACH };
 		return;
 	}
 	map_rootless(out->uids, "/etc/subuid", "/usr/bin/newuidmap", geteuid());
@@ -251,7 +251,8 @@ static int read_profile(const struct container_config *config, char **out_text,
 		return err->code;
 	if (co_json_check(co_span(*out_text), out, &fault) < 0 ||
 	    co_json_kind(*out) != CO_JSON_OBJECT)
-		return co_fail(err, CO_INVALID, "%s is no seccomp profile: it is not JSON",
+		return co_fail(err, CO_INVALID,
+			       "%s is no seccomp profile: it is not JSON",
 			       config->seccomp);
 	return 0;
 }
@@ -303,10 +304,11 @@ static void describe_network(const struct runner_place *place,
 	}
 	co_buf_format(out, "{\"mode\":\"%s\"", mode);
 	if (*address)
-		co_buf_format(out,
-			      ",\"bridge\":\"%s\",\"gateway\":\"%s\",\"prefix\":%" PRIu32
-			      ",\"address\":\"%s\"",
-			      place->bridge, door, place->prefix, address);
+		co_buf_format(
+			out,
+			",\"bridge\":\"%s\",\"gateway\":\"%s\",\"prefix\":%" PRIu32
+			",\"address\":\"%s\"",
+			place->bridge, door, place->prefix, address);
 	co_buf_text(out, ",\"ports\":[");
 	for (size_t i = 0; i < config->nports; i++) {
 		const struct container_port *p = &config->ports[i];
@@ -338,7 +340,7 @@ struct bundle {
 	const struct container_make *make;
 	struct container_config *config;
 	struct container_defaults defaults;
-	char path[PATH_MAX], upper[PATH_MAX + 8], hostname[65], cgroup[64];
+	char path[RUNNER_PATH], upper[RUNNER_PATH + 8], hostname[65], cgroup[64];
 	const char *mode;
 	char *profile;
 	struct container_device devices[DEVICES];
@@ -423,7 +425,8 @@ int bundle_write(const struct runner_place *place, const struct container_make *
 		return co_fail(err, CO_NO_MEMORY, "no memory for a container");
 	b->place = place;
 	b->make = make;
-	(void) snprintf(b->path, sizeof(b->path), "%s/%" PRIu32, place->state, make->id);
+	(void) snprintf(b->path, sizeof(b->path), "%s/%" PRIu32, place->state,
+			make->id);
 	(void) snprintf(b->upper, sizeof(b->upper), "%s/upper", b->path);
 	(void) snprintf(b->hostname, sizeof(b->hostname), "%s", make->name); /* cut */
 	(void) snprintf(b->cgroup, sizeof(b->cgroup), "cloudos-%08" PRIx32 "/%" PRIu32,

@@ -21,20 +21,22 @@
 #include "cloudosd/service/container.h"
 #include "cloudosd/service/container_spec.h"
 
+enum { RUNNER_FOLDER = PATH_MAX + 32, RUNNER_PATH = RUNNER_FOLDER + 300 };
+
 /* What does not change while the daemon runs: also for worker threads. */
 struct runner_place {
-	char program[PATH_MAX]; /* cloudos-ctr */
-	char state[PATH_MAX];   /* state/containers: bundles by id */
-	char run[PATH_MAX];     /* run/containers: --root of cloudos-ctr */
-	char volumes[PATH_MAX];
+	char program[PATH_MAX];    /* cloudos-ctr */
+	char state[RUNNER_FOLDER]; /* state/containers: bundles by id */
+	char run[RUNNER_FOLDER];   /* run/containers: --root of cloudos-ctr */
+	char volumes[RUNNER_FOLDER];
 	uint64_t domain;
 	bool root;
-	uint32_t users;    /* the first outside id */
+	uint32_t users; /* the first outside id */
 	uint64_t log_bytes;
 	uint32_t log_files;
-	char network[32];  /* the default mode */
+	char network[256]; /* the default mode */
 	char bridge[16];
-	uint32_t subnet;   /* host order */
+	uint32_t subnet; /* host order */
 	uint32_t prefix;
 	char runtime[256]; /* "" is our own */
 	uint64_t capabilities;

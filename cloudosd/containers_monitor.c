@@ -321,7 +321,8 @@ static void silent(void *arg)
 	struct container_report report = { .status = CO_TIMED_OUT };
 	int phase = m->phase;
 
-	report.reason = phase == MONITOR_MAKING ? "its monitor takes too long to create it"
+	report.reason = phase == MONITOR_MAKING
+				? "its monitor takes too long to create it"
 			: phase == MONITOR_SEEING
 				? "its monitor does not answer; is it stopped?"
 				: "its processes do not end, not even killed";

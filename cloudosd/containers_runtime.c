@@ -106,7 +106,7 @@ static void act(void *ctx, uint32_t id, const struct container_act *what,
 		[CONTAINER_ACT_START] = "start",   [CONTAINER_ACT_KILL] = "signal",
 		[CONTAINER_ACT_PAUSE] = "pause",   [CONTAINER_ACT_RESUME] = "resume",
 		[CONTAINER_ACT_UPDATE] = "update", [CONTAINER_ACT_USAGE] = "usage",
-		[CONTAINER_ACT_EXEC] = "exec",	   [CONTAINER_ACT_COMMIT] = "commit"
+		[CONTAINER_ACT_EXEC] = "exec",     [CONTAINER_ACT_COMMIT] = "commit"
 	};
 	autobuf struct co_buf members = { 0 };
 	struct monitor *m = find(ctx, id);
@@ -132,7 +132,8 @@ static void act(void *ctx, uint32_t id, const struct container_act *what,
 }
 
 /* Its connection ends when it has ended; then the rest is removed. */
-static void unmake(void *ctx, uint32_t id, bool files, container_reported *done, void *arg)
+static void unmake(void *ctx, uint32_t id, bool files, container_reported *done,
+		   void *arg)
 {
 	struct runner *r = ctx;
 	struct monitor *m = find(r, id);
@@ -159,7 +160,7 @@ static void sweep(void *ctx, const uint32_t *ids, size_t n, uint32_t below)
 static void describe(void *ctx, uint32_t id, struct co_buf *out)
 {
 	const struct runner_place *p = &((struct runner *) ctx)->place;
-	char path[PATH_MAX];
+	char path[RUNNER_PATH];
 
 	(void) snprintf(path, sizeof(path), "%s/%" PRIu32, p->state, id);
 	co_buf_text(out, ",\"bundle\":");

@@ -40,7 +40,8 @@ static int open_below(const char *folder, const char *name)
 }
 
 /* The uppermost one; "" if there is none.  malloc; NULL: no memory. */
-static char *read_layered(const char *upper, const char *const *layers, const char *name)
+static char *read_layered(const char *upper, const char *const *layers,
+			  const char *name)
 {
 	autoclose int fd = open_below(upper, name);
 	char *text = calloc(1, FILE_MAX_BYTES + 1);
@@ -147,7 +148,8 @@ int bundle_user(const char *text, const char *upper, const char *const *layers,
 
 	*out = (struct container_user){ 0 };
 	if (!passwd || !group || !who)
-		return co_fail(err, CO_NO_MEMORY, "no memory for the users of an image");
+		return co_fail(err, CO_NO_MEMORY,
+			       "no memory for the users of an image");
 	wanted_group = strchr(who, ':');
 	if (wanted_group)
 		*wanted_group++ = '\0';

@@ -148,14 +148,15 @@ static int run_program(const char *const *argv, int fd, const char *errors)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static void bundle_path(const struct runner_place *p, uint32_t id, char out[PATH_MAX])
+static void bundle_path(const struct runner_place *p, uint32_t id,
+			char out[RUNNER_PATH])
 {
-	(void) snprintf(out, PATH_MAX, "%s/%" PRIu32, p->state, id);
+	(void) snprintf(out, RUNNER_PATH, "%s/%" PRIu32, p->state, id);
 }
 
-static void run_path(const struct runner_place *p, uint32_t id, char out[PATH_MAX])
+static void run_path(const struct runner_place *p, uint32_t id, char out[RUNNER_PATH])
 {
-	(void) snprintf(out, PATH_MAX, "%s/%" PRIu32, p->run, id);
+	(void) snprintf(out, RUNNER_PATH, "%s/%" PRIu32, p->run, id);
 }
 
 /* What a monitor that was killed leaves: processes, groups, network, its folder. */
@@ -169,7 +170,7 @@ static void reap(const struct runner_place *p, const char *id)
 /* Removes all there is of an id. */
 static int clear_id(struct work *w)
 {
-	char path[PATH_MAX], id[16];
+	char path[RUNNER_PATH], id[16];
 
 	(void) snprintf(id, sizeof(id), "%" PRIu32, w->id); /* fits */
 	run_path(&w->runner->place, w->id, path);
@@ -197,11 +198,11 @@ static int start_monitor(struct work *w, int theirs, struct co_err *err)
 	const struct runner_place *p = &w->runner->place;
 	const struct container_config *c = w->parsed;
 	const char *runtime = c->runtime ? c->runtime : p->runtime;
-	char bundle[PATH_MAX], id[16], bytes[24], files[16], errors[PATH_MAX + 16],
-		words[256];
-	const char *argv[24] = { p->program, "--root", p->run, "monitor", "--bundle",
-				 bundle, "--control-fd", "3", "--log-size", bytes,
-				 "--log-files", files };
+	char bundle[RUNNER_PATH], id[16], bytes[24], files[16],
+		errors[RUNNER_PATH + 16], words[256];
+	const char *argv[24] = { p->program,   "--root", p->run,         "monitor",
+				 "--bundle",   bundle,   "--control-fd", "3",
+				 "--log-size", bytes,    "--log-files",  files };
 	size_t n = 12;
 	int status;
 
@@ -323,7 +324,7 @@ void work_make(struct runner *r, const struct container_make *make,
 
 static void load_exit(struct work *w)
 {
-	char bundle[PATH_MAX];
+	char bundle[RUNNER_PATH];
 	struct co_err err;
 
 	bundle_path(&w->runner->place, w->id, bundle);
@@ -334,7 +335,7 @@ static void load_exit(struct work *w)
 static void run_adopt(void *arg)
 {
 	struct work *w = arg;
-	char folder[PATH_MAX], id[16];
+	char folder[RUNNER_PATH], id[16];
 	int r;
 
 	run_path(&w->runner->place, w->id, folder);
@@ -394,7 +395,7 @@ void work_adopt(struct runner *r, uint32_t id, container_reported *done, void *a
 static void run_clear(void *arg)
 {
 	struct work *w = arg;
-	char path[PATH_MAX], id[16];
+	char path[RUNNER_PATH], id[16];
 
 	(void) snprintf(id, sizeof(id), "%" PRIu32, w->id); /* fits */
 	run_path(&w->runner->place, w->id, path);
@@ -434,10 +435,12 @@ void work_clear(struct runner *r, uint32_t id, bool files, container_reported *d
 
 static void end_lost(struct work *w)
 {
-	struct container_end end = { .exit_code = 255,
-				     .lost = true,
-				     .error = "its monitor was killed; nobody knows how it "
-					      "has ended" };
+	struct container_end end = {
+		.exit_code = 255,
+		.lost = true,
+		.error = "its monitor was killed; nobody knows how it "
+			 "has ended"
+	};
 
 	if (w->seen == CONTAINER_SEEN_ENDED)
 		runner_end_of(&w->exit, &end);
@@ -473,7 +476,7 @@ static void sweep_folder(struct work *w, const char *folder, bool running)
 	const struct runner_place *p = &w->runner->place;
 	DIR *dir = opendir(folder);
 	struct dirent *entry;
-	char path[PATH_MAX];
+	char path[RUNNER_PATH];
 	struct co_err err;
 
 	while (dir && (entry = readdir(dir))) {

@@ -90,9 +90,10 @@ static int find_network(const struct container *c, char path[48], const char **o
 		return 0;
 	other = container_find(c->all, co_span(mode + 10));
 	if (!other || other == c || other->making)
-		return co_fail(err, CO_NOT_FOUND,
-			       "there is no container %.255s whose network could be used",
-			       mode + 10);
+		return co_fail(
+			err, CO_NOT_FOUND,
+			"there is no container %.255s whose network could be used",
+			mode + 10);
 	if (!other->pid)
 		return co_fail(err, CO_BUSY,
 			       "container %s has no network to be used: start it first",

@@ -31,6 +31,8 @@ struct container_make {
 	struct co_span config;        /* CONFIG; copied */
 	struct container_image image; /* copied */
 	uint32_t users;               /* which block of 65536 outside ids is its own */
+	bool fresh; /* it never was: what is there of that id is none of it */
+	const char *network_path; /* the network name space of another; NULL; copied */
 };
 
 /* Of a container as its monitor sees it. */
