@@ -3,6 +3,7 @@ include personality/blackroad/local.mk
 include cloudosd/service/local.mk
 include cloudosd/sites/local.mk
 include cloudosd/ctr/local.mk
+include cloudosd/image/local.mk
 
 # Built inside the folder of its name: the build folder cannot hold both.
 bin_PROGRAMS += cloudosd/cloudosd

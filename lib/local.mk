@@ -15,6 +15,8 @@ libco_a_SOURCES = \
 	%D%/fault.def %D%/fault.h %D%/fault.c \
 	%D%/linux_calls.h \
 	%D%/log.def %D%/log.h %D%/log.c \
+	%D%/image_index.h %D%/image_index.c \
+	%D%/image_name.h %D%/image_name.c \
 	%D%/json.h %D%/json.c \
 	%D%/json_scan.h %D%/json_scan.c \
 	%D%/nearest.h %D%/nearest.c \

@@ -252,12 +252,13 @@ int ctr_control_receive(int fd, struct ctr_message *out, struct co_err *err)
 	ssize_t n;
 
 	memset(out, 0, offsetof(struct ctr_message, bytes));
+	/* a reset tells that it ended with requests unread; what it said comes after that */
 	do {
 		n = recv(fd, out->bytes, sizeof(out->bytes), MSG_DONTWAIT | MSG_TRUNC);
-	} while (n < 0 && errno == EINTR);
+	} while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0 && errno == EAGAIN)
 		return 1;
-	if (n == 0 || (n < 0 && errno == ECONNRESET))
+	if (n == 0)
 		return co_fail(err, CO_GONE, "the monitor ended the connection");
 	if (n < 0)
 		return co_fail_errno(err, errno, "cannot receive from the monitor");

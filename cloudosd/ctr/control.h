@@ -86,9 +86,10 @@ int ctr_control_connect(const char *folder, int *out_fd, struct co_err *err);
  * ends before a request "commit" came, the container is undone as if it had never been.
  * "start" may come before "commit".
  *
- * Options: --stdin (keep standard input open; otherwise it is empty), --calls (calls of CloudOS
- * are answered), --log-size BYTES (10485760), --log-files N (5), --log-mode
- * blocking|non-blocking (blocking).  The terminal is process.terminal of config.json.
+ * Options: --stdin (keep standard input open; otherwise it is empty), --log-size BYTES
+ * (10485760), --log-files N (5), --log-mode blocking|non-blocking (blocking).  The terminal
+ * is process.terminal of config.json; calls of CloudOS are answered with its cloudos.calls or
+ * with --calls.
  */
 int ctr_control_pair(int *out_mine, int *out_monitors, struct co_err *err);
 
@@ -138,11 +139,11 @@ struct ctr_exit {
 	char error[512];            /* why it could not be started; "" */
 };
 
-enum ctr_state { CTR_CREATED, CTR_RUNNING, CTR_PAUSED, CTR_EXITED };
-const char *ctr_state_name(enum ctr_state state); /* "created" */
+enum ctr_run_state { CTR_CREATED, CTR_RUNNING, CTR_PAUSED, CTR_EXITED };
+const char *ctr_state_name(enum ctr_run_state state); /* "created" */
 
 struct ctr_status {
-	enum ctr_state state;
+	enum ctr_run_state state;
 	pid_t pid; /* 0: it has ended */
 	uint64_t created, started;
 	bool oom_killed, terminal, stdin_open;

@@ -16,7 +16,7 @@
 
 static const char *const state_names[] = { "created", "running", "paused", "exited" };
 
-const char *ctr_state_name(enum ctr_state state)
+const char *ctr_state_name(enum ctr_run_state state)
 {
 	return state_names[state];
 }
@@ -88,7 +88,7 @@ bool ctr_status_parse(struct co_span reply, struct ctr_status *out)
 	for (size_t i = 0;; i++) {
 		if (i == co_countof(state_names))
 			return false;
-		out->state = (enum ctr_state) i;
+		out->state = (enum ctr_run_state) i;
 		if (co_json_string_is(value, state_names[i]))
 			break;
 	}

@@ -43,13 +43,20 @@ static int open_null(int *out, struct co_err *err)
 static int attach_root(struct rootfs *r, struct co_err *err)
 {
 	const struct ctr_rootfs *outside = r->inside->from_outside;
+	struct rootfs_source own = { .config = r->config, .maps = -1, .inside = true };
 	autoclose int target = -1;
 	int status;
 
-	if (outside->count > 0 && outside->fds[0] >= 0)
+	if (outside->count > 0 && outside->fds[0] >= 0) {
 		r->root = fcntl(outside->fds[0], F_DUPFD_CLOEXEC, 3);
-	else if ((status = rootfs_root_open(r->config, -1, NULL, &r->root, err)) < 0)
-		return status;
+	} else {
+		status = rootfs_root_open(&own, &r->root, err);
+		ctr_rootfs_done(&own.keep);
+		if (status < 0)
+			return status;
+		if (own.note[0])
+			rootfs_note(r, "%s", own.note);
+	}
 	if (r->root < 0 || fstat(r->root, &r->top) < 0)
 		return co_fail_errno(err, errno, "cannot keep the container's root");
 	if (r->config->root)

@@ -21,6 +21,7 @@ struct ctr_rootfs {
 	int spare
 		[CTR_ROOTFS_FDS]; /* not for the inside; kept because closing takes time */
 	size_t spare_count;
+	char note[256]; /* what is there instead of what was asked for; "" */
 };
 
 /*

@@ -62,6 +62,19 @@ static int push(struct ctr_rootfs *r, int fd, struct co_err *err)
 	return 0;
 }
 
+static int root(const struct ctr_config *config, int user_ns, struct ctr_rootfs *r,
+		int *out, struct co_err *err)
+{
+	struct rootfs_source from = { .config = config,
+				      .maps = config->cloudos.idmap ? user_ns : -1 };
+	int status = rootfs_root_open(&from, out, err);
+
+	memcpy(r->spare, from.keep.spare, sizeof(r->spare));
+	r->spare_count = from.keep.spare_count;
+	memcpy(r->note, from.note, sizeof(r->note));
+	return status;
+}
+
 static int gather(const struct ctr_config *config, int user_ns, struct ctr_rootfs *r,
 		  struct co_err *err)
 {
@@ -69,8 +82,7 @@ static int gather(const struct ctr_config *config, int user_ns, struct ctr_rootf
 	int fd = -1, status = 0;
 
 	if (ours)
-		status = rootfs_root_open(config, config->cloudos.idmap ? user_ns : -1,
-					  r, &fd, err);
+		status = root(config, user_ns, r, &fd, err);
 	if (status == 0)
 		status = push(r, fd, err);
 	for (size_t i = 0; status == 0 && i < config->mount_count; i++) {
@@ -100,6 +112,7 @@ int ctr_rootfs_gather(const struct ctr_config *config, int user_ns,
 	int status;
 
 	out->count = out->spare_count = 0;
+	out->note[0] = 0;
 	status = gather(config, user_ns, out, err);
 	if (status < 0)
 		ctr_rootfs_done(out);

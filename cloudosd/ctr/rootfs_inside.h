@@ -55,10 +55,30 @@ bool rootfs_path_below(const char *path, const char *folder);
 
 /* ---- rootfs_layers.c: where the root comes from ---- */
 
-/* A detached mount of the root.  maps: a user name space whose ids the layers are to
- * have, or -1.  keep: for what must stay open until later; NULL: inside, without root. */
-int rootfs_root_open(const struct ctr_config *config, int maps, struct ctr_rootfs *keep,
-		     int *out, struct co_err *err);
+struct rootfs_source {
+	const struct ctr_config *config;
+	int maps;    /* a user name space whose ids the layers get; -1 */
+	bool inside; /* in the container's user name space, without root's rights */
+	struct ctr_rootfs keep; /* its spare: what must stay open until later */
+	char note[256];         /* what is there instead of an overlay; "" */
+};
+
+/* A detached mount of the root. */
+int rootfs_root_open(struct rootfs_source *from, int *out, struct co_err *err);
+
+/* ---- rootfs_overlay.c ---- */
+int rootfs_overlay(struct rootfs_source *from, int *out, struct co_err *err);
+
+/* For tests: as on a kernel that wants names. */
+extern bool rootfs_overlay_by_name;
+
+/* ---- rootfs_merge.c: without an overlay ---- */
+
+/* Upper is a copy already, and stays one. */
+bool rootfs_was_copied(const struct ctr_extension *x);
+
+/* Makes the copy if need be; the root is upper itself then. */
+int rootfs_copied(struct rootfs_source *from, int *out, struct co_err *err);
 
 /* ---- rootfs_tree.c: detached mounts ---- */
 
@@ -134,7 +154,14 @@ int rootfs_mask_all(struct rootfs *r, struct co_err *err);
 
 /* ---- rootfs_copy.c ---- */
 
+struct rootfs_copying {
+	bool is_layer; /* whiteouts and opaque folders remove, files replace */
+	const struct ctr_id_maps *uids,
+		*gids; /* of the copy's owners; NULL: as they are */
+};
+
 /* Copies everything in the folder `from` into the folder `to`. */
-int rootfs_copy(int from, int to, const char *name, struct co_err *err);
+int rootfs_copy(const struct rootfs_copying *how, int from, int to, const char *name,
+		struct co_err *err);
 
 #endif

@@ -212,6 +212,7 @@ static int make_fs(const struct rootfs *r, const struct rootfs_new *what, int *o
 static int tmpfs_begin(const struct ctr_mount *mount, const struct rootfs_options *o,
 		       int fs, int target, struct co_err *err)
 {
+	static const struct rootfs_copying as_it_is;
 	autoclose int from = -1;
 	struct stat st;
 
@@ -225,7 +226,7 @@ static int tmpfs_begin(const struct ctr_mount *mount, const struct rootfs_option
 	if (from < 0)
 		return co_fail_errno(err, errno, "cannot read %s of the image",
 				     mount->destination);
-	return rootfs_copy(from, fs, mount->destination, err);
+	return rootfs_copy(&as_it_is, from, fs, mount->destination, err);
 }
 
 /* Mounted writable now, because mount points below are still to be made. */

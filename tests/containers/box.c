@@ -190,6 +190,7 @@ int box_run(struct box *b, int (*look)(void))
 		      "the process outside died");
 	b->err = s->err;
 	memcpy(b->notes, s->notes, sizeof(b->notes));
+	memcpy(b->outside_note, s->files.note, sizeof(b->outside_note));
 	how = s->status;
 	(void) munmap(s, sizeof(*s));
 	return how;

@@ -33,7 +33,8 @@ struct box {
 	struct ctr_device devices[8];
 	struct co_err err; /* of what failed */
 	char notes[1024];  /* what was told, a line each */
-	bool no_standard;  /* box_run adds no /proc, /dev and so on */
+	char outside_note[256];
+	bool no_standard; /* box_run adds no /proc, /dev and so on */
 	int (*before_pivot)(void *arg, struct co_err *err);
 	void *arg;
 };
