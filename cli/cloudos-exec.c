@@ -17,6 +17,7 @@
 
 #include "cli/choose.h"
 #include "cli/classify.h"
+#include "cli/confine.h"
 #include "cli/service.h"
 #include "cli/start.h"
 #include "cli/system.h"
@@ -35,6 +36,7 @@ enum {
 	OPTION_UNTIL_FIRST,
 	OPTION_SERVICE,
 	OPTION_NO_LOGS,
+	OPTION_CONFINE, /* in the order of enum confine_option */
 
 	DISPLAY_WIDTH = 1024,
 	DISPLAY_HEIGHT = 768
@@ -48,6 +50,7 @@ struct options {
 	bool anos_asked; /* an option says something about SYSTEM */
 	const char *service;
 	bool no_logs;
+	struct confine confine;
 };
 
 static const char usage[] =
@@ -71,6 +74,12 @@ static const char usage[] =
 	"  --disk=IMAGE         a disk, in the device registry\n"
 	"  --display=WxH        size of the framebuffer (default: 1024x768)\n"
 	"  --until-first        when PROGRAM ends, end what it has started\n"
+	"\n"
+	"confined programs (see docs/confine.md):\n"
+	"  --confine            let it see the system's folders, itself and what follows\n"
+	"  --allow=PATH[:ro]    and this; may be given several times\n"
+	"  --net=none|host      its network (default: none)\n"
+	"  --memory=SIZE --cpus=NUMBER --pids=NUMBER  what it may use\n"
 	"\n"
 	"services of BlackRoad OS:\n"
 	"  --service=NAME       run PROGRAM as that service of services.yaml: its address,\n"
@@ -139,6 +148,12 @@ static int parse(struct options *o, int argc, char **argv)
 		{ "until-first", no_argument, NULL, OPTION_UNTIL_FIRST },
 		{ "service", required_argument, NULL, OPTION_SERVICE },
 		{ "no-logs", no_argument, NULL, OPTION_NO_LOGS },
+		{ "confine", no_argument, NULL, OPTION_CONFINE + CONFINE_ON },
+		{ "allow", required_argument, NULL, OPTION_CONFINE + CONFINE_ALLOW },
+		{ "net", required_argument, NULL, OPTION_CONFINE + CONFINE_NET },
+		{ "memory", required_argument, NULL, OPTION_CONFINE + CONFINE_MEMORY },
+		{ "cpus", required_argument, NULL, OPTION_CONFINE + CONFINE_CPUS },
+		{ "pids", required_argument, NULL, OPTION_CONFINE + CONFINE_PIDS },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ 0 }
@@ -194,6 +209,18 @@ static int parse(struct options *o, int argc, char **argv)
 			break;
 		case OPTION_NO_LOGS:
 			o->no_logs = true;
+			break;
+		case OPTION_CONFINE + CONFINE_ON:
+		case OPTION_CONFINE + CONFINE_ALLOW:
+		case OPTION_CONFINE + CONFINE_NET:
+		case OPTION_CONFINE + CONFINE_MEMORY:
+		case OPTION_CONFINE + CONFINE_CPUS:
+		case OPTION_CONFINE + CONFINE_PIDS:
+			if (confine_option(
+				    &o->confine,
+				    (enum confine_option)(option - OPTION_CONFINE),
+				    optarg, &err))
+				return fail(&err);
 			break;
 		case 'h':
 			(void) fputs(usage, stdout);
@@ -446,6 +473,61 @@ static int service_prepare(struct launch *l, const struct options *o, struct ser
 		       "CO_HOSTS is \"%s\"; it can be mount, calls or none", wanted);
 }
 
+/* What can be told before there is a daemon. */
+static int confine_check(struct launch *l, struct options *o, struct co_err *err)
+{
+	struct confine *c = &o->confine;
+
+	if (!c->asked)
+		return c->needs
+			       ? co_fail(err, CO_INVALID,
+					 "--allow, --net, --memory, --cpus and --pids go "
+					 "with --confine")
+			       : 0;
+	if (l->system)
+		return co_fail(
+			err, CO_UNSUPPORTED,
+			"programs of Anos cannot be confined: SYSTEM starts their "
+			"children outside; they see nothing of the host anyway but "
+			"what --root and --disk give them");
+	if (l->service && l->service->how == SERVICE_HOSTS_ANY)
+		l->service->how = SERVICE_HOSTS_CALLS;
+	l->confine = c;
+	return 0;
+}
+
+/* The program's file, from the root on: it may start in another folder. */
+static int absolute_path(struct launch *l, char *out, size_t n, struct co_err *err)
+{
+	autofree char *here = getcwd(NULL, 0);
+	int used = l->path[0] == '/'
+			   ? snprintf(out, n, "%s", l->path)
+			   : snprintf(out, n, "%s/%s", here ? here : "", l->path);
+
+	if (used < 0 || (size_t) used >= n)
+		return co_fail(err, CO_NAME_TOO_LONG, "the path of %s is too long",
+			       l->path);
+	l->path = out;
+	return 0;
+}
+
+static int confine(struct launch *l, char *path, size_t n, struct co_err *err)
+{
+	struct confine_program p = { .paths = &l->paths, .argv = l->argv };
+	struct confine *c = l->confine;
+	int r;
+
+	if (l->engine == CO_ENGINE_TRAP)
+		return co_fail(
+			err, CO_UNSUPPORTED,
+			"engine trap does not run confined programs: they cannot "
+			"reach the daemon's socket; use notify or ptrace");
+	memset(c->stdio, -1, sizeof(c->stdio));
+	r = absolute_path(l, path, n, err);
+	p.path = l->path;
+	return r ? r : confine_prepare(c, &p, err);
+}
+
 /* Served already, by this very daemon: the program takes our place. */
 static int run_plainly(const struct launch *l, const struct options *o)
 {
@@ -462,13 +544,14 @@ static int run(struct launch *l, const struct options *o)
 	const char *engine = o->engine ? o->engine : getenv("CO_ENGINE");
 	int64_t domain = choose_domain(l);
 	bool nested = domain >= 0 && !o->ephemeral;
-	char folder[CO_PATH_SIZE];
+	char folder[CO_PATH_SIZE], path[CO_PATH_SIZE];
 	struct co_err err = { 0 };
 	autoclose int keeper = -1;
 	int status;
 
 	if (choose_identity(l))
 		return run_plainly(l, o);
+	nested = nested && !l->confine;
 	/* what can fail fails before a daemon is started for it */
 	if (trace_open(l, o, &err) || (!nested && choose_engine(l, engine, &err)) ||
 	    connect_daemon(l, o, folder, sizeof(folder), &err))
@@ -479,9 +562,15 @@ static int run(struct launch *l, const struct options *o)
 		return fail(&err);
 	if (l->service && service_find(l->service, l->client, &err))
 		return fail(&err);
+	if (l->confine && confine(l, path, sizeof(path), &err)) {
+		confine_end(l->confine);
+		return fail(&err);
+	}
 	if (o->ephemeral)
 		l->keep_fd = keeper = keeper_pidfd(l);
 	status = launch(l);
+	if (l->confine)
+		confine_end(l->confine);
 	if (keeper >= 0)
 		ephemeral_end(l, keeper);
 	return status;
@@ -510,8 +599,11 @@ int main(int argc, char **argv)
 	}
 	if (status < 0 && service_prepare(&l, &o, &service, &err))
 		status = fail(&err);
+	if (status < 0 && confine_check(&l, &o, &err))
+		status = fail(&err);
 	if (status < 0)
 		status = run(&l, &o);
+	free(o.confine.grants);
 	free(service.hosts);
 	(void) co_msg_free(service.relay.out);
 	(void) co_client_close(l.client);

@@ -23,12 +23,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "launch/channel.h"
+#include "cli/confine.h"
 #include "cli/filter.h"
 #include "cli/prefetch.h"
 #include "cli/ptrace.h"
 #include "cli/service.h"
 #include "cli/system.h"
+#include "launch/channel.h"
 #include "lib/cleanup.h"
 
 enum { LINE_MS = 500 }; /* so long a line may be without its end */
@@ -38,7 +39,8 @@ static const int of_terminal[] = { SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU };
 
 struct running {
 	const struct launch *l;
-	pid_t pid;
+	pid_t pid;     /* our child: the program, or under --confine its init */
+	pid_t program; /* as it is called here */
 	int signals;
 	struct channel channel;
 	struct relay *relay; /* of a service that is logged; NULL */
@@ -50,7 +52,7 @@ struct running {
 /* ---- the child ---- */
 
 /* What the child tells us: its listener, or why not; then why exec failed, if it did. */
-enum { STEP_FILTER, STEP_EXEC, STEP_LOADER };
+enum { STEP_FILTER, STEP_EXEC, STEP_LOADER, STEP_CONFINE };
 struct told {
 	int errnum;
 	int step;
@@ -160,7 +162,7 @@ static void child(const struct launch *l, const struct filter *filter, int fd,
 	int listener = 0;
 	uint64_t session;
 
-	if (l->service)
+	if (l->service && !l->confine)
 		service_enter(l->service);
 	if (l->engine == CO_ENGINE_PTRACE)
 		(void) prctl(PR_SET_PTRACER,
@@ -179,6 +181,14 @@ static void child(const struct launch *l, const struct filter *filter, int fd,
 		_exit(EXIT_LAUNCHER); /* refused, and the launcher has said why */
 	(void) sigaction(SIGCHLD, &signals->child, NULL);
 	(void) sigprocmask(SIG_SETMASK, &signals->mask, NULL);
+	if (l->confine) {
+		int errnum = confine_seal(l->confine);
+
+		if (errnum) {
+			tell(fd, STEP_CONFINE, errnum, 0);
+			_exit(EXIT_LAUNCHER);
+		}
+	}
 	if (l->engine == CO_ENGINE_TRAP)
 		tell(fd, STEP_LOADER, become_loader(l, session), 0);
 	else
@@ -186,19 +196,57 @@ static void child(const struct launch *l, const struct filter *filter, int fd,
 	_exit(EXIT_LAUNCHER);
 }
 
+struct child {
+	const struct launch *l;
+	const struct filter *filter;
+	const struct signal_state *signals;
+	int fd;
+};
+
+/* The same in the name spaces of --confine. */
+static int confined_child(void *arg, const struct ctr_process_spec *p,
+			  struct co_err *err)
+{
+	const struct child *c = arg;
+
+	(void) p;
+	(void) err;
+	(void) fcntl(c->fd, F_SETFD, FD_CLOEXEC);
+	/* the engine of containers has hidden it; there is nobody in here yet, and the daemon
+	 * and the tracer have to see it */
+	(void) prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	child(c->l, c->filter, c->fd, c->signals);
+	return 0; /* it does not come back */
+}
+
+/* Who sent it, as he is called here, and the listener that came along. */
+static void take_ancillary(struct msghdr *msg, int *out_listener, pid_t *out_sender)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		struct ucred who;
+
+		if (c->cmsg_type == SCM_RIGHTS)
+			memcpy(out_listener, CMSG_DATA(c), sizeof(int));
+		if (c->cmsg_type != SCM_CREDENTIALS)
+			continue;
+		memcpy(&who, CMSG_DATA(c), sizeof(who));
+		if (who.pid > 0)
+			*out_sender = who.pid;
+	}
+}
+
 /* 0: it runs (or there is nothing more to hear); -1: the connection ended. */
-static int hear(int fd, struct told *out, int *out_listener)
+static int hear(int fd, struct told *out, int *out_listener, pid_t *out_sender)
 {
 	struct iovec iov = { out, sizeof(*out) };
 	union {
 		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
+		char space[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
 	} control;
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
 			      .msg_control = control.space,
 			      .msg_controllen = sizeof(control.space) };
-	struct cmsghdr *c;
 	ssize_t n;
 
 	do
@@ -206,9 +254,7 @@ static int hear(int fd, struct told *out, int *out_listener)
 	while (n < 0 && errno == EINTR);
 	if (n != sizeof(*out))
 		return -1;
-	c = CMSG_FIRSTHDR(&msg);
-	if (c && c->cmsg_type == SCM_RIGHTS)
-		memcpy(out_listener, CMSG_DATA(c), sizeof(int));
+	take_ancillary(&msg, out_listener, out_sender);
 	return 0;
 }
 
@@ -217,6 +263,16 @@ static int loader_failed(const struct launch *l, int errnum)
 	(void) fprintf(stderr,
 		       "cloudos-exec: cannot start the loader of engine trap, %s: %s\n",
 		       l->trap.loader, strerror(errnum));
+	return EXIT_LAUNCHER;
+}
+
+static int confine_failed(int errnum)
+{
+	(void) fprintf(
+		stderr,
+		"cloudos-exec: the program cannot be confined: the kernel refuses "
+		"Landlock or the filter of system calls: %s\n",
+		strerror(errnum));
 	return EXIT_LAUNCHER;
 }
 
@@ -281,12 +337,6 @@ static bool keep_orphans(const struct launch *l)
 
 /* ---- waiting ---- */
 
-static void set_all(const int *list, size_t n, void (*handler)(int))
-{
-	for (size_t i = 0; i < n; i++)
-		(void) signal(list[i], handler); /* these can all be set */
-}
-
 static void stop_as(struct running *r, int number)
 {
 	(void) number;
@@ -328,8 +378,10 @@ static void forward(struct running *r)
 				relay_resize(r->relay);
 			continue;
 		}
-		/* the kernel sent it to the whole job: the guest has it already */
-		if (info.ssi_signo == SIGCHLD || info.ssi_code == SI_KERNEL)
+		/* the kernel sent it to the whole job: the guest has it already; if it is
+		 * confined, it is of another session and has not */
+		if (info.ssi_signo == SIGCHLD ||
+		    (info.ssi_code == SI_KERNEL && !r->l->confine))
 			continue;
 		(void) kill(r->pid, (int) info.ssi_signo);
 	}
@@ -414,14 +466,14 @@ static int start(struct launch *l, struct running *r, int fd, int link[2])
 	struct co_err err = { 0 };
 	uint64_t session;
 
-	if (hear(fd, &told, &listener))
+	if (hear(fd, &told, &listener, &r->program))
 		return refuse(r->pid, "the program ended before it began", NULL);
 	if (told.errnum) {
 		(void) co_fail_errno(&err, told.errnum, "engine %s",
 				     co_engine_name(l->engine));
 		return refuse(r->pid, "the system call filter is refused", &err);
 	}
-	if (attach(l, r->pid, link[1], listener, &err))
+	if (attach(l, r->program, link[1], listener, &err))
 		return refuse(r->pid, "the daemon does not take the program", &err);
 	session = ((const struct wire_attach_rep *) (void *) l->client->in->bytes)
 			  ->session;
@@ -441,15 +493,17 @@ static int start(struct launch *l, struct running *r, int fd, int link[2])
 	if (l->keep_fd < 0) /* connections are few, programs may be many */
 		l->client = co_client_close(l->client);
 	if (l->engine == CO_ENGINE_PTRACE &&
-	    ptrace_start(r->pid, link[0], l->trace_fd, l->personality, l->every_call,
-			 &err))
+	    ptrace_start(r->program, link[0], l->trace_fd, l->personality,
+			 l->every_call, &err))
 		return refuse(r->pid, "cannot trace the program", &err);
 	(void) close(link[1]);
 	link[1] = -1;
 	/* a child that died meanwhile is heard of below */
 	(void) !write(fd, &session, sizeof(session));
-	if (hear(fd, &told, &listener) == 0) {
+	if (hear(fd, &told, &listener, &r->program) == 0) {
 		(void) waitpid(r->pid, NULL, 0);
+		if (told.step == STEP_CONFINE)
+			return confine_failed(told.errnum);
 		return told.step == STEP_LOADER ? loader_failed(l, told.errnum)
 						: exec_failed(l, told.errnum);
 	}
@@ -507,6 +561,40 @@ static int prepare_service(struct launch *l, struct running *r, int log,
 	return relay_open(r->relay, log, err);
 }
 
+/* Our child; -1 when there is none, and why has been said. */
+static pid_t plain_fork(const struct launch *l, const struct filter *filter,
+			const int pair[2], const struct signal_state *signals)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		(void) fprintf(stderr, "cloudos-exec: cannot start a process: %s\n",
+			       strerror(errno));
+	if (pid == 0) {
+		(void) close(pair[0]);
+		child(l, filter, pair[1], signals);
+	}
+	return pid;
+}
+
+static pid_t confined_fork(const struct launch *l, const struct filter *filter,
+			   const int pair[2], const struct signal_state *signals)
+{
+	struct child c = { l, filter, signals, pair[1] };
+	int keep[4] = { pair[1], -1, -1, -1 }, on = 1;
+	struct co_err err = { 0 };
+
+	/* the one who speaks is not our child */
+	(void) setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	if (l->service)
+		relay_ends(&l->service->relay, l->confine->stdio);
+	if (!confine_start(l->confine, confined_child, &c, keep, &err) &&
+	    !confine_let_go(l->confine, &err))
+		return l->confine->made.pid;
+	(void) fprintf(stderr, "cloudos-exec: %s\n", err.message);
+	return -1;
+}
+
 int launch(struct launch *l)
 {
 	struct running r = { .l = l };
@@ -538,6 +626,10 @@ int launch(struct launch *l)
 		(void) sigaddset(&mask, SIGWINCH);
 	for (size_t i = 0; i < co_countof(forwarded); i++)
 		(void) sigaddset(&mask, forwarded[i]);
+	if (l->confine) {
+		(void) sigaddset(&mask, SIGINT);
+		(void) sigaddset(&mask, SIGQUIT);
+	}
 	(void) sigprocmask(SIG_BLOCK, &mask, &signals.mask);
 	if (l->system)
 		l->system->mask = signals.mask;
@@ -548,20 +640,18 @@ int launch(struct launch *l)
 	(void) sigaction(SIGCHLD, &normal,
 			 &signals.child); /* ignored, nobody could wait */
 	(void) fflush(NULL);
-	r.pid = fork();
-	if (r.pid < 0) {
-		(void) fprintf(stderr, "cloudos-exec: cannot start a process: %s\n",
-			       strerror(errno));
+	r.pid = l->confine ? confined_fork(l, &filter, pair, &signals)
+			   : plain_fork(l, &filter, pair, &signals);
+	if (r.pid < 0)
 		return EXIT_LAUNCHER;
-	}
-	if (r.pid == 0) {
-		(void) close(pair[0]);
-		child(l, &filter, pair[1], &signals);
-	}
+	r.program = r.pid;
 	(void) close(pair[1]);
 	if (r.relay)
 		relay_begin(r.relay);
-	set_all(of_terminal, co_countof(of_terminal), SIG_IGN);
+	for (size_t i = 0; i < co_countof(of_terminal); i++)
+		if (!l->confine || !sigismember(&mask, of_terminal[i]))
+			(void) signal(of_terminal[i],
+				      SIG_IGN); /* they can all be set */
 	r.signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	status = start(l, &r, pair[0], link);
 	(void) close(pair[0]);
@@ -576,7 +666,8 @@ int launch(struct launch *l)
 		r.channel_gone = true;
 		r.channel.fd = -1;
 	}
-	if (!l->system) /* that goes on to start programs, which want what it has */
+	/* they go on to start programs, or to tidy up, and want what they have */
+	if (!l->system && !l->confine)
 		let_go(&r);
 	wait_for(&r);
 	if (l->service)

@@ -22,6 +22,7 @@ struct launch {
 	struct trap trap;
 	struct system *system;   /* of an Anos program; NULL */
 	struct service *service; /* of a BlackRoad program; NULL */
+	struct confine *confine; /* --confine; NULL */
 	struct co_paths paths;   /* of the daemon */
 	const char *name;
 	const char *path; /* of the program */

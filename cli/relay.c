@@ -82,6 +82,12 @@ int relay_open(struct relay *r, int log, struct co_err *err)
 	return 0;
 }
 
+void relay_ends(const struct relay *r, int stdio[3])
+{
+	for (int i = 0; i < RELAY_STREAMS; i++)
+		stdio[i + 1] = r->streams[i].inside > 0 ? r->streams[i].inside : -1;
+}
+
 void relay_enter(const struct relay *r)
 {
 	for (int i = 0; i < RELAY_STREAMS; i++)

@@ -42,6 +42,9 @@ struct relay {
 /* log is borrowed. */
 int relay_open(struct relay *r, int log, struct co_err *err);
 
+/* What the child is to have there instead of its own; -1: nothing. */
+void relay_ends(const struct relay *r, int stdio[3]);
+
 /* In the child: its standard output and error. */
 void relay_enter(const struct relay *r);
 

@@ -14,6 +14,7 @@
 
 #include "cloudosd/containers_inside.h"
 #include "cloudosd/service/events.h"
+#include "cloudosd/service/image.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
@@ -38,6 +39,33 @@ static void note(void *arg, const char *sentence)
 static void changed(void *arg)
 {
 	daemon_idle_check(arg);
+}
+
+/* ---- images ---- */
+
+static int find_image(void *arg, const char *name, struct container_image *out,
+		      struct co_err *err)
+{
+	const struct daemon *d = arg;
+	const struct image *image;
+	int r = images_find(d->services.images, co_span(name), &image, err);
+
+	if (r)
+		return r;
+	*out = (struct container_image){ .id = image->id,
+					 .layers = image->layers,
+					 .config = image->raw_config };
+	return 0;
+}
+
+static void use_image(void *arg, const char *id, bool used)
+{
+	const struct daemon *d = arg;
+
+	if (!used)
+		images_unuse(d->services.images, id);
+	else if (images_use(d->services.images, id))
+		co_log(service, WARN, "no memory to count who uses the image %s", id);
 }
 
 /* ---- where they are ---- */
@@ -148,9 +176,12 @@ int containers_start(struct daemon *d,
 		     void (*loaded)(void *arg, int status, const char *reason),
 		     struct co_err *err)
 {
-	struct containers_options options = {
-		.emit = emit, .log = note, .changed = changed, .arg = d
-	};
+	struct containers_options options = { .image = find_image,
+					      .use = use_image,
+					      .emit = emit,
+					      .log = note,
+					      .changed = changed,
+					      .arg = d };
 	autofree struct runner_place *place = calloc(1, sizeof(*place));
 	struct co_err why = { 0 };
 	struct runner *runner;

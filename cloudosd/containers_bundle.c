@@ -27,7 +27,9 @@ static int make_folder(const char *parent, const char *name, mode_t mode,
 	char path[RUNNER_PATH];
 
 	(void) snprintf(path, sizeof(path), "%s%s%s", parent, *name ? "/" : "", name);
-	if (mkdir(path, mode) == 0 || errno == EEXIST)
+	if (mkdir(path, mode) == 0 && chmod(path, mode) == 0)
+		return 0; /* whatever our umask is */
+	if (errno == EEXIST)
 		return 0;
 	return co_fail_errno(err, errno, "cannot make the folder %s", path);
 }

@@ -30,6 +30,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/http/front.h %D%/http/front_inside.h %D%/http/front.c \
 	%D%/http/front_connection.c %D%/http/front_head.h %D%/http/front_head.c \
 	%D%/guests.h %D%/guests.c \
+	%D%/images.h %D%/images.c \
 	%D%/jobs.h %D%/jobs.c \
 	%D%/keeper_link.h %D%/keeper_link.c \
 	%D%/leftover.h %D%/leftover.c \

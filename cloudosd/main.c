@@ -29,6 +29,7 @@
 #include "cloudosd/http/front.h"
 #include "cloudosd/http/outgoing.h"
 #include "cloudosd/http/server.h"
+#include "cloudosd/images.h"
 #include "cloudosd/jobs.h"
 #include "cloudosd/keeper/keeper.h"
 #include "cloudosd/keeper_link.h"
@@ -40,6 +41,7 @@
 #include "cloudosd/service/bridge.h"
 #include "cloudosd/service/container.h"
 #include "cloudosd/service/handler.h"
+#include "cloudosd/service/image.h"
 #include "cloudosd/service/job.h"
 #include "cloudosd/serving.h"
 #include "cloudosd/site.h"
@@ -125,7 +127,7 @@ void daemon_idle_check(struct daemon *d)
 	if (d->sessions || !d->ready || containers_keep_alive(d->services.containers) ||
 	    (!d->ephemeral &&
 	     (ipc_numbers(peers_ipc(d->peers)).peers > bridge_peers(d->bridge) ||
-	      jobs_keep_alive(d->services.jobs)))) {
+	      jobs_keep_alive(d->services.jobs) || images_busy(d->services.images)))) {
 		d->host->timer_stop(d->idle);
 	} else if (d->ephemeral) {
 		if (d->served)
@@ -446,7 +448,7 @@ static void containers_loaded(void *arg, int status, const char *reason)
 		loaded(d, CO_IO, "the store takes no requests");
 }
 
-static void jobs_loaded(void *arg, int status, const char *reason)
+static void images_loaded(void *arg, int status, const char *reason)
 {
 	struct daemon *d = arg;
 	struct co_err err = { 0 };
@@ -459,6 +461,16 @@ static void jobs_loaded(void *arg, int status, const char *reason)
 	r = containers_start(d, containers_loaded, &err);
 	if (r)
 		containers_loaded(d, r < 0 ? r : 0, err.message);
+}
+
+static void jobs_loaded(void *arg, int status, const char *reason)
+{
+	struct daemon *d = arg;
+
+	if (status)
+		loaded(d, status, reason);
+	else
+		images_begin(d, images_loaded);
 }
 
 static int start(struct daemon *d, struct co_err *err)
@@ -538,6 +550,8 @@ static int start(struct daemon *d, struct co_err *err)
 		r = state_start(d, err);
 	if (!r)
 		r = handlers_start(d, err);
+	if (!r)
+		r = images_start(d, err);
 	if (!r)
 		r = jobs_start(d, jobs_loaded, err);
 	core_unlock();

@@ -34,6 +34,7 @@ struct containers;
 struct expiry;
 struct handlers;
 struct idempotency;
+struct images;
 struct names;
 struct states;
 struct co_call;
@@ -67,6 +68,7 @@ struct co_services {
 	struct jobs *jobs;               /* cloudosd/service/job.h */
 	struct containers
 		*containers; /* cloudosd/service/container.h; NULL: none here */
+	struct images *images; /* cloudosd/service/image.h */
 	const struct co_guests *guests; /* cloudosd/service/guests.h */
 	struct names *names;            /* cloudosd/service/names.h */
 	uint64_t

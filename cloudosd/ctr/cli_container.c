@@ -20,6 +20,12 @@ int cli_open(struct cli *cli, const char *id, struct cli_opened *out)
 
 	*out = (struct cli_opened){ .cgroup = NULL };
 	rc = ctr_state_read(cli->root, id, &out->state, &cli->err);
+	if (rc == 0 && out->state.pid <= 0) {
+		ctr_state_done(&out->state);
+		return co_fail(
+			&cli->err, CO_NOT_FOUND,
+			"container `%s` does not exist (yet: it is being created)", id);
+	}
 	if (rc == 0 && out->state.cgroup.data) {
 		rc = ctr_cgroup_open(out->state.cgroup, &out->cgroup, &cli->err);
 		if (rc < 0)
@@ -125,13 +131,26 @@ int cli_each_match(struct cli *cli, const char *expression,
 
 /* ---- delete ---- */
 
-static void await_end(const struct ctr_state *s)
+static void await_end(const struct ctr_state *s, int timeout_ms)
 {
 	autoclose int pidfd = (int) syscall(SYS_pidfd_open, (pid_t) s->pid, 0);
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
 
 	if (pidfd >= 0 && ctr_state_alive(s))
-		(void) poll(&p, 1, 10000); /* seen by who looks afterwards */
+		(void) poll(&p, 1, timeout_ms); /* seen by who looks afterwards */
+}
+
+/* Somebody may have put it into a freezer of cgroup v1 that is none of ours, where SIGKILL
+ * waits: whoever is moved to the top is thawed. */
+static void leave_foreign_freezer(const struct ctr_state *s)
+{
+	char number[16];
+	autoclose int fd =
+		open("/sys/fs/cgroup/freezer/cgroup.procs", O_WRONLY | O_CLOEXEC);
+	int n = snprintf(number, sizeof(number), "%d", (int) s->pid);
+
+	if (fd >= 0 && write(fd, number, (size_t) n) < 0)
+		return; /* then it is told that it does not end */
 }
 
 static int stop(struct cli *cli, struct cli_opened *o)
@@ -141,7 +160,11 @@ static int stop(struct cli *cli, struct cli_opened *o)
 		return 0; /* what is left, if anything, cgroup_remove tells */
 	if (ctr_state_alive(&o->state))
 		(void) kill((pid_t) o->state.pid, SIGKILL); /* just gone: fine */
-	await_end(&o->state);
+	await_end(&o->state, 500);
+	if (ctr_state_alive(&o->state)) {
+		leave_foreign_freezer(&o->state);
+		await_end(&o->state, 10000);
+	}
 	if (ctr_state_alive(&o->state))
 		return co_fail(&cli->err, CO_TIMED_OUT,
 			       "process %d of container `%s` does not end",

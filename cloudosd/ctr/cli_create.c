@@ -25,6 +25,7 @@ struct creation {
 	struct ctr_state state;
 	char created[40];
 	int listener;
+	char **env, listen_fds[32], listen_pid[16]; /* socket activation */
 };
 
 /* ---- sockets in the folder of the state ---- */
@@ -209,6 +210,28 @@ static int save(struct cli *cli, struct creation *c, bool started)
 	return rc;
 }
 
+/* Sockets that were given to us are the container's. */
+static int pass_listen_fds(struct cli *cli, struct creation *c)
+{
+	const char *text = getenv("LISTEN_FDS");
+	long n = text ? strtol(text, NULL, 10) : 0;
+	struct ctr_texts *env = &c->config->process.env;
+
+	if (n <= 0 || n > 1000)
+		return 0;
+	c->preserve_fds += n;
+	c->env = calloc(env->count + 3, sizeof(char *));
+	if (!c->env)
+		return co_fail(&cli->err, CO_NO_MEMORY, "out of memory");
+	memcpy(c->env, env->at, env->count * sizeof(char *));
+	(void) snprintf(c->listen_fds, sizeof(c->listen_fds), "LISTEN_FDS=%ld", n);
+	(void) snprintf(c->listen_pid, sizeof(c->listen_pid), "LISTEN_PID=1");
+	c->env[env->count] = c->listen_fds;
+	c->env[env->count + 1] = c->listen_pid;
+	*env = (struct ctr_texts){ .at = c->env, .count = env->count + 2 };
+	return 0;
+}
+
 static int check(struct cli *cli, struct creation *c)
 {
 	bool terminal = c->config->has_process && c->config->process.terminal;
@@ -260,6 +283,8 @@ static int create(struct cli *cli, struct creation *c)
 	int rc = load(cli, c);
 
 	if (rc == 0)
+		rc = pass_listen_fds(cli, c);
+	if (rc == 0)
 		rc = check(cli, c);
 	if (rc == 0)
 		rc = ctr_state_reserve(cli->root, c->id, &cli->err);
@@ -291,6 +316,7 @@ static void creation_done(struct creation *c)
 {
 	ctr_cgroup_free(c->cgroup);
 	ctr_config_free(c->config);
+	free(c->env);
 	co_cleanup_close(&c->listener);
 	co_cleanup_close(&c->made.pidfd);
 	co_cleanup_close(&c->made.start);

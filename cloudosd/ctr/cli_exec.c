@@ -78,12 +78,16 @@ static int take_capabilities(struct cli *cli, struct execution *e)
 	for (size_t i = 0; i < e->caps.count; i++) {
 		int n = ctr_capability_number(e->caps.at[i]);
 
-		if (n < 0)
-			return co_fail(&cli->err, CO_INVALID,
-				       "there is no capability %s", e->caps.at[i]);
+		if (n < 0) {
+			cli_remark(cli, "an unknown capability was passed over");
+			continue;
+		}
 		c->bounding |= 1ULL << n;
 		c->permitted |= 1ULL << n;
 		c->effective |= 1ULL << n;
+		if (e->process.user.uid == 0)
+			continue;
+		/* who is not root keeps it over exec only like this */
 		c->inheritable |= 1ULL << n;
 		c->ambient |= 1ULL << n;
 	}

@@ -27,6 +27,12 @@ int cli_state(struct cli *cli, int argc, char *argv[])
 
 	if (rc == 0)
 		rc = ctr_state_read(cli->root, id, &s, &cli->err);
+	if (rc == 0 && s.pid <= 0) {
+		ctr_state_done(&s);
+		rc = co_fail(&cli->err, CO_NOT_FOUND,
+			     "container `%s` does not exist (yet: it is being created)",
+			     id);
+	}
 	if (rc == 0) {
 		ctr_state_print(&s, &text);
 		ctr_state_done(&s);

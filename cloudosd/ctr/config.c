@@ -277,8 +277,13 @@ static int parse(struct owned *o, struct co_span text, const char *bundle,
 			       fault.what, fault.at);
 	set_defaults(c);
 	rc = read_config(&r, c);
-	if (rc == 0)
+	if (rc == 0) {
+		const char *keep =
+			ctr_config_annotation(c, "run.oci.keep_original_groups");
+
+		c->process.user.keep_groups = keep && strcmp(keep, "1") == 0;
 		rc = absolute_root(o, &r);
+	}
 	return rc == 0 ? check_whole(c, &r) : rc;
 }
 

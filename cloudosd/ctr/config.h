@@ -70,8 +70,9 @@ struct ctr_rlimit {
 
 struct ctr_hook {
 	char *path;
-	struct ctr_texts args, env; /* args.count 0: the path alone */
-	int timeout_s;              /* 0: none */
+	struct ctr_texts args,
+		env;   /* args.count 0: the path alone; env.count 0: ours */
+	int timeout_s; /* 0: none */
 };
 
 struct ctr_hooks {
@@ -98,7 +99,8 @@ struct ctr_user {
 	uint32_t uid, gid;
 	uint32_t *groups;
 	size_t group_count;
-	int umask; /* -1: 022 */
+	int umask;        /* -1: 022 */
+	bool keep_groups; /* those of the caller (run.oci.keep_original_groups) */
 };
 
 /* Also what exec is given. */

@@ -115,10 +115,8 @@ static int read_capability(struct ctr_read *r, struct co_span value, void *out)
 
 	if (rc < 0)
 		return rc;
+	/* one that only a later kernel has (-1) cannot be given, and need not be */
 	*(int *) out = ctr_capability_number(name);
-	if (*(int *) out < 0)
-		return co_fail(r->err, CO_INVALID, "%s: there is no capability %.40s",
-			       r->path, name);
 	return 0;
 }
 
@@ -130,7 +128,8 @@ static int read_capability_set(struct ctr_read *r, struct co_span value, void *o
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < list.count; i++)
-		*(uint64_t *) out |= 1ULL << ((const int *) list.at)[i];
+		if (((const int *) list.at)[i] >= 0)
+			*(uint64_t *) out |= 1ULL << ((const int *) list.at)[i];
 	return 0;
 }
 

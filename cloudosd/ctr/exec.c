@@ -65,8 +65,8 @@ static int plan(struct entering *e, struct co_err *err)
 		rc = ctr_filter_for(how->config, &e->filter, err);
 	if (rc < 0)
 		return rc;
-	e->pidfd = how->pidfd >= 0 ? fcntl(how->pidfd, F_DUPFD_CLOEXEC, 3) :
-				     (int) syscall(SYS_pidfd_open, how->pid, 0);
+	e->pidfd = how->pidfd >= 0 ? fcntl(how->pidfd, F_DUPFD_CLOEXEC, 3)
+				   : (int) syscall(SYS_pidfd_open, how->pid, 0);
 	if (e->pidfd < 0)
 		return co_fail_errno(err, errno, "process %d cannot be held", how->pid);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->link) < 0)
@@ -132,8 +132,9 @@ static int attend(struct entering *e, struct co_err *err)
 		if (rc == CO_GONE && executing)
 			return 0;
 		if (rc == CO_GONE)
-			return co_fail(err, CO_GONE,
-				       "the process ended before it executed its program");
+			return co_fail(
+				err, CO_GONE,
+				"the process ended before it executed its program");
 		if (rc < 0)
 			return rc;
 		if (n.what == CTR_SAID_EXECUTING) {
@@ -141,10 +142,11 @@ static int attend(struct entering *e, struct co_err *err)
 			continue;
 		}
 		if (n.what == CTR_SAID_CONSOLE) {
-			rc = ctr_take_console(fd, e->how->console_socket, &e->made, err);
+			rc = ctr_take_console(fd, e->how->console_socket, &e->made,
+					      err);
 		} else if (n.what == CTR_SAID_LISTENER) {
-			rc = ctr_filter_hand_over(&e->filter, co_span("{}"), e->made.pid,
-						  fd, err);
+			rc = ctr_filter_hand_over(&e->filter, co_span("{}"),
+						  e->made.pid, fd, err);
 			(void) close(fd);
 		} else {
 			rc = co_fail(err, CO_PROTOCOL, "note %d was not expected",

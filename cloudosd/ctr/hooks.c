@@ -55,7 +55,8 @@ static int text_fd(const struct co_buf *text, struct co_err *err)
 		ssize_t n = write(fd, text->data + done, text->size - done);
 
 		if (n < 0 && errno != EINTR)
-			return co_fail_errno(err, errno, "no memory for a hook's input");
+			return co_fail_errno(err, errno,
+					     "no memory for a hook's input");
 		done += n > 0 ? (size_t) n : 0;
 	}
 	if (lseek(fd, 0, SEEK_SET) < 0)
@@ -65,7 +66,6 @@ static int text_fd(const struct co_buf *text, struct co_err *err)
 
 static _Noreturn void become_hook(const struct ctr_hook *h, int input)
 {
-	static char *empty[1];
 	char *alone[] = { h->path, NULL };
 	sigset_t none;
 
@@ -77,7 +77,7 @@ static _Noreturn void become_hook(const struct ctr_hook *h, int input)
 	if (dup2(input, 0) == 0) {
 		(void) syscall(SYS_close_range, 3U, ~0U, 4U); /* CLOSE_RANGE_CLOEXEC */
 		(void) execve(h->path, h->args.count ? h->args.at : alone,
-			      h->env.count ? h->env.at : empty);
+			      h->env.count ? h->env.at : environ);
 	}
 	_exit(errno == ENOENT ? 127 : 126);
 }
@@ -127,15 +127,15 @@ static int run_one(const struct ctr_hook *h, const char *name, int input,
 			       "the %s hook %s did not end within %d s and was killed",
 			       name, h->path, h->timeout_s);
 	if (WIFSIGNALED(status))
-		return co_fail(err, CO_IO, "the %s hook %s was killed by signal %d", name,
-			       h->path, WTERMSIG(status));
+		return co_fail(err, CO_IO, "the %s hook %s was killed by signal %d",
+			       name, h->path, WTERMSIG(status));
 	if (WEXITSTATUS(status) == 127 || WEXITSTATUS(status) == 126)
 		return co_fail(err, CO_IO,
-			       "the %s hook %s cannot be executed, or ended with %d", name,
-			       h->path, WEXITSTATUS(status));
+			       "the %s hook %s cannot be executed, or ended with %d",
+			       name, h->path, WEXITSTATUS(status));
 	if (WEXITSTATUS(status) != 0)
-		return co_fail(err, CO_IO, "the %s hook %s ended with %d", name, h->path,
-			       WEXITSTATUS(status));
+		return co_fail(err, CO_IO, "the %s hook %s ended with %d", name,
+			       h->path, WEXITSTATUS(status));
 	return 0;
 }
 

@@ -67,10 +67,11 @@ static int by_helper(const char *tool, pid_t pid, const struct ctr_id_maps *maps
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		return co_fail(err, CO_ACCESS,
-			       "the ids of the container are not ours to map, and there "
-			       "is no %s: apt install uidmap, or map one id only",
-			       tool);
+		return co_fail(
+			err, CO_ACCESS,
+			"the ids of the container are not ours to map, and there "
+			"is no %s: apt install uidmap, or map one id only",
+			tool);
 	return co_fail(err, CO_ACCESS,
 		       "%s refused the ids of the container: %s has no entry that "
 		       "allows them",
@@ -107,7 +108,8 @@ static int one_map(pid_t pid, bool groups, const struct ctr_id_maps *maps,
 	if (rc == -EPERM && geteuid() != 0)
 		return by_helper(groups ? "newgidmap" : "newuidmap", pid, maps, err);
 	if (rc < 0)
-		return co_fail_errno(err, -rc, "the %s ids of the container cannot be mapped",
+		return co_fail_errno(err, -rc,
+				     "the %s ids of the container cannot be mapped",
 				     groups ? "group" : "user");
 	return 0;
 }

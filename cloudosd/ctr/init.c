@@ -68,8 +68,8 @@ static _Noreturn void attend(pid_t child)
 		int status = reap(child);
 
 		if (status >= 0)
-			_exit(WIFEXITED(status) ? WEXITSTATUS(status) :
-						  128 + WTERMSIG(status));
+			_exit(WIFEXITED(status) ? WEXITSTATUS(status)
+						: 128 + WTERMSIG(status));
 		if (sigwaitinfo(&all, &info) > 0 && is_forwarded(info.si_signo))
 			(void) kill(child, info.si_signo); /* dead: seen by reap */
 	}
@@ -92,7 +92,8 @@ _Noreturn void ctr_init_become(pid_t child, bool die_with_parent)
 	char *env[] = { NULL };
 
 	(void) snprintf(pid, sizeof(pid), "%d", child);
-	(void) syscall(SYS_chdir, "/"); /* a folder may be unmounted while we sit here */
+	(void) syscall(SYS_chdir,
+		       "/"); /* a folder may be unmounted while we sit here */
 	if (own_file >= 0) {
 		(void) syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
 		(void) syscall(SYS_execveat, own_file, "", argv, env, 0x1000);
@@ -107,7 +108,8 @@ int ctr_init_main(int argc, char *argv[])
 	long child = argc > 1 ? strtol(argv[1], NULL, 10) : 0;
 
 	if (child <= 1 || child > INT32_MAX) {
-		(void) fprintf(stderr, "%s is for cloudos-ctr to start\n", CTR_INIT_NAME);
+		(void) fprintf(stderr, "%s is for cloudos-ctr to start\n",
+			       CTR_INIT_NAME);
 		return 2;
 	}
 	harden(argc > 2);

@@ -45,7 +45,8 @@ static int take_stdio(const struct ctr_inside *in, struct co_err *err)
 		if (moved[i] == i)
 			(void) fcntl(i, F_SETFD, 0); /* an open descriptor */
 		else if (dup2(moved[i], i) < 0)
-			return co_fail_errno(err, errno, "standard streams cannot be set");
+			return co_fail_errno(err, errno,
+					     "standard streams cannot be set");
 	}
 	return 0;
 }
@@ -81,9 +82,12 @@ static void close_foreign(struct ctr_inside *in)
 static int become_root(const struct ctr_inside *in, struct co_err *err)
 {
 	if (in->own_user) {
+		bool keep = in->process && in->process->user.keep_groups;
+
 		/* denied where one maps only himself; and id 0 need not be mapped: the
 		 * capabilities are there all the same */
-		(void) syscall(SYS_setgroups, 0, NULL);
+		if (!keep)
+			(void) syscall(SYS_setgroups, 0, NULL);
 		if ((syscall(SYS_setresgid, 0, 0, 0) < 0 && errno != EINVAL) ||
 		    (syscall(SYS_setresuid, 0, 0, 0) < 0 && errno != EINVAL))
 			return co_fail_errno(err, errno,
@@ -221,6 +225,28 @@ static int build(struct ctr_inside *in, struct ctr_rootfs *files, struct co_err 
 
 /* ---- the program ---- */
 
+/* A program without HOME gets that of its user. */
+static int add_home(struct ctr_inside *in, struct co_err *err)
+{
+	const struct ctr_texts *env = &in->process->env;
+	char **with;
+
+	for (size_t i = 0; i < env->count; i++)
+		if (strncmp(env->at[i], "HOME=", 5) == 0)
+			return 0;
+	with = calloc(env->count + 2, sizeof(*with)); /* lives until exec */
+	if (!with)
+		return co_fail(err, CO_NO_MEMORY, "out of memory");
+	memcpy(with, env->at, env->count * sizeof(*with));
+	memcpy(in->home, "HOME=", 5);
+	ctr_program_home(in->process->user.uid, in->home + 5, sizeof(in->home) - 5);
+	with[env->count] = in->home;
+	in->with_home = *in->process;
+	in->with_home.env = (struct ctr_texts){ .at = with, .count = env->count + 1 };
+	in->process = &in->with_home;
+	return 0;
+}
+
 /* Until nothing but the program is missing. */
 static int prepare_program(struct ctr_inside *in, struct co_err *err)
 {
@@ -239,7 +265,9 @@ static int prepare_program(struct ctr_inside *in, struct co_err *err)
 		rc = ctr_program_user(p, early ? in->filter : NULL, &listener, err);
 	if (rc == 0 && early && p->no_new_privileges)
 		rc = ctr_filter_install(in->filter, &listener, err);
-	if (rc == 0 && !in->become)
+	if (rc == 0)
+		rc = add_home(in, err);
+	if (rc == 0 && !in->become && !in->late_program)
 		rc = ctr_find_program(p, in->path, sizeof(in->path), err);
 	if (rc == 0)
 		rc = ctr_program_labels(p, in->labels, err);
@@ -268,8 +296,11 @@ static _Noreturn void run_program(struct ctr_inside *in, int link)
 		rc = ctr_terminal_take(in->slave, &err);
 	if (rc == 0)
 		rc = ctr_program_descriptors(3 + (unsigned int) in->preserve_fds, &err);
+	if (rc == 0 && !in->become && in->late_program)
+		rc = ctr_find_program(in->process, in->path, sizeof(in->path), &err);
 	if (rc == 0)
-		(void) ctr_say(link, CTR_SAID_EXECUTING, 0); /* nobody there: no matter */
+		(void) ctr_say(link, CTR_SAID_EXECUTING,
+			       0); /* nobody there: no matter */
 	if (rc == 0 && in->become)
 		rc = in->become(in->become_arg, in->process, &err);
 	else if (rc == 0 && in->filter)
@@ -308,8 +339,8 @@ static int await_start(struct ctr_inside *in)
 	struct co_err err = { 0 };
 
 	if (!in->listens)
-		return ctr_await(in->start, CTR_SAID_START, NULL, &err) == 0 ? in->start :
-									       -1;
+		return ctr_await(in->start, CTR_SAID_START, NULL, &err) == 0 ? in->start
+									     : -1;
 	for (;;) {
 		int link = accept4(in->start, NULL, NULL, SOCK_CLOEXEC);
 
@@ -338,10 +369,10 @@ static int set_up(struct ctr_inside *in, struct co_err *err)
 	struct ctr_rootfs files = { .count = 0 };
 	int rc;
 
+	rc = take_stdio(in, err);
 	close_foreign(in);
-	rc = await_go(in, &files, err);
 	if (rc == 0)
-		rc = take_stdio(in, err);
+		rc = await_go(in, &files, err);
 	if (rc == 0)
 		rc = become_root(in, err);
 	if (rc == 0)
@@ -387,14 +418,15 @@ _Noreturn void ctr_inside_exec(struct ctr_inside *in)
 	int rc;
 
 	in->slave = in->terminal[0] = in->terminal[1] = -1;
+	rc = take_stdio(in, &err);
 	close_foreign(in);
-	rc = ctr_await(in->link, CTR_SAID_GO, NULL, &err);
 	if (rc == 0)
-		rc = take_stdio(in, &err);
+		rc = ctr_await(in->link, CTR_SAID_GO, NULL, &err);
 	if (rc == 0)
 		rc = ctr_program_labels_open(in->process, in->labels, &err);
 	if (rc == 0 && in->root >= 0 && (fchdir(in->root) < 0 || chroot(".") < 0))
-		rc = co_fail_errno(&err, errno, "the container's root cannot be entered");
+		rc = co_fail_errno(&err, errno,
+				   "the container's root cannot be entered");
 	if (rc == 0)
 		rc = become_root(in, &err);
 	if (rc == 0)

@@ -97,6 +97,7 @@ libctr_a_SOURCES += %D%/seal.h
 libctr_a_SOURCES += %D%/seal.c
 libctr_a_SOURCES += %D%/state.h
 libctr_a_SOURCES += %D%/state.c
+libctr_a_SOURCES += %D%/landlock.h %D%/landlock.c
 
 # The program: static, so that nothing of a container is loaded into it, and small.
 pkglibexec_PROGRAMS += cloudos-ctr
@@ -112,5 +113,5 @@ cloudos_ctr_SOURCES += %D%/cli_exec.c
 cloudos_ctr_SOURCES += %D%/cli_inspect.c
 cloudos_ctr_SOURCES += %D%/cli_monitor.c
 cloudos_ctr_SOURCES += %D%/cli_spec.c
-cloudos_ctr_LDADD = libctr.a libco.a $(SECCOMP_LIBS)
+cloudos_ctr_LDADD = libctr.a liblaunch.a libpersonality.a libco.a $(SECCOMP_LIBS)
 cloudos_ctr_LDFLAGS = $(CO_CTR_LDFLAGS)

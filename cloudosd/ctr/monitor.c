@@ -308,7 +308,8 @@ static int make_process(struct monitor *m, struct co_err *err)
 				  .console_socket = -1,
 				  .start_listener = -1,
 				  .keep = { -1, -1, -1, -1 },
-				  .die_with_parent = true };
+				  .die_with_parent = true,
+				  .late_program = true };
 	int rc = monitor_stdio_make(m, how.stdio, err);
 
 	if (rc == 0 && m->config->cloudos.calls)
@@ -449,6 +450,7 @@ static void turn(struct monitor *m)
 		ctr_calls_run(m->calls); /* its time has come */
 	monitor_stdio_tick(m);
 	monitor_exec_tick(m);
+	monitor_execs_sweep(m);
 }
 
 static int open_loop(struct monitor *m, struct co_err *err)

@@ -112,7 +112,18 @@ static void forget(struct monitor *m, struct exec *e)
 	*at = e->next;
 	m->exec_count--;
 	monitor_close(m, &e->source);
-	free(e);
+	e->next = m->ended_execs; /* the loop may be about to look at it */
+	m->ended_execs = e;
+}
+
+void monitor_execs_sweep(struct monitor *m)
+{
+	while (m->ended_execs) {
+		struct exec *e = m->ended_execs;
+
+		m->ended_execs = e->next;
+		free(e);
+	}
 }
 
 bool monitor_exec_ended(struct monitor *m, pid_t pid, int status)

@@ -103,7 +103,7 @@ struct monitor {
 	unsigned stalled;          /* clients with packets that the program waits for */
 	struct client *clients;
 	unsigned client_count;
-	struct exec *execs;
+	struct exec *execs, *ended_execs;
 	unsigned exec_count;
 };
 
@@ -174,6 +174,7 @@ void monitor_exec_forget(struct monitor *m, const struct client *c);
 int monitor_exec_due(const struct monitor *m);
 void monitor_exec_tick(struct monitor *m);
 void monitor_exec_end_all(struct monitor *m);
+void monitor_execs_sweep(struct monitor *m); /* frees those that ended */
 
 /* ---- monitor_end.c ---- */
 

@@ -40,9 +40,9 @@ int ctr_note_send(int link, const struct ctr_note *n, const int *fds, size_t cou
 		sent = sendmsg(link, &m, MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0)
-		return errno == EPIPE || errno == ECONNRESET ?
-			       CO_GONE :
-			       co_status_from_errno(errno);
+		return errno == EPIPE || errno == ECONNRESET
+			       ? CO_GONE
+			       : co_status_from_errno(errno);
 	return 0;
 }
 

@@ -15,14 +15,14 @@
 
 enum ctr_word_said {
 	CTR_SAID_CLONED = 1, /* number: the pid, from whoever joined name spaces */
-	CTR_SAID_GO,	     /* number: the pid outside; descriptors of the files */
-	CTR_SAID_BUILT,	     /* files stand, the old root is there: hooks, please */
+	CTR_SAID_GO,         /* number: the pid outside; descriptors of the files */
+	CTR_SAID_BUILT,      /* files stand, the old root is there: hooks, please */
 	CTR_SAID_HOOKED,
 	CTR_SAID_CONSOLE,  /* one descriptor: the terminal's master */
 	CTR_SAID_LISTENER, /* one descriptor: of a filter that notifies */
 	CTR_SAID_RECEIVED,
 	CTR_SAID_REMARK, /* text: a sentence about what could not be had */
-	CTR_SAID_READY,	 /* parked */
+	CTR_SAID_READY,  /* parked */
 	CTR_SAID_START,
 	CTR_SAID_EXECUTING,
 	CTR_SAID_FAILED, /* code and text */

@@ -188,6 +188,7 @@ static void plan_inside(struct making *m)
 		.start = how->start_listener >= 0 ? how->start_listener : m->start[1],
 		.listens = how->start_listener >= 0,
 		.die_with_parent = how->die_with_parent,
+		.late_program = how->late_program,
 		.no_pivot = how->no_pivot,
 		.new_keyring = !how->no_new_keyring,
 		.preserve_fds = how->preserve_fds,

@@ -26,8 +26,9 @@ struct ctr_create {
 	int console_socket; /* gets the terminal's master by SCM_RIGHTS; -1: none */
 	int preserve_fds;   /* descriptors 3 to 3+n-1 stay open in the program */
 	bool no_pivot, no_new_keyring;
+	bool late_program;    /* that it is not there is told by ctr_start */
 	bool die_with_parent; /* it gets SIGKILL when its creator dies */
-	int start_listener;   /* a listening socket on which one that starts it connects, who
+	int start_listener; /* a listening socket on which one that starts it connects, who
 			       * need not be its creator; -1: out->start */
 	/* Called inside as the last act, with the program's user, capabilities and folder set:
 	 * it installs filters and becomes the program (calls.h).  It returns only when that

@@ -81,17 +81,17 @@ static const struct {
 	const char *name;
 	uint32_t number;
 } policies[] = {
-	{ "SCHED_OTHER", 0 }, { "SCHED_FIFO", 1 },     { "SCHED_RR", 2 },
-	{ "SCHED_BATCH", 3 }, { "SCHED_IDLE", 5 },     { "SCHED_DEADLINE", 6 },
+	{ "SCHED_OTHER", 0 }, { "SCHED_FIFO", 1 }, { "SCHED_RR", 2 },
+	{ "SCHED_BATCH", 3 }, { "SCHED_IDLE", 5 }, { "SCHED_DEADLINE", 6 },
 };
 
 static const struct {
 	const char *name;
 	uint64_t flag;
 } scheduler_flags[] = {
-	{ "SCHED_FLAG_RESET_ON_FORK", 0x01 },	{ "SCHED_FLAG_RECLAIM", 0x02 },
-	{ "SCHED_FLAG_DL_OVERRUN", 0x04 },	{ "SCHED_FLAG_KEEP_POLICY", 0x08 },
-	{ "SCHED_FLAG_KEEP_PARAMS", 0x10 },	{ "SCHED_FLAG_UTIL_CLAMP_MIN", 0x20 },
+	{ "SCHED_FLAG_RESET_ON_FORK", 0x01 },  { "SCHED_FLAG_RECLAIM", 0x02 },
+	{ "SCHED_FLAG_DL_OVERRUN", 0x04 },     { "SCHED_FLAG_KEEP_POLICY", 0x08 },
+	{ "SCHED_FLAG_KEEP_PARAMS", 0x10 },    { "SCHED_FLAG_UTIL_CLAMP_MIN", 0x20 },
 	{ "SCHED_FLAG_UTIL_CLAMP_MAX", 0x40 },
 };
 
@@ -169,8 +169,8 @@ int ctr_program_limits(const struct ctr_process_spec *p, uint64_t personality_bi
 		if (rc < 0)
 			return rc;
 	}
-	if (p->io_class >= 0 &&
-	    syscall(SYS_ioprio_set, 1, 0, (p->io_class << 13) | (p->io_priority & 7)) < 0)
+	if (p->io_class >= 0 && syscall(SYS_ioprio_set, 1, 0,
+					(p->io_class << 13) | (p->io_priority & 7)) < 0)
 		return co_fail_errno(err, errno, "the priority of I/O cannot be set");
 	if (personality_bits != UINT64_MAX && personality(personality_bits) < 0)
 		return co_fail_errno(err, errno, "the personality cannot be set");
@@ -204,7 +204,8 @@ static int check_below_root(const char *cwd, struct co_err *err)
 	long n = syscall(SYS_getcwd, now, sizeof(now));
 
 	if (n < 0)
-		return co_fail_errno(err, errno, "the folder %s cannot be verified", cwd);
+		return co_fail_errno(err, errno, "the folder %s cannot be verified",
+				     cwd);
 	if (now[0] != '/')
 		return co_fail(err, CO_ACCESS,
 			       "the folder %s lies outside of the container", cwd);
@@ -219,13 +220,42 @@ int ctr_program_folder(const struct ctr_process_spec *p, struct co_err *err)
 		int rc;
 
 		if (errno == ENOENT && (rc = make_folders(cwd)) < 0)
-			return co_fail_errno(err, -rc, "the folder %s cannot be made", cwd);
+			return co_fail_errno(err, -rc, "the folder %s cannot be made",
+					     cwd);
 		if (errno == ENOENT && chdir(cwd) < 0)
 			return co_fail_errno(err, errno, "chdir to %s", cwd);
 		if (errno != ENOENT && errno != EEXIST)
 			return co_fail_errno(err, errno, "chdir to %s", cwd);
 	}
 	return check_below_root(cwd, err);
+}
+
+static bool home_of(char *line, uint32_t uid, char *out, size_t size)
+{
+	char *field[6], *end;
+
+	for (size_t i = 0; i < 6; i++)
+		field[i] = line ? strsep(&line, ":") : NULL;
+	if (!field[5] || strtoul(field[2], &end, 10) != uid || end == field[2] || *end)
+		return false;
+	return field[5][0] == '/' &&
+	       (size_t) snprintf(out, size, "%s", field[5]) < size;
+}
+
+/* The file is the image's: whatever it is, it is read to its end or 1 MiB. */
+void ctr_program_home(uint32_t uid, char *out, size_t size)
+{
+	autobuf struct co_buf text = { 0 };
+	struct co_err quiet;
+	char *at, *line;
+
+	if (ctr_file_read("/etc/passwd", 1 << 20, &text, &quiet) == 0 && text.data) {
+		at = text.data;
+		while ((line = strsep(&at, "\n")))
+			if (home_of(line, uid, out, size))
+				return;
+	}
+	(void) snprintf(out, size, "/");
 }
 
 /* ---- labels ---- */
@@ -379,10 +409,11 @@ int ctr_find_program(const struct ctr_process_spec *p, char *out, size_t size,
 	if (!strchr(name, '/')) {
 		rc = find_in(path_of(p), name, out, size);
 		if (rc == -ENOENT)
-			return co_fail(err, CO_NOT_FOUND,
-				       "executable file `%s` not found in $PATH: No such "
-				       "file or directory",
-				       name);
+			return co_fail(
+				err, CO_NOT_FOUND,
+				"executable file `%s` not found in $PATH: No such "
+				"file or directory",
+				name);
 	} else {
 		if ((size_t) snprintf(out, size, "%s", name) >= size)
 			return co_fail(err, CO_NAME_TOO_LONG, "%.60s...: path too long",
@@ -399,10 +430,11 @@ int ctr_program_execute(const char *path, const struct ctr_process_spec *p,
 {
 	(void) execve(path, p->args.at, p->env.at);
 	if (errno == ENOEXEC)
-		return co_fail(err, CO_INVALID,
-			       "%s cannot be executed: exec format error (no program of "
-			       "this machine, and no #! line)",
-			       path);
+		return co_fail(
+			err, CO_INVALID,
+			"%s cannot be executed: exec format error (no program of "
+			"this machine, and no #! line)",
+			path);
 	return co_fail_errno(err, errno, "%s cannot be executed", path);
 }
 

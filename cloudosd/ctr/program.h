@@ -23,6 +23,9 @@ int ctr_program_limits(const struct ctr_process_spec *p, uint64_t personality,
 /* Enters cwd (made if it is missing), and makes sure that it is below "/". */
 int ctr_program_folder(const struct ctr_process_spec *p, struct co_err *err);
 
+/* The user's home in the container's /etc/passwd, otherwise "/". */
+void ctr_program_home(uint32_t uid, char *out, size_t size);
+
 /* Groups, user, capabilities, no_new_privs, umask.  A filter that may only be installed with
  * privileges is installed on the way; out_listener: -1, or its listener. */
 int ctr_program_user(const struct ctr_process_spec *p, const struct ctr_filter *filter,

@@ -27,17 +27,19 @@ static int drop_bounding(uint64_t keep, struct co_err *err)
 			return co_fail_errno(err, errno,
 					     "capability %d cannot be dropped", i);
 		if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 1)
-			return co_fail(err, CO_ACCESS,
-				       "capability %d cannot be taken from the bounding "
-				       "set: we lack CAP_SETPCAP",
-				       i);
+			return co_fail(
+				err, CO_ACCESS,
+				"capability %d cannot be taken from the bounding "
+				"set: we lack CAP_SETPCAP",
+				i);
 	}
 	return 0;
 }
 
 static int get_permitted(uint64_t *out)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct head = { .version =
+							 _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
 
 	if (syscall(SYS_capget, &head, data) < 0)
@@ -48,7 +50,8 @@ static int get_permitted(uint64_t *out)
 
 static int set_capabilities(const struct ctr_capabilities *c, struct co_err *err)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct head = { .version =
+							 _LINUX_CAPABILITY_VERSION_3 };
 	uint64_t have = 0;
 	uint64_t sets[3];
 	struct __user_cap_data_struct data[2];
@@ -80,6 +83,8 @@ static int set_groups(const struct ctr_user *u, struct co_err *err)
 	gid_t *groups = NULL;
 	int rc;
 
+	if (u->keep_groups && u->group_count == 0)
+		return 0;
 	if (u->group_count) {
 		groups = calloc(u->group_count, sizeof(*groups));
 		if (!groups)

@@ -120,6 +120,19 @@ static int pivot(const struct rootfs *r, struct co_err *err)
 	return 0;
 }
 
+/* The program's folder is made while the root can still be written to; one that cannot be
+ * made is told by who enters it. */
+static void make_folder(const struct rootfs *r)
+{
+	struct co_err quiet;
+	int fd;
+
+	if (r->config->has_process && r->config->process.cwd &&
+	    rootfs_open(r->root, r->config->process.cwd, ROOTFS_FOLDER, &fd, &quiet) ==
+		    0)
+		(void) close(fd); /* O_PATH */
+}
+
 static int build(struct rootfs *r, struct co_err *err)
 {
 	int status = leave_the_others(err);
@@ -134,6 +147,8 @@ static int build(struct rootfs *r, struct co_err *err)
 		status = rootfs_mount_all(r, err);
 	if (status == 0)
 		status = rootfs_dev_finish(r, err);
+	if (status == 0)
+		make_folder(r);
 	if (status == 0 && r->inside->before_pivot)
 		status = r->inside->before_pivot(r->inside->arg, err);
 	if (status == 0)

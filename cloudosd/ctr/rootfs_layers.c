@@ -117,11 +117,36 @@ static int layers(struct rootfs_source *from, int *out, struct co_err *err)
 	return status;
 }
 
+/* A confined program's root is empty but for what is mounted in it; it is the container's,
+ * and so made inside. */
+static int empty(bool outside, int *out, struct co_err *err)
+{
+	static char size[] = "size=1m", mode[] = "mode=0755";
+	char *at[] = { size, mode, NULL };
+	struct ctr_texts data = { at, 2 };
+	struct rootfs_new what = { .type = "tmpfs",
+				   .source = "root",
+				   .name = "the root",
+				   .data = &data,
+				   .attributes = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID };
+	char why[256];
+	int status;
+
+	*out = -1;
+	if (outside)
+		return 0;
+	status = rootfs_fs_new(&what, out, why);
+	return status < 0 ? co_fail_errno(err, -status, "cannot make an empty root")
+			  : 0;
+}
+
 int rootfs_root_open(struct rootfs_source *from, int *out, struct co_err *err)
 {
 	const struct ctr_extension *x = &from->config->cloudos;
 	int status;
 
+	if (x->layers.count == 0 && !from->config->root && x->confined)
+		return empty(!from->inside, out, err);
 	if (x->layers.count == 0 && !from->config->root)
 		return co_fail(err, CO_INVALID, "the configuration has no root");
 	if (x->layers.count == 0)

@@ -31,7 +31,6 @@ static const struct {
 	{ "kernel.shm_next_id", CLONE_NEWIPC, "ipc" },
 	{ "kernel.shm_rmid_forced", CLONE_NEWIPC, "ipc" },
 	{ "kernel.domainname", CLONE_NEWUTS, "uts" },
-	{ "kernel.hostname", CLONE_NEWUTS, "uts" },
 	{ "user.", CLONE_NEWUSER, "user" },
 };
 
@@ -60,6 +59,10 @@ static int normal_name(const char *name, char dots[256], char path[264])
 static int is_ours(const struct ctr_config *config, const char *dots,
 		   struct co_err *err)
 {
+	if (strcmp(dots, "kernel.hostname") == 0)
+		return co_fail(
+			err, CO_INVALID,
+			"the parameter kernel.hostname is what \"hostname\" is for");
 	for (size_t i = 0; i < co_countof(owners); i++) {
 		size_t n = strlen(owners[i].name);
 		bool many = owners[i].name[n - 1] == '.';

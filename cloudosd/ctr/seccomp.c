@@ -189,7 +189,7 @@ int ctr_filter_hand_over(const struct ctr_filter *f, struct co_span state, pid_t
 	if (!f->listener_path)
 		return 0;
 	co_buf_format(&b,
-		      "{\"ociVersion\":\"1.1.0\",\"fds\":[\"seccompFd\"],\"pid\":%d,",
+		      "{\"ociVersion\":\"0.2.0\",\"fds\":[\"seccompFd\"],\"pid\":%d,",
 		      (int) pid);
 	co_buf_text(&b, "\"metadata\":");
 	co_buf_json_text(&b, co_span(f->listener_metadata ? f->listener_metadata : ""));

@@ -357,6 +357,8 @@ static int compile(scmp_filter_ctx ctx, struct co_span json, uint32_t usual,
 	if (!r && out->notifies && !out->listener_path)
 		r = wrong(err, "syscalls has SCMP_ACT_NOTIFY, but there is no "
 			       "listenerPath to ask");
+	if (!r && out->listener_path) /* its agent waits, even if no call is its */
+		out->notifies = true;
 	return r ? r : export(ctx, &out->program, err);
 }
 

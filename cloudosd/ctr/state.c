@@ -178,8 +178,8 @@ static char *owner_name(uid_t uid)
 	return uid == 0 ? (char *) (uintptr_t) "root" : number;
 }
 
-void ctr_state_fill(struct ctr_state *s, const char *id, const struct ctr_config *config,
-		    char created[40])
+void ctr_state_fill(struct ctr_state *s, const char *id,
+		    const struct ctr_config *config, char created[40])
 {
 	struct timespec now;
 	struct tm tm;

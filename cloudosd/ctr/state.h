@@ -14,13 +14,13 @@
 
 struct ctr_state {
 	char *version, *id, *bundle, *rootfs, *owner;
-	char *created;	     /* RFC 3339 */
-	int64_t pid;	     /* 0: not yet */
-	uint64_t pid_start;  /* as /proc/PID/stat has it: a pid may be used again */
+	char *created;      /* RFC 3339 */
+	int64_t pid;        /* 0: not yet */
+	uint64_t pid_start; /* as /proc/PID/stat has it: a pid may be used again */
 	bool started;
-	struct co_span cgroup;	    /* of ctr_cgroup_save; data NULL: none */
+	struct co_span cgroup;      /* of ctr_cgroup_save; data NULL: none */
 	struct co_span annotations; /* a JSON object; data NULL: none */
-	void *heap;		    /* of ctr_state_read */
+	void *heap;                 /* of ctr_state_read */
 };
 
 /* --root, or what is used without it. */
@@ -33,8 +33,8 @@ int ctr_state_check_id(const char *id, struct co_err *err);
 int ctr_state_reserve(const char *root, const char *id, struct co_err *err);
 
 /* Fills it from a configuration; borrows its strings.  created is set to now. */
-void ctr_state_fill(struct ctr_state *s, const char *id, const struct ctr_config *config,
-		    char created[40]);
+void ctr_state_fill(struct ctr_state *s, const char *id,
+		    const struct ctr_config *config, char created[40]);
 int ctr_state_write(const char *root, const struct ctr_state *s, struct co_err *err);
 int ctr_state_write_file(const char *root, const char *id, const char *name,
 			 struct co_span text, struct co_err *err);

@@ -14,8 +14,8 @@
 /* A new master of the container's own devpts: what is elsewhere is not trusted. */
 static int open_master(struct co_err *err)
 {
-	autoclose int fd = open("/dev/pts/ptmx",
-				O_RDWR | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW);
+	autoclose int fd =
+		open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW);
 	struct statfs fs;
 	int unlocked = 0;
 
@@ -54,7 +54,8 @@ int ctr_terminal_give(struct ctr_inside *in, struct co_err *err)
 	if (size.ws_row && size.ws_col)
 		(void) ioctl(master, TIOCSWINSZ, &size); /* a size is a wish */
 	if (fchown(in->terminal[1], in->process->user.uid, (gid_t) -1) < 0)
-		return co_fail_errno(err, errno, "the terminal cannot be given to user %u",
+		return co_fail_errno(err, errno,
+				     "the terminal cannot be given to user %u",
 				     in->process->user.uid);
 	rc = ctr_say_with(in->link, CTR_SAID_CONSOLE, master);
 	if (rc < 0)
@@ -93,7 +94,8 @@ int ctr_terminal_send(int socket, int master, struct co_err *err)
 	control.align.cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(&control.align), &master, sizeof(master));
 	if (sendmsg(socket, &m, MSG_NOSIGNAL) < 0)
-		return co_fail_errno(err, errno,
-				     "the terminal cannot be sent to the console socket");
+		return co_fail_errno(
+			err, errno,
+			"the terminal cannot be sent to the console socket");
 	return 0;
 }

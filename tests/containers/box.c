@@ -412,13 +412,3 @@ bool look_device(const char *path, unsigned int major, unsigned int minor)
 	return lstat(path, &st) == 0 && S_ISCHR(st.st_mode) &&
 	       st.st_rdev == makedev(major, minor);
 }
-
-/* until config.c is there */
-const struct ctr_namespace *ctr_config_namespace(const struct ctr_config *config,
-						 int kind)
-{
-	for (size_t i = 0; i < config->namespace_count; i++)
-		if (config->namespaces[i].kind == kind)
-			return &config->namespaces[i];
-	return NULL;
-}

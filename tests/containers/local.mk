@@ -24,3 +24,12 @@ TESTS += ctr-abuse
 ctr_abuse_SOURCES = %D%/abuse.c %D%/box.h %D%/box.c
 ctr_abuse_CFLAGS = $(CO_TEST_CFLAGS)
 ctr_abuse_LDADD = libctr.a $(CO_TEST_LIBS) -lpthread
+TESTS += %D%/monitor.py
+EXTRA_DIST += %D%/monitor.py %D%/monitored.py
+
+check_PROGRAMS += ctr-intruder
+ctr_intruder_SOURCES = %D%/intruder.c
+ctr_intruder_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+ctr_intruder_LDFLAGS = -all-static
+TESTS += %D%/escapes.py
+EXTRA_DIST += %D%/escapes.py

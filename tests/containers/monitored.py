@@ -88,7 +88,7 @@ class Connection:
             return False
         try:
             data = self.sock.recv(1 << 17)
-        except ConnectionResetError:
+        except ConnectionResetError:  # what it said comes after that
             return True
         if not data:
             self.gone = True
