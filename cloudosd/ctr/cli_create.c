@@ -197,12 +197,13 @@ static int save_cgroup(struct cli *cli, struct creation *c, struct co_buf *out)
 static int save(struct cli *cli, struct creation *c, bool started)
 {
 	autobuf struct co_buf group = { 0 };
+	uint64_t start = c->state.pid_start; /* it may have ended since we looked */
 	int rc;
 
 	ctr_state_fill(&c->state, c->id, c->config, c->created);
 	(void) co_json_member(c->config->json, "annotations", &c->state.annotations);
 	c->state.pid = c->made.pid;
-	c->state.pid_start = ctr_pid_start(c->made.pid);
+	c->state.pid_start = start ? start : ctr_pid_start(c->made.pid);
 	c->state.started = started;
 	rc = save_cgroup(cli, c, &group);
 	if (rc == 0)

@@ -146,7 +146,8 @@ uint64_t ctr_pid_start(pid_t pid)
 
 bool ctr_state_alive(const struct ctr_state *s)
 {
-	return s->pid > 0 && ctr_pid_start((pid_t) s->pid) == s->pid_start;
+	return s->pid > 0 && s->pid_start > 0 &&
+	       ctr_pid_start((pid_t) s->pid) == s->pid_start;
 }
 
 const char *ctr_state_status(const struct ctr_state *s)

@@ -581,6 +581,40 @@ START_TEST(sys_without_a_network_name_space_is_the_hosts_read_only)
 }
 END_TEST
 
+static int owned_device(void)
+{
+	struct stat st;
+
+	LOOK(lstat("/dev/owned", &st) == 0 && S_ISBLK(st.st_mode));
+	LOOK(st.st_rdev == makedev(1, 5) && st.st_uid == 10 && st.st_gid == 11);
+	LOOK((st.st_mode & 07777) == 0640);
+	LOOK(stat("/dev/null", &st) == 0 && st.st_uid == 0);
+	return 0;
+}
+
+START_TEST(devices_that_the_host_has_no_node_of_are_there_with_their_owner)
+{
+	struct box b;
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	b.devices[0] = (struct ctr_device){ .path = (char *) "/dev/owned",
+					    .type = S_IFBLK,
+					    .major = 1,
+					    .minor = 5,
+					    .mode = 0640,
+					    .uid = 10,
+					    .gid = 11 };
+	b.config.device_count = 1;
+	if (_i == BOX_ROOTLESS)
+		ck_assert(box_is_refused(&b, "is not in the host's /dev"));
+	else
+		RUN(&b, owned_device);
+	box_done(&b);
+}
+END_TEST
+
 static int own_devices(void)
 {
 	struct stat st;
@@ -680,5 +714,8 @@ int main(void)
 	tcase_add_loop_test(tc, devices_of_the_configuration_are_there, 0, BOX_KINDS);
 	tcase_add_loop_test(tc, control_groups_are_shown_read_only, 0, BOX_KINDS);
 	tcase_add_test(tc, a_layer_that_is_copied_takes_away_what_it_hides);
+	tcase_add_loop_test(
+		tc, devices_that_the_host_has_no_node_of_are_there_with_their_owner, 0,
+		BOX_KINDS);
 	return run_tests(tc);
 }
