@@ -24,6 +24,13 @@ TESTS += ctr-abuse
 ctr_abuse_SOURCES = %D%/abuse.c %D%/box.h %D%/box.c
 ctr_abuse_CFLAGS = $(CO_TEST_CFLAGS)
 ctr_abuse_LDADD = libctr.a $(CO_TEST_LIBS) -lpthread
+
+check_PROGRAMS += confine-guest
+confine_guest_SOURCES = %D%/confine_guest.c
+confine_guest_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir)/include -I$(srcdir)
+confine_guest_CFLAGS = $(GUEST_CFLAGS)
+TESTS += %D%/confine.py
+EXTRA_DIST += %D%/confine.py
 TESTS += %D%/monitor.py
 EXTRA_DIST += %D%/monitor.py %D%/monitored.py
 
