@@ -177,6 +177,23 @@ static int build(struct rootfs *r, struct co_err *err)
 	return status < 0 ? status : spread(r, err);
 }
 
+/* Whoever shares the host's mounts gets another root and nothing else. */
+static int only_change_root(const struct ctr_config *config, struct co_err *err)
+{
+	if (config->mount_count > 0 || config->masked_paths.count > 0 ||
+	    config->readonly_paths.count > 0 || config->root_readonly ||
+	    config->cloudos.layers.count > 0)
+		return co_fail(
+			err, CO_INVALID,
+			"mounts, layers, masked and read-only paths and a read-only "
+			"root need a mount name space");
+	if (!config->root || chroot(config->root) < 0 || chdir("/") < 0)
+		return co_fail_errno(err, config->root ? errno : EINVAL,
+				     "cannot make %s the root",
+				     config->root ? config->root : "nothing");
+	return 0;
+}
+
 int ctr_rootfs_enter(const struct ctr_config *config,
 		     const struct ctr_rootfs_inside *inside, struct co_err *err)
 {
@@ -188,8 +205,13 @@ int ctr_rootfs_enter(const struct ctr_config *config,
 			    .nodes = inside->from_outside->count > 1
 					     ? inside->from_outside->fds[1]
 					     : -1 };
-	mode_t mask = umask(0);
-	int status = build(&r, err);
+	mode_t mask;
+	int status;
+
+	if (!ctr_config_namespace(config, CLONE_NEWNS))
+		return only_change_root(config, err);
+	mask = umask(0);
+	status = build(&r, err);
 
 	(void) umask(mask); /* cannot fail */
 	for (size_t i = 0; i < r.late_count; i++)
