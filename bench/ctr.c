@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "cloudosd/ctr/control.h"
+#include "cloudosd/ctr/seal.h"
 #include "lib/json_scan.h"
 
 extern char **environ;
@@ -27,6 +28,7 @@ extern char **environ;
 enum { COUNT_MAX = 10000, PATIENCE_MS = 60000 };
 
 static const char *ctr, *root, *bundles;
+static char sealed[64]; /* ctr, as the daemon executes it */
 static struct ctr_message message;
 static double times[COUNT_MAX];
 
@@ -67,7 +69,7 @@ static int launch(int n)
 		die("no pair of sockets");
 	(void) fcntl(its, F_SETFD, 0); /* it is open */
 	(void) snprintf(number, sizeof(number), "%d", its);
-	if (posix_spawn(&pid, ctr, NULL, NULL, argv, environ) != 0)
+	if (posix_spawn(&pid, sealed, NULL, NULL, argv, environ) != 0)
 		die("cannot start %s", ctr);
 	(void) close(its);
 	if (waitpid(pid, &status, 0) != pid || status != 0)
@@ -272,6 +274,8 @@ int main(int argc, char **argv)
 {
 	int count = argc == 6 ? atoi(argv[5]) : 0;
 	const char *kind = argc == 6 ? argv[4] : "";
+	struct co_err err;
+	int exe;
 
 	if (count < 1 || count > COUNT_MAX) {
 		(void) fputs("usage: bench-ctr CTR ROOT BUNDLES KIND COUNT\n", stderr);
@@ -280,6 +284,9 @@ int main(int argc, char **argv)
 	ctr = argv[1];
 	root = argv[2];
 	bundles = argv[3];
+	if (ctr_seal_open(ctr, &exe, &err) < 0)
+		die("%s", err.message);
+	(void) snprintf(sealed, sizeof(sealed), "/proc/self/fd/%d", exe);
 	if (strcmp(kind, "cycle") == 0)
 		cycle(count);
 	else if (strcmp(kind, "start") == 0)

@@ -21,6 +21,7 @@ enum config_kind {
 	CONFIG_MIB,     /* units.h */
 	CONFIG_PERCENT, /* units.h */
 	CONFIG_SECONDS, /* units.h */
+	CONFIG_PATH,    /* made absolute */
 	CONFIG_VOLUMES, /* as TEXTS; a source that is a path is made absolute */
 };
 
@@ -49,6 +50,10 @@ void config_rule(const struct config_member *m, char *out, size_t size);
  */
 bool config_scalar(const struct config_member *m, const char *text, const char *folder,
 		   struct co_buf *out);
+
+/* Adds ,"member": and for a member's member what begins and ends the object around it;
+ * *open is NULL at first, and in the end a "}" is missing if it is not. */
+void config_nest(struct co_buf *out, const char **open, const struct config_member *m);
 
 /*
  * Adds ,"member":value for every option of the command that was given; nothing else.

@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,8 +40,9 @@ static const int of_terminal[] = { SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU };
 
 struct running {
 	const struct launch *l;
-	pid_t pid;     /* our child: the program, or under --confine its init */
-	pid_t program; /* as it is called here */
+	pid_t pid;      /* our child: the program, or under --confine its init */
+	pid_t program;  /* as it is called here */
+	int program_fd; /* its pidfd, under --confine; -1 */
 	int signals;
 	struct channel channel;
 	struct relay *relay; /* of a service that is logged; NULL */
@@ -368,6 +370,15 @@ static bool reap(struct running *r)
 	}
 }
 
+/* Ctrl-C is for the whole job, which is a session of its own when it is confined. */
+static void interrupt(const struct running *r, int number)
+{
+	struct pollfd ended = { .fd = r->program_fd, .events = POLLIN };
+
+	if (r->program_fd < 0 || poll(&ended, 1, 0) == 0)
+		(void) kill(-r->program, number);
+}
+
 static void forward(struct running *r)
 {
 	struct signalfd_siginfo info;
@@ -383,7 +394,10 @@ static void forward(struct running *r)
 		if (info.ssi_signo == SIGCHLD ||
 		    (info.ssi_code == SI_KERNEL && !r->l->confine))
 			continue;
-		(void) kill(r->pid, (int) info.ssi_signo);
+		if (info.ssi_signo == SIGINT || info.ssi_signo == SIGQUIT)
+			interrupt(r, (int) info.ssi_signo);
+		else
+			(void) kill(r->pid, (int) info.ssi_signo);
 	}
 }
 
@@ -473,6 +487,8 @@ static int start(struct launch *l, struct running *r, int fd, int link[2])
 				     co_engine_name(l->engine));
 		return refuse(r->pid, "the system call filter is refused", &err);
 	}
+	if (l->confine)
+		r->program_fd = (int) syscall(SYS_pidfd_open, r->program, 0);
 	if (attach(l, r->program, link[1], listener, &err))
 		return refuse(r->pid, "the daemon does not take the program", &err);
 	session = ((const struct wire_attach_rep *) (void *) l->client->in->bytes)
@@ -597,7 +613,7 @@ static pid_t confined_fork(const struct launch *l, const struct filter *filter,
 
 int launch(struct launch *l)
 {
-	struct running r = { .l = l };
+	struct running r = { .l = l, .program_fd = -1 };
 	struct filter filter = { 0 };
 	struct co_err err = { 0 };
 	int pair[2], link[2], status;

@@ -19,7 +19,11 @@ cloudosctl_SOURCES = \
 	%D%/print.h %D%/print.c \
 	%D%/units.h %D%/units.c \
 	%D%/container.h %D%/container.c %D%/container_config.h %D%/container_config.c \
+	%D%/container_options.c \
 	%D%/attach.h %D%/attach.c \
+	%D%/apply.h %D%/apply_file.c %D%/apply_order.c %D%/apply_plan.c %D%/apply_do.c \
+	%D%/guest.h %D%/guest.c %D%/guest_keep.c \
+	%D%/cmd_apply.c %D%/cmd_guest.c \
 	%D%/cmd_container.c %D%/cmd_container_run.c %D%/cmd_container_logs.c \
 	%D%/cmd_container_stats.c %D%/cmd_image.c \
 	%D%/cmd_about.c %D%/cmd_channel.c %D%/cmd_daemon.c %D%/cmd_doctor.c \
@@ -28,7 +32,7 @@ cloudosctl_SOURCES = \
 	%D%/cmd_personality.c %D%/cmd_rpc.c %D%/cmd_service.c %D%/cmd_session.c %D%/cmd_state.c \
 	%D%/cmd_store.c %D%/cmd_surface.c
 cloudosctl_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
-cloudosctl_LDADD = libcocli.a libctr.a libanossystem.a libpersonality.a $(CO_HTTP_LIBS) libco.a $(PNG_LIBS) -ldl
+cloudosctl_LDADD = libcocli.a libctr.a libservice.a libanossystem.a libpersonality.a $(CO_HTTP_LIBS) libco.a $(YAML_LIBS) $(PNG_LIBS) -ldl
 
 # Its completions and its manual page come out of commands.def.
 bashcompletiondir = $(datadir)/bash-completion/completions

@@ -260,6 +260,10 @@ static void take_output(struct spawned *s, const char *data, size_t n)
 {
 	if (s->too_much)
 		return;
+	if (s->listener.printed) {
+		s->listener.printed(s->listener.arg, (struct co_span){ data, n });
+		return;
+	}
 	if (s->output.size + n <= s->max_output) {
 		co_buf_add(&s->output, data, n);
 		if (!s->output.failed)

@@ -31,3 +31,4 @@ update-personality-documents: cloudosctl$(EXEEXT)
 		./cloudosctl personality show $$name -o markdown >$(srcdir)/$$page || exit 1; \
 	done
 update-documents: update-personality-documents
+EXTRA_DIST += %D%/confine.md

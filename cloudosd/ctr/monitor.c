@@ -25,6 +25,7 @@
 #include "cloudosd/ctr/hooks.h"
 #include "cloudosd/ctr/monitor_inside.h"
 #include "lib/cleanup.h"
+#include "lib/fault.h"
 
 enum {
 	EVENTS = 16,
@@ -104,6 +105,7 @@ int monitor_start(struct monitor *m, struct co_err *err)
 			       ctr_state_name(m->state));
 	m->exit.started = monitor_now();
 	rc = ctr_start(&m->container, err);
+	(void) co_fault("monitor.started");
 	if (rc < 0) {
 		m->exit.code = rc == CO_NOT_FOUND ? 127 : 126;
 		(void) snprintf(m->exit.error, sizeof(m->exit.error), "%s",
@@ -192,9 +194,12 @@ static void finish(struct monitor *m, int status)
 	if (m->log)
 		ctr_log_close(m->log);
 	m->log = NULL;
+	(void) co_fault("monitor.ended");
 	if (!m->undone)
 		save_exit(m);
+	(void) co_fault("monitor.recorded");
 	monitor_clean(m);
+	(void) co_fault("monitor.cleaned");
 	m->over = true;
 	monitor_tell_exit(m);
 	for (struct client *c = m->clients; c; c = c->next)
@@ -308,7 +313,8 @@ static int make_process(struct monitor *m, struct co_err *err)
 				  .console_socket = -1,
 				  .start_listener = -1,
 				  .keep = { -1, -1, -1, -1 },
-				  .die_with_parent = true };
+				  .die_with_parent = true,
+				  .late_program = true };
 	int rc = monitor_stdio_make(m, how.stdio, err);
 
 	if (rc == 0 && m->config->cloudos.calls)
@@ -333,6 +339,7 @@ static int create(struct monitor *m, struct co_err *err)
 	autofree char *record = monitor_path(m->options->bundle, "exit.json", NULL);
 	int rc = monitor_claim(m, err);
 
+	(void) co_fault("monitor.claimed");
 	if (rc == 0)
 		rc = ctr_config_load(m->options->bundle, &m->config, err);
 	if (rc == 0)
@@ -341,10 +348,12 @@ static int create(struct monitor *m, struct co_err *err)
 		rc = monitor_note(m, err);
 	if (rc == 0)
 		rc = open_group(m, err);
+	(void) co_fault("monitor.grouped");
 	if (rc == 0)
 		rc = open_log(m, err);
 	if (rc == 0)
 		rc = make_process(m, err);
+	(void) co_fault("monitor.made");
 	if (rc == 0) {
 		m->created_ms = monitor_now();
 		rc = monitor_note(m, err);
@@ -498,6 +507,7 @@ int ctr_monitor_run(const struct ctr_monitor_options *options)
 		give_up(&m, &err);
 		return rc;
 	}
+	(void) co_fault("monitor.listening");
 	say_created(&m);
 	while (!m.over) {
 		turn(&m);

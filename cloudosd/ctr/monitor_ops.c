@@ -10,6 +10,7 @@
 
 #include "cloudosd/ctr/monitor_inside.h"
 #include "lib/cleanup.h"
+#include "lib/fault.h"
 #include "lib/json_scan.h"
 
 struct request {
@@ -140,9 +141,13 @@ static int op_usage(struct monitor *m, struct request *r, struct co_err *err)
 
 static int op_commit(struct monitor *m, struct request *r, struct co_err *err)
 {
+	int rc;
+
 	(void) r;
 	m->committed = true;
-	return monitor_note(m, err);
+	rc = monitor_note(m, err);
+	(void) co_fault("monitor.committed");
+	return rc;
 }
 
 static int op_start(struct monitor *m, struct request *r, struct co_err *err)

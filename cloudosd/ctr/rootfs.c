@@ -38,6 +38,20 @@ static int open_null(int *out, struct co_err *err)
 	return 0;
 }
 
+/* A node can be taken out of a mount of ours only.  This one is on top of the host's root,
+ * where no name leads, and below the container's. */
+static int attach_nodes(const struct rootfs *r, struct co_err *err)
+{
+	autoclose int top = -1;
+
+	if (r->nodes < 0)
+		return 0;
+	top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (top < 0)
+		return co_fail_errno(err, errno, "cannot open /");
+	return rootfs_tree_move(r->nodes, top, "the devices", err);
+}
+
 /* Hooks find the root where the configuration has it; without a folder there, it is on
  * top of the host's, where no name leads. */
 static int attach_root(struct rootfs *r, struct co_err *err)
@@ -98,7 +112,7 @@ static int spread(const struct rootfs *r, struct co_err *err)
 	return 0;
 }
 
-/* The old root ends up on top of the new one and is taken off. */
+/* The old root ends up on top of the new one, with the nodes on top of it. */
 static int pivot(const struct rootfs *r, struct co_err *err)
 {
 	if (fchdir(r->root) < 0)
@@ -112,7 +126,8 @@ static int pivot(const struct rootfs *r, struct co_err *err)
 			err, errno,
 			"cannot make / the container's (a root in an initial "
 			"RAM file system needs --no-pivot)");
-	} else if (umount2(".", MNT_DETACH) < 0) {
+	} else if ((r->nodes >= 0 && umount2(".", MNT_DETACH) < 0) ||
+		   umount2(".", MNT_DETACH) < 0) {
 		return co_fail_errno(err, errno, "cannot let go of the host's files");
 	}
 	if (chdir("/") < 0)
@@ -140,6 +155,8 @@ static int build(struct rootfs *r, struct co_err *err)
 	if (status == 0)
 		status = open_null(&r->null, err);
 	if (status == 0)
+		status = attach_nodes(r, err);
+	if (status == 0)
 		status = attach_root(r, err);
 	if (status == 0)
 		status = rootfs_check_root(r->root, err);
@@ -163,9 +180,14 @@ static int build(struct rootfs *r, struct co_err *err)
 int ctr_rootfs_enter(const struct ctr_config *config,
 		     const struct ctr_rootfs_inside *inside, struct co_err *err)
 {
-	struct rootfs r = {
-		.config = config, .inside = inside, .root = -1, .null = -1, .dev = -1
-	};
+	struct rootfs r = { .config = config,
+			    .inside = inside,
+			    .root = -1,
+			    .null = -1,
+			    .dev = -1,
+			    .nodes = inside->from_outside->count > 1
+					     ? inside->from_outside->fds[1]
+					     : -1 };
 	mode_t mask = umask(0);
 	int status = build(&r, err);
 

@@ -41,7 +41,7 @@ static int copy_bytes(int from, int to)
 
 /* ---- who owns what ---- */
 
-static uint32_t mapped(const struct ctr_id_maps *maps, uint32_t id)
+uint32_t rootfs_outside_id(const struct ctr_id_maps *maps, uint32_t id)
 {
 	for (size_t i = 0; maps && i < maps->count; i++) {
 		const struct ctr_id_map *m = &maps->at[i];
@@ -49,7 +49,7 @@ static uint32_t mapped(const struct ctr_id_maps *maps, uint32_t id)
 		if (id >= m->inside && id - m->inside < m->count)
 			return m->outside + (id - m->inside);
 	}
-	return maps ? maps->at[0].outside : id;
+	return maps && maps->count > 0 ? maps->at[0].outside : id;
 }
 
 /* Owner, mode, times.  An owner that cannot be had stays ours: the copy is for us. */
@@ -58,8 +58,9 @@ static int copy_stat(const struct rootfs_copying *how, int to, const char *name,
 {
 	struct timespec times[2] = { st->st_atim, st->st_mtim };
 
-	if (fchownat(to, name, mapped(how->uids, st->st_uid),
-		     mapped(how->gids, st->st_gid), AT_SYMLINK_NOFOLLOW) < 0 &&
+	if (fchownat(to, name, rootfs_outside_id(how->uids, st->st_uid),
+		     rootfs_outside_id(how->gids, st->st_gid),
+		     AT_SYMLINK_NOFOLLOW) < 0 &&
 	    errno != EPERM && errno != EINVAL)
 		return -errno;
 	if (!S_ISLNK(st->st_mode) && fchmodat(to, name, st->st_mode & 07777, 0) < 0)

@@ -3,7 +3,8 @@
  * /dev: nodes, links, the console.  HOST, inside.
  *
  * A /dev of ours is filled while it is not mounted anywhere yet.  In a user name space
- * nodes cannot be made: files are, and the host's nodes are bound on them afterwards.
+ * nodes cannot be made: files are, and nodes are bound on them afterwards.  Those are made
+ * outside by root on a tmpfs that nobody else sees (rootfs_nodes.c), or else are the host's.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,9 +33,7 @@ static const char *const links[][2] = {
 	{ "ptmx", "pts/ptmx" },
 };
 
-/* The i-th device that belongs below /dev; NULL ends.  The configuration's own goes before
- * the standard one. */
-static const struct ctr_device *device_at(const struct ctr_config *config, size_t i)
+const struct ctr_device *rootfs_device_at(const struct ctr_config *config, size_t i)
 {
 	const struct ctr_device *d;
 
@@ -179,7 +178,7 @@ int rootfs_dev_fill(struct rootfs *r, int dev, struct co_err *err)
 
 	if (r->inside->own_user)
 		r->nodes_are_bound = true;
-	for (size_t i = 0; (d = device_at(r->config, i)); i++) {
+	for (size_t i = 0; (d = rootfs_device_at(r->config, i)); i++) {
 		const char *path = d->path;
 		int base, status;
 
@@ -232,10 +231,34 @@ static int open_host_node(const struct ctr_device *d, struct co_err *err)
 		       d->path, (long long) d->major, (long long) d->minor);
 }
 
-static int bind_device(struct rootfs *r, int root, const char *path,
-		       const struct ctr_device *d, struct co_err *err)
+/* The node of the i-th device, as a detached mount. */
+static int node_tree(const struct rootfs *r, size_t i, const struct ctr_device *d,
+		     struct co_err *err)
 {
-	autoclose int target = -1, host = -1, tree = -1;
+	const unsigned int how = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
+	autoclose int host = -1;
+	char name[32];
+	int tree;
+
+	if (r->nodes >= 0) {
+		(void) snprintf(name, sizeof(name), "%zu", i); /* fits */
+		tree = open_tree(r->nodes, name, how);
+	} else {
+		host = open_host_node(d, err);
+		if (host < 0)
+			return host;
+		tree = open_tree(host, "", AT_EMPTY_PATH | how);
+	}
+	if (tree < 0)
+		return co_fail_errno(err, errno, "cannot take the device %s", d->path);
+	return tree;
+}
+
+static int bind_device(struct rootfs *r, int root, const char *path, size_t i,
+		       struct co_err *err)
+{
+	const struct ctr_device *d = rootfs_device_at(r->config, i);
+	autoclose int target = -1, tree = -1;
 	struct stat st;
 	int status;
 
@@ -246,20 +269,15 @@ static int bind_device(struct rootfs *r, int root, const char *path,
 		return status;
 	if (fstat(target, &st) == 0 && is_device(&st, d))
 		return 0; /* twice in the configuration */
-	host = open_host_node(d, err);
-	if (host < 0)
-		return host;
-	tree = open_tree(host, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (tree < 0)
-		return co_fail_errno(err, errno, "cannot take the host's %s", d->path);
-	return rootfs_tree_move(tree, target, d->path, err);
+	tree = node_tree(r, i, d, err);
+	return tree < 0 ? tree : rootfs_tree_move(tree, target, d->path, err);
 }
 
 static int finish_devices(struct rootfs *r, struct co_err *err)
 {
 	const struct ctr_device *d;
 
-	for (size_t i = 0; (d = device_at(r->config, i)); i++) {
+	for (size_t i = 0; (d = rootfs_device_at(r->config, i)); i++) {
 		int status = 0;
 
 		if (rootfs_path_below(d->path, "/dev")) {
@@ -267,11 +285,11 @@ static int finish_devices(struct rootfs *r, struct co_err *err)
 			int base = base_of(r, r->dev, &path);
 
 			if (!r->dev_is_foreign)
-				status = bind_device(r, base, path, d, err);
+				status = bind_device(r, base, path, i, err);
 		} else {
 			status = make_device(r, r->root, d->path, d, err);
 			if (status == 0)
-				status = bind_device(r, r->root, d->path, d, err);
+				status = bind_device(r, r->root, d->path, i, err);
 		}
 		if (status < 0)
 			return status;

@@ -9,8 +9,9 @@
 #include "cloudosd/ctr/rootfs_inside.h"
 
 /*
- * The order: the root, then one of each bind mount as config has them.  -1 is for the
- * inside to open: we are not root, and it sees the same paths with the same rights.
+ * The order: the root, the devices of a container with ids of its own, then one of each
+ * bind mount as config has them.  -1 is for the inside to open: we are not root, and it
+ * sees the same paths with the same rights.
  */
 static int bind_tree(const struct ctr_mount *mount, const struct rootfs_options *o,
 		     int user_ns, int *out, struct co_err *err)
@@ -56,7 +57,7 @@ static int push(struct ctr_rootfs *r, int fd, struct co_err *err)
 		if (fd >= 0)
 			(void) close(fd); /* a detached mount */
 		return co_fail(err, CO_TOO_BIG, "there are more than %d bind mounts",
-			       CTR_ROOTFS_FDS - 1);
+			       CTR_ROOTFS_FDS - 2);
 	}
 	r->fds[r->count++] = fd;
 	return 0;
@@ -85,6 +86,9 @@ static int gather(const struct ctr_config *config, int user_ns, struct ctr_rootf
 		status = root(config, user_ns, r, &fd, err);
 	if (status == 0)
 		status = push(r, fd, err);
+	if (status == 0)
+		status = push(r, ours && user_ns >= 0 ? rootfs_nodes_make(config) : -1,
+			      err);
 	for (size_t i = 0; status == 0 && i < config->mount_count; i++) {
 		struct rootfs_options o;
 

@@ -117,6 +117,7 @@ struct rootfs {
 	int root;             /* the container's root */
 	struct stat top;      /* of it */
 	int null;             /* the host's /dev/null */
+	int nodes;            /* of rootfs_nodes_make; -1 */
 	int dev;              /* /dev if it is a tmpfs of ours; -1 */
 	bool dev_is_foreign;  /* it is a bind mount */
 	bool nodes_are_bound; /* they cannot be made */
@@ -149,10 +150,22 @@ int rootfs_dev_fill(struct rootfs *r, int dev, struct co_err *err);
 /* Binds the host's nodes where nodes cannot be made; devices elsewhere; the console. */
 int rootfs_dev_finish(struct rootfs *r, struct co_err *err);
 
+/* The i-th device; NULL ends.  The configuration's own goes before the standard one. */
+const struct ctr_device *rootfs_device_at(const struct ctr_config *config, size_t i);
+
+/* ---- rootfs_nodes.c ---- */
+
+/* Outside: a detached folder with a node for each device but pipes, named by its number.
+ * -1: nodes cannot be made here. */
+int rootfs_nodes_make(const struct ctr_config *config);
+
 /* ---- rootfs_mask.c ---- */
 int rootfs_mask_all(struct rootfs *r, struct co_err *err);
 
 /* ---- rootfs_copy.c ---- */
+
+/* What an id inside is outside; the first one's for those that are not mapped. */
+uint32_t rootfs_outside_id(const struct ctr_id_maps *maps, uint32_t id);
 
 struct rootfs_copying {
 	bool is_layer; /* whiteouts and opaque folders remove, files replace */

@@ -20,14 +20,6 @@
 
 #include "cloudosd/ctr/rootfs_inside.h"
 
-static uint32_t outside_of_root(const struct ctr_id_maps *maps)
-{
-	for (size_t i = 0; i < maps->count; i++)
-		if (maps->at[i].inside == 0)
-			return maps->at[i].outside;
-	return maps->count > 0 ? maps->at[0].outside : 0;
-}
-
 /* fsuid and fsgid, keeping the capabilities that a change of fsuid takes away. */
 static int become_for_files(uint32_t uid, uint32_t gid)
 {
@@ -106,8 +98,8 @@ static int layers(struct rootfs_source *from, int *out, struct co_err *err)
 
 	if (from->maps < 0)
 		return rootfs_overlay(from, out, err);
-	status = become_for_files(outside_of_root(&config->uids),
-				  outside_of_root(&config->gids));
+	status = become_for_files(rootfs_outside_id(&config->uids, 0),
+				  rootfs_outside_id(&config->gids, 0));
 	if (status < 0)
 		return co_fail_errno(err, -status,
 				     "cannot act for the container's root");

@@ -305,7 +305,7 @@ static int mount_fs(struct rootfs *r, const struct ctr_mount *mount,
 int rootfs_mount_all(struct rootfs *r, struct co_err *err)
 {
 	const struct ctr_rootfs *outside = r->inside->from_outside;
-	size_t bind = 1; /* behind the root */
+	size_t bind = 2; /* behind the root and the devices */
 
 	for (size_t i = 0; i < r->config->mount_count; i++) {
 		const struct ctr_mount *mount = &r->config->mounts[i];

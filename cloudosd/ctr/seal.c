@@ -43,10 +43,10 @@ static bool is_owner(int exe)
 	return fstat(exe, &st) < 0 || st.st_uid == geteuid();
 }
 
-static int read_only_mount(void)
+static int read_only_mount(const char *path)
 {
 	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY };
-	autoclose int fd = (int) syscall(SYS_open_tree, AT_FDCWD, "/proc/self/exe",
+	autoclose int fd = (int) syscall(SYS_open_tree, AT_FDCWD, path,
 					 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
 	if (fd < 0)
@@ -81,6 +81,22 @@ static int sealed_copy(int exe, struct co_err *err)
 	return take_fd(fd);
 }
 
+int ctr_seal_open(const char *path, int *out_fd, struct co_err *err)
+{
+	autoclose int exe = open(path, O_RDONLY | O_CLOEXEC);
+	int safe;
+
+	if (exe < 0)
+		return co_fail_errno(err, errno, "%s cannot be opened", path);
+	safe = read_only_mount(path);
+	if (safe < 0)
+		safe = sealed_copy(exe, err);
+	if (safe < 0)
+		return safe;
+	*out_fd = safe;
+	return 0;
+}
+
 int ctr_seal_self(char *const argv[], struct co_err *err)
 {
 	autoclose int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -95,7 +111,7 @@ int ctr_seal_self(char *const argv[], struct co_err *err)
 		return 0;
 	if (getenv(SEALED_MARK)) /* we were here: it did not help */
 		return co_fail(err, CO_ACCESS, "we cannot run from a protected copy");
-	safe = read_only_mount();
+	safe = read_only_mount("/proc/self/exe");
 	if (safe < 0)
 		safe = sealed_copy(exe, err);
 	if (safe < 0)

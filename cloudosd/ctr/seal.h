@@ -18,4 +18,10 @@
  */
 int ctr_seal_self(char *const argv[], struct co_err *err);
 
+/*
+ * A descriptor (close-on-exec) of cloudos-ctr at path, for a program that starts it often:
+ * executed as /proc/self/fd/N it need not execute itself anew.
+ */
+int ctr_seal_open(const char *path, int *out_fd, struct co_err *err);
+
 #endif

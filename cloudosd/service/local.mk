@@ -13,6 +13,7 @@ libservice_a_SOURCES = \
 	%D%/container_record.c \
 	%D%/container_runtime.h \
 	%D%/container_save.c \
+	%D%/container_spec.h %D%/container_spec.c \
 	%D%/container_words.c \
 	%D%/cron.h %D%/cron.c \
 	%D%/errors.h %D%/errors.c \
@@ -30,7 +31,7 @@ libservice_a_SOURCES = \
 	%D%/health.h %D%/health.c \
 	%D%/https.h %D%/https.c \
 	%D%/idempotency.h %D%/idempotency.c \
-	%D%/image.h \
+	%D%/image.h %D%/image_inside.h %D%/image.c %D%/image_request.c \
 	%D%/instance.h %D%/instance.c \
 	%D%/ipc.h %D%/ipc.c %D%/ipc_inside.h %D%/ipc_connection.c \
 	%D%/ipc_name.c %D%/ipc_port.c %D%/ipc_stats.h %D%/ipc_stats.c %D%/ipc_wait.c \

@@ -43,6 +43,8 @@ struct spawn_end {
 struct spawn_listener {
 	/* Lines and parts of lines of standard error, as they come; may be NULL. */
 	void (*complaint)(void *arg, int32_t pid, struct co_span text);
+	/* Standard output as it comes; NULL: all of it is there at the end. */
+	void (*printed)(void *arg, struct co_span text);
 	void (*done)(void *arg, const struct spawn_end *end);
 	void *arg;
 };

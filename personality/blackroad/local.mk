@@ -12,6 +12,7 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/core.h \
 	personality/blackroad/events.c \
 	personality/blackroad/hosts.c \
+	personality/blackroad/images.c \
 	personality/blackroad/jobs.c \
 	personality/blackroad/logs.c \
 	personality/blackroad/metrics.c \

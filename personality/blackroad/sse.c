@@ -94,3 +94,10 @@ bool sse_try(struct sse *sse, struct co_span frame)
 	http_stream_write(sse->stream, frame.data, frame.size);
 	return true;
 }
+
+void sse_end(struct sse *sse)
+{
+	http_stream_end(sse->stream);
+	sse->host->timer_free(sse->beat);
+	free(sse);
+}

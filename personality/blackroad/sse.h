@@ -31,4 +31,7 @@ bool sse_write(struct sse *sse, struct co_span frame);
 /* Of frames that may be left out: false and nothing is written if there is no room. */
 bool sse_try(struct sse *sse, struct co_span frame);
 
+/* The end of it; what was written still goes out. */
+void sse_end(struct sse *sse);
+
 #endif

@@ -67,6 +67,12 @@ ASK = {
     'metrics': [('?name=m', None)],
     'rpc': [('', {'method': 'sys.ping', 'params': {}})],
     'event': [('', {'event': 'user:created', 'data': {'id': 1}})],
+    'image_busybox': [('', {'name': 'box:1'}), ('', {'name': 'box:2'})],
+    'images': [('', None)],
+    'image': [('?name=box:1', None)],
+    'image_tag': [('', {'name': 'box:1', 'tag': 'other'})],
+    'image_remove': [('?name=box:2', None)],
+    'images_prune': [('', None)],
 }
 # Streams, upgrades, and what needs a handler: tested where they are.
 NOT_ASKED = {'events', 'stream', 'trace', 'handlers', 'job_create', 'job_get', 'job_cancel',
@@ -74,6 +80,7 @@ NOT_ASKED = {'events', 'stream', 'trace', 'handlers', 'job_create', 'job_get', '
 NOT_ASKED |= {'container', 'containers_prune'} | {'container_' + what for what in (
     'create', 'remove', 'start', 'stop', 'restart', 'pause', 'unpause', 'kill', 'update', 'wait',
     'stats')}
+NOT_ASKED |= {'image_import', 'image_export', 'image_commit'}  # tests/containers/images.py
 
 
 def operations(api):

@@ -53,7 +53,7 @@ has "$requests" "POST /v1/sys/containers HTTP/1.1"
 sent 'j["image"] == "busybox" and j["command"] == ["sh", "-c", "echo hi", "--name", "inner"]'
 sent 'j["tty"] is True and j["stdin"] is True and j["name"] == "web"'
 sent 'j["env"] == ["A=b", "C=d e"] and j["labels"] == {"tier": "front", "empty": ""}'
-sent "j['volumes'] == ['$(pwd -P)/./data:/data:ro', 'named:/n']"
+sent "j['volumes'] == ['$(pwd -P)/data:/data:ro', 'named:/n']"
 sent 'j["ports"] == ["8080:80", "53:53/udp"] and j["networkMode"] == "none"'
 sent '(j["memoryLimit"], j["cpuLimit"], j["pidsLimit"], j["shmSize"]) == (64, 50, 100, 1024)'
 sent 'j["user"] == "1000:100" and j["workingDir"] == "/srv" and j["hostname"] == "box"'

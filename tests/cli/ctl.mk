@@ -2,7 +2,7 @@
 # cloudosctl, and what it shares with the launcher.  The scripts talk to fake-daemon,
 # which also does what a real one never would.
 ctl_scripts = \
-	%D%/ctl-container.sh %D%/ctl-daemon.sh %D%/ctl-doctor.sh %D%/ctl-gateway.sh %D%/ctl-listing.sh %D%/ctl-personality.sh \
+	%D%/ctl-apply.sh %D%/ctl-container.sh %D%/ctl-daemon.sh %D%/ctl-doctor.sh %D%/ctl-gateway.sh %D%/ctl-listing.sh %D%/ctl-personality.sh \
 	%D%/ctl-store.sh %D%/ctl-stream.sh %D%/ctl-telemetry.sh %D%/ctl-usage.sh
 ctl_units = unit-output unit-paths unit-probe
 check_PROGRAMS += fake-daemon outer-filter $(ctl_units)

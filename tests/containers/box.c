@@ -64,8 +64,10 @@ static int in_the_box(const struct inside *i)
 					 .before_pivot = before_pivot,
 					 .arg = (void *) i,
 					 .note = note };
-	int status;
+	int terminal[2], status;
 
+	b->config.process.terminal = b->terminal;
+	how.out_terminal = terminal;
 	if (own && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
 		return co_fail_errno(&i->shared->err, errno, "cannot be root inside");
 	status = ctr_rootfs_sysctl(&b->config, &i->shared->err);
@@ -405,20 +407,29 @@ bool look_mount(const char *path, const char *type, const char *options)
 	return found;
 }
 
+bool look_propagation(const char *path, const char *word)
+{
+	autofclose FILE *f = fopen("/proc/self/mountinfo", "re");
+	char line[4096], where[1024];
+	bool found = false;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		char *end = strstr(line, " - ");
+
+		if (!end || sscanf(line, "%*s %*s %*s %*s %1023s", where) != 1 ||
+		    strcmp(where, path) != 0)
+			continue;
+		*end = 0;
+		found = word ? strstr(line, word) != NULL
+			     : !strstr(line, "shared:") && !strstr(line, "master:");
+	}
+	return found;
+}
+
 bool look_device(const char *path, unsigned int major, unsigned int minor)
 {
 	struct stat st;
 
 	return lstat(path, &st) == 0 && S_ISCHR(st.st_mode) &&
 	       st.st_rdev == makedev(major, minor);
-}
-
-/* until config.c is there */
-const struct ctr_namespace *ctr_config_namespace(const struct ctr_config *config,
-						 int kind)
-{
-	for (size_t i = 0; i < config->namespace_count; i++)
-		if (config->namespaces[i].kind == kind)
-			return &config->namespaces[i];
-	return NULL;
 }

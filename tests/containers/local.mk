@@ -33,3 +33,24 @@ ctr_config_LDADD = libctr.a $(CO_TEST_LIBS) -lm
 
 TESTS += %D%/oci.py
 EXTRA_DIST += %D%/oci.py
+TESTS += %D%/images.py
+TESTS += %D%/images_hostile.py
+EXTRA_DIST += %D%/images.py %D%/images_hostile.py %D%/images_made.py
+
+check_PROGRAMS += confine-guest
+confine_guest_SOURCES = %D%/confine_guest.c
+confine_guest_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir)/include -I$(srcdir)
+confine_guest_CFLAGS = $(GUEST_CFLAGS)
+TESTS += %D%/confine.py
+EXTRA_DIST += %D%/confine.py
+TESTS += %D%/monitor.py
+EXTRA_DIST += %D%/monitor.py %D%/monitored.py
+
+check_PROGRAMS += ctr-intruder
+ctr_intruder_SOURCES = %D%/intruder.c
+ctr_intruder_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+ctr_intruder_LDFLAGS = -all-static
+TESTS += %D%/escapes.py
+EXTRA_DIST += %D%/escapes.py
+TESTS += %D%/killed.py
+EXTRA_DIST += %D%/killed.py

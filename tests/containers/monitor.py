@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 
-from monitored import (BUILD, LIMIT, Box, Refused, Skip, alive, check, equal, run, test,
+from monitored import (LIMIT, SLOW, Box, Refused, Skip, alive, check, equal, run, test,
                        until)
 
 BOX = None
@@ -77,7 +77,7 @@ def a_program_that_is_not_there_is_told_at_the_start():
     equal(end['exitCode'], 127, 'its end')
     check('none-such' in end['error'], end['error'])
     c = box().container(['/etc'])
-    refused('ACCESS', c.start)
+    refused('IS_DIR', c.start)
     equal(c.exit()['exitCode'], 126, 'its end')
 
 
@@ -198,7 +198,7 @@ def a_process_more_is_run_and_its_end_and_output_told():
     equal(a['output'].strip(), '0', 'what is left of it')
     # eight at a time, and whoever leaves takes his along
     other = c.connect()
-    for _ in range(8):
+    for _ in range(12):  # some are refused while `busy` has one
         other.send('exec', args=['sleep', '997'])
     until('too many', lambda: busy(c))
     other.close()
@@ -497,7 +497,7 @@ def an_idle_monitor_is_small():
         with open('/proc/%d/smaps_rollup' % monitor) as f:
             kilobytes.append(int(re.search(r'Pss:\s+(\d+)', f.read()).group(1)))
     print('  %s KB' % kilobytes)
-    check(max(kilobytes) < 500, 'KB: %s' % kilobytes)
+    check(max(kilobytes) < 450 * SLOW, 'KB: %s' % kilobytes)
     for c in many:
         c.kill()
         c.exit()

@@ -62,6 +62,11 @@ sed -e 's/["\\]/\\&/g' -e 's/^/"/' -e 's/$/\\n"/' "$srcdir/packaging/services.ya
 LIBS="${YAML_LIBS:--lyaml} -I$work -DCO_DATADIR=\"/usr/share/cloudos\"" fuzz names cloudosd/names.c \
 	cloudosd/service/names.c lib/log.c $yaml $base
 # shellcheck disable=SC2086 # a list
+LIBS=${YAML_LIBS:--lyaml} fuzz apply cli/apply_file.c cli/apply_order.c cli/container_config.c \
+	cli/units.c cloudosd/service/container_config.c \
+	cloudosd/service/container_words.c lib/buf.c lib/json_scan.c lib/utf8.c \
+	$yaml $base
+# shellcheck disable=SC2086 # a list
 fuzz cron cloudosd/service/cron.c cloudosd/service/zone.c lib/time.c $base
 fuzz filter shim/filter.c tests/trap/filter_model.c
 ctr=

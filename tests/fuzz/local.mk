@@ -6,6 +6,12 @@ fuzz_ctr_run_SOURCES = %D%/fuzz_ctr.c %D%/driver.c %D%/target.h
 fuzz_ctr_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_ctr_run_LDADD = libctr.a libco.a -lm
 check_PROGRAMS += fuzz-attached-run fuzz-handlers-run
+check_PROGRAMS += fuzz-apply-run
+fuzz_apply_run_SOURCES = %D%/fuzz_apply.c %D%/driver.c %D%/target.h \
+	cli/apply.h cli/apply_file.c cli/apply_order.c \
+	cli/container_config.h cli/container_config.c cli/units.h cli/units.c
+fuzz_apply_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_apply_run_LDADD = libservice.a libco.a $(YAML_LIBS)
 check_PROGRAMS += fuzz-names-run
 fuzz_names_run_SOURCES = %D%/fuzz_names.c %D%/driver.c %D%/target.h \
 	cloudosd/names.h cloudosd/names.c
