@@ -38,20 +38,6 @@ static int open_null(int *out, struct co_err *err)
 	return 0;
 }
 
-/* A node can be taken out of a mount of ours only.  This one is on top of the host's root,
- * where no name leads, and below the container's. */
-static int attach_nodes(const struct rootfs *r, struct co_err *err)
-{
-	autoclose int top = -1;
-
-	if (r->nodes < 0)
-		return 0;
-	top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (top < 0)
-		return co_fail_errno(err, errno, "cannot open /");
-	return rootfs_tree_move(r->nodes, top, "the devices", err);
-}
-
 /* Hooks find the root where the configuration has it; without a folder there, it is on
  * top of the host's, where no name leads. */
 static int attach_root(struct rootfs *r, struct co_err *err)
@@ -73,13 +59,17 @@ static int attach_root(struct rootfs *r, struct co_err *err)
 	}
 	if (r->root < 0 || fstat(r->root, &r->top) < 0)
 		return co_fail_errno(err, errno, "cannot keep the container's root");
-	if (r->config->root)
+	if (r->config->root && strspn(r->config->root, "/") < strlen(r->config->root))
 		target = open(r->config->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	r->is_on_top = target < 0;
 	if (target < 0)
 		target = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (target < 0)
 		return co_fail_errno(err, errno, "cannot open /");
-	return rootfs_tree_move(r->root, target, "the root", err);
+	/* a node can be taken out of a mount of ours only: it is below the root */
+	status = r->nodes < 0 ? 0
+			      : rootfs_tree_move(r->nodes, target, "the devices", err);
+	return status < 0 ? status : rootfs_tree_move(r->root, target, "the root", err);
 }
 
 static int finish_read_only(struct rootfs *r, struct co_err *err)
@@ -112,7 +102,7 @@ static int spread(const struct rootfs *r, struct co_err *err)
 	return 0;
 }
 
-/* The old root ends up on top of the new one, with the nodes on top of it. */
+/* The old root ends up on top of the new one, and nodes that were on it on top of it. */
 static int pivot(const struct rootfs *r, struct co_err *err)
 {
 	if (fchdir(r->root) < 0)
@@ -126,7 +116,7 @@ static int pivot(const struct rootfs *r, struct co_err *err)
 			err, errno,
 			"cannot make / the container's (a root in an initial "
 			"RAM file system needs --no-pivot)");
-	} else if ((r->nodes >= 0 && umount2(".", MNT_DETACH) < 0) ||
+	} else if ((r->nodes >= 0 && r->is_on_top && umount2(".", MNT_DETACH) < 0) ||
 		   umount2(".", MNT_DETACH) < 0) {
 		return co_fail_errno(err, errno, "cannot let go of the host's files");
 	}
@@ -154,8 +144,6 @@ static int build(struct rootfs *r, struct co_err *err)
 
 	if (status == 0)
 		status = open_null(&r->null, err);
-	if (status == 0)
-		status = attach_nodes(r, err);
 	if (status == 0)
 		status = attach_root(r, err);
 	if (status == 0)
