@@ -45,3 +45,5 @@ TESTS += %D%/escapes.py
 EXTRA_DIST += %D%/escapes.py
 TESTS += %D%/killed.py
 EXTRA_DIST += %D%/killed.py
+TESTS += %D%/nested.py
+EXTRA_DIST += %D%/nested.py
