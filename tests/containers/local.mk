@@ -57,3 +57,5 @@ EXTRA_DIST += %D%/killed.py
 
 TESTS += %D%/ctr_calls.py
 EXTRA_DIST += %D%/ctr_calls.py
+TESTS += %D%/nested.py
+EXTRA_DIST += %D%/nested.py
