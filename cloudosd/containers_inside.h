@@ -112,7 +112,7 @@ void work_sweep(struct runner *r, const uint32_t *ids, size_t n, uint32_t below)
 
 /* Writes all files of the bundle.  `facts` gets members of C: "network":{...},... */
 int bundle_write(const struct runner_place *place, const struct container_make *make,
-		 struct container_config **out_config, struct co_buf *facts,
+		 struct container_settings **out_config, struct co_buf *facts,
 		 struct co_err *err);
 
 /* Removes a tree, which may be hostile, and follows nothing in it. */

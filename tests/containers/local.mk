@@ -42,3 +42,5 @@ TESTS += %D%/escapes.py
 EXTRA_DIST += %D%/escapes.py
 TESTS += %D%/killed.py
 EXTRA_DIST += %D%/killed.py
+TESTS += %D%/service.py
+EXTRA_DIST += %D%/service.py
