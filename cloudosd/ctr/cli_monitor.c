@@ -17,6 +17,7 @@
 #include "cloudosd/ctr/program.h"
 #include "cloudosd/ctr/seal.h"
 #include "lib/cleanup.h"
+#include "lib/fault.h"
 
 static int complain(struct cli *cli, const char *what)
 {
@@ -133,6 +134,7 @@ int cli_monitor(struct cli *cli, int argc, char *argv[])
 		return cli_failed(cli);
 	if (leave(&o) < 0)
 		return complain(cli, "cannot leave the caller's session");
+	(void) co_fault_arm_from_environment(NULL); /* none is armed then */
 	return ctr_monitor_run(&o) < 0 ? 1 : 0;
 }
 

@@ -25,6 +25,7 @@
 #include "cloudosd/ctr/hooks.h"
 #include "cloudosd/ctr/monitor_inside.h"
 #include "lib/cleanup.h"
+#include "lib/fault.h"
 
 enum {
 	EVENTS = 16,
@@ -104,6 +105,7 @@ int monitor_start(struct monitor *m, struct co_err *err)
 			       ctr_state_name(m->state));
 	m->exit.started = monitor_now();
 	rc = ctr_start(&m->container, err);
+	(void) co_fault("monitor.started");
 	if (rc < 0) {
 		m->exit.code = rc == CO_NOT_FOUND ? 127 : 126;
 		(void) snprintf(m->exit.error, sizeof(m->exit.error), "%s",
@@ -189,12 +191,16 @@ static void finish(struct monitor *m, int status)
 	monitor_exec_end_all(m);
 	monitor_close(m, &m->input);
 	monitor_close(m, &m->oom);
+	monitor_close(m, &m->carrier);
 	if (m->log)
 		ctr_log_close(m->log);
 	m->log = NULL;
+	(void) co_fault("monitor.ended");
 	if (!m->undone)
 		save_exit(m);
+	(void) co_fault("monitor.recorded");
 	monitor_clean(m);
+	(void) co_fault("monitor.cleaned");
 	m->over = true;
 	monitor_tell_exit(m);
 	for (struct client *c = m->clients; c; c = c->next)
@@ -285,6 +291,35 @@ static int open_log(struct monitor *m, struct co_err *err)
 		&m->log, err);
 }
 
+static void carrier_ready(struct monitor *m, struct source *s, uint32_t events)
+{
+	(void) events;
+	monitor_look(m, s, 0);
+	monitor_event(m, "network", ",\"ended\":true"); /* status says so, too */
+	m->network_ended = true;
+}
+
+/* ctr_create calls it when the name spaces stand. */
+static int open_network(void *arg, pid_t pid, struct co_err *err)
+{
+	struct monitor *m = arg;
+	const char *wanted = m->config->cloudos.network;
+	int rc;
+
+	if (!wanted)
+		return 0;
+	rc = ctr_network_create(m->options->id, co_span(wanted), pid, &m->network, err);
+	if (rc < 0)
+		return rc;
+	/* borrowed; the loop looks at a descriptor of its own */
+	m->carrier.fd = ctr_network_ended_fd(m->network);
+	if (m->carrier.fd >= 0)
+		m->carrier.fd = fcntl(m->carrier.fd, F_DUPFD_CLOEXEC, 3);
+	m->carrier.ready = carrier_ready;
+	monitor_look(m, &m->carrier, EPOLLIN);
+	return 0;
+}
+
 static int open_calls(struct monitor *m, struct ctr_create *how, struct co_err *err)
 {
 	int rc = ctr_calls_new(&(struct ctr_calls_spec){ .config = m->config,
@@ -309,7 +344,9 @@ static int make_process(struct monitor *m, struct co_err *err)
 				  .start_listener = -1,
 				  .keep = { -1, -1, -1, -1 },
 				  .die_with_parent = true,
-				  .late_program = true };
+				  .late_program = true,
+				  .prepared = open_network,
+				  .arg = m };
 	int rc = monitor_stdio_make(m, how.stdio, err);
 
 	if (rc == 0 && m->config->cloudos.calls)
@@ -334,6 +371,7 @@ static int create(struct monitor *m, struct co_err *err)
 	autofree char *record = monitor_path(m->options->bundle, "exit.json", NULL);
 	int rc = monitor_claim(m, err);
 
+	(void) co_fault("monitor.claimed");
 	if (rc == 0)
 		rc = ctr_config_load(m->options->bundle, &m->config, err);
 	if (rc == 0)
@@ -342,10 +380,14 @@ static int create(struct monitor *m, struct co_err *err)
 		rc = monitor_note(m, err);
 	if (rc == 0)
 		rc = open_group(m, err);
+	(void) co_fault("monitor.grouped");
+	if (rc == 0)
+		rc = monitor_note(m, err);
 	if (rc == 0)
 		rc = open_log(m, err);
 	if (rc == 0)
 		rc = make_process(m, err);
+	(void) co_fault("monitor.made");
 	if (rc == 0) {
 		m->created_ms = monitor_now();
 		rc = monitor_note(m, err);
@@ -483,7 +525,7 @@ int ctr_monitor_run(const struct ctr_monitor_options *options)
 
 	m.options = options;
 	m.lock = m.epoll = -1;
-	m.listener.fd = m.signals.fd = m.oom.fd = -1;
+	m.listener.fd = m.signals.fd = m.oom.fd = m.carrier.fd = -1;
 	for (int i = 0; i < CTR_CALLS_FDS; i++)
 		m.call_sources[i].fd = -1;
 	monitor_stdio_init(&m);
@@ -499,6 +541,7 @@ int ctr_monitor_run(const struct ctr_monitor_options *options)
 		give_up(&m, &err);
 		return rc;
 	}
+	(void) co_fault("monitor.listening");
 	say_created(&m);
 	while (!m.over) {
 		turn(&m);

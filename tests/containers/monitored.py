@@ -177,7 +177,8 @@ class Container:
         mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         subprocess.run([*self.box.prefix, CTR, '--root', self.box.root, 'monitor', '--bundle',
                         self.bundle, '--control-fd', str(its.fileno()), *options, self.name],
-                       pass_fds=[its.fileno()], check=True, stdin=subprocess.DEVNULL)
+                       pass_fds=[its.fileno()], check=True, stdin=subprocess.DEVNULL,
+                       env=self.box.environment)
         its.close()
         self.creator = Connection(mine)
 
@@ -245,6 +246,7 @@ class Box:
         self.root = os.path.join(self.dir, 'run')
         self.rootfs = os.path.join(self.dir, 'rootfs')
         self.containers, self.number = [], 0
+        self.environment = None  # of the next monitor; None: ours
         self.make_rootfs()
         os.mkdir(os.path.join(self.dir, 'bundles'))
         self.give(self.dir)
