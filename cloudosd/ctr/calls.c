@@ -142,8 +142,8 @@ int ctr_calls_new(const struct ctr_calls_spec *spec, struct ctr_calls **out,
 	c->pair[0] = c->pair[1] = c->listener = c->control = c->channel.fd = -1;
 	c->state = OVER;
 	r = describe(c, spec, err);
-	if (!r)
-		r = calls_view_add(&c->view, spec->config, c->socket, err);
+	if (!r && spec->made)
+		r = calls_view_add(&c->view, spec->made, c->socket, err);
 	if (!r)
 		r = filters(c, spec->config, err);
 	if (!r &&

@@ -34,7 +34,10 @@ struct ctr_calls;
  * these mounts by ctr_calls_new.
  */
 struct ctr_calls_spec {
-	struct ctr_config *config; /* its mounts gain ours while the calls live */
+	const struct ctr_config *config;
+	struct ctr_config
+		*made; /* the same if the container is yet to be made: its mounts
+				  * gain ours while the calls live; NULL for exec */
 	const struct ctr_process_spec *process; /* that is going to run */
 	const char *id; /* of the container, where the file names no name */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What programs of other systems need in a container that calls.  HOST. */
 #include <co/trap.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,21 @@ static void add_mount(struct calls_view *v, struct ctr_mount *at, const char *so
 		v->config->mount_count++;
 }
 
+/* Can the container's root make folders in its /run?  Where that is not known, nothing is
+ * tried: it would not start for want of what it may never need. */
+static bool has_room(const struct ctr_config *config)
+{
+	const struct ctr_extension *x = &config->cloudos;
+
+	if (x->layers.count || x->idmap || geteuid() != 0 ||
+	    !ctr_config_namespace(config, CLONE_NEWUSER))
+		return true;
+	for (size_t i = 0; i < config->mount_count; i++)
+		if (!strcmp(config->mounts[i].destination, "/run"))
+			return true;
+	return false;
+}
+
 /*
  * The socket, and the programs that are run inside.  What is not installed, or not there
  * yet, is not mounted; a program that needs it says so.
@@ -41,6 +57,8 @@ int calls_view_add(struct calls_view *v, struct ctr_config *config, const char *
 	char path[CO_PATH_SIZE + 16];
 	char *slash;
 
+	if (!has_room(config))
+		return 0;
 	v->config = config;
 	v->mount_count = config->mount_count;
 	v->mounts = calloc(config->mount_count + OURS, sizeof(*v->mounts));
