@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "cli/choose.h"
-#include "cli/classify.h"
+#include "launch/classify.h"
 #include "cli/confine.h"
 #include "cli/service.h"
 #include "cli/start.h"

@@ -85,8 +85,7 @@ int cli_each_match(struct cli *cli, const char *expression,
 int cli_signal(const char *name); /* "TERM", "SIGTERM", "15"; -1 */
 
 /* The calls of CloudOS of a program, where its container has them; NULL: it has none. */
-int cli_calls(struct cli *cli, const struct ctr_config *config,
-	      const struct ctr_process_spec *process, const char *id,
+int cli_calls(struct cli *cli, const struct ctr_calls_spec *spec,
 	      struct ctr_calls **out);
 
 /* Waits for it in the foreground: signals are forwarded, the terminal's bytes passed on,

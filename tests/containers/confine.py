@@ -85,7 +85,8 @@ def a_file_outside_the_grant_cannot_be_reached_by_any_way():
                           'list /sys', 'list /boot', 'list /var/lib'],
                  GONE, ['--allow=%s/in' % path])
         all_fail(domain, ['read /proc/1/root' + secret, 'read /proc/1/cwd' + secret,
-                          'list /proc/1/root', 'list /proc/1/fd', 'handle %s/in/mine' % path],
+                          'list /proc/1/root', 'read /proc/1/fd/0', 'read /proc/1/exe',
+                          'handle %s/in/mine' % path],
                  GONE + NO, ['--allow=%s/in' % path])
         all_fail(domain, ['hardlink %s/in/mine' % path], ('EXDEV', 'EACCES', 'EPERM'),
                  ['--allow=%s/in' % path])
