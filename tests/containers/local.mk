@@ -24,6 +24,9 @@ TESTS += ctr-abuse
 ctr_abuse_SOURCES = %D%/abuse.c %D%/box.h %D%/box.c
 ctr_abuse_CFLAGS = $(CO_TEST_CFLAGS)
 ctr_abuse_LDADD = libctr.a $(CO_TEST_LIBS) -lpthread
+TESTS += %D%/images.py
+TESTS += %D%/images_hostile.py
+EXTRA_DIST += %D%/images.py %D%/images_hostile.py %D%/images_made.py
 
 check_PROGRAMS += confine-guest
 confine_guest_SOURCES = %D%/confine_guest.c
