@@ -335,6 +335,28 @@ static int open_calls(struct monitor *m, struct ctr_create *how, struct co_err *
 	return 0;
 }
 
+/* All that has to be on the disk, while the process builds its files. */
+static int open_folder(void *arg, pid_t pid, struct co_err *err)
+{
+	struct monitor *m = arg;
+	autofree char *record = monitor_path(m->options->bundle, "exit.json", NULL);
+	int rc;
+
+	(void) co_fault("monitor.made");
+	m->container.pid = pid;
+	m->created_ms = monitor_now();
+	rc = monitor_note(m, err);
+	if (rc == 0)
+		rc = open_log(m, err);
+	if (rc == 0)
+		rc = monitor_state(m, err);
+	if (rc == 0)
+		rc = monitor_clients_open(m, err);
+	if (rc == 0 && record && unlink(record) < 0 && errno != ENOENT)
+		rc = co_fail_errno(err, errno, "cannot remove %s", record);
+	return rc;
+}
+
 static int make_process(struct monitor *m, struct co_err *err)
 {
 	struct ctr_create how = { .id = m->options->id,
@@ -346,6 +368,7 @@ static int make_process(struct monitor *m, struct co_err *err)
 				  .die_with_parent = true,
 				  .late_program = true,
 				  .prepared = open_network,
+				  .meanwhile = open_folder,
 				  .arg = m };
 	int rc = monitor_stdio_make(m, how.stdio, err);
 
@@ -357,9 +380,10 @@ static int make_process(struct monitor *m, struct co_err *err)
 		if (how.stdio[i] >= 0)
 			(void) close(how.stdio[i]); /* the container has them now */
 	if (rc < 0) {
-		m->container.pid = 0;
+		m->container.pid = 0; /* nothing is left of it */
 		return rc;
 	}
+	(void) co_fault("monitor.parked");
 	if (m->terminal)
 		monitor_stdio_console(m, m->container.console);
 	monitor_stdio_arm(m);
@@ -368,7 +392,6 @@ static int make_process(struct monitor *m, struct co_err *err)
 
 static int create(struct monitor *m, struct co_err *err)
 {
-	autofree char *record = monitor_path(m->options->bundle, "exit.json", NULL);
 	int rc = monitor_claim(m, err);
 
 	(void) co_fault("monitor.claimed");
@@ -384,20 +407,7 @@ static int create(struct monitor *m, struct co_err *err)
 	if (rc == 0)
 		rc = monitor_note(m, err);
 	if (rc == 0)
-		rc = open_log(m, err);
-	if (rc == 0)
 		rc = make_process(m, err);
-	(void) co_fault("monitor.made");
-	if (rc == 0) {
-		m->created_ms = monitor_now();
-		rc = monitor_note(m, err);
-	}
-	if (rc == 0)
-		rc = monitor_state(m, err);
-	if (rc == 0)
-		rc = monitor_clients_open(m, err);
-	if (rc == 0 && record && unlink(record) < 0 && errno != ENOENT)
-		rc = co_fail_errno(err, errno, "cannot remove %s", record);
 	return rc;
 }
 
