@@ -43,6 +43,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/notify.h %D%/notify.c \
 	%D%/peer.h %D%/peer_inside.h %D%/peer.c %D%/peer_request.c %D%/peer_watch.c \
 	%D%/pending.h %D%/pending.c \
+	%D%/relay.h %D%/relay.c \
 	%D%/request.h %D%/request.c \
 	%D%/request_channel.c %D%/request_name.c %D%/request_service.c %D%/request_site.c \
 	%D%/request_session.c %D%/request_store.c \

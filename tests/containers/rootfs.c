@@ -625,6 +625,60 @@ START_TEST(mounts_go_in_and_out_only_where_it_was_said)
 }
 END_TEST
 
+static int root_changed(void)
+{
+	LOOK(access("/here", F_OK) == 0 && access("/var/tmp", F_OK) < 0);
+	return 0;
+}
+
+START_TEST(without_a_mount_name_space_the_root_changes_and_nothing_is_mounted)
+{
+	struct box b;
+
+	if (geteuid() != 0 || !box_can((enum box_kind) _i))
+		return;
+	/* nobody's mounts, whatever happens */
+	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+	ck_assert_int_eq(mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL), 0);
+	box_init(&b, (enum box_kind) _i);
+	box_without(&b, CLONE_NEWNS);
+	box_make_file(&b, "root/here", "");
+	b.no_standard = true;
+	RUN(&b, root_changed);
+	box_mount(&b, "/tmp", "tmpfs", "tmpfs", NULL);
+	ck_assert(box_is_refused(&b, "need a mount name space"));
+	ck_assert(!look_mount("/tmp", "tmpfs", "rw"));
+	box_done(&b);
+}
+END_TEST
+
+static int node_is_right(void)
+{
+	struct stat st;
+
+	LOOK(stat("/dev/null", &st) == 0 && (st.st_mode & 0777) == 0666);
+	LOOK(st.st_uid == 0 && look_device("/dev/null", 1, 3));
+	return 0;
+}
+
+START_TEST(a_node_of_the_image_gets_the_owner_and_mode_that_was_asked_for)
+{
+	struct box b;
+	char path[256];
+
+	if (!box_can(BOX_ROOT))
+		return;
+	box_init(&b, BOX_ROOT);
+	b.no_standard = true;
+	box_make_folder(&b, "root/dev");
+	box_path(&b, "root/dev/null", path);
+	ck_assert_int_eq(mknod(path, S_IFCHR | 0600, makedev(1, 3)), 0);
+	ck_assert_int_eq(lchown(path, 5, 5), 0);
+	RUN(&b, node_is_right);
+	box_done(&b);
+}
+END_TEST
+
 static int volume_ids(void)
 {
 	struct stat st;
@@ -829,5 +883,10 @@ int main(void)
 			    BOX_KINDS);
 	tcase_add_loop_test(tc, the_terminal_is_the_containers_own, 0, BOX_KINDS);
 	tcase_add_test(tc, a_volume_has_the_ids_of_the_container_or_its_own);
+	tcase_add_loop_test(
+		tc, without_a_mount_name_space_the_root_changes_and_nothing_is_mounted,
+		0, BOX_KINDS);
+	tcase_add_test(tc,
+		       a_node_of_the_image_gets_the_owner_and_mode_that_was_asked_for);
 	return run_tests(tc);
 }
