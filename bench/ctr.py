@@ -3,7 +3,10 @@
 
 Ours is always the whole of it: a monitor that is started, a name space of users, an init, a
 log, an exit record on the disk.  The peers run the same config.json in the foreground (`run`),
-which is the least that they can do.
+which is the least that they can do.  A container's start is some thirty changes from one
+process to another: where it is allowed our figures are taken at a real-time priority, so
+that other work on the machine does not come in between.  Peers cannot be (cgroup v1 takes no
+such process), so rows with a base are measured without, in turn.
 """
 import json
 import os
@@ -61,6 +64,13 @@ class Boxes:
         self.rootfs = os.path.join(self.top, "rootfs")
         self.run = os.path.join("/dev/shm" if os.path.isdir("/dev/shm") else bench.work,
                                 f"cloudos-bench.{os.getpid()}")
+        self.urgent = ["chrt", "-r", "10"]
+        try:
+            if subprocess.run([*self.urgent, "true"], stderr=subprocess.DEVNULL,
+                              check=False).returncode != 0:
+                self.urgent = []
+        except OSError:
+            self.urgent = []
         if not os.path.isdir(self.top):
             self.make()
 
@@ -82,12 +92,12 @@ class Boxes:
                 with open(os.path.join(bundle, "config.json"), "w", encoding="ascii") as file:
                     json.dump(config(self.rootfs, args), file)
 
-    def ours(self, bundles, kind, count):
-        return [self.bench.program("bench-ctr"), self.ctr, self.run,
+    def ours(self, bundles, kind, count, urgent=True):
+        return [*(self.urgent if urgent else []), self.bench.program("bench-ctr"), self.ctr, self.run,
                 os.path.join(self.top, bundles), kind, str(count)]
 
-    def one(self, bundles, kind, count, key):
-        return self.bench.numbers(self.ours(bundles, kind, count), [key])[0]
+    def one(self, bundles, kind, count, key, urgent=True):
+        return self.bench.numbers(self.ours(bundles, kind, count, urgent), [key])[0]
 
     def peers(self, bundle="true"):
         """[(name, command or None, remark)]"""
@@ -146,15 +156,17 @@ def cycle(bench):
                        os.path.join(boxes.top, "true", "0"), "bench")
     ours, bare, theirs = [], [], {name: [] for name, _ in runnable}
     for _ in range(bench.rounds):
-        ours.append(boxes.one("true", "cycle", 40, "ms"))
+        ours.append(boxes.one("true", "cycle", 40, "ms", urgent=False))
         bare.append(bench.numbers(cli, ["wall_ms"])[0])
         for name, argv in runnable:
             theirs[name].append(bench.numbers(argv, ["wall_ms"])[0])
     numbers = {name: sorted(values)[len(values) // 2] for name, values in theirs.items()}
     middle = sorted(ours)[len(ours) // 2], sorted(bare)[len(bare) // 2]
     said = note_of(peers, numbers)
-    return [row("ctr.cycle", middle[0], numbers.get("crun"), "ms",
-                f"monitor, create, start, exit, record, remove; base crun run; ms of run: {said}"),
+    return [row("ctr.cycle", median(bench, "true", "cycle", 40), None, "ms",
+                "monitor, create, start, exit, record, remove"),
+            row("ctr.cycle.peer", middle[0], numbers.get("crun"), "ms",
+                f"the same, base crun run; ms of run: {said}"),
             row("ctr.run", middle[1], numbers.get("crun"), "ms",
                 f"cloudos-ctr run, base crun run; {said}")]
 

@@ -131,6 +131,8 @@ static void look_for_oom(struct monitor *m)
 	struct ctr_usage usage = { 0 };
 	char members[64];
 
+	if (m->oom.fd < 0)
+		return; /* it cannot be told */
 	ctr_cgroup_usage(m->cgroup, &usage);
 	if (usage.oom_kills <= m->oom_kills)
 		return;

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ struct remains {
 	struct ctr_network *network;     /* NULL: none, or it has to be looked for */
 	pid_t pid;                       /* of one that lives; 0 */
 	bool look_for_network;
+	bool all_dead; /* with the first process of their own pid name space */
 };
 
 /* ---- removing ---- */
@@ -44,7 +46,7 @@ static void kill_rest(const struct remains *r)
 {
 	autoclose int fd = -1;
 
-	if (r->cgroup)
+	if (r->cgroup && !r->all_dead)
 		(void) ctr_cgroup_kill(r->cgroup, SIGKILL, NULL); /* often empty */
 	if (r->pid <= 0)
 		return;
@@ -101,6 +103,9 @@ void monitor_clean(struct monitor *m)
 			     .cgroup = m->cgroup,
 			     .network = m->network };
 
+	r.all_dead = m->state == CTR_EXITED && m->config &&
+		     ctr_config_namespace(m->config, CLONE_NEWPID) &&
+		     !ctr_config_namespace(m->config, CLONE_NEWPID)->path;
 	monitor_close(m, &m->listener);
 	m->network = NULL; /* removing ends it */
 	remove_remains(&r);
