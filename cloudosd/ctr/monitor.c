@@ -104,7 +104,8 @@ int monitor_start(struct monitor *m, struct co_err *err)
 		return co_fail(err, CO_CONFLICT, "the container is %s, not created",
 			       ctr_state_name(m->state));
 	m->exit.started = monitor_now();
-	rc = ctr_start(&m->container, err);
+	rc = m->options->runtime ? monitor_runtime_start(m, err)
+				 : ctr_start(&m->container, err);
 	(void) co_fault("monitor.started");
 	if (rc < 0) {
 		m->exit.code = rc == CO_NOT_FOUND ? 127 : 126;
@@ -119,7 +120,8 @@ int monitor_start(struct monitor *m, struct co_err *err)
 	(void) monitor_note(m,
 			    NULL); /* `reap` would not know when; no more than that */
 	(void) monitor_state(m, NULL); /* `list` would call it created */
-	run_poststart(m);
+	if (!m->options->runtime)
+		run_poststart(m); /* another one does it itself */
 	monitor_event(m, "started", "");
 	return 0;
 }
@@ -359,6 +361,19 @@ static int open_folder(void *arg, pid_t pid, struct co_err *err)
 	return rc;
 }
 
+/* By another runtime: in the same order as ctr_create does it. */
+static int create_elsewhere(struct monitor *m, const struct ctr_create *how,
+			    struct co_err *err)
+{
+	int rc = monitor_runtime_create(m, how->stdio, err);
+
+	if (rc == 0)
+		rc = open_network(m, m->container.pid, err);
+	if (rc == 0)
+		rc = open_folder(m, m->container.pid, err);
+	return rc;
+}
+
 static int make_process(struct monitor *m, struct co_err *err)
 {
 	struct ctr_create how = { .id = m->options->id,
@@ -374,10 +389,11 @@ static int make_process(struct monitor *m, struct co_err *err)
 				  .arg = m };
 	int rc = monitor_stdio_make(m, how.stdio, err);
 
-	if (rc == 0 && m->config->cloudos.calls)
+	if (rc == 0 && m->config->cloudos.calls && !m->options->runtime)
 		rc = open_calls(m, &how, err);
 	if (rc == 0)
-		rc = ctr_create(&how, &m->container, err);
+		rc = m->options->runtime ? create_elsewhere(m, &how, err)
+					 : ctr_create(&how, &m->container, err);
 	for (int i = 0; i < 3; i++)
 		if (how.stdio[i] >= 0)
 			(void) close(how.stdio[i]); /* the container has them now */
@@ -537,6 +553,7 @@ int ctr_monitor_run(const struct ctr_monitor_options *options)
 
 	m.options = options;
 	m.lock = m.epoll = -1;
+	m.container.pidfd = m.container.start = m.container.console = -1;
 	m.listener.fd = m.signals.fd = m.oom.fd = m.carrier.fd = -1;
 	for (int i = 0; i < CTR_CALLS_FDS; i++)
 		m.call_sources[i].fd = -1;
