@@ -103,6 +103,7 @@ libctr_a_SOURCES += %D%/monitor_end.c
 libctr_a_SOURCES += %D%/monitor_exec.c
 libctr_a_SOURCES += %D%/monitor_inside.h
 libctr_a_SOURCES += %D%/monitor_ops.c
+libctr_a_SOURCES += %D%/monitor_runtime.c
 libctr_a_SOURCES += %D%/monitor_stdio.c
 libctr_a_SOURCES += %D%/calls.h %D%/calls.c %D%/calls_inside.h %D%/calls_view.c
 libctr_a_SOURCES += %D%/seal.h
