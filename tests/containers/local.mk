@@ -24,6 +24,15 @@ TESTS += ctr-abuse
 ctr_abuse_SOURCES = %D%/abuse.c %D%/box.h %D%/box.c
 ctr_abuse_CFLAGS = $(CO_TEST_CFLAGS)
 ctr_abuse_LDADD = libctr.a $(CO_TEST_LIBS) -lpthread
+
+check_PROGRAMS += ctr-config
+TESTS += ctr-config
+ctr_config_SOURCES = %D%/config.c
+ctr_config_CFLAGS = $(CO_TEST_CFLAGS)
+ctr_config_LDADD = libctr.a $(CO_TEST_LIBS) -lm
+
+TESTS += %D%/oci.py
+EXTRA_DIST += %D%/oci.py
 TESTS += %D%/images.py
 TESTS += %D%/images_hostile.py
 EXTRA_DIST += %D%/images.py %D%/images_hostile.py %D%/images_made.py
