@@ -8,6 +8,7 @@ EXTRA_DIST += %D%/README.md \
 	%D%/adding-a-personality.md %D%/adding-an-operation.md \
 	%D%/spec/anos.md %D%/spec/blackroad.md %D%/spec/clankeros.md \
 	%D%/spec/cloudos.md %D%/spec/playsys.md
+EXTRA_DIST += %D%/images.md
 EXTRA_DIST += \
 	%D%/images/page-guests.png %D%/images/page-jobs.png %D%/images/page-logs.png \
 	%D%/images/page-metrics.png %D%/images/page-overview.png %D%/images/page-phone.png \

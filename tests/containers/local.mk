@@ -34,8 +34,9 @@ ctr_config_LDADD = libctr.a $(CO_TEST_LIBS) -lm
 TESTS += %D%/oci.py
 EXTRA_DIST += %D%/oci.py
 TESTS += %D%/images.py
+TESTS += %D%/images_daemon.py
 TESTS += %D%/images_hostile.py
-EXTRA_DIST += %D%/images.py %D%/images_hostile.py %D%/images_made.py
+EXTRA_DIST += %D%/images.py %D%/images_daemon.py %D%/images_hostile.py %D%/images_made.py
 
 check_PROGRAMS += confine-guest
 confine_guest_SOURCES = %D%/confine_guest.c
