@@ -261,7 +261,7 @@ void containers_ask(struct containers *all, const struct container_request *requ
 			asker, CO_NOT_FOUND, "there is no container %.*s",
 			(int) (request->which.size < 256 ? request->which.size : 256),
 			request->which.data ? request->which.data : "");
-	} else if (request->verb == CONTAINER_INSPECT) {
+	} else if (request->verb == CONTAINER_INSPECT && known) {
 		tell(c, asker);
 	} else if (c->nqueued + c->nwaits >= CO_LIMIT_CONTAINER_WAITS) {
 		container_refuse(asker, CO_BUSY,
@@ -269,7 +269,7 @@ void containers_ask(struct containers *all, const struct container_request *requ
 				 CO_LIMIT_CONTAINER_WAITS, c->name);
 	} else if (request->verb == CONTAINER_WAIT) {
 		wait_for(c, asker);
-	} else if (at_once && !(c->op && c->op->verb == CONTAINER_ADOPT)) {
+	} else if (at_once && known) {
 		container_now_do(c, (int) request->verb, request->signal, asker);
 	} else {
 		queue(c, request, asker);
