@@ -255,6 +255,8 @@ void containers_ask(struct containers *all, const struct container_request *requ
 	struct container *c = container_find(all, request->which);
 	bool at_once =
 		request->verb == CONTAINER_KILL || request->verb == CONTAINER_STATS;
+	/* of one that is being looked for nobody knows anything yet */
+	bool known = !(c && c->op && c->op->verb == CONTAINER_ADOPT);
 
 	if (!c || c->making) {
 		container_refuse(
