@@ -94,7 +94,8 @@ static int root(const struct ctr_config *config, int user_ns, struct ctr_rootfs 
 		int *out, struct co_err *err)
 {
 	struct rootfs_source from = { .config = config,
-				      .maps = config->cloudos.idmap ? user_ns : -1 };
+				      .maps = config->cloudos.idmap ? user_ns : -1,
+				      .own_ids = user_ns >= 0 };
 	int status = rootfs_root_open(&from, out, err);
 
 	memcpy(r->spare, from.keep.spare, sizeof(r->spare));
