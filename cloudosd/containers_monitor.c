@@ -253,8 +253,9 @@ static void on_reply(struct monitor *m, const struct ctr_message *message)
 static void gone(struct monitor *m)
 {
 	struct runner *r = m->runner;
-	struct container_report report = { .status = m->failed.code,
-					   .reason = m->failed.message };
+	struct co_err failed = m->failed;
+	struct container_report report = { .status = failed.code,
+					   .reason = failed.message };
 	struct container_end end = { 0 };
 	struct ctr_exit exit = m->exit;
 	container_reported *done = m->done;
@@ -268,14 +269,11 @@ static void gone(struct monitor *m)
 		report.reason = "its monitor ended before it was created; the file "
 				"monitor.err of the bundle may say why";
 	}
-	if (phase == MONITOR_MAKING) {
-		tell(m, &report);
-		monitor_free(m);
-		return;
-	}
 	m->done = NULL;
-	monitor_free(m); /* answers what was asked */
-	if (phase == MONITOR_ENDING) {
+	monitor_free(m); /* answers what was asked; who is told may want another one */
+	if (phase == MONITOR_MAKING) {
+		done(arg, &report);
+	} else if (phase == MONITOR_ENDING) {
 		work_clear(r, id, files, done, arg);
 	} else if (phase == MONITOR_SEEING) {
 		work_adopt(r, id, done, arg); /* there is a record now */
@@ -327,6 +325,7 @@ static void silent(void *arg)
 {
 	struct monitor *m = arg;
 	struct container_report report = { .status = CO_TIMED_OUT };
+	container_reported *done;
 	int phase = m->phase;
 
 	report.reason = phase == MONITOR_MAKING
@@ -340,6 +339,10 @@ static void silent(void *arg)
 		tell(m, &report); /* it may end later */
 		return;
 	}
-	tell(m, &report);
+	done = m->done;
+	arg = m->arg;
+	m->done = NULL;
 	monitor_free(m); /* one that is being made is undone with its connection */
+	if (done)
+		done(arg, &report);
 }

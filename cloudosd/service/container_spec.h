@@ -40,7 +40,9 @@ struct container_place {
 	const char *network_mode; /* "none", "bridge" ... */
 	struct co_span network;   /* the member cloudos.network; {NULL, 0}: none */
 	const char *network_path; /* mode container: its network name space */
-	struct co_span seccomp;   /* a profile of the user's; {NULL, 0}: none */
+	const char *
+		user_path; /* its user name space, without which others may not join it */
+	struct co_span seccomp; /* a profile of the user's; {NULL, 0}: none */
 	const struct container_device *devices; /* of a privileged one */
 	size_t ndevices;
 	bool root;             /* the daemon is root: mounts can be idmapped */
