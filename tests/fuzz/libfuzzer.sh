@@ -139,6 +139,6 @@ LIBS="$llhttp ${LLHTTP_CFLAGS:-}" fuzz front $http cloudosd/http/front_head.c li
 fuzz uri lib/uri.c lib/buf.c lib/utf8.c $base
 # shellcheck disable=SC2086 # a list
 LIBS="-larchive -lnettle" fuzz images cloudosd/image/manifest.c cloudosd/image/stream.c \
-	cloudosd/image/digest.c cloudosd/image/report.c lib/image_index.c lib/image_name.c \
+	cloudosd/image/digest.c cloudosd/image/io.c cloudosd/image/report.c lib/image_index.c lib/image_name.c \
 	lib/json_scan.c lib/buf.c lib/utf8.c lib/time.c $base
 echo "check-fuzz: no failures"
