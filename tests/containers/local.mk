@@ -19,6 +19,12 @@ calls_run_LDADD = libctr.a liblaunch.a libpersonality.a libco.a $(SECCOMP_LIBS)
 
 TESTS += %D%/calls.py
 EXTRA_DIST += %D%/boxes.py %D%/calls.py
+check_PROGRAMS += ctr-layers
+TESTS += ctr-layers
+ctr_layers_SOURCES = %D%/layers.c %D%/box.h %D%/box.c
+ctr_layers_CFLAGS = $(CO_TEST_CFLAGS)
+ctr_layers_LDADD = libctr.a $(CO_TEST_LIBS)
+
 check_PROGRAMS += ctr-abuse
 TESTS += ctr-abuse
 ctr_abuse_SOURCES = %D%/abuse.c %D%/box.h %D%/box.c
