@@ -279,8 +279,8 @@ static int check(struct cli *cli, struct creation *c)
 	if (terminal && c->detach && !c->console_socket)
 		return co_fail(
 			&cli->err, CO_INVALID,
-			"the program wants a terminal: --console-socket names who "
-			"gets it");
+			"the program wants a terminal: use --console-socket to name "
+			"who gets it");
 	if (!terminal && c->console_socket)
 		return co_fail(&cli->err, CO_INVALID,
 			       "--console-socket without process.terminal");
