@@ -88,7 +88,7 @@ static void words(struct co_buf *out, const char *const *argv)
 
 static void limits(struct co_buf *out, struct co_span text)
 {
-	struct container_config *config;
+	struct container_settings *config;
 
 	co_buf_text(out, "\"resources\":");
 	if (container_config_parse(text, &config, NULL)) {
@@ -192,7 +192,11 @@ int runner_new(struct runner **out, struct daemon *d, const struct runner_place 
 
 	if (r)
 		r->message = malloc(sizeof(*r->message));
-	if (!r || !r->message) {
+	if (r)
+		r->relays = relays_new();
+	if (!r || !r->message || !r->relays) {
+		if (r)
+			free(r->message);
 		free(r);
 		return co_fail(err, CO_NO_MEMORY, "no memory for containers");
 	}

@@ -15,7 +15,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/client.h \
 	%D%/config.def %D%/config.h %D%/config.c \
 	%D%/containers.h %D%/containers_inside.h %D%/containers.c \
-	%D%/containers_bundle.c \
+	%D%/containers_bundle.c %D%/containers_network.c \
 	%D%/containers_monitor.c \
 	%D%/containers_runtime.c \
 	%D%/containers_user.c \
@@ -43,6 +43,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/notify.h %D%/notify.c \
 	%D%/peer.h %D%/peer_inside.h %D%/peer.c %D%/peer_request.c %D%/peer_watch.c \
 	%D%/pending.h %D%/pending.c \
+	%D%/relay.h %D%/relay.c \
 	%D%/request.h %D%/request.c \
 	%D%/request_channel.c %D%/request_name.c %D%/request_service.c %D%/request_site.c \
 	%D%/request_session.c %D%/request_store.c \
@@ -59,6 +60,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/trace.h %D%/trace.c \
 	personality/call.h personality/host.h personality/hosts.c \
 	personality/cloudos/cloudos.h \
+	personality/cloudos/container.c \
 	personality/cloudos/dispatch.c \
 	personality/cloudos/directory.c \
 	personality/cloudos/error.c \

@@ -118,6 +118,8 @@ static int outside(struct box *b, struct shared *s, int (*look)(void))
 	if (pid < 0)
 		return co_fail_errno(&s->err, errno, "cannot make name spaces");
 	if (pid == 0) {
+		/* it holds the other end too, so a test that fails would leave it waiting */
+		(void) prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		if (read(go[0], &byte, 1) != 1)
 			_exit(1);
 		s->status = in_the_box(&inside);

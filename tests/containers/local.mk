@@ -54,6 +54,8 @@ TESTS += %D%/escapes.py
 EXTRA_DIST += %D%/escapes.py
 TESTS += %D%/killed.py
 EXTRA_DIST += %D%/killed.py
+TESTS += %D%/service.py
+EXTRA_DIST += %D%/service.py
 
 TESTS += %D%/ctr_calls.py
 EXTRA_DIST += %D%/ctr_calls.py
@@ -64,3 +66,5 @@ dist_noinst_SCRIPTS += %D%/conformance.sh
 .PHONY: check-conformance
 check-conformance: cloudos-ctr
 	@builddir='$(abs_builddir)' CC='$(CC)' $(SHELL) $(srcdir)/%D%/conformance.sh; rc=$$?; test $$rc -eq 77 || exit $$rc
+TESTS += %D%/nested.py
+EXTRA_DIST += %D%/nested.py
