@@ -125,6 +125,7 @@ cloudos_ctr_SOURCES += %D%/cli_create.c
 cloudos_ctr_SOURCES += %D%/cli_exec.c
 cloudos_ctr_SOURCES += %D%/cli_inspect.c
 cloudos_ctr_SOURCES += %D%/cli_monitor.c
+cloudos_ctr_SOURCES += %D%/cli_notify.c
 cloudos_ctr_SOURCES += %D%/cli_spec.c
 cloudos_ctr_LDADD = libctr.a liblaunch.a libpersonality.a libco.a $(SECCOMP_LIBS)
 cloudos_ctr_LDFLAGS = $(CO_CTR_LDFLAGS)
