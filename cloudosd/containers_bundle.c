@@ -374,6 +374,8 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 					 .layers = layers,
 					 .volumes = b->place->volumes,
 					 .hostname = b->hostname,
+					 .name = b->make->name,
+					 .socket = b->place->socket,
 					 .cgroup = b->cgroup,
 					 .network_mode = b->mode,
 					 .devices = b->devices,
@@ -381,6 +383,7 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 					 .root = b->place->root };
 	const char *user = b->config->user ? b->config->user : b->defaults.user;
 	autobuf struct co_buf text = { 0 };
+	char user_path[64];
 	int r = bundle_user(user, b->upper, layers, &where.user, err);
 
 	if (!r)
@@ -392,6 +395,14 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 		where.network = (struct co_span){ b->network.data, b->network.size };
 	if (is_mode(b->mode, "container"))
 		where.network_path = b->make->network_path;
+	if (where.network_path && !b->place->root) {
+		/* /proc/PID/ns/net belongs to that one's user name space */
+		(void) snprintf(user_path, sizeof(user_path), "%.*s/user",
+				(int) (strlen(where.network_path) - 4),
+				where.network_path);
+		where.user_path = user_path;
+		where.uids[0].count = where.gids[0].count = 0;
+	}
 	if (b->config->privileged)
 		where.ndevices = read_devices(b->devices);
 	r = container_spec(b->config, &b->defaults, &where, &text, err);

@@ -266,7 +266,9 @@ static void on_started(void *arg, const struct container_report *report)
 		return;
 	}
 	runtime = c->all->options.runtime;
-	c->op->program = report->status == CO_NOT_FOUND || report->status == CO_ACCESS;
+	c->op->program = report->status != CO_GONE && report->status != CO_BUSY &&
+			 report->status != CO_NO_MEMORY &&
+			 report->status != CO_TIMED_OUT;
 	c->op->signal = report->status; /* which it has no other use for */
 	(void) snprintf(c->error, sizeof(c->error), "%s", report->reason); /* cut */
 	runtime->unmake(runtime->ctx, c->id, false, on_cleared, c);

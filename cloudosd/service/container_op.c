@@ -424,7 +424,7 @@ void container_op_next(struct container *c)
 	c->nqueued--;
 	c->op = op;
 	if ((c->state == CONTAINER_IS_DEAD || c->state == CONTAINER_IS_REMOVING) &&
-	    op->verb != CONTAINER_REMOVE) {
+	    op->verb != CONTAINER_REMOVE && op->verb != CONTAINER_INSPECT) {
 		wrong_state(op, "it can only be removed");
 		return;
 	}
@@ -449,6 +449,9 @@ void container_op_next(struct container *c)
 		break;
 	case CONTAINER_CREATE:
 		container_create_begin(c);
+		break;
+	case CONTAINER_INSPECT:
+		container_op_done(op, 0, "");
 		break;
 	case CONTAINER_KILL:
 	case CONTAINER_STATS:

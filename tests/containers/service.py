@@ -191,6 +191,9 @@ def what_cannot_be_done_is_said():
         box.refused(404, 'NOT_FOUND', 'POST', 'containers', {'image': 'none', 'command': 'x'})
         box.refused(404, 'NOT_FOUND', 'POST', 'containers',
                     {'rootfs': box.root, 'command': 'x', 'volumes': ['/not/there:/x']})
+        message = box.refused(400, 'INVALID_REQUEST', 'POST', 'containers', {
+            'rootfs': box.root, 'command': 'x', 'tmpfs': ['/etc/passwd/x'], 'networkMode': 'none'})
+        check('passwd' in message, 'the engine says what is wrong: %s' % message)
         equal(len(os.listdir(os.path.join(box.dir, 'state/containers'))), 1, 'bundles')
         for verb in ('pause', 'unpause', 'kill'):
             box.refused(409, 'BUSY', 'POST', 'container/one/' + verb)
@@ -202,6 +205,9 @@ def what_cannot_be_done_is_said():
         missing = box.create('x', entrypoint=['/bin/none'])
         box.refused(404, 'PROGRAM_NOT_FOUND', 'POST', 'container/%d/start' % missing['id'])
         equal(box.look(missing['id'])['exitCode'], 127, 'its exit code')
+        folder = box.create('x', entrypoint=['/etc'])
+        box.refused(403, 'PROGRAM_REFUSED', 'POST', 'container/%d/start' % folder['id'])
+        equal(box.look(folder['id'])['exitCode'], 126, 'its exit code')
         box.want('POST', 'container/%d/start' % one['id'])
         equal(box.want('POST', 'container/one/wait')['exitCode'], 3, 'the end')
 
