@@ -214,6 +214,30 @@ def a_program_of_anos_in_a_container_answers_rpc():
 
 
 @test
+def the_daemons_own_containers_call_and_run_programs_of_anos():
+    busybox = '/bin/busybox'
+    if not os.path.exists(busybox) or not os.path.exists(ECHO):
+        raise Skip('there is no busybox (apt install busybox-static), or no program of Anos')
+    with Domain() as domain:
+        domain.start()
+        domain.ctl('image', 'create-busybox')
+        made = domain.ctl('container', 'run', '-d', '--name', 'echo', '--volume', BUILD + ':/b:ro',
+                          'busybox', '/b/anos-echo.elf', status=None)
+        if made.returncode:
+            raise Skip('no container can be made here: %s' % made.stderr.strip())
+        until('the answer', lambda: rpc(domain, 'echo', 5) == (200, {'result': 5}))
+        rows = [r for r in domain.ask('session_list') if r['form_'] == 'row']
+        equal(sorted((r['name'], r['engine']) for r in rows),
+              [('anos-echo.elf', 'trap'), ('echo', 'notify')], 'sessions')
+        domain.kill_daemon()
+        until('the answer', lambda: rpc(domain, 'echo', 6) == (200, {'result': 6}))
+        domain.ctl('container', 'rm', '-f', 'echo')
+        until('the end of its name', lambda: rpc(domain, 'echo', 7)[0] == 404)
+        domain.ctl('daemon', 'stop')
+        until('the end of all processes', lambda: not domain.processes())
+
+
+@test
 def what_a_container_can_reach_of_the_daemon_begins_programs_and_nothing_else():
     with Domain() as domain, folder_of_bundles() as folder:
         domain.start()
