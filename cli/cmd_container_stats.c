@@ -241,12 +241,11 @@ int cmd_container_top(struct ctl *ctl)
 	return container_become(
 		ctl, "cloudos-ctr",
 		(char *const[]){ (char *) "cloudos-ctr", (char *) "--root",
-				 dirname(folder), (char *) "ps", (char *) "--format",
+				 dirname(folder), (char *) "ps", (char *) "-f",
 				 (char *) (ctl->style.format == CO_FORMAT_JSON
 						   ? "json"
 						   : "table"),
-				 id, ctl->operands[1] ? (char *) "-o" : NULL,
-				 (char *) ctl->operands[1], NULL });
+				 id, NULL });
 }
 
 /* ---- events ---- */
