@@ -14,6 +14,12 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/call.h %D%/call.c \
 	%D%/client.h \
 	%D%/config.def %D%/config.h %D%/config.c \
+	%D%/containers.h %D%/containers_inside.h %D%/containers.c \
+	%D%/containers_bundle.c \
+	%D%/containers_monitor.c \
+	%D%/containers_runtime.c \
+	%D%/containers_user.c \
+	%D%/containers_work.c \
 	%D%/control.h %D%/control.c \
 	%D%/core.h %D%/core.c \
 	%D%/http/server.h %D%/http/inside.h %D%/http/server.c %D%/http/listen.c \
@@ -37,6 +43,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/notify.h %D%/notify.c \
 	%D%/peer.h %D%/peer_inside.h %D%/peer.c %D%/peer_request.c %D%/peer_watch.c \
 	%D%/pending.h %D%/pending.c \
+	%D%/relay.h %D%/relay.c \
 	%D%/request.h %D%/request.c \
 	%D%/request_channel.c %D%/request_name.c %D%/request_service.c %D%/request_site.c \
 	%D%/request_session.c %D%/request_store.c \
@@ -65,7 +72,7 @@ cloudosd_cloudosd_SOURCES = \
 	personality/http.h $(BLACKROAD_SOURCES)
 cloudosd_cloudosd_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudosd_cloudosd_LDADD = libpersonality.a libservice.a libsites.a libstore.a libring.a \
-	libco.a \
+	libctr.a libco.a \
 	$(CO_HTTP_LIBS) $(UV_LIBS) $(SQLITE_LIBS) $(YAML_LIBS) $(Z_LIBS) -ldl
 
 # The registry of names, for a daemon that finds no installed file.

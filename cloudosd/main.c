@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "cloudosd/addresses.h"
+#include "cloudosd/containers.h"
 #include "cloudosd/control.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
@@ -38,6 +39,7 @@
 #include "cloudosd/peer.h"
 #include "cloudosd/pending.h"
 #include "cloudosd/service/bridge.h"
+#include "cloudosd/service/container.h"
 #include "cloudosd/service/handler.h"
 #include "cloudosd/service/image.h"
 #include "cloudosd/service/job.h"
@@ -67,6 +69,7 @@ void daemon_stop(struct daemon *d)
 		return;
 	d->stopping = true;
 	jobs_stop(d->services.jobs);
+	containers_stop(d->services.containers);
 	keeper_stop(d->keeper, d->ephemeral);
 	/* also from notify threads, when the loop sleeps */
 	front_stop(d->front);
@@ -121,11 +124,10 @@ void daemon_idle_check(struct daemon *d)
 	core_assert_locked();
 	if (!d->idle || d->stopping)
 		return;
-	if (d->sessions || !d->ready ||
+	if (d->sessions || !d->ready || containers_keep_alive(d->services.containers) ||
 	    (!d->ephemeral &&
 	     (ipc_numbers(peers_ipc(d->peers)).peers > bridge_peers(d->bridge) ||
-	      jobs_keep_alive(d->services.jobs) ||
-	      images_busy(d->services.images)))) {
+	      jobs_keep_alive(d->services.jobs) || images_busy(d->services.images)))) {
 		d->host->timer_stop(d->idle);
 	} else if (d->ephemeral) {
 		if (d->served)
@@ -425,7 +427,8 @@ static void loaded(void *arg, int status, const char *reason)
 
 	if (status) {
 		co_log(service, ERROR,
-		       "cannot load the registered services and jobs: %s", reason);
+		       "cannot load the registered services, jobs and containers: %s",
+		       reason);
 		keeper_failed(d->keeper, reason);
 		daemon_stop(d);
 		return;
@@ -435,7 +438,7 @@ static void loaded(void *arg, int status, const char *reason)
 	d->host->post(d->host->ctx, serve, d);
 }
 
-static void images_loaded(void *arg, int status, const char *reason)
+static void containers_loaded(void *arg, int status, const char *reason)
 {
 	struct daemon *d = arg;
 
@@ -443,6 +446,21 @@ static void images_loaded(void *arg, int status, const char *reason)
 		loaded(d, status, reason);
 	else if (registry_load(d->services.registry, loaded, d) < 0)
 		loaded(d, CO_IO, "the store takes no requests");
+}
+
+static void images_loaded(void *arg, int status, const char *reason)
+{
+	struct daemon *d = arg;
+	struct co_err err = { 0 };
+	int r;
+
+	if (status) {
+		loaded(d, status, reason);
+		return;
+	}
+	r = containers_start(d, containers_loaded, &err);
+	if (r)
+		containers_loaded(d, r < 0 ? r : 0, err.message);
 }
 
 static void jobs_loaded(void *arg, int status, const char *reason)
@@ -515,8 +533,8 @@ static int start(struct daemon *d, struct co_err *err)
 	if (!r)
 		r = sites_new(&d->sites, d, err);
 	if (!d->services.errors || !d->services.messages || !d->services.shm ||
-	    !d->services.registry || !d->services.handlers || !d->services.outgoing || !d->sockets ||
-	    !d->idle)
+	    !d->services.registry || !d->services.handlers || !d->services.outgoing ||
+	    !d->sockets || !d->idle)
 		r = co_fail(err, CO_NO_MEMORY, "no memory for the services");
 	if (!r) {
 		configure(d);

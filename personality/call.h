@@ -59,16 +59,18 @@ struct co_services {
 	struct traces *traces;
 	uint32_t heartbeat_ms; /* of event streams */
 	const struct co_outgoing *outgoing;
-	struct bridge *bridge; /* cloudosd/service/bridge.h: ports of programs that share memory */
-	struct expiry *expiry;     /* cloudosd/service/expiry.h */
+	struct bridge *
+		bridge; /* cloudosd/service/bridge.h: ports of programs that share memory */
+	struct expiry *expiry;           /* cloudosd/service/expiry.h */
 	struct idempotency *idempotency; /* cloudosd/service/idempotency.h */
-	struct states *state;       /* cloudosd/service/state.h */
-	struct handlers *handlers; /* cloudosd/service/handler.h */
-	struct jobs *jobs;         /* cloudosd/service/job.h */
-	struct images *images;     /* cloudosd/service/image.h */
-	struct containers *containers; /* cloudosd/service/container.h; NULL: none here */
+	struct states *state;            /* cloudosd/service/state.h */
+	struct handlers *handlers;       /* cloudosd/service/handler.h */
+	struct jobs *jobs;               /* cloudosd/service/job.h */
+	struct containers
+		*containers; /* cloudosd/service/container.h; NULL: none here */
+	struct images *images; /* cloudosd/service/image.h */
 	const struct co_guests *guests; /* cloudosd/service/guests.h */
-	struct names *names; /* cloudosd/service/names.h */
+	struct names *names;            /* cloudosd/service/names.h */
 	uint64_t
 		domain; /* random, 62 bits, the same as long as the state folder lives */
 	/* Keeps an error for `cloudosctl errors`, once for each origin that is not 0; what

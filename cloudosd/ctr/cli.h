@@ -11,6 +11,7 @@
 
 #include <limits.h>
 
+#include "cloudosd/ctr/calls.h"
 #include "cloudosd/ctr/process.h"
 #include "cloudosd/ctr/state.h"
 
@@ -83,8 +84,14 @@ int cli_each_match(struct cli *cli, const char *expression,
 
 int cli_signal(const char *name); /* "TERM", "SIGTERM", "15"; -1 */
 
-/* Waits for it in the foreground: signals are forwarded, the terminal's bytes passed on.
+/* The calls of CloudOS of a program, where its container has them; NULL: it has none. */
+int cli_calls(struct cli *cli, const struct ctr_config *config,
+	      const struct ctr_process_spec *process, const char *id,
+	      struct ctr_calls **out);
+
+/* Waits for it in the foreground: signals are forwarded, the terminal's bytes passed on,
+ * calls (NULL: none) brought to the daemon.
  * Returns its exit status, 128 + signal when one killed it. */
-int cli_attend(struct cli *cli, struct ctr_container *c);
+int cli_attend(struct cli *cli, struct ctr_container *c, struct ctr_calls *calls);
 
 #endif

@@ -21,6 +21,7 @@ struct passage {
 
 struct attending {
 	struct ctr_container *c;
+	struct ctr_calls *calls; /* NULL: none */
 	struct termios before;
 	bool raw;
 	int signals;
@@ -104,7 +105,7 @@ static int wish(const struct passage *p, bool reading)
 
 static void turn(struct attending *a, int timeout)
 {
-	struct pollfd p[5] = {
+	struct pollfd p[5 + CTR_CALLS_FDS] = {
 		{ .fd = a->signals, .events = POLLIN },
 		{ .fd = wish(&a->in, true) ? a->in.from : -1, .events = POLLIN },
 		{ .fd = wish(&a->in, false) ? a->in.to : -1, .events = POLLOUT },
@@ -112,11 +113,22 @@ static void turn(struct attending *a, int timeout)
 		{ .fd = wish(&a->out, false) ? a->out.to : -1, .events = POLLOUT },
 	};
 
-	if (poll(p, co_countof(p), timeout) <= 0) {
-		if (timeout == 0)
+	size_t n = 5;
+	bool draining = timeout == 0;
+
+	if (a->calls && !draining) {
+		n += ctr_calls_poll(a->calls, p + 5);
+		timeout = ctr_calls_timeout(a->calls);
+	}
+	if (poll(p, n, timeout) <= 0) {
+		if (draining)
 			a->out.from = -1;
+		else if (a->calls)
+			ctr_calls_run(a->calls);
 		return;
 	}
+	if (a->calls)
+		ctr_calls_run(a->calls);
 	if (p[0].revents)
 		take_signal(a);
 	if (a->in.from >= 0 && !pass(&a->in, p[1].revents, p[2].revents))
@@ -125,7 +137,17 @@ static void turn(struct attending *a, int timeout)
 		a->out.from = -1;
 }
 
-int cli_attend(struct cli *cli, struct ctr_container *c)
+int cli_calls(struct cli *cli, const struct ctr_config *config,
+	      const struct ctr_process_spec *process, const char *id,
+	      struct ctr_calls **out)
+{
+	struct ctr_calls_spec spec = { .config = config, .process = process, .id = id };
+
+	*out = NULL;
+	return config->cloudos.calls ? ctr_calls_new(&spec, out, &cli->err) : 0;
+}
+
+int cli_attend(struct cli *cli, struct ctr_container *c, struct ctr_calls *calls)
 {
 	struct attending *a = calloc(1, sizeof(*a));
 	sigset_t all;
@@ -134,6 +156,9 @@ int cli_attend(struct cli *cli, struct ctr_container *c)
 	if (!a)
 		return co_fail(&cli->err, CO_NO_MEMORY, "out of memory");
 	a->c = c;
+	a->calls = calls;
+	if (calls)
+		ctr_calls_begin(calls, c->pid);
 	a->status = -1;
 	a->in = (struct passage){ .from = c->console >= 0 ? 0 : -1, .to = c->console };
 	a->out = (struct passage){ .from = c->console, .to = 1 };

@@ -21,6 +21,7 @@ struct creation {
 	bool no_pivot, no_new_keyring, detach, no_subreaper, keep;
 	struct ctr_config *config;
 	struct ctr_cgroup *cgroup;
+	struct ctr_calls *calls; /* of run in the foreground */
 	struct ctr_container made;
 	struct ctr_state state;
 	char created[40];
@@ -174,6 +175,11 @@ static int make(struct cli *cli, struct creation *c)
 		.arg = cli,
 	};
 
+	if (c->calls) {
+		how.become = ctr_calls_become;
+		how.become_arg = c->calls;
+		how.keep[0] = ctr_calls_keep(c->calls);
+	}
 	if (c->console_socket) {
 		console = cli_connect(c->console_socket, &cli->err);
 		if (console < 0)
@@ -302,6 +308,8 @@ static int create(struct cli *cli, struct creation *c)
 		rc = save(cli, c, false);
 	if (rc == 0)
 		rc = make_cgroup(cli, c);
+	if (rc == 0 && !c->detach && c->config->has_process)
+		rc = cli_calls(cli, c->config, &c->config->process, c->id, &c->calls);
 	if (rc == 0)
 		rc = make(cli, c);
 	if (rc == 0)
@@ -316,6 +324,7 @@ static int create(struct cli *cli, struct creation *c)
 static void creation_done(struct creation *c)
 {
 	ctr_cgroup_free(c->cgroup);
+	c->calls = ctr_calls_free(c->calls);
 	ctr_config_free(c->config);
 	free(c->env);
 	co_cleanup_close(&c->listener);
@@ -442,7 +451,7 @@ static int run(struct cli *cli, struct creation *c)
 		return rc;
 	}
 	run_poststart(cli, c->config, c->id, c->made.pid);
-	status = cli_attend(cli, &c->made);
+	status = cli_attend(cli, &c->made, c->calls);
 	if (!c->keep && cli_delete_one(cli, c->id, true) < 0)
 		(void) cli_failed(cli);
 	return status;

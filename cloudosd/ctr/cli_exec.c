@@ -148,6 +148,7 @@ static int enter(struct cli *cli, struct execution *e, const struct cli_opened *
 		 const struct ctr_config *config)
 {
 	autoclose int console = -1;
+	struct ctr_calls *calls = NULL;
 	struct ctr_container made = { .pidfd = -1, .start = -1, .console = -1 };
 	struct ctr_exec how = {
 		.pid = (pid_t) o->state.pid,
@@ -168,11 +169,20 @@ static int enter(struct cli *cli, struct execution *e, const struct cli_opened *
 			return console;
 		how.console_socket = console;
 	}
-	rc = ctr_exec(&how, &made, &cli->err);
+	/* somebody has to stay for its calls */
+	rc = e->detach ? 0 : cli_calls(cli, config, &e->process, e->id, &calls);
+	if (rc == 0 && calls) {
+		how.become = ctr_calls_become;
+		how.become_arg = calls;
+		how.keep[0] = ctr_calls_keep(calls);
+	}
+	if (rc == 0)
+		rc = ctr_exec(&how, &made, &cli->err);
 	if (rc == 0 && e->pid_file)
 		rc = cli_write_pid(cli, e->pid_file, made.pid);
 	if (rc == 0 && !e->detach)
-		rc = cli_attend(cli, &made);
+		rc = cli_attend(cli, &made, calls);
+	(void) ctr_calls_free(calls);
 	co_cleanup_close(&made.pidfd);
 	co_cleanup_close(&made.console);
 	return rc;

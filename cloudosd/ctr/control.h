@@ -16,14 +16,16 @@
  *   status                                 state (created, running, paused, exited), pid,
  *                                          created, started (ms since the epoch; 0: never),
  *                                          oomKilled, terminal, stdin, clients, log
- *                                          {bytes, lines, lost}, exit (as below, when exited)
+ *                                          {bytes, lines, lost}, network (of network.h), exit
+ *                                          (as below, when exited)
  *   start                                  lets the program go; replies when its exec has
  *                                          succeeded.  Failed: the container ends (exit 127
  *                                          not found, 126 otherwise)
  *   signal  signal, all                    `all`: everything in it, frozen or not, by its
  *                                          cgroup; otherwise its first process
  *   pause, resume                          replies when all is frozen, or thawed
- *   update  resources                      linux.resources of OCI; what is not in it stays
+ *   update  resources, network             linux.resources of OCI; what is not in it stays.
+ *                                          network: of network.h, with its new ports
  *   resize  rows, columns                  of the terminal; CO_NOT_TTY without one
  *   usage                                  cpu {total, user, system, throttled} ns, memory
  *                                          {used, limit, peak, swap}, pids {used, limit},
@@ -49,7 +51,8 @@
  * signal where a signal ended it.
  *
  * Event: {"event":"started","at":MS,...}: created {pid}, failed {code, message}, started,
- * paused, unpaused, updated, oom {kills}, lost {bytes}, exited {exit}.  "exited" is the last; the
+ * paused, unpaused, updated, oom {kills}, lost {bytes}, network {ended: the program that
+ * carried it}, exited {exit}.  "exited" is the last; the
  * record is on the disk, cgroup and network are gone by then, and the connection ends.
  *
  * The end of a connection without "exited" means that the monitor was killed; its container

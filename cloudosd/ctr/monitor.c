@@ -191,6 +191,7 @@ static void finish(struct monitor *m, int status)
 	monitor_exec_end_all(m);
 	monitor_close(m, &m->input);
 	monitor_close(m, &m->oom);
+	monitor_close(m, &m->carrier);
 	if (m->log)
 		ctr_log_close(m->log);
 	m->log = NULL;
@@ -290,6 +291,35 @@ static int open_log(struct monitor *m, struct co_err *err)
 		&m->log, err);
 }
 
+static void carrier_ready(struct monitor *m, struct source *s, uint32_t events)
+{
+	(void) events;
+	monitor_look(m, s, 0);
+	monitor_event(m, "network", ",\"ended\":true"); /* status says so, too */
+	m->network_ended = true;
+}
+
+/* ctr_create calls it when the name spaces stand. */
+static int open_network(void *arg, pid_t pid, struct co_err *err)
+{
+	struct monitor *m = arg;
+	const char *wanted = m->config->cloudos.network;
+	int rc;
+
+	if (!wanted)
+		return 0;
+	rc = ctr_network_create(m->options->id, co_span(wanted), pid, &m->network, err);
+	if (rc < 0)
+		return rc;
+	/* borrowed; the loop looks at a descriptor of its own */
+	m->carrier.fd = ctr_network_ended_fd(m->network);
+	if (m->carrier.fd >= 0)
+		m->carrier.fd = fcntl(m->carrier.fd, F_DUPFD_CLOEXEC, 3);
+	m->carrier.ready = carrier_ready;
+	monitor_look(m, &m->carrier, EPOLLIN);
+	return 0;
+}
+
 static int open_calls(struct monitor *m, struct ctr_create *how, struct co_err *err)
 {
 	int rc = ctr_calls_new(&(struct ctr_calls_spec){ .config = m->config,
@@ -314,7 +344,9 @@ static int make_process(struct monitor *m, struct co_err *err)
 				  .start_listener = -1,
 				  .keep = { -1, -1, -1, -1 },
 				  .die_with_parent = true,
-				  .late_program = true };
+				  .late_program = true,
+				  .prepared = open_network,
+				  .arg = m };
 	int rc = monitor_stdio_make(m, how.stdio, err);
 
 	if (rc == 0 && m->config->cloudos.calls)
@@ -349,6 +381,8 @@ static int create(struct monitor *m, struct co_err *err)
 	if (rc == 0)
 		rc = open_group(m, err);
 	(void) co_fault("monitor.grouped");
+	if (rc == 0)
+		rc = monitor_note(m, err);
 	if (rc == 0)
 		rc = open_log(m, err);
 	if (rc == 0)
@@ -491,7 +525,7 @@ int ctr_monitor_run(const struct ctr_monitor_options *options)
 
 	m.options = options;
 	m.lock = m.epoll = -1;
-	m.listener.fd = m.signals.fd = m.oom.fd = -1;
+	m.listener.fd = m.signals.fd = m.oom.fd = m.carrier.fd = -1;
 	for (int i = 0; i < CTR_CALLS_FDS; i++)
 		m.call_sources[i].fd = -1;
 	monitor_stdio_init(&m);

@@ -33,7 +33,9 @@ struct remains {
 	const char *id, *folder, *bundle;
 	const struct ctr_config *config; /* NULL: unreadable */
 	struct ctr_cgroup *cgroup;       /* NULL: none */
+	struct ctr_network *network;     /* NULL: none, or it has to be looked for */
 	pid_t pid;                       /* of one that lives; 0 */
+	bool look_for_network;
 };
 
 /* ---- removing ---- */
@@ -81,6 +83,11 @@ static void remove_remains(const struct remains *r)
 	if (r->cgroup)
 		(void) ctr_cgroup_remove(r->cgroup, GONE_MS,
 					 NULL); /* `reap` tries again */
+	if (r->network)
+		ctr_network_remove(r->network);
+	else if (r->look_for_network && r->config && r->config->cloudos.network)
+		(void) ctr_network_clean(r->id, co_span(r->config->cloudos.network),
+					 NULL); /* often nothing is left */
 	run_poststop(r);
 	remove_folder(r->folder);
 }
@@ -91,9 +98,11 @@ void monitor_clean(struct monitor *m)
 			     .folder = m->folder,
 			     .bundle = m->options->bundle,
 			     .config = m->config,
-			     .cgroup = m->cgroup };
+			     .cgroup = m->cgroup,
+			     .network = m->network };
 
 	monitor_close(m, &m->listener);
+	m->network = NULL; /* removing ends it */
 	remove_remains(&r);
 	if (m->lock >= 0)
 		(void) close(m->lock); /* only a lock */
@@ -349,7 +358,7 @@ static void reap_locked(const char *id, const char *folder, int lock)
 {
 	struct ctr_config *config = NULL;
 	struct note n;
-	struct remains r = { .id = id, .folder = folder };
+	struct remains r = { .id = id, .folder = folder, .look_for_network = true };
 
 	read_note(lock, &n);
 	if (n.bundle && ctr_config_load(n.bundle, &config, NULL) == 0)

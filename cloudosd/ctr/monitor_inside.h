@@ -20,6 +20,7 @@
 #include "cloudosd/ctr/control_inside.h"
 #include "cloudosd/ctr/log.h"
 #include "cloudosd/ctr/monitor.h"
+#include "cloudosd/ctr/network.h"
 #include "cloudosd/ctr/process.h"
 
 struct monitor;
@@ -91,7 +92,9 @@ struct monitor {
 	bool terminal;
 	uint64_t oom_kills;
 	struct ctr_exit exit;
-	struct source listener, signals, oom;
+	struct ctr_network *network; /* NULL: none of ours */
+	bool network_ended;          /* the program that carried it */
+	struct source listener, signals, oom, carrier;
 	/* stdio */
 	struct ctr_log *log;
 	struct output outputs[2];

@@ -68,6 +68,11 @@ static int op_status(struct monitor *m, struct request *r, struct co_err *err)
 		      m->input.fd >= 0 && !m->input_ends ? "true" : "false",
 		      m->client_count, (unsigned long long) log.bytes,
 		      (unsigned long long) log.lines, (unsigned long long) log.lost);
+	if (m->network) {
+		co_buf_text(&r->members, ",\"network\":{");
+		ctr_network_describe(m->network, &r->members);
+		co_buf_text(&r->members, m->network_ended ? ",\"ended\":true}" : "}");
+	}
 	if (m->state == CTR_EXITED) {
 		co_buf_text(&r->members, ",\"exit\":");
 		ctr_exit_print(&m->exit, &r->members);
@@ -210,21 +215,43 @@ static int op_resume(struct monitor *m, struct request *r, struct co_err *err)
 	return freeze(m, false, err);
 }
 
-static int op_update(struct monitor *m, struct request *r, struct co_err *err)
+static int update_limits(struct monitor *m, struct co_span json, struct co_err *err)
 {
 	struct ctr_resources resources;
-	struct co_span value;
-	int rc = lives(m, err);
+	int rc = ctr_resources_parse(json, &resources, err);
 
-	if (rc < 0)
-		return rc;
-	if (!co_json_member(r->json, "resources", &value))
-		return co_fail(err, CO_INVALID, "the request needs \"resources\"");
-	rc = ctr_resources_parse(value, &resources, err);
 	if (rc < 0)
 		return rc;
 	rc = ctr_cgroup_update(m->cgroup, &resources, err);
 	ctr_resources_done(&resources);
+	return rc;
+}
+
+static int update_network(struct monitor *m, struct co_span json, struct co_err *err)
+{
+	if (!m->network)
+		return co_fail(
+			err, CO_CONFLICT,
+			"the container has no network whose ports could be changed");
+	return ctr_network_publish(m->network, json, err);
+}
+
+static int op_update(struct monitor *m, struct request *r, struct co_err *err)
+{
+	struct co_span resources, network;
+	bool limits = co_json_member(r->json, "resources", &resources);
+	bool ports = co_json_member(r->json, "network", &network);
+	int rc = lives(m, err);
+
+	if (rc < 0)
+		return rc;
+	if (!limits && !ports)
+		return co_fail(err, CO_INVALID,
+			       "the request needs \"resources\" or \"network\"");
+	if (limits)
+		rc = update_limits(m, resources, err);
+	if (rc == 0 && ports)
+		rc = update_network(m, network, err);
 	if (rc == 0)
 		monitor_event(m, "updated", "");
 	return rc;

@@ -38,20 +38,6 @@ static int open_null(int *out, struct co_err *err)
 	return 0;
 }
 
-/* A node can be taken out of a mount of ours only.  This one is on top of the host's root,
- * where no name leads, and below the container's. */
-static int attach_nodes(const struct rootfs *r, struct co_err *err)
-{
-	autoclose int top = -1;
-
-	if (r->nodes < 0)
-		return 0;
-	top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (top < 0)
-		return co_fail_errno(err, errno, "cannot open /");
-	return rootfs_tree_move(r->nodes, top, "the devices", err);
-}
-
 /* Hooks find the root where the configuration has it; without a folder there, it is on
  * top of the host's, where no name leads. */
 static int attach_root(struct rootfs *r, struct co_err *err)
@@ -73,13 +59,17 @@ static int attach_root(struct rootfs *r, struct co_err *err)
 	}
 	if (r->root < 0 || fstat(r->root, &r->top) < 0)
 		return co_fail_errno(err, errno, "cannot keep the container's root");
-	if (r->config->root)
+	if (r->config->root && strspn(r->config->root, "/") < strlen(r->config->root))
 		target = open(r->config->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	r->is_on_top = target < 0;
 	if (target < 0)
 		target = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (target < 0)
 		return co_fail_errno(err, errno, "cannot open /");
-	return rootfs_tree_move(r->root, target, "the root", err);
+	/* a node can be taken out of a mount of ours only: it is below the root */
+	status = r->nodes < 0 ? 0
+			      : rootfs_tree_move(r->nodes, target, "the devices", err);
+	return status < 0 ? status : rootfs_tree_move(r->root, target, "the root", err);
 }
 
 static int finish_read_only(struct rootfs *r, struct co_err *err)
@@ -112,7 +102,7 @@ static int spread(const struct rootfs *r, struct co_err *err)
 	return 0;
 }
 
-/* The old root ends up on top of the new one, with the nodes on top of it. */
+/* The old root ends up on top of the new one, and nodes that were on it on top of it. */
 static int pivot(const struct rootfs *r, struct co_err *err)
 {
 	if (fchdir(r->root) < 0)
@@ -126,7 +116,7 @@ static int pivot(const struct rootfs *r, struct co_err *err)
 			err, errno,
 			"cannot make / the container's (a root in an initial "
 			"RAM file system needs --no-pivot)");
-	} else if ((r->nodes >= 0 && umount2(".", MNT_DETACH) < 0) ||
+	} else if ((r->nodes >= 0 && r->is_on_top && umount2(".", MNT_DETACH) < 0) ||
 		   umount2(".", MNT_DETACH) < 0) {
 		return co_fail_errno(err, errno, "cannot let go of the host's files");
 	}
@@ -155,8 +145,6 @@ static int build(struct rootfs *r, struct co_err *err)
 	if (status == 0)
 		status = open_null(&r->null, err);
 	if (status == 0)
-		status = attach_nodes(r, err);
-	if (status == 0)
 		status = attach_root(r, err);
 	if (status == 0)
 		status = rootfs_check_root(r->root, err);
@@ -177,6 +165,23 @@ static int build(struct rootfs *r, struct co_err *err)
 	return status < 0 ? status : spread(r, err);
 }
 
+/* Whoever shares the host's mounts gets another root and nothing else. */
+static int only_change_root(const struct ctr_config *config, struct co_err *err)
+{
+	if (config->mount_count > 0 || config->masked_paths.count > 0 ||
+	    config->readonly_paths.count > 0 || config->root_readonly ||
+	    config->cloudos.layers.count > 0)
+		return co_fail(
+			err, CO_INVALID,
+			"mounts, layers, masked and read-only paths and a read-only "
+			"root need a mount name space");
+	if (!config->root || chroot(config->root) < 0 || chdir("/") < 0)
+		return co_fail_errno(err, config->root ? errno : EINVAL,
+				     "cannot make %s the root",
+				     config->root ? config->root : "nothing");
+	return 0;
+}
+
 int ctr_rootfs_enter(const struct ctr_config *config,
 		     const struct ctr_rootfs_inside *inside, struct co_err *err)
 {
@@ -188,8 +193,13 @@ int ctr_rootfs_enter(const struct ctr_config *config,
 			    .nodes = inside->from_outside->count > 1
 					     ? inside->from_outside->fds[1]
 					     : -1 };
-	mode_t mask = umask(0);
-	int status = build(&r, err);
+	mode_t mask;
+	int status;
+
+	if (!ctr_config_namespace(config, CLONE_NEWNS))
+		return only_change_root(config, err);
+	mask = umask(0);
+	status = build(&r, err);
 
 	(void) umask(mask); /* cannot fail */
 	for (size_t i = 0; i < r.late_count; i++)

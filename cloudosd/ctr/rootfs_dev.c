@@ -75,16 +75,17 @@ static int open_folder(int root, const char *path, int *out, const char **out_na
 	return rootfs_open(root, folder, ROOTFS_FOLDER, out, err);
 }
 
-/* What is in the way of a node goes, unless it is the node: 0 it is, 1 there is room. */
+/* What is in the way of a node goes.  The node itself may stay where nothing can be changed:
+ * 0; a new one has the right owner and mode: 1, there is room. */
 static int make_room(int folder, const char *name, const struct ctr_device *d)
 {
 	struct stat st;
 
 	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 1 : -errno;
-	if (is_device(&st, d))
-		return 0;
-	return unlinkat(folder, name, 0) < 0 ? -errno : 1;
+	if (unlinkat(folder, name, 0) == 0)
+		return 1;
+	return is_device(&st, d) ? 0 : -errno;
 }
 
 /* A file for the host's node to be bound on. */
@@ -120,9 +121,9 @@ static int make_node(int folder, const char *name, const struct ctr_device *d)
 		if (errno != EEXIST)
 			return -errno;
 		room = make_room(folder, name, d);
-		if (room < 0)
+		if (room <= 0)
 			return room;
-		if (room == 1 && mknodat(folder, name, mode, number) < 0)
+		if (mknodat(folder, name, mode, number) < 0)
 			return -errno;
 	}
 	if ((d->uid || d->gid) &&

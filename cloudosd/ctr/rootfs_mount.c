@@ -197,13 +197,11 @@ static int devpts_without_gid(const struct rootfs_new *what, int *out, char why[
 	return status;
 }
 
-static int make_fs(const struct rootfs *r, const struct rootfs_new *what, int *out,
-		   char why[256])
+static int make_fs(const struct rootfs_new *what, int *out, char why[256])
 {
 	int status = rootfs_fs_new(what, out, why);
 
-	if (status == -EINVAL && r->inside->own_user &&
-	    strcmp(what->type, "devpts") == 0)
+	if (status == -EINVAL && strcmp(what->type, "devpts") == 0)
 		status = devpts_without_gid(what, out, why);
 	return status;
 }
@@ -289,7 +287,7 @@ static int mount_fs(struct rootfs *r, const struct ctr_mount *mount,
 		return rootfs_mount_cgroup(r, mount, o, target, err);
 	if (strcmp(mount->type, "tmpfs") == 0)
 		what.attributes &= ~(uint64_t) MOUNT_ATTR_RDONLY;
-	status = make_fs(r, &what, &fs, why);
+	status = make_fs(&what, &fs, why);
 	if (status == 0)
 		return place_fs(r, mount, o, fs, target, err);
 	if (status == -EPERM || status == -EACCES || status == -EBUSY) {

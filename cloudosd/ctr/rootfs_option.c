@@ -165,8 +165,10 @@ static void apply(struct rootfs_options *o, const struct word *w)
 int rootfs_options_read(const struct ctr_mount *mount, struct rootfs_options *out,
 			struct co_err *err)
 {
-	struct rootfs_options o = { .bind = mount->type &&
-					    strcmp(mount->type, "bind") == 0 };
+	const char *type = mount->type ? mount->type : "";
+	bool recursive = strcmp(type, "rbind") == 0;
+	struct rootfs_options o = { .bind = recursive || strcmp(type, "bind") == 0,
+				    .recursive = recursive };
 
 	for (size_t i = 0; i < mount->options.count; i++) {
 		const struct word *w = find(mount->options.at[i]);
@@ -176,7 +178,7 @@ int rootfs_options_read(const struct ctr_mount *mount, struct rootfs_options *ou
 	}
 	if (mount->uids.count > 0 || mount->gids.count > 0)
 		o.idmap = true;
-	if (o.copy_up && (o.bind || !mount->type || strcmp(mount->type, "tmpfs") != 0))
+	if (o.copy_up && (o.bind || strcmp(type, "tmpfs") != 0))
 		return co_fail(err, CO_INVALID,
 			       "the mount on %s has tmpcopyup and is no tmpfs",
 			       mount->destination);

@@ -93,7 +93,8 @@ static int add_layer(struct depot *d, const struct options *o, const char *upper
 {
 	struct layer_want want = {
 		.media_type = "application/vnd.oci.image.layer.v1.tar+gzip",
-		.below = n ? layers[n - 1].chain : NULL
+		.below = layers,
+		.below_count = n
 	};
 	struct digest blob;
 	int r = pack_upper(d, o, upper, &blob, err);

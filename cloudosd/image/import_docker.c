@@ -30,7 +30,9 @@ static int take_layers(struct import *i, struct source *s,
 {
 	for (size_t k = 0; k < image->layer_count; k++) {
 		struct layer_want want = { .diff = &config->diffs[k],
-					   .below = k ? out[k - 1].chain : NULL };
+
+					   .below = out,
+					   .below_count = k };
 		struct digest blob;
 		bool known;
 		int r = source_blob(s, image->layers[k], NULL, NULL, &blob, &known,

@@ -53,7 +53,9 @@ static int take_layers(struct walk *w, const struct manifest *m,
 		struct layer_want want = { .blob = &d->digest,
 					   .media_type = d->media_type,
 					   .diff = &config->diffs[k],
-					   .below = k ? out[k - 1].chain : NULL };
+
+					   .below = out,
+					   .below_count = k };
 		struct digest blob;
 		char name[128];
 		bool known;

@@ -28,14 +28,20 @@ int layer_path(const struct depot *d, const char *chain, char out[PATH_MAX],
 	return depot_path(d, name, out, err);
 }
 
+/* The chain under it; NULL: it is the lowest. */
+static const char *below(const struct layer_want *want)
+{
+	return want->below_count ? want->below[want->below_count - 1].chain : NULL;
+}
+
 /* The identity of a layer upon others (OCI image-spec, "Layer ChainID"). */
-static void chain_of(const char *below, const struct digest *diff, char out[65])
+static void chain_of(const char *under, const struct digest *diff, char out[65])
 {
 	struct digest chain = *diff;
 	char text[256];
 
-	if (below) {
-		int n = snprintf(text, sizeof(text), "sha256:%s %s", below, diff->text);
+	if (under) {
+		int n = snprintf(text, sizeof(text), "sha256:%s %s", under, diff->text);
 
 		digest_of(text, (size_t) n, &chain);
 	}
@@ -47,6 +53,8 @@ static void chain_of(const char *below, const struct digest *diff, char out[65])
 struct taking {
 	struct unpack unpack;
 	struct spool spool;
+	struct depot *depot;
+	const struct layer_want *want;
 	int folder;    /* fs of the new layer */
 	uint64_t size; /* of the blob */
 	struct digest diff;
@@ -64,13 +72,20 @@ static uint64_t number(struct co_span json, const char *name)
 		       : 0;
 }
 
-/* The mark that overlays of root look at; the process may not set it.  The path is a
- * stranger's: it leads nowhere but down. */
-static int mark(const struct taking *t, struct co_span json, struct co_err *err)
+/* A path of a stranger's below a folder of ours: it leads nowhere but down. */
+static int open_below(int folder, const char *path, int flags)
 {
-	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+	struct open_how how = { .flags = (unsigned) (flags | O_DIRECTORY | O_CLOEXEC),
 				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
 					   RESOLVE_NO_XDEV };
+
+	return (int) syscall(SYS_openat2, folder, *path ? path : ".", &how,
+			     sizeof(how));
+}
+
+/* The mark that overlays of root look at; the process may not set it. */
+static int mark(const struct taking *t, struct co_span json, struct co_err *err)
+{
 	autobuf struct co_buf path = { 0 };
 	autoclose int fd = -1;
 
@@ -78,11 +93,41 @@ static int mark(const struct taking *t, struct co_span json, struct co_err *err)
 		return 0;
 	if (co_json_unescape(json, &path) || path.failed)
 		return co_fail(err, CO_INVALID, "a folder's name is no text");
-	fd = (int) syscall(SYS_openat2, t->folder, path.size ? path.data : ".", &how,
-			   sizeof(how));
+	fd = open_below(t->folder, path.size ? path.data : "", O_RDONLY);
 	if (fd < 0 || fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0))
 		return co_fail_errno(err, errno, "cannot mark %.200s as opaque",
 				     path.size ? path.data : "/");
+	return 0;
+}
+
+/* A folder without an entry of its own is what it is below: an overlay takes the uppermost
+ * one's word for owner and mode. */
+static int imply(const struct taking *t, struct co_span json, struct co_err *err)
+{
+	autobuf struct co_buf path = { 0 };
+
+	if (co_json_unescape(json, &path) || path.failed || !path.size)
+		return 0; /* not to be found */
+	for (size_t i = t->want->below_count; i > 0; i--) {
+		autoclose int layer = -1, from = -1, to = -1;
+		char name[PATH_MAX];
+		struct stat st;
+		int r = layer_path(t->depot, t->want->below[i - 1].chain, name, err);
+
+		if (r)
+			return r;
+		layer = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		from = layer < 0 ? -1 : open_below(layer, path.data, O_RDONLY);
+		if (from < 0 || fstat(from, &st))
+			continue;
+		to = open_below(t->folder, path.data, O_RDONLY);
+		if (to < 0 || fchmod(to, st.st_mode & 07777) ||
+		    (geteuid() == 0 && fchown(to, st.st_uid, st.st_gid)) ||
+		    futimens(to, (struct timespec[2]){ { 0, UTIME_OMIT }, st.st_mtim }))
+			return co_fail_errno(
+				err, errno, "cannot set the mode of %.200s", path.data);
+		return 0;
+	}
 	return 0;
 }
 
@@ -94,6 +139,8 @@ static int take_line(void *arg, struct co_span line, struct co_err *err)
 
 	if (co_json_member(line, "opaque", &value))
 		return mark(t, value, err);
+	if (co_json_member(line, "implied", &value))
+		return imply(t, value, err);
 	if (co_json_member(line, "unpacked", &value)) {
 		report_progress("unpack", t->unpack.what, number(line, "unpacked"), 0);
 		return 0;
@@ -247,7 +294,7 @@ static int unpack_new(struct depot *d, const struct layer_want *want,
 		return r;
 	t->unpack = (struct unpack){ .fd = fd,
 				     .what = want->blob->text,
-				     .lowest = !want->below,
+				     .lowest = !want->below_count,
 				     .keep_owners = geteuid() == 0,
 				     .drop_setuid = options->drop_setuid,
 				     .strict = !want->diff,
@@ -257,7 +304,7 @@ static int unpack_new(struct depot *d, const struct layer_want *want,
 	r = unpack_into(d, temp, t, err);
 	if (!r && want->diff && !digest_equal(want->diff, &t->diff))
 		r = not_it(want, &t->diff, err);
-	chain_of(want->below, &t->diff, chain);
+	chain_of(below(want), &t->diff, chain);
 	if (!r && !depot_has_layer(d, chain)) {
 		tell_facts(t);
 		r = write_facts(d, temp, t, sandbox_walls(), err);
@@ -289,13 +336,13 @@ int layer_take(struct depot *d, const struct layer_want *want,
 	       const struct layer_options *options, struct co_image_layer *out,
 	       struct co_err *err)
 {
-	struct taking t = { .folder = -1 };
+	struct taking t = { .folder = -1, .depot = d, .want = want };
 	char chain[65] = "";
 	int r = 0;
 
 	*out = (struct co_image_layer){ 0 };
 	if (want->diff)
-		chain_of(want->below, want->diff, chain);
+		chain_of(below(want), want->diff, chain);
 	if (!*chain || !depot_has_layer(d, chain)) {
 		r = unpack_new(d, want, options, &t, chain, err);
 	} else if (!seen(d, want, chain)) {

@@ -14,8 +14,9 @@ struct layer_want {
 	const struct digest *blob;
 	const char *media_type;
 	const struct digest
-		*diff;     /* what it has to be decompressed; NULL: nobody knows */
-	const char *below; /* chain of the layer below; NULL: it is the lowest */
+		*diff; /* what it has to be decompressed; NULL: nobody knows */
+	const struct co_image_layer *below; /* those it lies upon, the lowest first */
+	size_t below_count;
 	bool plain; /* a root file system: names that begin with .wh. are names */
 };
 

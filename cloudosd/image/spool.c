@@ -95,7 +95,6 @@ static void say(FILE *out, const char *name, const char *link, unsigned number,
 	}
 	co_buf_text(&line, "}\n");
 	(void) fwrite(line.data, 1, line.size, out); /* the end will be missed */
-	(void) fflush(out);
 }
 
 static int take_data(struct stream *stream, int fd, uint64_t *out_size,

@@ -116,12 +116,14 @@ static int make_part(struct tree *t, int folder, const char *path, const char *n
 {
 	struct tree_place place = { .folder = folder };
 	struct stat st;
+	int r;
 
 	(void) snprintf(place.name, sizeof(place.name), "%s", name);
 	(void) snprintf(place.path, sizeof(place.path), "%s", path);
 	if (tree_look(&place, &st) && !tree_is_whiteout(&st))
 		return 0; /* going into it will say whether that can be done */
-	return tree_folder(t, &place, err);
+	r = tree_folder(t, &place, err);
+	return r || !t->implied ? r : t->implied(t->arg, path, err);
 }
 
 /* The slow way: part by part. */

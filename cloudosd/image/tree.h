@@ -23,6 +23,8 @@ struct tree {
 	bool stale; /* something that its path may have gone through is not there any more */
 	/* A folder has taken the place of a whiteout, at that path: it hides what is below. */
 	int (*opaque)(void *arg, const char *path, struct co_err *err);
+	/* A folder was made only because something goes into it; may be NULL. */
+	int (*implied)(void *arg, const char *path, struct co_err *err);
 	void *arg;
 };
 

@@ -218,7 +218,8 @@ static int hard_link(struct unpacking *u, struct archive_entry *e,
 			       place->path);
 	tree_init(&tree, u->tree.root);
 	r = tree_place(&tree, target, false, &from, err);
-	if (!r && (!*from.name || !tree_look(&from, &st) || S_ISDIR(st.st_mode)))
+	if (r == CO_NOT_FOUND || r == CO_NOT_DIR || r == CO_LOOP ||
+	    (!r && (!*from.name || !tree_look(&from, &st) || S_ISDIR(st.st_mode))))
 		r = co_fail(err, CO_INVALID,
 			    "\"%.200s\" is a hard link to \"%.200s\", which is no file "
 			    "of this layer: not taken",
@@ -367,6 +368,7 @@ int unpack_job(const struct unpack *how, int root, FILE *out, struct co_err *err
 
 	tree_init(&u.tree, root);
 	u.tree.opaque = mark_opaque;
+	u.tree.implied = unpack_implied;
 	u.tree.arg = &u;
 	r = stream_open(&u.stream, how->fd, how->most_bytes, how->what, err);
 	if (!r)

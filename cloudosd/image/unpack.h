@@ -34,7 +34,8 @@ struct unpack {
 	uint64_t most_bytes, most_entries;
 };
 
-/* Lines: {"opaque":PATH}, {"unpacked":BYTES}, and last {"diff":DIGEST,"stream":BYTES,
+/* Lines: {"opaque":PATH}, {"implied":PATH} (a folder without an entry of its own),
+ * {"unpacked":BYTES}, and last {"diff":DIGEST,"stream":BYTES,
  * "bytes":,"entries":,"devices":,"setuid":,"attributes":}. */
 int unpack_job(const struct unpack *u, int root, FILE *out, struct co_err *err);
 

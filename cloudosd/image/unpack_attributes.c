@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cloudosd/image/unpack_inside.h"
+#include "lib/buf.h"
 #include "lib/cleanup.h"
 
 static int owner(struct archive_entry *e, uid_t *out_uid, gid_t *out_gid,
@@ -186,6 +187,49 @@ static int compare_later(const void *a, const void *b)
 	return r ? r : x->order < y->order ? 1 : -1;
 }
 
+int unpack_implied(void *arg, const char *path, struct co_err *err)
+{
+	struct unpacking *u = arg;
+	char *copy;
+
+	if (u->how->lowest)
+		return 0;
+	if (u->implied_count == u->implied_room) {
+		size_t room = u->implied_room ? u->implied_room * 2 : 64;
+		char **more = realloc(u->implied, room * sizeof(*more));
+
+		if (!more)
+			return co_fail(err, CO_NO_MEMORY, "no memory for folders");
+		u->implied = more;
+		u->implied_room = room;
+	}
+	copy = strdup(path);
+	if (!copy)
+		return co_fail(err, CO_NO_MEMORY, "no memory for folders");
+	u->implied[u->implied_count++] = copy;
+	return 0;
+}
+
+static int compare_path(const void *key, const void *row)
+{
+	return strcmp(((const struct unpack_later *) row)->path, key);
+}
+
+static void tell_implied(struct unpacking *u)
+{
+	for (size_t i = 0; i < u->implied_count; i++) {
+		autobuf struct co_buf line = { 0 };
+
+		if (u->later_count && bsearch(u->implied[i], u->later, u->later_count,
+					      sizeof(*u->later), compare_path))
+			continue;
+		co_buf_text(&line, "{\"implied\":");
+		co_buf_json_text(&line, co_span(u->implied[i]));
+		co_buf_text(&line, "}\n");
+		(void) fwrite(line.data, 1, line.size, u->out); /* the end is missed */
+	}
+}
+
 int unpack_folders(struct unpacking *u, struct co_err *err)
 {
 	if (u->later_count)
@@ -198,11 +242,15 @@ int unpack_folders(struct unpacking *u, struct co_err *err)
 		if (r)
 			return r;
 	}
+	tell_implied(u);
 	return 0;
 }
 
 void unpack_folders_done(struct unpacking *u)
 {
+	for (size_t i = 0; i < u->implied_count; i++)
+		free(u->implied[i]);
+	free(u->implied);
 	for (size_t i = 0; i < u->later_count; i++)
 		free(u->later[i].path);
 	free(u->later);

@@ -24,6 +24,8 @@ struct unpacking {
 	struct tree tree;
 	struct unpack_later *later;
 	size_t later_count, later_room;
+	char **implied; /* folders that no entry has said anything about yet */
+	size_t implied_count, implied_room;
 	uint64_t said, bytes, entries, devices, setuid, attributes;
 };
 
@@ -39,6 +41,9 @@ int unpack_extended(struct unpacking *u, struct archive_entry *e, int fd,
 int unpack_folder_later(struct unpacking *u, struct archive_entry *e, const char *path,
 			struct co_err *err);
 int unpack_folders(struct unpacking *u, struct co_err *err);
+
+/* tree.implied: noted, and told at the end unless an entry came for it. */
+int unpack_implied(void *arg, const char *path, struct co_err *err);
 void unpack_folders_done(struct unpacking *u);
 
 #endif

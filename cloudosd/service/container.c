@@ -306,7 +306,7 @@ static void load_end(struct containers *all, int status, const char *reason)
 		if (ids)
 			ids[n++] = c->id;
 	if (ids)
-		runtime->sweep(runtime->ctx, ids, n);
+		runtime->sweep(runtime->ctx, ids, n, (uint32_t) all->next_id);
 	DL_FOREACH_SAFE (all->list, c, next)
 		container_adopt_begin(c);
 	containers_changed(all);

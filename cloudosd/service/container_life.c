@@ -104,7 +104,8 @@ void container_begun(struct container *c, const struct container_report *report)
 	c->state = report->seen == CONTAINER_SEEN_PAUSED ? CONTAINER_IS_PAUSED
 							 : CONTAINER_IS_RUNNING;
 	c->made = true;
-	c->pid = report->pid;
+	if (report->pid)
+		c->pid = report->pid;
 	c->started_ns = report->started_ns ? report->started_ns : container_now(c->all);
 	c->begun_ms = now_ms(c);
 	c->exit_code = c->signal = 0;

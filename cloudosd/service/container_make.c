@@ -79,17 +79,44 @@ static void on_made(void *arg, const struct container_report *report)
 	make_next(all); /* c may be gone */
 }
 
+/* networkMode container:NAME is the network name space of that one's first process. */
+static int find_network(const struct container *c, char path[48], const char **out,
+			struct co_err *err)
+{
+	const char *mode = c->config->network;
+	const struct container *other;
+
+	if (!mode || strncmp(mode, "container:", 10) != 0)
+		return 0;
+	other = container_find(c->all, co_span(mode + 10));
+	if (!other || other == c || other->making)
+		return co_fail(
+			err, CO_NOT_FOUND,
+			"there is no container %.255s whose network could be used",
+			mode + 10);
+	if (!other->pid)
+		return co_fail(err, CO_BUSY,
+			       "container %s has no network to be used: start it first",
+			       other->name);
+	(void) snprintf(path, 48, "/proc/%" PRId32 "/ns/net", other->pid); /* fits */
+	*out = path;
+	return 0;
+}
+
 static void make_now(struct container *c)
 {
 	const struct container_runtime *runtime = c->all->options.runtime;
 	struct container_make make = { .id = c->id,
 				       .name = c->name,
 				       .config = c->config->json,
-				       .users = c->users };
+				       .users = c->users,
+				       .fresh = c->making };
 	struct co_err err = { 0 };
+	char path[48];
 
 	c->wants_make = false;
-	if (container_defaults_of(c, &make.image, &err)) {
+	if (find_network(c, path, &make.network_path, &err) ||
+	    container_defaults_of(c, &make.image, &err)) {
 		c->after_make(c, err.code, err.message);
 		return;
 	}

@@ -31,6 +31,8 @@ struct container_make {
 	struct co_span config;        /* CONFIG; copied */
 	struct container_image image; /* copied */
 	uint32_t users;               /* which block of 65536 outside ids is its own */
+	bool fresh; /* it never was: what is there of that id is none of it */
+	const char *network_path; /* the network name space of another; NULL; copied */
 };
 
 /* Of a container as its monitor sees it. */
@@ -108,8 +110,9 @@ struct container_runtime {
 	void (*unmake)(void *ctx, uint32_t id, bool files, container_reported *done,
 		       void *arg);
 
-	/* Removes what belongs to no container of those; nothing waits for it. */
-	void (*sweep)(void *ctx, const uint32_t *ids, size_t n);
+	/* Removes what has an id below that one and belongs to no container of those; nothing
+	 * waits for it. */
+	void (*sweep)(void *ctx, const uint32_t *ids, size_t n, uint32_t below);
 
 	/* Adds ,"bundle":"...","runFolder":"...","log":"..." */
 	void (*describe)(void *ctx, uint32_t id, struct co_buf *out);

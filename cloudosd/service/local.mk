@@ -13,6 +13,7 @@ libservice_a_SOURCES = \
 	%D%/container_record.c \
 	%D%/container_runtime.h \
 	%D%/container_save.c \
+	%D%/container_spec.h %D%/container_spec.c \
 	%D%/container_words.c \
 	%D%/cron.h %D%/cron.c \
 	%D%/errors.h %D%/errors.c \

@@ -115,6 +115,7 @@ START_TEST(such_images_are_refused_before_another_runtime_has_them)
 	box_mount(&b, "/var/lib/x", "tmpfs", "tmpfs", NULL);
 	ck_assert_int_eq(ctr_rootfs_check(b.root, &b.config, &err), CO_ACCESS);
 	ck_assert_ptr_nonnull(strstr(err.message, "/var of the image is no folder"));
+	free(b.mounts[0].options.at);
 	b.config.mount_count = 0;
 	box_make_link(&b, "root/dev", out);
 	ck_assert_int_eq(ctr_rootfs_check(b.root, &b.config, &err), CO_ACCESS);
@@ -282,6 +283,49 @@ START_TEST(links_in_the_images_dev_are_not_followed)
 	b.config.device_count = 1;
 	status = box_run(&b, real_devices);
 	ck_assert_msg(status == 0, "line %d: %s", status, b.err.message);
+	end(&b);
+}
+END_TEST
+
+static int console_is_a_terminal(void)
+{
+	struct stat st;
+
+	LOOK(lstat("/dev/console", &st) == 0 && S_ISCHR(st.st_mode));
+	LOOK(major(st.st_rdev) == 136);
+	return 0;
+}
+
+/* CVE-2025-52565 without its race. */
+START_TEST(the_console_does_not_go_where_the_image_says)
+{
+	struct box b;
+	char target[300];
+	int status;
+
+	BEGIN(&b, _i);
+	b.no_standard = b.terminal = true;
+	box_make_folder(&b, "root/dev");
+	(void) snprintf(target, sizeof(target), "%s/sentinel", out);
+	box_make_link(&b, "root/dev/console", target);
+	box_mount(&b, "/dev/pts", "devpts", "devpts", "newinstance", "ptmxmode=0666",
+		  NULL);
+	status = box_run(&b, console_is_a_terminal);
+	ck_assert_msg(status == 0, "line %d: %s", status, b.err.message);
+	end(&b);
+}
+END_TEST
+
+START_TEST(a_terminal_of_the_images_own_making_is_refused)
+{
+	struct box b;
+
+	BEGIN(&b, _i);
+	b.no_standard = b.terminal = true;
+	box_make_folder(&b, "root/dev");
+	box_make_folder(&b, "root/dev/pts");
+	box_make_file(&b, "root/dev/pts/ptmx", "not one");
+	ck_assert(box_is_refused(&b, "needs a devpts"));
 	end(&b);
 }
 END_TEST
@@ -509,6 +553,8 @@ int main(void)
 		links_into_proc_are_refused,
 		a_file_where_a_folder_belongs_is_refused,
 		links_in_the_images_dev_are_not_followed,
+		the_console_does_not_go_where_the_image_says,
+		a_terminal_of_the_images_own_making_is_refused,
 		masks_are_the_hosts_null_whatever_the_image_calls_so,
 		parameters_are_set_in_the_kernel_and_not_in_what_covers_it,
 		a_chroot_out_of_a_chroot_ends_at_the_containers_root,

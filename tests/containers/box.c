@@ -64,8 +64,10 @@ static int in_the_box(const struct inside *i)
 					 .before_pivot = before_pivot,
 					 .arg = (void *) i,
 					 .note = note };
-	int status;
+	int terminal[2], status;
 
+	b->config.process.terminal = b->terminal;
+	how.out_terminal = terminal;
 	if (own && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
 		return co_fail_errno(&i->shared->err, errno, "cannot be root inside");
 	status = ctr_rootfs_sysctl(&b->config, &i->shared->err);
@@ -116,6 +118,8 @@ static int outside(struct box *b, struct shared *s, int (*look)(void))
 	if (pid < 0)
 		return co_fail_errno(&s->err, errno, "cannot make name spaces");
 	if (pid == 0) {
+		/* it holds the other end too, so a test that fails would leave it waiting */
+		(void) prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		if (read(go[0], &byte, 1) != 1)
 			_exit(1);
 		s->status = in_the_box(&inside);
@@ -401,6 +405,25 @@ bool look_mount(const char *path, const char *type, const char *options)
 		(void) snprintf(all, sizeof(all), "%s,%s", mine, supers);
 		/* the last one at a path is the one that is seen */
 		found = (!type || strcmp(kind, type) == 0) && has_words(all, options);
+	}
+	return found;
+}
+
+bool look_propagation(const char *path, const char *word)
+{
+	autofclose FILE *f = fopen("/proc/self/mountinfo", "re");
+	char line[4096], where[1024];
+	bool found = false;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		char *end = strstr(line, " - ");
+
+		if (!end || sscanf(line, "%*s %*s %*s %*s %1023s", where) != 1 ||
+		    strcmp(where, path) != 0)
+			continue;
+		*end = 0;
+		found = word ? strstr(line, word) != NULL
+			     : !strstr(line, "shared:") && !strstr(line, "master:");
 	}
 	return found;
 }

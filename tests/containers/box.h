@@ -34,6 +34,7 @@ struct box {
 	struct co_err err; /* of what failed */
 	char notes[1024];  /* what was told, a line each */
 	char outside_note[256];
+	bool terminal;    /* the program gets one */
 	bool no_standard; /* box_run adds no /proc, /dev and so on */
 	int (*before_pivot)(void *arg, struct co_err *err);
 	void *arg;
@@ -70,6 +71,9 @@ bool box_is_refused(struct box *b, const char *part);
 	} while (0)
 bool look_text(const char *path, const char *text);
 bool look_mount(const char *path, const char *type, const char *options);
+
+/* What mountinfo says about its propagation: "shared:", "master:"; NULL: nothing. */
+bool look_propagation(const char *path, const char *word);
 bool look_device(const char *path, unsigned int major, unsigned int minor);
 
 #endif

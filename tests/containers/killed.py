@@ -25,7 +25,7 @@ def groups():
     found = set()
     for top in ('/sys/fs/cgroup', '/sys/fs/cgroup/unified'):
         for folder, folders, _ in os.walk(top):
-            found.update(os.path.join(folder, f) for f in folders if f.startswith('killed'))
+            found.update(os.path.join(folder, f) for f in folders if f.startswith('killed%d-' % os.getpid()))
     return found
 
 

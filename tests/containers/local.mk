@@ -25,6 +25,18 @@ ctr_abuse_SOURCES = %D%/abuse.c %D%/box.h %D%/box.c
 ctr_abuse_CFLAGS = $(CO_TEST_CFLAGS)
 ctr_abuse_LDADD = libctr.a $(CO_TEST_LIBS) -lpthread
 
+check_PROGRAMS += ctr-config
+TESTS += ctr-config
+ctr_config_SOURCES = %D%/config.c
+ctr_config_CFLAGS = $(CO_TEST_CFLAGS)
+ctr_config_LDADD = libctr.a $(CO_TEST_LIBS) -lm
+
+TESTS += %D%/oci.py
+EXTRA_DIST += %D%/oci.py
+TESTS += %D%/images.py
+TESTS += %D%/images_hostile.py
+EXTRA_DIST += %D%/images.py %D%/images_hostile.py %D%/images_made.py
+
 check_PROGRAMS += confine-guest
 confine_guest_SOURCES = %D%/confine_guest.c
 confine_guest_CPPFLAGS = -D_GNU_SOURCE -I$(srcdir)/include -I$(srcdir)
@@ -42,3 +54,8 @@ TESTS += %D%/escapes.py
 EXTRA_DIST += %D%/escapes.py
 TESTS += %D%/killed.py
 EXTRA_DIST += %D%/killed.py
+
+TESTS += %D%/ctr_calls.py
+EXTRA_DIST += %D%/ctr_calls.py
+TESTS += %D%/nested.py
+EXTRA_DIST += %D%/nested.py

@@ -198,9 +198,7 @@ def a_process_more_is_run_and_its_end_and_output_told():
     equal(a['output'].strip(), '0', 'what is left of it')
     # eight at a time, and whoever leaves takes his along
     other = c.connect()
-    for _ in range(12):  # some are refused while `busy` has one
-        other.send('exec', args=['sleep', '997'])
-    until('too many', lambda: busy(c))
+    until('too many', lambda: other.send('exec', args=['sleep', '997']) and busy(c))
     other.close()
     until('room again', lambda: not busy(c))
     c.kill()

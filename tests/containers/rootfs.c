@@ -581,6 +581,220 @@ START_TEST(sys_without_a_network_name_space_is_the_hosts_read_only)
 }
 END_TEST
 
+static int propagations(void)
+{
+	LOOK(look_propagation("/", NULL) && look_propagation("/proc", NULL));
+	LOOK(look_propagation("/plain", NULL) && look_propagation("/private", NULL));
+	LOOK(look_propagation("/slave", "master:"));
+	LOOK(!look_propagation("/slave", "shared:"));
+	LOOK(look_propagation("/shared", "shared:"));
+	LOOK(look_propagation("/both", "shared:"));
+	return 0;
+}
+
+static int shared_root(void)
+{
+	LOOK(look_propagation("/", "shared:") && look_propagation("/proc", "shared:"));
+	return 0;
+}
+
+START_TEST(mounts_go_in_and_out_only_where_it_was_said)
+{
+	struct box b;
+	char path[256];
+
+	if (geteuid() != 0 || !box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	box_make_folder(&b, "volume");
+	box_path(&b, "volume", path);
+	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+	ck_assert_int_eq(mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL), 0);
+	ck_assert_int_eq(mount("v", path, "tmpfs", 0, "mode=777"), 0);
+	ck_assert_int_eq(mount(NULL, path, NULL, MS_SHARED, NULL), 0);
+	box_mount(&b, "/plain", "bind", path, "rbind", NULL);
+	box_mount(&b, "/private", "bind", path, "rbind", "private", NULL);
+	box_mount(&b, "/slave", "bind", path, "rbind", "rslave", NULL);
+	box_mount(&b, "/shared", "bind", path, "rbind", "rshared", NULL);
+	box_mount(&b, "/both", "bind", path, "bind", "ro", "shared", NULL);
+	RUN(&b, propagations);
+	b.config.rootfs_propagation = MS_SHARED | MS_REC;
+	RUN(&b, shared_root);
+	ck_assert_int_eq(umount2(path, MNT_DETACH), 0);
+	box_done(&b);
+}
+END_TEST
+
+START_TEST(what_cannot_be_mounted_is_said)
+{
+	static const struct {
+		const char *type, *source, *option, *sentence;
+		int kinds; /* bits */
+	} mounts[] = {
+		{ NULL, "x", "ro", "has no type", 7 },
+		{ "nosuchfs", "x", "ro", "cannot mount a nosuchfs on /x", 7 },
+		{ "bind", "/not/there", "bind", "cannot open /not/there, which is", 7 },
+		{ "bind", NULL, "bind", "has no source", 7 },
+		{ "bind", "/etc", "tmpcopyup", "has tmpcopyup and is no tmpfs", 7 },
+		{ "tmpfs", "tmpfs", "idmap", "maps ids and is no bind mount", 7 },
+		{ "tmpfs", "tmpfs", "size=many", "cannot mount a tmpfs on /x", 7 },
+		{ "bind", "/etc", "idmap", "mapped ids: only root may", 4 },
+		{ "bind", "/etc", "idmap", "nor a container with a user name", 1 },
+	};
+	struct box b;
+
+	for (size_t i = 0; i < co_countof(mounts); i++) {
+		if (!(mounts[i].kinds >> _i & 1) || !box_can((enum box_kind) _i))
+			continue;
+		box_init(&b, (enum box_kind) _i);
+		b.no_standard = true;
+		box_mount(&b, "/x", mounts[i].type, mounts[i].source, mounts[i].option,
+			  NULL);
+		ck_assert(box_is_refused(&b, mounts[i].sentence));
+		box_done(&b);
+	}
+}
+END_TEST
+
+START_TEST(more_binds_than_can_be_are_refused)
+{
+	static struct ctr_mount many[CTR_ROOTFS_FDS + 1];
+	struct box b;
+
+	if (!box_can((enum box_kind) _i) || _i == BOX_ROOTLESS)
+		return;
+	box_init(&b, (enum box_kind) _i);
+	b.no_standard = true;
+	for (size_t i = 0; i < co_countof(many); i++)
+		many[i] = (struct ctr_mount){ .destination = (char *) "/x",
+					      .type = (char *) "bind",
+					      .source = b.root };
+	b.config.mounts = many;
+	b.config.mount_count = co_countof(many);
+	ck_assert(box_is_refused(&b, "more than 198 bind mounts"));
+	b.config.mount_count = 0;
+	box_done(&b);
+}
+END_TEST
+
+static int root_changed(void)
+{
+	LOOK(access("/here", F_OK) == 0 && access("/var/tmp", F_OK) < 0);
+	return 0;
+}
+
+START_TEST(without_a_mount_name_space_the_root_changes_and_nothing_is_mounted)
+{
+	struct box b;
+
+	if (geteuid() != 0 || !box_can((enum box_kind) _i))
+		return;
+	/* nobody's mounts, whatever happens */
+	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+	ck_assert_int_eq(mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL), 0);
+	box_init(&b, (enum box_kind) _i);
+	box_without(&b, CLONE_NEWNS);
+	box_make_file(&b, "root/here", "");
+	b.no_standard = true;
+	RUN(&b, root_changed);
+	box_mount(&b, "/tmp", "tmpfs", "tmpfs", NULL);
+	ck_assert(box_is_refused(&b, "need a mount name space"));
+	ck_assert(!look_mount("/tmp", "tmpfs", "rw"));
+	box_done(&b);
+}
+END_TEST
+
+static int node_is_right(void)
+{
+	struct stat st;
+
+	LOOK(stat("/dev/null", &st) == 0 && (st.st_mode & 0777) == 0666);
+	LOOK(st.st_uid == 0 && look_device("/dev/null", 1, 3));
+	return 0;
+}
+
+START_TEST(a_node_of_the_image_gets_the_owner_and_mode_that_was_asked_for)
+{
+	struct box b;
+	char path[256];
+
+	if (!box_can(BOX_ROOT))
+		return;
+	box_init(&b, BOX_ROOT);
+	b.no_standard = true;
+	box_make_folder(&b, "root/dev");
+	box_path(&b, "root/dev/null", path);
+	ck_assert_int_eq(mknod(path, S_IFCHR | 0600, makedev(1, 3)), 0);
+	ck_assert_int_eq(lchown(path, 5, 5), 0);
+	RUN(&b, node_is_right);
+	box_done(&b);
+}
+END_TEST
+
+static int volume_ids(void)
+{
+	struct stat st;
+
+	LOOK(stat("/mine/file", &st) == 0 && st.st_uid == 0 && st.st_gid == 0);
+	LOOK(stat("/own/file", &st) == 0 && st.st_uid == 7 && st.st_gid == 8);
+	LOOK(stat("/plain/file", &st) == 0 && st.st_uid == 65534);
+	LOOK(open("/mine/new", O_WRONLY | O_CREAT | O_CLOEXEC, 0644) >= 0);
+	LOOK(open("/plain/new", O_WRONLY | O_CREAT | O_CLOEXEC, 0644) < 0);
+	return 0;
+}
+
+START_TEST(a_volume_has_the_ids_of_the_container_or_its_own)
+{
+	struct ctr_id_map uids = { .inside = 0, .outside = 100007, .count = 1 };
+	struct ctr_id_map gids = { .inside = 0, .outside = 100008, .count = 1 };
+	struct ctr_mount *m;
+	struct box b;
+	struct stat st;
+	char path[256];
+
+	if (!box_can(BOX_MAPPED))
+		return;
+	box_init(&b, BOX_MAPPED);
+	box_make_folder(&b, "volume");
+	box_make_file(&b, "volume/file", "x");
+	box_path(&b, "volume", path);
+	box_mount(&b, "/mine", "bind", path, "bind", "idmap", NULL);
+	box_mount(&b, "/plain", "bind", path, "bind", NULL);
+	m = box_mount(&b, "/own", "bind", path, "bind", NULL);
+	m->uids = (struct ctr_id_maps){ &uids, 1 };
+	m->gids = (struct ctr_id_maps){ &gids, 1 };
+	RUN(&b, volume_ids);
+	box_path(&b, "volume/new", path);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_uid, 0);
+	box_done(&b);
+}
+END_TEST
+
+static int has_terminal(void)
+{
+	struct stat st;
+	int fd = open("/dev/console", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	LOOK(fd >= 0 && isatty(fd));
+	LOOK(fstat(fd, &st) == 0 && major(st.st_rdev) == 136);
+	LOOK(access("/dev/pts/0", R_OK | W_OK) == 0);
+	return 0;
+}
+
+START_TEST(the_terminal_is_the_containers_own)
+{
+	struct box b;
+
+	if (!box_can((enum box_kind) _i))
+		return;
+	box_init(&b, (enum box_kind) _i);
+	b.terminal = true;
+	RUN(&b, has_terminal);
+	box_done(&b);
+}
+END_TEST
+
 static int owned_device(void)
 {
 	struct stat st;
@@ -717,5 +931,16 @@ int main(void)
 	tcase_add_loop_test(
 		tc, devices_that_the_host_has_no_node_of_are_there_with_their_owner, 0,
 		BOX_KINDS);
+	tcase_add_loop_test(tc, mounts_go_in_and_out_only_where_it_was_said, 0,
+			    BOX_KINDS);
+	tcase_add_loop_test(tc, the_terminal_is_the_containers_own, 0, BOX_KINDS);
+	tcase_add_test(tc, a_volume_has_the_ids_of_the_container_or_its_own);
+	tcase_add_loop_test(
+		tc, without_a_mount_name_space_the_root_changes_and_nothing_is_mounted,
+		0, BOX_KINDS);
+	tcase_add_test(tc,
+		       a_node_of_the_image_gets_the_owner_and_mode_that_was_asked_for);
+	tcase_add_loop_test(tc, what_cannot_be_mounted_is_said, 0, BOX_KINDS);
+	tcase_add_loop_test(tc, more_binds_than_can_be_are_refused, 0, BOX_KINDS);
 	return run_tests(tc);
 }

@@ -69,6 +69,12 @@ LIBS=${YAML_LIBS:--lyaml} fuzz apply cli/apply_file.c cli/apply_order.c cli/cont
 # shellcheck disable=SC2086 # a list
 fuzz cron cloudosd/service/cron.c cloudosd/service/zone.c lib/time.c $base
 fuzz filter shim/filter.c tests/trap/filter_model.c
+ctr=
+for source in config config_linux config_process config_read; do
+	ctr="$ctr cloudosd/ctr/$source.c"
+done
+# shellcheck disable=SC2086 # a list
+LIBS=-lm fuzz ctr $ctr lib/buf.c lib/json_scan.c lib/utf8.c $base
 sites="cloudosd/sites/hash.c cloudosd/sites/image.c cloudosd/sites/scan.c cloudosd/sites/unwind.c"
 test "${CO_ZYDIS:-1}" = 1 && decoder=zydis || decoder=none
 # shellcheck disable=SC2086 # a list

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Targets run their seeds and some mutations in `make check`; `make check-fuzz` runs each
 # under libFuzzer.
-check_PROGRAMS += fuzz-cron-run
+check_PROGRAMS += fuzz-cron-run fuzz-ctr-run
+fuzz_ctr_run_SOURCES = %D%/fuzz_ctr.c %D%/driver.c %D%/target.h
+fuzz_ctr_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+fuzz_ctr_run_LDADD = libctr.a libco.a -lm
 check_PROGRAMS += fuzz-attached-run fuzz-handlers-run
 check_PROGRAMS += fuzz-apply-run
 fuzz_apply_run_SOURCES = %D%/fuzz_apply.c %D%/driver.c %D%/target.h \

@@ -200,10 +200,10 @@ static void unmake(void *ctx, uint32_t id, bool files, container_reported *done,
 		m->files = false;
 }
 
-static void sweep(void *ctx, const uint32_t *ids, size_t n)
+static void sweep(void *ctx, const uint32_t *ids, size_t n, uint32_t below)
 {
 	(void) ctx;
-	for (uint32_t id = 0; id < MONITORS; id++) {
+	for (uint32_t id = 0; id < below; id++) {
 		bool known = false;
 
 		for (size_t i = 0; i < n; i++)
@@ -768,6 +768,8 @@ START_TEST(the_next_daemon_finds_what_runs)
 	ck_assert_int_eq(create("{" ROOT ",\"name\":\"lost\",\"restart\":\"always\"}"),
 			 0);
 	ck_assert_int_eq(create("{" ROOT ",\"name\":\"waits\"}"), 0);
+	ck_assert_int_eq(create("{" ROOT ",\"name\":\"gone\"}"), 0);
+	ck_assert_int_eq(ask(CONTAINER_REMOVE, "gone"), 0);
 	ck_assert_int_eq(ask(CONTAINER_START, "runs"), 0);
 	ck_assert_int_eq(ask(CONTAINER_START, "ends"), 0);
 	ck_assert_int_eq(ask(CONTAINER_START, "lost"), 0);
@@ -775,7 +777,8 @@ START_TEST(the_next_daemon_finds_what_runs)
 	kill_daemon();
 	end(2, 9, 0);
 	w.monitors[3].seen = CONTAINER_SEEN_NOTHING;
-	w.monitors[50].seen = CONTAINER_SEEN_RUNNING; /* of nobody */
+	w.monitors[5].seen = CONTAINER_SEEN_RUNNING; /* of nobody */
+	w.monitors[6].seen = CONTAINER_SEEN_RUNNING; /* may just be made */
 	start_daemon();
 	is("runs", "state", "\"running\"");
 	is("runs", "pid", "1001");
@@ -786,12 +789,14 @@ START_TEST(the_next_daemon_finds_what_runs)
 	fake_advance(&w.fake, 100);
 	is("lost", "state", "\"running\"");
 	is("waits", "state", "\"created\"");
-	ck_assert_int_eq(w.monitors[50].seen, CONTAINER_SEEN_NOTHING);
+	ck_assert_int_eq(w.monitors[5].seen, CONTAINER_SEEN_NOTHING);
+	ck_assert_int_eq(w.monitors[6].seen, CONTAINER_SEEN_RUNNING);
+	w.monitors[6].seen = CONTAINER_SEEN_NOTHING;
 	end(1, 4, 0);
 	fake_settle(&w.fake);
 	is("runs", "exitCode", "4");
 	ck_assert_int_eq(create("{" ROOT "}"), 0);
-	ck_assert_uint_eq(w.id, 5);
+	ck_assert_uint_eq(w.id, 6);
 	finish();
 }
 END_TEST

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* Starts containers of the daemon; their events, their log, the daemon they keep alive.
+ * HOST. */
+#include "cloudosd/containers.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cloudosd/containers_inside.h"
+#include "cloudosd/service/events.h"
+#include "cloudosd/service/image.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+static void emit(void *arg, const char *name, struct co_span data)
+{
+	const struct daemon *d = arg;
+
+	/* what cannot be kept is counted by the bus */
+	(void) events_emit(d->services.events,
+			   &(struct event){ .service = "cloudosd",
+					    .name = co_span(name),
+					    .data = data },
+			   NULL, NULL);
+}
+
+static void note(void *arg, const char *sentence)
+{
+	(void) arg;
+	co_log(service, WARN, "%s", sentence);
+}
+
+static void changed(void *arg)
+{
+	daemon_idle_check(arg);
+}
+
+/* ---- images ---- */
+
+static int find_image(void *arg, const char *name, struct container_image *out,
+		      struct co_err *err)
+{
+	const struct daemon *d = arg;
+	const struct image *image;
+	int r = images_find(d->services.images, co_span(name), &image, err);
+
+	if (r)
+		return r;
+	*out = (struct container_image){ .id = image->id,
+					 .layers = image->layers,
+					 .config = image->raw_config };
+	return 0;
+}
+
+static void use_image(void *arg, const char *id, bool used)
+{
+	const struct daemon *d = arg;
+
+	if (!used)
+		images_unuse(d->services.images, id);
+	else if (images_use(d->services.images, id))
+		co_log(service, WARN, "no memory to count who uses the image %s", id);
+}
+
+/* ---- where they are ---- */
+
+static int make_folders(const struct runner_place *place, const struct daemon *d,
+			struct co_err *err)
+{
+	const char *const paths[] = { d->paths.state, place->state, d->paths.run,
+				      place->run };
+
+	for (size_t i = 0; i < co_countof(paths); i++)
+		if (mkdir(paths[i], 0700) < 0 && errno != EEXIST)
+			return co_fail_errno(err, errno, "cannot make the folder %s",
+					     paths[i]);
+	return 0;
+}
+
+static void read_line(const char *path, const char *begin, char *out, size_t size)
+{
+	autofclose FILE *f = fopen(path, "re");
+	char line[256];
+	size_t n = strlen(begin);
+
+	while (f && fgets(line, sizeof(line), f))
+		if (strncmp(line, begin, n) == 0) {
+			line[strcspn(line, "\n")] = '\0';
+			(void) snprintf(out, size, "%s",
+					line + n + strspn(line + n, " \t"));
+			return;
+		}
+}
+
+/* "10.201.0.0/16" in host order; false: it is not one. */
+static bool read_subnet(const char *text, struct runner_place *place)
+{
+	char address[INET_ADDRSTRLEN] = "", *end;
+	const char *slash = strchr(text, '/');
+	struct in_addr in;
+	unsigned long prefix;
+
+	if (!slash || (size_t) (slash - text) >= sizeof(address))
+		return false;
+	memcpy(address, text, (size_t) (slash - text));
+	prefix = strtoul(slash + 1, &end, 10);
+	if (inet_pton(AF_INET, address, &in) != 1 || *end || prefix < 8 || prefix > 20)
+		return false;
+	place->prefix = (uint32_t) prefix;
+	place->subnet = ntohl(in.s_addr) & ~(UINT32_MAX >> prefix);
+	return true;
+}
+
+/* One bridge for each domain: the system's has the name and the addresses that people know,
+ * the others' follow from their number. */
+static void choose_network(struct runner_place *place, const struct daemon *d)
+{
+	uint32_t number = (uint32_t) d->services.domain;
+
+	(void) snprintf(place->network, sizeof(place->network), "%s",
+			*d->config.containers_network ? d->config.containers_network
+						      : "none");
+	if (d->paths.system_)
+		(void) snprintf(place->bridge, sizeof(place->bridge), "cloudos0");
+	else
+		(void) snprintf(place->bridge, sizeof(place->bridge), "cos%08x",
+				number);
+	if (*d->config.containers_subnet &&
+	    !read_subnet(d->config.containers_subnet, place))
+		co_log(config, WARN,
+		       "containers.subnet is %s, not an IPv4 network such as 10.201.0.0/16 "
+		       "with at least 4096 addresses; it is chosen",
+		       d->config.containers_subnet);
+	if (place->prefix)
+		return;
+	place->prefix = 20;
+	place->subnet = (10U << 24) | (201U << 16);
+	if (!d->paths.system_)
+		place->subnet = (10U << 24) | ((128 + number % 64) << 16) |
+				((number >> 8 & 15) << 12);
+}
+
+static void read_place(struct runner_place *place, const struct daemon *d)
+{
+	const struct config *c = &d->config;
+	char bits[32] = "0";
+
+	(void) snprintf(place->state, sizeof(place->state), "%s/containers",
+			d->paths.state);
+	(void) snprintf(place->run, sizeof(place->run), "%s/containers", d->paths.run);
+	(void) snprintf(place->volumes, sizeof(place->volumes), "%s/volumes",
+			d->paths.state);
+	(void) snprintf(place->runtime, sizeof(place->runtime), "%s",
+			strcmp(c->containers_runtime, "builtin") == 0
+				? ""
+				: c->containers_runtime);
+	place->domain = d->services.domain;
+	place->root = geteuid() == 0;
+	place->users = c->containers_users;
+	place->log_bytes = (uint64_t) c->containers_log_size << 20;
+	place->log_files = c->containers_log_files;
+	choose_network(place, d);
+	read_line("/proc/self/status", "CapPrm:", bits, sizeof(bits));
+	place->capabilities = strtoull(bits, NULL, 16);
+}
+
+/* ---- starting ---- */
+
+int containers_start(struct daemon *d,
+		     void (*loaded)(void *arg, int status, const char *reason),
+		     struct co_err *err)
+{
+	struct containers_options options = { .image = find_image,
+					      .use = use_image,
+					      .emit = emit,
+					      .log = note,
+					      .changed = changed,
+					      .arg = d };
+	autofree struct runner_place *place = calloc(1, sizeof(*place));
+	struct co_err why = { 0 };
+	struct runner *runner;
+	int r;
+
+	if (!place)
+		return co_fail(err, CO_NO_MEMORY, "no memory for containers");
+	if (co_program_path("cloudos-ctr", place->program, sizeof(place->program),
+			    &why)) {
+		co_log(daemon, INFO, "there are no containers here: %s", why.message);
+		return CONTAINERS_ABSENT;
+	}
+	read_place(place, d);
+	read_line("/proc/sys/kernel/random/boot_id", "", options.boot,
+		  sizeof(options.boot));
+	r = make_folders(place, d, err);
+	if (!r)
+		r = runner_new(&runner, d, place, err);
+	if (r)
+		return r;
+	options.runtime = &runner->table;
+	d->services.containers = containers_new(d->host, d->store, &options);
+	if (!d->services.containers)
+		return co_fail(err, CO_NO_MEMORY, "no memory for containers");
+	if (containers_load(d->services.containers, loaded, d) < 0)
+		return co_fail(err, CO_IO, "cannot load the containers");
+	return 0;
+}

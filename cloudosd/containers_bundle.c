@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: MIT */
+/* The files of a container's bundle, written and removed on a worker thread.  HOST. */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "cloudosd/containers_inside.h"
+#include "lib/cleanup.h"
+#include "lib/json_scan.h"
+
+enum { FILE_BYTES = 1 << 20, USERS_EACH = 65536, DEVICES = 256 };
+
+/* ---- files ---- */
+
+static int make_folder(const char *parent, const char *name, mode_t mode,
+		       struct co_err *err)
+{
+	char path[RUNNER_PATH];
+
+	(void) snprintf(path, sizeof(path), "%s%s%s", parent, *name ? "/" : "", name);
+	if (mkdir(path, mode) == 0 && chmod(path, mode) == 0)
+		return 0; /* whatever our umask is */
+	if (errno == EEXIST)
+		return 0;
+	return co_fail_errno(err, errno, "cannot make the folder %s", path);
+}
+
+static int write_file(const char *folder, const char *name, const struct co_buf *text,
+		      mode_t mode, struct co_err *err)
+{
+	char path[RUNNER_PATH], fresh[RUNNER_PATH + 8];
+	autoclose int fd = -1;
+
+	(void) snprintf(path, sizeof(path), "%s/%s", folder, name);
+	(void) snprintf(fresh, sizeof(fresh), "%s.new", path);
+	if (text->failed)
+		return co_fail(err, CO_NO_MEMORY, "no memory for %s", path);
+	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0 || fchmod(fd, mode) < 0 ||
+	    write(fd, text->data ? text->data : "", text->size) !=
+		    (ssize_t) text->size ||
+	    rename(fresh, path) < 0)
+		return co_fail_errno(err, errno, "cannot write %s", path);
+	return 0;
+}
+
+static char *read_file(const char *path, struct co_err *err)
+{
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	char *text = calloc(1, FILE_BYTES + 1);
+	size_t size = 0;
+	ssize_t n = 0;
+
+	while (fd >= 0 && text && size < FILE_BYTES &&
+	       (n = read(fd, text + size, FILE_BYTES - size)) > 0)
+		size += (size_t) n;
+	if (fd >= 0 && text && n == 0)
+		return text;
+	(void) co_fail_errno(err, errno ? errno : EFBIG, "cannot read %s", path);
+	free(text);
+	return NULL;
+}
+
+/* ---- removing ---- */
+
+static int remove_at(int parent, const char *name, int depth);
+
+static int remove_below(int fd, int depth)
+{
+	DIR *dir = fdopendir(fd);
+	struct dirent *entry;
+	int failed = 0;
+
+	if (!dir) {
+		(void) close(fd); /* a folder */
+		return errno;
+	}
+	while (!failed && (entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			failed = remove_at(dirfd(dir), entry->d_name, depth + 1);
+	(void) closedir(dir); /* read only */
+	return failed;
+}
+
+/* 0 or an errno.  What another process makes there meanwhile is its own trouble. */
+static int remove_at(int parent, const char *name, int depth)
+{
+	int fd, failed;
+
+	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM && errno != EACCES)
+		return errno;
+	if (depth > 4096)
+		return ELOOP;
+	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, 0) == 0)
+		fd = openat(parent, name,
+			    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : errno;
+	failed = remove_below(fd, depth);
+	if (failed)
+		return failed;
+	return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : errno;
+}
+
+int bundle_remove(const char *path, struct co_err *err)
+{
+	int failed = remove_at(AT_FDCWD, path, 0);
+
+	return failed ? co_fail_errno(err, failed, "cannot remove %s", path) : 0;
+}
+
+/* ---- hosts, resolv.conf, hostname ---- */
+
+static bool is_mode(const char *mode, const char *name)
+{
+	return strcmp(mode, name) == 0;
+}
+
+static int write_hosts(const char *bundle, const char *hostname, const char *address,
+		       struct co_err *err)
+{
+	autobuf struct co_buf text = { 0 };
+
+	co_buf_text(&text, "127.0.0.1\tlocalhost\n"
+			   "::1\tlocalhost ip6-localhost ip6-loopback\n");
+	co_buf_format(&text, "%s\t%s\n", *address ? address : "127.0.1.1", hostname);
+	return write_file(bundle, "hosts", &text, 0644, err);
+}
+
+/* The host's, without what listens on the host's own loopback. */
+static int write_resolv(const char *bundle, const char *mode, struct co_err *err)
+{
+	autobuf struct co_buf text = { 0 };
+	autofree char *host = read_file("/etc/resolv.conf", NULL);
+	char *rest = host, *line;
+
+	while (!is_mode(mode, "none") && (line = strsep(&rest, "\n"))) {
+		const char *at = line + strspn(line, " \t");
+
+		if (!*at || (!is_mode(mode, "host") &&
+			     strncmp(at, "nameserver", 10) == 0 && strstr(at, "127.")))
+			continue;
+		co_buf_format(&text, "%s\n", line);
+	}
+	return write_file(bundle, "resolv.conf", &text, 0644, err);
+}
+
+static int write_hostname(const char *bundle, const char *hostname, struct co_err *err)
+{
+	autobuf struct co_buf text = { 0 };
+
+	co_buf_format(&text, "%s\n", hostname);
+	return write_file(bundle, "hostname", &text, 0644, err);
+}
+
+/* ---- ids ---- */
+
+/* The block of /etc/subuid or /etc/subgid that is this user's; false: there is none. */
+static bool sub_ids(const char *path, uint32_t *out_first, uint32_t *out_count)
+{
+	autofree char *text = read_file(path, NULL);
+	char *rest = text, *line, number[16], names[1024];
+	struct passwd entry, *me = NULL;
+
+	(void) snprintf(number, sizeof(number), "%u", geteuid());
+	(void) getpwuid_r(geteuid(), &entry, names, sizeof(names), &me);
+	while ((line = strsep(&rest, "\n"))) {
+		const char *who = strsep(&line, ":");
+		const char *first = line ? strsep(&line, ":") : NULL;
+
+		if (!line || !first ||
+		    (strcmp(who, number) != 0 &&
+		     (!me || strcmp(who, me->pw_name) != 0)))
+			continue;
+		*out_first = (uint32_t) strtoul(first, NULL, 10);
+		*out_count = (uint32_t) strtoul(line, NULL, 10);
+		return *out_first && *out_count;
+	}
+	return false;
+}
+
+static void map_rootless(struct container_id_map map[2], const char *path,
+			 const char *helper, uint32_t own)
+{
+	uint32_t first, count;
+
+	map[0] = (struct container_id_map){ 0, own, 1 };
+	if (access(helper, X_OK) == 0 && sub_ids(path, &first, &count))
+		map[1] = (struct container_id_map){
+			1, first, count < USERS_EACH ? count : USERS_EACH - 1
+		};
+}
+
+static void map_users(const struct runner_place *place, uint32_t block,
+		      const struct container_config *config,
+		      struct container_place *out)
+{
+	if (place->root && (config->host_users || config->privileged))
+		return;
+	if (place->root) {
+		out->uids[0] = out->gids[0] =
+			(struct container_id_map){ 0, place->users + block * USERS_EACH,
+						   USERS_EACH };
+		return;
+	}
+	map_rootless(out->uids, "/etc/subuid", "/usr/bin/newuidmap", geteuid());
+	map_rootless(out->gids, "/etc/subgid", "/usr/bin/newgidmap", getegid());
+	if (!out->uids[1].count || !out->gids[1].count)
+		out->uids[1].count = out->gids[1].count = 0;
+}
+
+/* ---- what the configuration names on the host ---- */
+
+static int look_at_volumes(const struct runner_place *place,
+			   const struct container_config *config, struct co_err *err)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < config->nvolumes; i++) {
+		const struct container_volume *v = &config->volumes[i];
+
+		if (v->named && (make_folder(place->volumes, "", 0711, err) ||
+				 make_folder(place->volumes, v->source, 0755, err)))
+			return err->code;
+		if (!v->named && stat(v->source, &st) < 0)
+			return co_fail_errno(err, errno, "cannot use the volume %s",
+					     v->source);
+	}
+	return 0;
+}
+
+static int read_profile(const struct container_config *config, char **out_text,
+			struct co_span *out, struct co_err *err)
+{
+	struct co_json_fault fault;
+
+	if (!config->seccomp || *config->seccomp != '/')
+		return 0;
+	*out_text = read_file(config->seccomp, err);
+	if (!*out_text)
+		return err->code;
+	if (co_json_check(co_span(*out_text), out, &fault) < 0 ||
+	    co_json_kind(*out) != CO_JSON_OBJECT)
+		return co_fail(err, CO_INVALID,
+			       "%s is no seccomp profile: it is not JSON",
+			       config->seccomp);
+	return 0;
+}
+
+/* The devices of the host, for a privileged one.  Not those of folders. */
+static size_t read_devices(struct container_device *out)
+{
+	DIR *dir = opendir("/dev");
+	struct dirent *entry;
+	struct stat st;
+	size_t n = 0;
+
+	while (dir && n < DEVICES && (entry = readdir(dir))) {
+		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) ||
+		    strlen(entry->d_name) > 50 || !strcmp(entry->d_name, "console") ||
+		    !strcmp(entry->d_name, "ptmx"))
+			continue;
+		(void) snprintf(out[n].path, sizeof(out[n].path), "/dev/%s",
+				entry->d_name); /* fits */
+		out[n].type = S_ISCHR(st.st_mode) ? 'c' : 'b';
+		out[n].major = major(st.st_rdev);
+		out[n].minor = minor(st.st_rdev);
+		out[n].mode = st.st_mode & 0777;
+		out[n].uid = st.st_uid;
+		out[n++].gid = st.st_gid;
+	}
+	if (dir)
+		(void) closedir(dir); /* read only */
+	return n;
+}
+
+/* ---- network ---- */
+
+/* The object cloudos.network, the members of C that say the same, and the address. */
+static void describe_network(const struct runner_place *place,
+			     const struct container_make *make,
+			     const struct container_config *config, const char *mode,
+			     struct co_buf *out, struct co_buf *facts, char address[16])
+{
+	struct in_addr own = { htonl(place->subnet + 2 + make->users) },
+		       gateway = { htonl(place->subnet + 1) };
+	char door[16] = "";
+
+	*address = '\0';
+	if (is_mode(mode, "bridge")) {
+		(void) inet_ntop(AF_INET, &own, address, 16);
+		(void) inet_ntop(AF_INET, &gateway, door, 16);
+	}
+	co_buf_format(out, "{\"mode\":\"%s\"", mode);
+	if (*address)
+		co_buf_format(
+			out,
+			",\"bridge\":\"%s\",\"gateway\":\"%s\",\"prefix\":%" PRIu32
+			",\"address\":\"%s\"",
+			place->bridge, door, place->prefix, address);
+	co_buf_text(out, ",\"ports\":[");
+	for (size_t i = 0; i < config->nports; i++) {
+		const struct container_port *p = &config->ports[i];
+
+		co_buf_format(out,
+			      "%s{\"protocol\":\"%s\",\"address\":\"%s\",\"host\":%u,"
+			      "\"inside\":%u}",
+			      i ? "," : "", p->udp ? "udp" : "tcp", p->ip, p->host,
+			      p->inside);
+	}
+	co_buf_text(out, "]}");
+	co_buf_format(facts,
+		      "\"network\":{\"mode\":\"%s\",\"ip\":\"%s\",\"gateway\":\"%s\","
+		      "\"ports\":[",
+		      mode, address, door);
+	for (size_t i = 0; i < config->nports; i++) {
+		const struct container_port *p = &config->ports[i];
+
+		co_buf_format(facts, "%s\"%s:%u:%u%s\"", i ? "," : "", p->ip, p->host,
+			      p->inside, p->udp ? "/udp" : "");
+	}
+	co_buf_text(facts, "]}");
+}
+
+/* ---- all of it ---- */
+
+struct bundle {
+	const struct runner_place *place;
+	const struct container_make *make;
+	struct container_config *config;
+	struct container_defaults defaults;
+	char path[RUNNER_PATH], upper[RUNNER_PATH + 8], hostname[65], cgroup[64];
+	const char *mode;
+	char *profile;
+	struct container_device devices[DEVICES];
+	struct co_buf network;
+};
+
+static int write_files(struct bundle *b, const char *address, struct co_err *err)
+{
+	int r = make_folder(b->path, "", 0700, err);
+
+	if (!r)
+		r = make_folder(b->path, "upper", 0755, err);
+	if (!r)
+		r = make_folder(b->path, "work", 0700, err);
+	if (!r)
+		r = make_folder(b->path, "rootfs", 0755, err);
+	if (!r)
+		r = write_hosts(b->path, b->hostname, address, err);
+	if (!r)
+		r = write_resolv(b->path, b->mode, err);
+	if (!r)
+		r = write_hostname(b->path, b->hostname, err);
+	return r;
+}
+
+static int write_spec(struct bundle *b, const char *const *layers, struct co_err *err)
+{
+	struct container_place where = { .bundle = b->path,
+					 .layers = layers,
+					 .volumes = b->place->volumes,
+					 .hostname = b->hostname,
+					 .cgroup = b->cgroup,
+					 .network_mode = b->mode,
+					 .devices = b->devices,
+					 .capabilities = b->place->capabilities,
+					 .root = b->place->root };
+	const char *user = b->config->user ? b->config->user : b->defaults.user;
+	autobuf struct co_buf text = { 0 };
+	int r = bundle_user(user, b->upper, layers, &where.user, err);
+
+	if (!r)
+		r = read_profile(b->config, &b->profile, &where.seccomp, err);
+	if (r)
+		return r;
+	map_users(b->place, b->make->users, b->config, &where);
+	if (!is_mode(b->mode, "none"))
+		where.network = (struct co_span){ b->network.data, b->network.size };
+	if (is_mode(b->mode, "container"))
+		where.network_path = b->make->network_path;
+	if (b->config->privileged)
+		where.ndevices = read_devices(b->devices);
+	r = container_spec(b->config, &b->defaults, &where, &text, err);
+	return r ? r : write_file(b->path, "config.json", &text, 0600, err);
+}
+
+static int write_all(struct bundle *b, struct co_buf *facts, struct co_err *err)
+{
+	const char *rootfs[] = { b->config->rootfs, NULL };
+	const char *const *layers = b->config->rootfs ? rootfs : b->make->image.layers;
+	char address[16];
+	int r;
+
+	if (b->config->privileged && !b->place->root)
+		return co_fail(err, CO_ACCESS,
+			       "only a daemon of root can make privileged containers");
+	describe_network(b->place, b->make, b->config, b->mode, &b->network, facts,
+			 address);
+	r = look_at_volumes(b->place, b->config, err);
+	if (!r)
+		r = write_files(b, address, err);
+	return r ? r : write_spec(b, layers, err);
+}
+
+int bundle_write(const struct runner_place *place, const struct container_make *make,
+		 struct container_config **out_config, struct co_buf *facts,
+		 struct co_err *err)
+{
+	struct bundle *b = calloc(1, sizeof(*b));
+	int r;
+
+	if (!b)
+		return co_fail(err, CO_NO_MEMORY, "no memory for a container");
+	b->place = place;
+	b->make = make;
+	(void) snprintf(b->path, sizeof(b->path), "%s/%" PRIu32, place->state,
+			make->id);
+	(void) snprintf(b->upper, sizeof(b->upper), "%s/upper", b->path);
+	(void) snprintf(b->hostname, sizeof(b->hostname), "%s", make->name); /* cut */
+	(void) snprintf(b->cgroup, sizeof(b->cgroup), "cloudos-%08" PRIx32 "/%" PRIu32,
+			(uint32_t) place->domain, make->id); /* fits */
+	r = container_config_parse(make->config, &b->config, err);
+	if (!r && container_defaults_read(make->image.config, &b->defaults))
+		r = co_fail(err, CO_NO_MEMORY, "no memory for a container");
+	if (!r) {
+		b->mode = b->config->network ? b->config->network : place->network;
+		if (strncmp(b->mode, "container:", 10) == 0)
+			b->mode = "container";
+		if (b->config->hostname)
+			(void) snprintf(b->hostname, sizeof(b->hostname), "%s",
+					b->config->hostname); /* fits */
+		r = write_all(b, facts, err);
+	}
+	*out_config = b->config;
+	container_defaults_done(&b->defaults);
+	co_buf_done(&b->network);
+	free(b->profile);
+	free(b);
+	return r;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The insides of what makes containers.  HOST.
+ *
+ *	containers.c          the service on the daemon
+ *	containers_runtime.c  the table of container_runtime.h: monitors by id
+ *	containers_monitor.c  one connection to a monitor
+ *	containers_work.c     what blocks, on worker threads: making, adopting, removing
+ *	containers_bundle.c   the files of a bundle
+ *	containers_user.c     who the program is, out of the image's /etc/passwd
+ */
+#ifndef CO_CONTAINERS_INSIDE_H
+#define CO_CONTAINERS_INSIDE_H
+
+#include <limits.h>
+#include <uthash.h>
+#include <utlist.h>
+
+#include "cloudosd/ctr/control.h"
+#include "cloudosd/daemon.h"
+#include "cloudosd/service/container.h"
+#include "cloudosd/service/container_spec.h"
+
+enum { RUNNER_FOLDER = PATH_MAX + 32, RUNNER_PATH = RUNNER_FOLDER + 300 };
+
+/* What does not change while the daemon runs: also for worker threads. */
+struct runner_place {
+	char program[PATH_MAX];    /* cloudos-ctr */
+	char state[RUNNER_FOLDER]; /* state/containers: bundles by id */
+	char run[RUNNER_FOLDER];   /* run/containers: --root of cloudos-ctr */
+	char volumes[RUNNER_FOLDER];
+	uint64_t domain;
+	bool root;
+	uint32_t users; /* the first outside id */
+	uint64_t log_bytes;
+	uint32_t log_files;
+	char network[256]; /* the default mode */
+	char bridge[16];
+	uint32_t subnet; /* host order */
+	uint32_t prefix;
+	char runtime[256]; /* "" is our own */
+	uint64_t capabilities;
+};
+
+struct asked; /* a request to a monitor that is not answered */
+
+struct monitor {
+	struct runner *runner;
+	uint32_t id;
+	int fd;
+	struct co_watch *watch;
+	struct co_timer *timer; /* it says nothing */
+	uint64_t tag;
+	struct asked *asked;
+	bool born;  /* "created" has come */
+	bool ended; /* and "exited", or "failed" */
+	struct ctr_exit exit;
+	struct co_err failed;
+	/* what waits for it to be created, to be seen or to be gone */
+	container_reported *done;
+	void *arg;
+	enum { MONITOR_MAKING, MONITOR_SEEING, MONITOR_LIVING, MONITOR_ENDING } phase;
+	bool files; /* ENDING: remove them, too */
+	char *facts;
+	UT_hash_handle hh;
+};
+
+struct runner {
+	struct daemon *daemon;
+	const struct co_host *host;
+	struct runner_place place;
+	struct monitor *monitors;
+	struct ctr_message *message; /* large */
+	void (*ended)(void *arg, uint32_t id, const struct container_end *end);
+	void (*oom)(void *arg, uint32_t id);
+	void *listener;
+	struct container_runtime table;
+};
+
+/* ---- containers_runtime.c ---- */
+
+int runner_new(struct runner **out, struct daemon *d, const struct runner_place *place,
+	       struct co_err *err);
+void runner_report(container_reported *done, void *arg, int status, const char *reason);
+void runner_end_of(const struct ctr_exit *e, struct container_end *out);
+
+/* ---- containers_monitor.c ---- */
+
+/* Takes fd. */
+struct monitor *monitor_new(struct runner *r, uint32_t id, int fd);
+void monitor_free(struct monitor *m);
+/* Sends; `done` when it is answered.  Reports by itself what cannot be sent. */
+void monitor_ask(struct monitor *m, const char *op, const char *members,
+		 enum container_act_kind kind, container_reported *done, void *arg);
+void monitor_see(struct monitor *m); /* watch and status, within seconds */
+void monitor_asked_gone(struct monitor *m);
+bool monitor_watch(struct monitor *m);
+
+/* ---- containers_work.c: each runs on a worker, then reports from the loop ---- */
+
+void work_make(struct runner *r, const struct container_make *make,
+	       container_reported *done, void *arg);
+void work_adopt(struct runner *r, uint32_t id, container_reported *done, void *arg);
+/* After the monitor has gone: what is left of it, and with `files` of the bundle. */
+void work_clear(struct runner *r, uint32_t id, bool files, container_reported *done,
+		void *arg);
+/* After a monitor was killed: the record of the end, if there is one. */
+void work_lost(struct runner *r, uint32_t id);
+void work_sweep(struct runner *r, const uint32_t *ids, size_t n, uint32_t below);
+
+/* ---- containers_bundle.c: on a worker ---- */
+
+/* Writes all files of the bundle.  `facts` gets members of C: "network":{...},... */
+int bundle_write(const struct runner_place *place, const struct container_make *make,
+		 struct container_config **out_config, struct co_buf *facts,
+		 struct co_err *err);
+
+/* Removes a tree, which may be hostile, and follows nothing in it. */
+int bundle_remove(const char *path, struct co_err *err);
+
+/* ---- containers_user.c: on a worker ---- */
+
+/* "name", "uid", "name:group", "uid:gid" or "" as the layers know them. */
+int bundle_user(const char *text, const char *upper, const char *const *layers,
+		struct container_user *out, struct co_err *err);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ports of this host's loopback that lead to containers.  HOST.
+ *
+ * nf_tables cannot translate 127.0.0.1 without opening it to the network (route_localnet), so
+ * these connections are carried by a thread of the daemon: TCP byte by byte with both ends
+ * closed as the other closes, UDP by a socket for each client.  The thread begins with the
+ * first relay and ends with the last.  Everything may be called from any thread and returns
+ * at once.
+ */
+#ifndef CO_RELAY_H
+#define CO_RELAY_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+
+#include "lib/err.h"
+
+struct relays;
+struct relay;
+
+struct relay_spec {
+	bool udp;
+	struct sockaddr_in from, to;
+};
+
+/* NULL: no memory. */
+struct relays *relays_new(void);
+void relays_free(struct relays *r); /* and every relay; NULL is allowed */
+
+/* CO_EXISTS: somebody listens there already. */
+int relay_open(struct relays *r, const struct relay_spec *spec, struct relay **out,
+	       struct co_err *err);
+
+/* The port is free when this returns; its connections end.  NULL is allowed. */
+void relay_close(struct relays *r, struct relay *relay);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config.json of a container, as the OCI runtime specification has it, made of CONFIG and of
+ * what its image says.  HOST.  Pure, on any thread; who calls it has looked at the files.
+ */
+#ifndef CO_SERVICE_CONTAINER_SPEC_H
+#define CO_SERVICE_CONTAINER_SPEC_H
+
+#include "cloudosd/service/container_config.h"
+#include "cloudosd/service/container_image.h"
+
+struct container_user {
+	uint32_t uid, gid;
+	uint32_t groups[64];
+	size_t ngroups;
+	char home[256]; /* "" is "/" */
+};
+
+struct container_id_map {
+	uint32_t inside, outside, count;
+};
+
+struct container_device {
+	char path[64];
+	char type; /* 'c', 'b' */
+	uint32_t major, minor, mode, uid, gid;
+};
+
+/* Where things are, and what was found out. */
+struct container_place {
+	const char *bundle;        /* with hosts, resolv.conf, hostname, upper, work */
+	const char *const *layers; /* uppermost first; NULL ends */
+	const char *volumes;       /* folder of named volumes */
+	const char *hostname;      /* unless CONFIG has one */
+	const char *cgroup;        /* cgroupsPath */
+	struct container_user user;
+	struct container_id_map uids[2],
+		gids[2];          /* count 0: none; no first one: no user
+						   * name space */
+	const char *network_mode; /* "none", "bridge" ... */
+	struct co_span network;   /* the member cloudos.network; {NULL, 0}: none */
+	const char *network_path; /* mode container: its network name space */
+	struct co_span seccomp;   /* a profile of the user's; {NULL, 0}: none */
+	const struct container_device *devices; /* of a privileged one */
+	size_t ndevices;
+	bool root;             /* the daemon is root: mounts can be idmapped */
+	uint64_t capabilities; /* of the daemon: no more without a user name space */
+};
+
+/* The object linux.resources, out of the limits. */
+void container_resources(const struct container_config *config, struct co_buf *out);
+
+/* CO_INVALID and a sentence: no program is named, a capability is unknown ... */
+int container_spec(const struct container_config *config,
+		   const struct container_defaults *defaults,
+		   const struct container_place *place, struct co_buf *out,
+		   struct co_err *err);
+
+#endif
