@@ -10,14 +10,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
-#include <spawn.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "cli/container.h"
 #include "lib/cleanup.h"
-
-extern char **environ;
 
 enum { WORDS = 20 };
 
@@ -72,39 +68,6 @@ static int need_image(const struct files *f, const char *name, const char *what)
 
 /* ---- programs with a pipe between ---- */
 
-struct child {
-	pid_t pid;
-	int out; /* what it prints; -1 */
-};
-
-/* in, out: descriptors, -1: ours; keeps reading of standard output for *out_fd. */
-static int begin(struct ctl *ctl, const char *const *words, int in, int out,
-		 pid_t *out_pid)
-{
-	posix_spawn_file_actions_t actions;
-	int error = posix_spawn_file_actions_init(&actions);
-
-	if (!error && in >= 0)
-		error = posix_spawn_file_actions_adddup2(&actions, in, 0);
-	if (!error && out >= 0)
-		error = posix_spawn_file_actions_adddup2(&actions, out, 1);
-	if (!error)
-		error = posix_spawnp(out_pid, words[0], &actions, NULL,
-				     (char *const *) (uintptr_t) words, environ);
-	(void) posix_spawn_file_actions_destroy(&actions); /* cannot fail */
-	return error ? co_fail_errno(&ctl->err, error, "cannot run %s", words[0]) : 0;
-}
-
-static int end(pid_t pid)
-{
-	int status;
-
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 /* {"event":"failed","status":"NOT_FOUND","message":".."} as ours. */
 static int failed(struct ctl *ctl, const struct co_buf *said)
 {
@@ -135,21 +98,6 @@ static int failed(struct ctl *ctl, const struct co_buf *said)
 	return co_fail(&ctl->err, rc, "%s", message ? message : "it failed");
 }
 
-static int read_all(struct ctl *ctl, int fd, struct co_buf *out)
-{
-	for (;;) {
-		char *to = co_buf_room(out, 4096);
-		ssize_t n = to ? read(fd, to, 4096) : 0;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return to ? 0
-				  : co_fail(&ctl->err, CO_NO_MEMORY, "out of memory");
-		co_buf_wrote(out, (size_t) n);
-	}
-}
-
 /* "cloudos-image --store S [--pid P | --work W] VERB IMAGE UPPER PATH" */
 static int image_words(const struct files *f, const char *verb, const char *path,
 		       char program[CO_PATH_SIZE], const char **w)
@@ -178,13 +126,6 @@ static int image_words(const struct files *f, const char *verb, const char *path
 
 /* ---- out of a container ---- */
 
-static int make_pipe(struct ctl *ctl, int fds[2])
-{
-	return pipe2(fds, O_CLOEXEC) < 0
-		       ? co_fail_errno(&ctl->err, errno, "cannot make a pipe")
-		       : 0;
-}
-
 /* An archive of path into `tar` (NULL: our standard output). */
 static int pack(const struct files *f, const char *path, const char *const *tar)
 {
@@ -195,18 +136,18 @@ static int pack(const struct files *f, const char *path, const char *const *tar)
 
 	rc = image_words(f, "cp-out", path, program, words);
 	if (rc == 0 && tar)
-		rc = make_pipe(f->ctl, fds);
+		rc = container_pipe(f->ctl, fds);
 	if (rc < 0)
 		return rc;
-	rc = begin(f->ctl, words, -1, fds[1], &image);
+	rc = container_spawn(f->ctl, words, -1, fds[1], &image);
 	if (rc == 0 && tar)
-		rc = begin(f->ctl, tar, fds[0], -1, &unpack);
+		rc = container_spawn(f->ctl, tar, fds[0], -1, &unpack);
 	if (fds[0] >= 0) {
 		(void) close(fds[0]); /* the children's */
 		(void) close(fds[1]);
 	}
-	first = image ? end(image) : 0;
-	second = unpack ? end(unpack) : 0;
+	first = image ? container_reap(image) : 0;
+	second = unpack ? container_reap(unpack) : 0;
 	if (rc < 0)
 		return rc;
 	if (first) /* it has said why on standard error */
@@ -254,10 +195,11 @@ static int out_as(const struct files *f, const char *path, const char *to)
 	if (rmdir(folder) < 0) { /* something is left in it */
 		pid_t pid;
 
-		if (begin(f->ctl,
-			  (const char *const[]){ "rm", "-rf", "--", folder, NULL }, -1,
-			  -1, &pid) == 0)
-			(void) end(pid);
+		if (container_spawn(
+			    f->ctl,
+			    (const char *const[]){ "rm", "-rf", "--", folder, NULL },
+			    -1, -1, &pid) == 0)
+			(void) container_reap(pid);
 	}
 	return rc;
 }
@@ -306,26 +248,26 @@ static int unpack(const struct files *f, const char *folder, const char *const *
 
 	rc = image_words(f, "cp-in", folder, program, words);
 	if (rc == 0)
-		rc = make_pipe(f->ctl, out);
+		rc = container_pipe(f->ctl, out);
 	if (rc == 0 && tar)
-		rc = make_pipe(f->ctl, in);
+		rc = container_pipe(f->ctl, in);
 	if (rc == 0)
-		rc = begin(f->ctl, words, in[0], out[1], &image);
+		rc = container_spawn(f->ctl, words, in[0], out[1], &image);
 	if (rc == 0 && tar)
-		rc = begin(f->ctl, tar, -1, in[1], &archive);
+		rc = container_spawn(f->ctl, tar, -1, in[1], &archive);
 	for (int i = 0; i < 2; i++)
 		if (in[i] >= 0)
 			(void) close(in[i]); /* the children's */
 	if (out[1] >= 0)
 		(void) close(out[1]); /* the same */
 	if (rc == 0)
-		rc = read_all(f->ctl, out[0], &said);
+		rc = container_read(f->ctl, out[0], &said);
 	if (out[0] >= 0)
 		(void) close(out[0]); /* was only read from */
 	if (image)
-		status = end(image);
+		status = container_reap(image);
 	if (archive)
-		(void) end(archive); /* what it could not read it has told */
+		(void) container_reap(archive); /* what it could not read it has told */
 	if (rc == 0 && status)
 		rc = failed(f->ctl, &said);
 	return rc;
@@ -429,16 +371,16 @@ int cmd_container_diff(struct ctl *ctl)
 		rc = image_words(&f, "diff", NULL, program, words);
 	}
 	if (rc == 0)
-		rc = make_pipe(ctl, out);
+		rc = container_pipe(ctl, out);
 	if (rc < 0)
 		return rc;
-	rc = begin(ctl, words, -1, out[1], &pid);
+	rc = container_spawn(ctl, words, -1, out[1], &pid);
 	(void) close(out[1]); /* the child's */
 	if (rc == 0)
-		rc = read_all(ctl, out[0], &said);
+		rc = container_read(ctl, out[0], &said);
 	(void) close(out[0]); /* was only read from */
 	if (pid)
-		status = end(pid);
+		status = container_reap(pid);
 	if (rc == 0 && status)
 		rc = failed(ctl, &said);
 	if (rc < 0)

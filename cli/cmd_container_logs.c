@@ -103,9 +103,10 @@ static bool over(struct logs *l)
 	autofree char *state = NULL;
 	struct ctr_exit e;
 
+	container_request(&g, l->ctl, "GET", l->name, "");
 	if (ctr_exit_load(l->bundle, &e, NULL) != 0)
 		return access(l->bundle, F_OK) < 0;
-	if (container_get(&g, l->ctl, l->name) < 0) {
+	if (gateway_call(&g) < 0) {
 		l->ctl->err = (struct co_err){ 0 };
 		l->ctl->no_daemon = false;
 		return true;

@@ -106,10 +106,19 @@ static int stay(struct ctl *ctl, const struct known *k, struct attach *a)
 /* ---- run ---- */
 
 /* Why the program could not be started, as exit status. */
-static void start_failed(struct ctl *ctl, const struct gateway *g)
+static void start_failed(struct ctl *ctl, const struct gateway *g,
+			 const struct known *k)
 {
+	struct co_err before = ctl->err;
+	autogateway struct gateway now;
 	struct co_span error, code;
+	int64_t status = 0;
 
+	if (container_get(&now, ctl, k->id) == 0)
+		status = container_number(now.value, "exitCode", 0);
+	ctl->err = before;
+	if (status == CTL_EXIT_NOT_EXECUTABLE || status == CTL_EXIT_NO_PROGRAM)
+		ctl->program_exit = (int) status;
 	if (!co_json_member(g->value, "error", &error) ||
 	    !co_json_member(error, "code", &code))
 		return;
@@ -127,7 +136,7 @@ static int start(struct ctl *ctl, const struct known *k)
 	container_request(&g, ctl, "POST", k->id, "/start");
 	rc = gateway_call(&g);
 	if (rc < 0)
-		start_failed(ctl, &g);
+		start_failed(ctl, &g, k);
 	return rc;
 }
 
