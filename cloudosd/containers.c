@@ -125,7 +125,7 @@ static void choose_network(struct runner_place *place, const struct daemon *d)
 
 	(void) snprintf(place->network, sizeof(place->network), "%s",
 			*d->config.containers_network ? d->config.containers_network
-						      : "none");
+						      : "");
 	if (d->paths.system_)
 		(void) snprintf(place->bridge, sizeof(place->bridge), "cloudos0");
 	else

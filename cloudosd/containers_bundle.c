@@ -437,7 +437,9 @@ int bundle_write(const struct runner_place *place, const struct container_make *
 	if (!r && container_defaults_read(make->image.config, &b->defaults))
 		r = co_fail(err, CO_NO_MEMORY, "no memory for a container");
 	if (!r) {
-		b->mode = b->config->network ? b->config->network : place->network;
+		b->mode = b->config->network ? b->config->network
+			  : *place->network  ? place->network
+					     : network_default();
 		if (strncmp(b->mode, "container:", 10) == 0)
 			b->mode = "container";
 		if (b->config->hostname)

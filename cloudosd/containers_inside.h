@@ -6,6 +6,7 @@
  *	containers_runtime.c  the table of container_runtime.h: monitors by id
  *	containers_monitor.c  one connection to a monitor
  *	containers_work.c     what blocks, on worker threads: making, adopting, removing
+ *	containers_network.c  default mode, ports on the loopback, names
  *	containers_bundle.c   the files of a bundle
  *	containers_user.c     who the program is, out of the image's /etc/passwd
  */
@@ -18,6 +19,7 @@
 
 #include "cloudosd/ctr/control.h"
 #include "cloudosd/daemon.h"
+#include "cloudosd/relay.h"
 #include "cloudosd/service/container.h"
 #include "cloudosd/service/container_spec.h"
 
@@ -44,6 +46,14 @@ struct runner_place {
 
 struct asked; /* a request to a monitor that is not answered */
 
+/* What the daemon has of a container's network. */
+struct runner_network {
+	struct relay **relays;
+	size_t count;
+	char address[16]; /* on the bridge; "" it is not there */
+	char name[256], hostname[65];
+};
+
 struct monitor {
 	struct runner *runner;
 	uint32_t id;
@@ -62,6 +72,7 @@ struct monitor {
 	enum { MONITOR_MAKING, MONITOR_SEEING, MONITOR_LIVING, MONITOR_ENDING } phase;
 	bool files; /* ENDING: remove them, too */
 	char *facts;
+	struct runner_network network;
 	UT_hash_handle hh;
 };
 
@@ -71,6 +82,8 @@ struct runner {
 	struct runner_place place;
 	struct monitor *monitors;
 	struct ctr_message *message; /* large */
+	struct relays *relays;
+	enum { NAMING_IDLE, NAMING_BUSY, NAMING_AGAIN } naming;
 	void (*ended)(void *arg, uint32_t id, const struct container_end *end);
 	void (*oom)(void *arg, uint32_t id);
 	void *listener;
@@ -107,6 +120,19 @@ void work_clear(struct runner *r, uint32_t id, bool files, container_reported *d
 /* After a monitor was killed: the record of the end, if there is one. */
 void work_lost(struct runner *r, uint32_t id);
 void work_sweep(struct runner *r, const uint32_t *ids, size_t n, uint32_t below);
+
+/* ---- containers_network.c ---- */
+
+/* On a worker: "bridge", "private" or "none", as this box can. */
+const char *network_default(void);
+/* On a worker: opens the ports of config.json that are the daemon's to carry. */
+int network_open(struct runner *r, uint32_t id, struct runner_network *out,
+		 struct co_err *err);
+void network_done(struct relays *all, struct runner_network *n);
+/* A container has come or gone: /etc/hosts of all is written, in time. */
+void network_changed(struct runner *r);
+char *network_names(const struct runner *r); /* the lines; malloc */
+void network_write_hosts(const struct runner_place *p, uint32_t id, const char *lines);
 
 /* ---- containers_bundle.c: on a worker ---- */
 

@@ -80,6 +80,9 @@ void monitor_free(struct monitor *m)
 	(void) close(m->fd); /* a socket */
 	monitor_asked_gone(m);
 	free(m->facts);
+	if (m->network.address[0])
+		network_changed(m->runner);
+	network_done(m->runner->relays, &m->network);
 	free(m);
 }
 

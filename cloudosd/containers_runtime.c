@@ -192,7 +192,11 @@ int runner_new(struct runner **out, struct daemon *d, const struct runner_place 
 
 	if (r)
 		r->message = malloc(sizeof(*r->message));
-	if (!r || !r->message) {
+	if (r)
+		r->relays = relays_new();
+	if (!r || !r->message || !r->relays) {
+		if (r)
+			free(r->message);
 		free(r);
 		return co_fail(err, CO_NO_MEMORY, "no memory for containers");
 	}

@@ -33,6 +33,8 @@ struct work {
 	char **layers;
 	struct container_config *parsed;
 	struct co_buf facts;
+	char *names; /* of the other containers */
+	struct runner_network network;
 	/* sweep */
 	uint32_t *ids, below;
 	size_t nids;
@@ -58,6 +60,8 @@ static void work_free(struct work *w)
 	free(w->image_config);
 	free(w->image_id);
 	free(w->network_path);
+	free(w->names);
+	network_done(w->runner->relays, &w->network);
 	free(w->ids);
 	(void) container_config_free(w->parsed); /* NULL */
 	co_buf_done(&w->facts);
@@ -242,12 +246,23 @@ static void run_make(void *arg)
 	if (w->make.fresh && clear_id(w))
 		return;
 	if (bundle_write(p, &w->make, &w->parsed, &w->facts, &w->err) ||
+	    network_open(w->runner, w->id, &w->network, &w->err) ||
 	    ctr_control_pair(&w->fd, &theirs, &w->err))
 		return;
+	if (w->network.address[0] && w->names)
+		network_write_hosts(p, w->id, w->names);
 	if (start_monitor(w, theirs, &w->err)) {
 		(void) close(w->fd); /* nobody is there */
 		w->fd = -1;
 	}
+}
+
+static void take_network(struct monitor *m, struct work *w)
+{
+	m->network = w->network;
+	w->network = (struct runner_network){ 0 };
+	if (m->network.address[0])
+		network_changed(m->runner);
 }
 
 static void end_make(struct work *w)
@@ -268,6 +283,7 @@ static void end_make(struct work *w)
 	m->phase = MONITOR_MAKING;
 	m->done = w->done;
 	m->arg = w->arg;
+	take_network(m, w);
 	m->facts = w->facts.failed ? NULL : co_buf_take(&w->facts, &(size_t){ 0 });
 }
 
@@ -302,6 +318,7 @@ void work_make(struct runner *r, const struct container_make *make,
 		w->config = copy_span(make->config);
 		w->image_config = copy_span(make->image.config);
 		w->image_id = strdup(make->image.id);
+		w->names = network_names(r);
 		w->network_path = strdup(make->network_path ? make->network_path : "");
 	}
 	if (!w || !copy_layers(w, make->image.layers) || !w->name || !w->config ||
@@ -340,6 +357,11 @@ static void run_adopt(void *arg)
 
 	run_path(&w->runner->place, w->id, folder);
 	r = ctr_control_connect(folder, &w->fd, &w->err);
+	if (r == 0 && network_open(w->runner, w->id, &w->network, &w->err)) {
+		co_log(daemon, WARN, "a port of container %" PRIu32 " is lost: %s",
+		       w->id, w->err.message);
+		w->err.code = 0;
+	}
 	if (r != CO_GONE)
 		return;
 	w->err.code = 0;
@@ -374,6 +396,7 @@ static void end_adopt(struct work *w)
 	m->done = w->done;
 	m->arg = w->arg;
 	m->born = true;
+	take_network(m, w);
 	monitor_see(m);
 }
 

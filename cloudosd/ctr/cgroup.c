@@ -260,6 +260,10 @@ int ctr_cgroup_create(const struct ctr_cgroup_spec *spec, struct ctr_cgroup **ou
 	gather(g, &box, group_wanted(spec->resources) | always(g));
 	gather_devices(g, &box, spec->resources);
 	remember_place(g, &box);
+	if (spec->leftover) {
+		*out = take(g);
+		return 0;
+	}
 	if (is_taken(g))
 		return co_fail(err, CO_BUSY,
 			       "there are processes in the group %s already: another "

@@ -41,6 +41,9 @@ struct ctr_cgroup_spec {
 	const struct ctr_resources *resources;
 	bool rootless, allow_unenforced;
 	bool disabled; /* --cgroup-manager=disabled */
+	/* What another process has made and left, with whoever is in it, to be killed and
+	 * removed: no limit is set. */
+	bool leftover;
 };
 int ctr_cgroup_create(const struct ctr_cgroup_spec *spec, struct ctr_cgroup **out,
 		      struct co_err *err);

@@ -334,7 +334,7 @@ static struct ctr_cgroup *find_group(const struct note *n,
 		struct ctr_cgroup_spec spec;
 
 		monitor_group_spec(config, id, &spec);
-		spec.allow_unenforced = true;
+		spec.leftover = true;
 		if (ctr_cgroup_create(&spec, &g, NULL) == 0)
 			return g;
 	}

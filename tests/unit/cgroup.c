@@ -204,6 +204,25 @@ START_TEST(a_group_with_processes_is_not_made_a_second_time)
 }
 END_TEST
 
+START_TEST(what_a_killed_monitor_left_is_found_and_removed)
+{
+	struct ctr_resources r = nothing_asked();
+	struct ctr_cgroup_spec spec = { .id = own_id(), .resources = &r };
+	struct ctr_cgroup *g = NULL, *found = NULL;
+	struct co_err err = { 0 };
+
+	if (lacks(NULL, "leftover"))
+		return;
+	r.pids = group_word(box.controllers, "pids") ? 10 : CTR_UNSET;
+	check(ctr_cgroup_create(&spec, &g, &err), &err);
+	(void) start(g, sleeps, NULL);
+	ctr_cgroup_free(g);
+	spec.leftover = true;
+	check(ctr_cgroup_create(&spec, &found, &err), &err);
+	finish(found);
+}
+END_TEST
+
 START_TEST(what_was_saved_is_opened)
 {
 	struct ctr_resources r = nothing_asked();
@@ -812,6 +831,7 @@ int main(void)
 	tcase_add_test(tcase, a_process_is_in_its_group_and_nothing_is_left_of_it);
 	tcase_add_test(tcase, two_containers_do_not_take_each_others_folder_away);
 	tcase_add_test(tcase, a_group_with_processes_is_not_made_a_second_time);
+	tcase_add_test(tcase, what_a_killed_monitor_left_is_found_and_removed);
 	tcase_add_test(tcase, what_was_saved_is_opened);
 	tcase_add_test(tcase, damaged_state_is_refused);
 	tcase_add_test(tcase, paths_are_made_as_oci_and_systemd_write_them);

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the daemon does for the network of containers: the default mode, ports on the
+ * loopback, and names.  HOST.
+ *
+ * Containers on the bridge find each other by name in /etc/hosts, which is a file of their
+ * bundle.  When one comes or goes, the lines behind a mark are rewritten in place (the file
+ * is mounted: a new one would not be seen); what stands before the mark is theirs.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sys/stat.h>
+
+#include "cloudosd/containers_inside.h"
+#include "cloudosd/ctr/network.h"
+#include "cloudosd/ctr/network_inside.h"
+#include "lib/cleanup.h"
+#include "lib/json_scan.h"
+#include "lib/log.h"
+
+enum { HOSTS_MAX = 262144 };
+
+static const char mark[] = "# other containers of this domain\n";
+
+/* ---- the mode of who does not ask for one ---- */
+
+static char chosen[16];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void choose(void)
+{
+	struct ctr_network_probe n;
+	bool root = geteuid() == 0;
+
+	ctr_network_look(&n);
+	(void) snprintf(chosen, sizeof(chosen), "%s",
+			root && n.bridge      ? "bridge"
+			: !root && n.private_ ? "private"
+					      : "none");
+	if (strcmp(chosen, "none") == 0)
+		co_log(daemon, INFO, "containers have no network by default: %s",
+		       root ? n.bridge_why : n.private_why);
+}
+
+const char *network_default(void)
+{
+	(void) pthread_once(&once, choose); /* cannot fail */
+	return chosen;
+}
+
+/* ---- one container's ---- */
+
+void network_done(struct relays *all, struct runner_network *n)
+{
+	for (size_t i = 0; i < n->count; i++)
+		relay_close(all, n->relays[i]);
+	free(n->relays);
+	*n = (struct runner_network){ 0 };
+}
+
+static int open_relays(struct relays *all, const struct network_plan *p,
+		       struct runner_network *out, struct co_err *err)
+{
+	out->relays = calloc(p->port_count + 1, sizeof(struct relay *));
+	if (!out->relays)
+		return co_fail(err, CO_NO_MEMORY, "no memory for published ports");
+	for (size_t i = 0; i < p->port_count; i++) {
+		const struct network_port *port = &p->ports[i];
+		struct relay_spec spec = {
+			.udp = port->protocol == IPPROTO_UDP,
+			.from = { .sin_family = AF_INET,
+				  .sin_port = htons(port->host),
+				  .sin_addr = port->address },
+			.to = { .sin_family = AF_INET,
+				.sin_port = htons(port->inside),
+				.sin_addr = p->address },
+		};
+		int rc;
+
+		if (!network_is_loopback(port->address))
+			continue;
+		rc = relay_open(all, &spec, &out->relays[out->count], err);
+		if (rc < 0)
+			return rc;
+		out->count++;
+	}
+	return 0;
+}
+
+static void read_text(struct co_span object, const char *name, char *out, size_t n)
+{
+	autobuf struct co_buf b = { 0 };
+	struct co_span value;
+
+	out[0] = 0;
+	if (co_json_member(object, name, &value) && co_json_unescape(value, &b) == 0 &&
+	    b.size < n && b.size)
+		memcpy(out, b.data, b.size + 1);
+}
+
+static int read_file(const char *path, size_t max, struct co_buf *out,
+		     struct co_err *err)
+{
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return co_fail_errno(err, errno, "cannot open %s", path);
+	if (!S_ISREG(st.st_mode) || st.st_size > (off_t) max)
+		return co_fail(err, CO_TOO_BIG, "%s is not a file of at most %zu bytes",
+			       path, max);
+	while (out->size <= max) {
+		char *at = co_buf_room(out, 16384);
+		ssize_t n = at ? read(fd, at, 16384) : -1;
+
+		if (n < 0)
+			return co_fail_errno(err, at ? errno : ENOMEM, "cannot read %s",
+					     path);
+		if (n == 0)
+			return 0;
+		co_buf_wrote(out, (size_t) n);
+	}
+	return co_fail(err, CO_TOO_BIG, "%s grows while it is read", path);
+}
+
+/* Only what can be a name in a file of lines. */
+static void keep_name(char *name)
+{
+	size_t n = strlen(name);
+
+	if (strspn(name,
+		   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
+	    n)
+		name[0] = 0;
+}
+
+int network_open(struct runner *r, uint32_t id, struct runner_network *out,
+		 struct co_err *err)
+{
+	char path[RUNNER_PATH];
+	autobuf struct co_buf text = { 0 };
+	struct co_span json, ours, value;
+	struct network_plan plan;
+	int rc;
+
+	*out = (struct runner_network){ 0 };
+	(void) snprintf(path, sizeof(path), "%s/%" PRIu32 "/config.json",
+			r->place.state, id);
+	rc = read_file(path, CO_LIMIT_CTR_CONFIG, &text, err);
+	if (rc < 0)
+		return rc;
+	if (co_json_check((struct co_span){ text.data, text.size }, &json,
+			  &(struct co_json_fault){ 0 }) < 0 ||
+	    !co_json_member(json, "cloudos", &ours) ||
+	    !co_json_member(ours, "network", &value))
+		return 0; /* none, or another runtime's */
+	(void) snprintf(path, sizeof(path), "%" PRIu32, id);
+	rc = network_plan_read(path, value, &plan, err);
+	if (rc < 0)
+		return rc;
+	if (plan.mode == NETWORK_BRIDGE) {
+		(void) inet_ntop(AF_INET, &plan.address, out->address,
+				 sizeof(out->address));
+		read_text(json, "hostname", out->hostname, sizeof(out->hostname));
+		read_text(ours, "name", out->name, sizeof(out->name));
+		keep_name(out->hostname);
+		keep_name(out->name);
+		rc = open_relays(r->relays, &plan, out, err);
+	}
+	network_plan_done(&plan);
+	if (rc < 0)
+		network_done(r->relays, out);
+	return rc;
+}
+
+/* ---- names ---- */
+
+/* A line for each container on the bridge; the core lock is held. */
+static void write_lines(const struct runner *r, struct co_buf *out)
+{
+	const struct monitor *m;
+
+	for (m = r->monitors; m; m = m->hh.next) {
+		const struct runner_network *n = &m->network;
+
+		if (!n->address[0] || m->ended || (!n->name[0] && !n->hostname[0]))
+			continue;
+		co_buf_format(out, "%s\t%s", n->address, n->name);
+		if (strcmp(n->name, n->hostname) != 0)
+			co_buf_format(out, "%s%s", n->name[0] ? " " : "", n->hostname);
+		co_buf_char(out, '\n');
+	}
+}
+
+char *network_names(const struct runner *r)
+{
+	autobuf struct co_buf lines = { 0 };
+
+	write_lines(r, &lines);
+	return co_buf_take(&lines, &(size_t){ 0 });
+}
+
+/* In place: who has it open sees a whole file but for a moment between two writes. */
+static int replace(const char *path, const char *data, size_t size)
+{
+	autoclose int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return -1;
+	return pwrite(fd, data, size, 0) == (ssize_t) size &&
+			       ftruncate(fd, (off_t) size) == 0
+		       ? 0
+		       : -1;
+}
+
+void network_write_hosts(const struct runner_place *p, uint32_t id, const char *lines)
+{
+	char path[RUNNER_PATH], *at;
+	autobuf struct co_buf text = { 0 };
+	struct co_err err;
+
+	(void) snprintf(path, sizeof(path), "%s/%" PRIu32 "/hosts", p->state, id);
+	if (read_file(path, HOSTS_MAX, &text, &err) < 0 || !text.data)
+		return; /* the container has made something else of it */
+	at = strstr(text.data, mark);
+	if (at)
+		text.size = (size_t) (at - text.data);
+	co_buf_text(&text, mark);
+	co_buf_text(&text, lines);
+	if (!text.failed && replace(path, text.data, text.size) < 0)
+		co_log(daemon, DEBUG, "%s could not be written", path);
+}
+
+struct naming {
+	struct runner *runner;
+	char *lines;
+	uint32_t *ids;
+	size_t count;
+};
+
+static void run_naming(void *arg)
+{
+	struct naming *n = arg;
+
+	for (size_t i = 0; i < n->count; i++)
+		network_write_hosts(&n->runner->place, n->ids[i], n->lines);
+}
+
+static void end_naming(void *arg)
+{
+	struct naming *n = arg;
+	struct runner *r = n->runner;
+	bool again = r->naming == NAMING_AGAIN;
+
+	free(n->lines);
+	free(n->ids);
+	free(n);
+	r->naming = NAMING_IDLE;
+	if (again)
+		network_changed(r);
+}
+
+/* One at a time, so that an older list never overwrites a newer one. */
+void network_changed(struct runner *r)
+{
+	struct naming *n;
+	struct monitor *m;
+
+	if (r->naming != NAMING_IDLE) {
+		r->naming = NAMING_AGAIN;
+		return;
+	}
+	n = calloc(1, sizeof(*n));
+	if (!n)
+		return; /* the next change writes it */
+	n->runner = r;
+	n->lines = network_names(r);
+	n->ids = calloc(HASH_COUNT(r->monitors) + 1, sizeof(*n->ids));
+	for (m = r->monitors; n->ids && m; m = m->hh.next)
+		if (m->network.address[0] && !m->ended)
+			n->ids[n->count++] = m->id;
+	r->naming = NAMING_BUSY;
+	if (n->lines && n->ids &&
+	    r->host->offload(r->host->ctx, run_naming, end_naming, n) == 0)
+		return;
+	r->naming = NAMING_IDLE;
+	free(n->lines);
+	free(n->ids);
+	free(n);
+}
