@@ -205,6 +205,35 @@ static int show(struct logs *l, struct ctr_log_from *from)
 	return rc;
 }
 
+int container_follow(struct ctl *ctl, const char *name,
+		     int (*start)(struct ctl *ctl, void *arg), void *arg)
+{
+	struct logs l = { .ctl = ctl, .name = name, .terminal = isatty(STDOUT_FILENO) };
+	struct ctr_log_from from = { .tail = 0, .follow = true };
+	autogateway struct gateway g;
+	int rc = container_get(&g, ctl, name);
+
+	if (rc < 0)
+		return rc;
+	l.path = container_text(g.value, "log");
+	l.bundle = container_text(g.value, "bundle");
+	from.path = l.path;
+	if (!l.path || !l.bundle)
+		rc = co_fail(&ctl->err, CO_NO_MEMORY, "out of memory");
+	if (rc == 0)
+		rc = ctr_log_reader_open(&from, &l.reader, &ctl->err);
+	if (rc == 0)
+		rc = catch_up(&l); /* what was there before */
+	if (rc == 0)
+		rc = start(ctl, arg);
+	if (rc == 0)
+		rc = follow(&l);
+	ctr_log_reader_close(l.reader);
+	free(l.path);
+	free(l.bundle);
+	return rc;
+}
+
 int cmd_container_logs(struct ctl *ctl)
 {
 	struct logs l = { .ctl = ctl,

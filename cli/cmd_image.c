@@ -276,7 +276,9 @@ int cmd_image_import(struct ctl *ctl)
 	}
 	co_buf_char(&g.body, '}');
 	g.timeout_ms = -1;
-	rc = gateway_stream(&g, on_event, &import);
+	rc = container_daemon(ctl);
+	if (rc == 0)
+		rc = gateway_stream(&g, on_event, &import);
 	if (import.bar && rc < 0)
 		(void) fputs("\r\033[K", stderr); /* as above */
 	return rc > 0 ? 0 : rc;
@@ -294,7 +296,9 @@ int cmd_image_create_busybox(struct ctl *ctl)
 	co_buf_json_text(&g.body, co_span(name ? name : "busybox"));
 	co_buf_char(&g.body, '}');
 	g.timeout_ms = -1;
-	rc = gateway_call(&g);
+	rc = container_daemon(ctl);
+	if (rc == 0)
+		rc = gateway_call(&g);
 	if (rc < 0)
 		return rc;
 	return co_json_member(g.value, "images", &images) ? imported(&g, images)

@@ -11,10 +11,22 @@
 #include <time.h>
 
 #include "cli/container_config.h"
+#include "cli/start.h"
 #include "lib/cleanup.h"
 #include "lib/time.h"
 
 extern char **environ;
+
+int container_daemon(struct ctl *ctl)
+{
+	autoclose int fd = -1;
+	int rc = co_paths_connect_http(&ctl->paths, &fd, &ctl->err);
+
+	if (rc != CO_GONE)
+		return rc;
+	ctl->err = (struct co_err){ 0 };
+	return co_start_daemon(&ctl->paths, NULL, CTL_PROGRAM, &ctl->client, &ctl->err);
+}
 
 void container_request(struct gateway *g, struct ctl *ctl, const char *method,
 		       const char *name, const char *verb)

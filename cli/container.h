@@ -13,6 +13,9 @@
 #define IMAGES     "/v1/sys/images"
 #define IMAGE      "/v1/sys/image"
 
+/* Starts a daemon if none is running: for commands that make something. */
+int container_daemon(struct ctl *ctl);
+
 /* Prepares METHOD /v1/sys/container/NAME/VERB ("": the container itself). */
 void container_request(struct gateway *g, struct ctl *ctl, const char *method,
 		       const char *name, const char *verb);
@@ -49,6 +52,12 @@ int container_pipe(struct ctl *ctl, int fds[2]);
 
 /* Starts one that exists and says its name. */
 int container_start_one(struct ctl *ctl, const char *name);
+
+/*
+ * Calls start() and shows what the container prints from then on, until it has ended.
+ */
+int container_follow(struct ctl *ctl, const char *name,
+		     int (*start)(struct ctl *ctl, void *arg), void *arg);
 
 /* Makes the body of a create request from options and operands. */
 int container_config_body(struct ctl *ctl, struct co_buf *out);

@@ -59,3 +59,5 @@ TESTS += %D%/ctr_calls.py
 EXTRA_DIST += %D%/ctr_calls.py
 TESTS += %D%/nested.py
 EXTRA_DIST += %D%/nested.py
+TESTS += %D%/cli.py
+EXTRA_DIST += %D%/cli.py
