@@ -440,7 +440,7 @@ static void look(struct apply_unit *u, const struct co_yaml_node *map)
 static int check_container(const struct reader *r, const struct co_yaml_node *map)
 {
 	const struct co_buf *config = &r->unit->config;
-	struct container_config *parsed = NULL;
+	struct container_settings *parsed = NULL;
 	struct co_err why = { 0 };
 	int rc;
 

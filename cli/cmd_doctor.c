@@ -9,10 +9,9 @@
 #include <unistd.h>
 
 #include "cli/ctl.h"
+#include "cli/doctor.h"
 #include "cli/probe.h"
 #include "lib/cleanup.h"
-
-enum state { STATE_OK, STATE_LIMITED, STATE_MISSING };
 
 struct doctor {
 	struct ctl *ctl;
@@ -22,14 +21,7 @@ struct doctor {
 	bool sick; /* something is missing without which nothing runs */
 };
 
-struct finding {
-	enum state state;
-	char detail[400]; /* what was found */
-	char advice[400]; /* what to do, "" when nothing */
-};
-
-__attribute__((format(printf, 2, 3))) static void detail(struct finding *f,
-							 const char *format, ...)
+void doctor_detail(struct finding *f, const char *format, ...)
 {
 	va_list args;
 
@@ -38,8 +30,7 @@ __attribute__((format(printf, 2, 3))) static void detail(struct finding *f,
 	va_end(args);
 }
 
-__attribute__((format(printf, 3, 4))) static void
-advise(struct finding *f, enum state state, const char *format, ...)
+void doctor_advise(struct finding *f, enum state state, const char *format, ...)
 {
 	va_list args;
 
@@ -48,6 +39,9 @@ advise(struct finding *f, enum state state, const char *format, ...)
 	(void) vsnprintf(f->advice, sizeof(f->advice), format, args); /* may be cut */
 	va_end(args);
 }
+
+#define detail(...) doctor_detail(__VA_ARGS__)
+#define advise(...) doctor_advise(__VA_ARGS__)
 
 /* ---- engines ---- */
 
@@ -485,6 +479,14 @@ static const struct {
 	{ "user name spaces", "private networks and confinement without root",
 	  check_userns },
 	{ "control groups", "limits for programs and containers", check_cgroup },
+	{ "container limits", "memory, processors, processes, devices",
+	  check_ctr_limits },
+	{ "container pause", "freezing and killing", check_ctr_pause },
+	{ "container users", "ids that a container has for itself", check_ctr_ids },
+	{ "container bridge", "network of root's containers", check_ctr_bridge },
+	{ "container private", "network of users' containers", check_ctr_private },
+	{ "container forward", "the way from a bridge to the outside",
+	  check_ctr_forward },
 	{ "landlock", "confinement of files and network", check_landlock },
 	{ "pidfd", "the end of a process is noticed at once", check_pidfd },
 	{ "sealed memfd", "shared memory that nobody can shrink", check_memfd },

@@ -204,7 +204,7 @@ static void map_rootless(struct container_id_map map[2], const char *path,
 }
 
 static void map_users(const struct runner_place *place, uint32_t block,
-		      const struct container_config *config,
+		      const struct container_settings *config,
 		      struct container_place *out)
 {
 	if (place->root && (config->host_users || config->privileged))
@@ -224,7 +224,7 @@ static void map_users(const struct runner_place *place, uint32_t block,
 /* ---- what the configuration names on the host ---- */
 
 static int look_at_volumes(const struct runner_place *place,
-			   const struct container_config *config, struct co_err *err)
+			   const struct container_settings *config, struct co_err *err)
 {
 	struct stat st;
 
@@ -241,7 +241,7 @@ static int look_at_volumes(const struct runner_place *place,
 	return 0;
 }
 
-static int read_profile(const struct container_config *config, char **out_text,
+static int read_profile(const struct container_settings *config, char **out_text,
 			struct co_span *out, struct co_err *err)
 {
 	struct co_json_fault fault;
@@ -292,7 +292,7 @@ static size_t read_devices(struct container_device *out)
 /* The object cloudos.network, the members of C that say the same, and the address. */
 static void describe_network(const struct runner_place *place,
 			     const struct container_make *make,
-			     const struct container_config *config, const char *mode,
+			     const struct container_settings *config, const char *mode,
 			     struct co_buf *out, struct co_buf *facts, char address[16])
 {
 	struct in_addr own = { htonl(place->subnet + 2 + make->users) },
@@ -340,7 +340,7 @@ static void describe_network(const struct runner_place *place,
 struct bundle {
 	const struct runner_place *place;
 	const struct container_make *make;
-	struct container_config *config;
+	struct container_settings *config;
 	struct container_defaults defaults;
 	char path[RUNNER_PATH], upper[RUNNER_PATH + 8], hostname[65], cgroup[64];
 	const char *mode;
@@ -417,7 +417,7 @@ static int write_all(struct bundle *b, struct co_buf *facts, struct co_err *err)
 }
 
 int bundle_write(const struct runner_place *place, const struct container_make *make,
-		 struct container_config **out_config, struct co_buf *facts,
+		 struct container_settings **out_config, struct co_buf *facts,
 		 struct co_err *err)
 {
 	struct bundle *b = calloc(1, sizeof(*b));

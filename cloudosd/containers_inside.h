@@ -138,7 +138,7 @@ void network_write_hosts(const struct runner_place *p, uint32_t id, const char *
 
 /* Writes all files of the bundle.  `facts` gets members of C: "network":{...},... */
 int bundle_write(const struct runner_place *place, const struct container_make *make,
-		 struct container_config **out_config, struct co_buf *facts,
+		 struct container_settings **out_config, struct co_buf *facts,
 		 struct co_err *err);
 
 /* Removes a tree, which may be hostile, and follows nothing in it. */

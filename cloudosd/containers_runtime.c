@@ -88,7 +88,7 @@ static void words(struct co_buf *out, const char *const *argv)
 
 static void limits(struct co_buf *out, struct co_span text)
 {
-	struct container_config *config;
+	struct container_settings *config;
 
 	co_buf_text(out, "\"resources\":");
 	if (container_config_parse(text, &config, NULL)) {

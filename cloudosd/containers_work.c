@@ -31,7 +31,7 @@ struct work {
 	struct container_make make;
 	char *name, *config, *image_config, *image_id, *network_path;
 	char **layers;
-	struct container_config *parsed;
+	struct container_settings *parsed;
 	struct co_buf facts;
 	char *names; /* of the other containers */
 	struct runner_network network;
@@ -200,7 +200,7 @@ static void last_words(const char *path, char out[256])
 static int start_monitor(struct work *w, int theirs, struct co_err *err)
 {
 	const struct runner_place *p = &w->runner->place;
-	const struct container_config *c = w->parsed;
+	const struct container_settings *c = w->parsed;
 	const char *runtime = c->runtime ? c->runtime : p->runtime;
 	char bundle[RUNNER_PATH], id[16], bytes[24], files[16],
 		errors[RUNNER_PATH + 16], words[256];

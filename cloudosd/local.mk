@@ -60,6 +60,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/trace.h %D%/trace.c \
 	personality/call.h personality/host.h personality/hosts.c \
 	personality/cloudos/cloudos.h \
+	personality/cloudos/container.c \
 	personality/cloudos/dispatch.c \
 	personality/cloudos/directory.c \
 	personality/cloudos/error.c \

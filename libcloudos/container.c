@@ -5,7 +5,7 @@
 long cloudos_sys_container_create(const char *name,
 				  const struct container_config *config)
 {
-	return CALL(sys_container_create, ARG(name), ARG(config));
+	return CALL(sys_container_create, ARG(name ? name : ""), ARG(config));
 }
 
 long cloudos_sys_container_start(int container_id)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cloudosd/ctr/cli.h"
+#include "cloudosd/ctr/rootfs.h"
 #include "lib/cleanup.h"
 
 #define CAPABILITIES "[\"CAP_AUDIT_WRITE\",\"CAP_KILL\",\"CAP_NET_BIND_SERVICE\"]"
@@ -109,16 +110,12 @@ int cli_features(struct cli *cli, int argc, char *argv[])
 	(void) fputs(
 		"{\"ociVersionMin\":\"1.0.0\",\"ociVersionMax\":\"1.1.0\",\"hooks\":["
 		"\"prestart\",\"createRuntime\",\"createContainer\","
-		"\"startContainer\",\"poststart\",\"poststop\"],\"mountOptions\":["
-		"\"async\",\"atime\",\"bind\",\"defaults\",\"dev\",\"diratime\","
-		"\"dirsync\",\"exec\",\"idmap\",\"iversion\",\"lazytime\",\"loud\","
-		"\"mand\",\"noatime\",\"nodev\",\"nodiratime\",\"noexec\","
-		"\"noiversion\",\"nolazytime\",\"nomand\",\"norelatime\","
-		"\"nostrictatime\",\"nosuid\",\"nosymfollow\",\"private\",\"rbind\","
-		"\"relatime\",\"remount\",\"ro\",\"rprivate\",\"rshared\","
-		"\"rslave\",\"runbindable\",\"rw\",\"shared\",\"silent\",\"slave\","
-		"\"strictatime\",\"suid\",\"symfollow\",\"sync\",\"tmpcopyup\","
-		"\"unbindable\"],\"linux\":{\"namespaces\":[\"cgroup\",\"ipc\","
+		"\"startContainer\",\"poststart\",\"poststop\"],\"mountOptions\":[",
+		stdout);
+	for (size_t i = 0; ctr_rootfs_option(i); i++)
+		(void) printf("%s\"%s\"", i ? "," : "", ctr_rootfs_option(i));
+	(void) fputs(
+		"],\"linux\":{\"namespaces\":[\"cgroup\",\"ipc\","
 		"\"mount\",\"network\",\"pid\",\"user\",\"uts\"],\"capabilities\":[",
 		stdout);
 	for (int i = 0; ctr_capability_name(i); i++)

@@ -21,7 +21,8 @@ struct ctr_rootfs {
 	int spare
 		[CTR_ROOTFS_FDS]; /* not for the inside; kept because closing takes time */
 	size_t spare_count;
-	char note[256]; /* what is there instead of what was asked for; "" */
+	char note[256];       /* what is there instead of what was asked for; "" */
+	bool may_be_unmapped; /* gather's own */
 };
 
 /*
@@ -58,6 +59,9 @@ struct ctr_rootfs_inside {
  */
 int ctr_rootfs_enter(const struct ctr_config *config,
 		     const struct ctr_rootfs_inside *inside, struct co_err *err);
+
+/* The i-th word of a mount's options that means something to us; NULL ends. */
+const char *ctr_rootfs_option(size_t i);
 
 /* Sets config->sysctl through a detached /proc; each must belong to a name space that the
  * container has for itself. */

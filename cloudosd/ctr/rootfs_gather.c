@@ -8,13 +8,55 @@
 
 #include "cloudosd/ctr/rootfs_inside.h"
 
+static int push(struct ctr_rootfs *r, int fd, struct co_err *err)
+{
+	if (r->count == CTR_ROOTFS_FDS) {
+		if (fd >= 0)
+			(void) close(fd); /* a detached mount */
+		return co_fail(err, CO_TOO_BIG, "there are more than %d bind mounts",
+			       CTR_ROOTFS_FDS - 2);
+	}
+	r->fds[r->count++] = fd;
+	return 0;
+}
+
+/* Several may have something to say. */
+static void note(struct ctr_rootfs *r, const char *format, const char *what)
+{
+	size_t n = strlen(r->note);
+
+	if (n > 0)
+		n += (size_t) snprintf(r->note + n, sizeof(r->note) - n, "; ");
+	if (n < sizeof(r->note))
+		(void) snprintf(r->note + n, sizeof(r->note) - n, format,
+				what); /* cut */
+}
+
+/* A volume of the daemon on a file system that cannot map ids is mounted as it is: its
+ * files can be read as anybody may.  Maps that a configuration spells out are demands. */
+static int map_ids(struct ctr_rootfs *r, const struct ctr_mount *mount, int tree,
+		   int user_ns, struct co_err *err)
+{
+	struct rootfs_options o;
+	int status = rootfs_options_read(mount, &o, err);
+
+	if (status == 0)
+		status = rootfs_tree_idmap(tree, o.idmap_all, user_ns, mount->source,
+					   err);
+	if (status == 0 || mount->uids.count > 0 || !r->may_be_unmapped)
+		return status;
+	note(r, "the files in %.120s belong to nobody: its file system cannot map ids",
+	     mount->destination);
+	return 0;
+}
+
 /*
  * The order: the root, the devices of a container with ids of its own, then one of each
  * bind mount as config has them.  -1 is for the inside to open: we are not root, and it
  * sees the same paths with the same rights.
  */
-static int bind_tree(const struct ctr_mount *mount, const struct rootfs_options *o,
-		     int user_ns, int *out, struct co_err *err)
+static int bind_tree(struct ctr_rootfs *r, const struct ctr_mount *mount,
+		     const struct rootfs_options *o, int user_ns, struct co_err *err)
 {
 	autoclose int tree = rootfs_tree_open(mount->source, o->recursive);
 	autoclose int own = -1;
@@ -34,13 +76,10 @@ static int bind_tree(const struct ctr_mount *mount, const struct rootfs_options 
 				"nor a container with a user name space",
 				mount->destination);
 	if (status == 0 && o->idmap)
-		status = rootfs_tree_idmap(tree, o->idmap_all, user_ns, mount->source,
-					   err);
+		status = map_ids(r, mount, tree, user_ns, err);
 	if (status == 0)
 		status = rootfs_tree_set(tree, o, mount->source, err);
-	if (status == 0)
-		*out = take_fd(tree);
-	return status;
+	return status < 0 ? status : push(r, take_fd(tree), err);
 }
 
 /* Whether we may copy mounts at all. */
@@ -49,18 +88,6 @@ static bool may_mount(void)
 	autoclose int tree = rootfs_tree_open("/dev/null", false);
 
 	return tree >= 0;
-}
-
-static int push(struct ctr_rootfs *r, int fd, struct co_err *err)
-{
-	if (r->count == CTR_ROOTFS_FDS) {
-		if (fd >= 0)
-			(void) close(fd); /* a detached mount */
-		return co_fail(err, CO_TOO_BIG, "there are more than %d bind mounts",
-			       CTR_ROOTFS_FDS - 2);
-	}
-	r->fds[r->count++] = fd;
-	return 0;
 }
 
 static int root(const struct ctr_config *config, int user_ns, struct ctr_rootfs *r,
@@ -95,17 +122,16 @@ static int gather(const struct ctr_config *config, int user_ns, struct ctr_rootf
 		status = rootfs_options_read(&config->mounts[i], &o, err);
 		if (status < 0 || !o.bind)
 			continue;
-		fd = -1;
 		if (ours)
-			status = bind_tree(&config->mounts[i], &o, user_ns, &fd, err);
+			status = bind_tree(r, &config->mounts[i], &o, user_ns, err);
 		else if (o.idmap)
 			status = co_fail(
 				err, CO_ACCESS,
 				"%s cannot be mounted with mapped ids: only root "
 				"may",
 				config->mounts[i].source);
-		if (status == 0)
-			status = push(r, fd, err);
+		else
+			status = push(r, -1, err);
 	}
 	return status;
 }
@@ -117,6 +143,7 @@ int ctr_rootfs_gather(const struct ctr_config *config, int user_ns,
 
 	out->count = out->spare_count = 0;
 	out->note[0] = 0;
+	out->may_be_unmapped = config->cloudos.idmap;
 	status = gather(config, user_ns, out, err);
 	if (status < 0)
 		ctr_rootfs_done(out);

@@ -28,9 +28,6 @@ int rootfs_options_read(const struct ctr_mount *mount, struct rootfs_options *ou
 /* True when the word is ours or the mount's, false when it is for the file system. */
 bool rootfs_option_known(const char *word);
 
-/* The next word that rootfs_option_known knows, by number; NULL ends. */
-const char *rootfs_option_name(size_t i);
-
 /* ---- rootfs_path.c: paths of an image, never followed out of it ---- */
 
 enum rootfs_want {

@@ -16,6 +16,7 @@ enum kind {
 	BIND,
 	IDMAP,
 	COPY_UP,
+	DATA,    /* of the file system, as words that we do not know */
 	NOTHING, /* known and without meaning here */
 };
 
@@ -33,8 +34,11 @@ static const struct word words[] = {
 	{ "defaults", NOTHING, 0 },
 	{ "dev", CLEAR, MOUNT_ATTR_NODEV },
 	{ "diratime", CLEAR, MOUNT_ATTR_NODIRATIME },
+	{ "dirsync", DATA, 0 },
 	{ "exec", CLEAR, MOUNT_ATTR_NOEXEC },
 	{ "idmap", IDMAP, 0 },
+	{ "iversion", NOTHING, 0 },
+	{ "lazytime", DATA, 0 },
 	{ "loud", NOTHING, 0 },
 	{ "mand", NOTHING, 0 },
 	{ "noatime", TIME, MOUNT_ATTR_NOATIME },
@@ -42,6 +46,7 @@ static const struct word words[] = {
 	{ "nodiratime", SET, MOUNT_ATTR_NODIRATIME },
 	{ "noexec", SET, MOUNT_ATTR_NOEXEC },
 	{ "noiversion", NOTHING, 0 },
+	{ "nolazytime", DATA, 0 },
 	{ "nomand", NOTHING, 0 },
 	{ "norelatime", TIME, MOUNT_ATTR_RELATIME },
 	{ "nostrictatime", TIME, MOUNT_ATTR_RELATIME },
@@ -53,6 +58,7 @@ static const struct word words[] = {
 	{ "rdev", ALL_CLEAR, MOUNT_ATTR_NODEV },
 	{ "rdiratime", ALL_CLEAR, MOUNT_ATTR_NODIRATIME },
 	{ "relatime", TIME, MOUNT_ATTR_RELATIME },
+	{ "remount", NOTHING, 0 },
 	{ "rexec", ALL_CLEAR, MOUNT_ATTR_NOEXEC },
 	{ "ridmap", IDMAP, MS_REC },
 	{ "rnoatime", ALL_TIME, MOUNT_ATTR_NOATIME },
@@ -81,6 +87,7 @@ static const struct word words[] = {
 	{ "strictatime", TIME, MOUNT_ATTR_STRICTATIME },
 	{ "suid", CLEAR, MOUNT_ATTR_NOSUID },
 	{ "symfollow", CLEAR, MOUNT_ATTR_NOSYMFOLLOW },
+	{ "sync", DATA, 0 },
 	{ "tmpcopyup", COPY_UP, 0 },
 	{ "unbindable", SPREAD, MS_UNBINDABLE },
 };
@@ -105,10 +112,12 @@ static const struct word *find(const char *text)
 
 bool rootfs_option_known(const char *word)
 {
-	return find(word) != NULL;
+	const struct word *w = find(word);
+
+	return w && w->kind != DATA;
 }
 
-const char *rootfs_option_name(size_t i)
+const char *ctr_rootfs_option(size_t i)
 {
 	return i < co_countof(words) ? words[i].name : NULL;
 }
@@ -157,6 +166,7 @@ static void apply(struct rootfs_options *o, const struct word *w)
 	case COPY_UP:
 		o->copy_up = true;
 		break;
+	case DATA:
 	case NOTHING:
 		break;
 	}

@@ -52,7 +52,7 @@ static int by_id(const struct container *a, const struct container *b)
 }
 
 struct container *container_new(struct containers *all, uint32_t id, const char *name,
-				struct container_config *config)
+				struct container_settings *config)
 {
 	const struct co_host *host = all->host;
 	struct container *c = calloc(1, sizeof(*c));

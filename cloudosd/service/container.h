@@ -27,7 +27,7 @@
 
 struct containers;
 
-enum container_state {
+enum container_stage {
 	CONTAINER_IS_CREATED,
 	CONTAINER_IS_RUNNING,
 	CONTAINER_IS_PAUSED,
@@ -37,7 +37,7 @@ enum container_state {
 	CONTAINER_IS_REMOVING
 };
 
-const char *container_state_name(enum container_state state);
+const char *container_state_name(enum container_stage state);
 
 enum container_health {
 	CONTAINER_HEALTH_NONE,
@@ -151,14 +151,14 @@ void containers_prune(struct containers *all, const struct container_asker *aske
 struct container_look {
 	uint32_t id;
 	const char *name, *image, *error, *ip;
-	enum container_state state;
+	enum container_stage state;
 	enum container_health health;
 	int32_t pid; /* of the first process; 0 */
 	int exit_code, signal;
 	bool oom_killed;
 	uint32_t restarts;
 	uint64_t created_ns, started_ns, finished_ns; /* since the epoch; 0: never */
-	const struct container_config *config;
+	const struct container_settings *config;
 	const char *image_id; /* "" */
 };
 

@@ -14,7 +14,7 @@
 
 /* CONFIG with the name that goes before its own. */
 static int config_named(struct co_span text, struct co_span name,
-			struct container_config **out, struct co_err *err)
+			struct container_settings **out, struct co_err *err)
 {
 	autobuf struct co_buf with = { 0 }, merged = { 0 };
 	bool live_only;
@@ -37,7 +37,7 @@ static int config_named(struct co_span text, struct co_span name,
 }
 
 static bool name_for(const struct containers *all,
-		     const struct container_config *config, char out[CONTAINER_NAME])
+		     const struct container_settings *config, char out[CONTAINER_NAME])
 {
 	uint64_t n = all->next_id;
 
@@ -51,7 +51,7 @@ static bool name_for(const struct containers *all,
 	return true;
 }
 
-static void create_with(struct containers *all, struct container_config *config,
+static void create_with(struct containers *all, struct container_settings *config,
 			const struct container_asker *asker)
 {
 	struct container_image image;
@@ -93,7 +93,7 @@ static void create_with(struct containers *all, struct container_config *config,
 void containers_create(struct containers *all, struct co_span config,
 		       struct co_span name, const struct container_asker *asker)
 {
-	struct container_config *parsed;
+	struct container_settings *parsed;
 	struct co_err err = { 0 };
 
 	if (all->count >= CO_LIMIT_CONTAINERS || all->next_id > CO_LIMIT_CONTAINER_ID) {

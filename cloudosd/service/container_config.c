@@ -20,7 +20,7 @@ struct container_block {
 };
 
 struct reading {
-	struct container_config *config;
+	struct container_settings *config;
 	const char *member; /* being read */
 	struct co_err *err;
 };
@@ -47,7 +47,7 @@ static char *get_text(struct reading *r, const char *data, size_t n)
 	return text;
 }
 
-struct container_config *container_config_free(struct container_config *c)
+struct container_settings *container_config_free(struct container_settings *c)
 {
 	while (c && c->blocks) {
 		struct container_block *next = c->blocks->next;
@@ -213,7 +213,7 @@ static bool read_restart(struct reading *r, struct co_span value, void *at)
 	static const char what[] =
 		"is not one of no, always, on-failure, on-failure:TIMES and "
 		"unless-stopped";
-	struct container_config *c = r->config;
+	struct container_settings *c = r->config;
 	const char *text = text_of(r, value, what);
 	char *end;
 	long times;
@@ -371,7 +371,7 @@ static bool read_port(struct reading *r, const char *text, struct container_port
 
 static bool read_ports(struct reading *r, struct co_span value, void *at)
 {
-	struct container_config *c = r->config;
+	struct container_settings *c = r->config;
 	struct container_texts texts = { 0 };
 
 	(void) at;
@@ -437,7 +437,7 @@ static bool read_volume(struct reading *r, char *text, struct container_volume *
 
 static bool read_volumes(struct reading *r, struct co_span value, void *at)
 {
-	struct container_config *c = r->config;
+	struct container_settings *c = r->config;
 	struct container_texts texts = { 0 };
 
 	(void) at;
@@ -489,10 +489,10 @@ struct member {
 	bool fixed; /* never changes */
 };
 
-#define AT(member) offsetof(struct container_config, member)
+#define AT(member) offsetof(struct container_settings, member)
 #define NUMBER(member, max_)                                                           \
 	.at = AT(member), .max = (max_),                                               \
-	.size = sizeof(((struct container_config *) NULL)->member)
+	.size = sizeof(((struct container_settings *) NULL)->member)
 
 static const struct member members[] = {
 	{ .name = "name", .read = read_text, .at = AT(name), .live = true },
@@ -574,7 +574,7 @@ static bool read_number(struct reading *r, const struct member *m, struct co_spa
 
 static bool modes_are_good(struct reading *r)
 {
-	const struct container_config *c = r->config;
+	const struct container_settings *c = r->config;
 	const char *n = c->network;
 
 	r->member = "networkMode";
@@ -602,7 +602,7 @@ static bool modes_are_good(struct reading *r)
 
 static bool is_good(struct reading *r)
 {
-	const struct container_config *c = r->config;
+	const struct container_settings *c = r->config;
 
 	r->member = "name";
 	if (c->name && !container_name_is_good(co_span(c->name)))
@@ -638,7 +638,7 @@ static bool is_good(struct reading *r)
 
 static bool read_all(struct reading *r)
 {
-	struct container_config *c = r->config;
+	struct container_settings *c = r->config;
 	struct co_json_walk w = co_json_walk(c->json);
 	struct co_span name, value;
 
@@ -659,10 +659,10 @@ static bool read_all(struct reading *r)
 	return is_good(r);
 }
 
-int container_config_parse(struct co_span text, struct container_config **out,
+int container_config_parse(struct co_span text, struct container_settings **out,
 			   struct co_err *err)
 {
-	struct container_config *c = calloc(1, sizeof(*c));
+	struct container_settings *c = calloc(1, sizeof(*c));
 	struct co_err why = { 0 };
 	struct reading r = { .config = c, .err = &why };
 	struct co_json_fault fault;
@@ -695,7 +695,7 @@ int container_config_parse(struct co_span text, struct container_config **out,
 	return 0;
 }
 
-int container_config_merge(const struct container_config *c, struct co_span with,
+int container_config_merge(const struct container_settings *c, struct co_span with,
 			   struct co_buf *out, bool *live_only, struct co_err *err)
 {
 	struct co_json_walk w = co_json_walk(c->json);

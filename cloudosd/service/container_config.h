@@ -48,7 +48,7 @@ struct container_volume {
 	bool named, read_only, idmap;
 };
 
-struct container_config {
+struct container_settings {
 	char *text;          /* the object as it was given: what is kept and told */
 	struct co_span json; /* of it */
 	char *name, *image, *rootfs, *working_dir, *user, *hostname, *network, *runtime,
@@ -79,18 +79,18 @@ struct container_config {
  * Reads and checks; CO_INVALID and a sentence that names the member.  `text` need not have
  * been checked.  A configuration without name has none yet.
  */
-int container_config_parse(struct co_span text, struct container_config **out,
+int container_config_parse(struct co_span text, struct container_settings **out,
 			   struct co_err *err);
 
 /* NULL is allowed; returns NULL. */
-struct container_config *container_config_free(struct container_config *c);
+struct container_settings *container_config_free(struct container_settings *c);
 
 /*
  * `with`'s members in place of those of the same name; null takes one away.  Fills
  * `live_only`: nothing but what takes effect in a container that runs (limits, health,
  * restart, stop, labels, name).
  */
-int container_config_merge(const struct container_config *c, struct co_span with,
+int container_config_merge(const struct container_settings *c, struct co_span with,
 			   struct co_buf *out, bool *live_only, struct co_err *err);
 
 bool container_name_is_good(struct co_span name);

@@ -40,8 +40,8 @@ struct container_op {
 	bool has_journal, has_timeout, force, program;
 	uint32_t timeout_s;
 	int signal;
-	char *part;                      /* UPDATE: of CONFIG */
-	struct container_config *config; /* and what becomes of it */
+	char *part;                        /* UPDATE: of CONFIG */
+	struct container_settings *config; /* and what becomes of it */
 	unsigned tries;
 	/* when its write is there; NULL: container_op_done */
 	void (*saved)(struct container_op *op, int status, const char *reason);
@@ -63,11 +63,11 @@ struct container {
 	struct containers *all;
 	uint32_t id, users;
 	char name[CONTAINER_NAME];
-	struct container_config *config;
+	struct container_settings *config;
 	char *image_id;                     /* "" with a rootfs */
 	struct container_defaults defaults; /* of its image */
 	/* the record */
-	enum container_state state;
+	enum container_stage state;
 	bool making; /* was never told to anybody */
 	bool wanted; /* begun, and nobody has stopped it since */
 	char boot[40];
@@ -116,7 +116,7 @@ struct containers {
 /* ---- container.c ---- */
 
 struct container *container_new(struct containers *all, uint32_t id, const char *name,
-				struct container_config *config);
+				struct container_settings *config);
 void container_free(struct container *c); /* out of all lists */
 struct container *container_find(const struct containers *all, struct co_span which);
 void container_named(struct container *c, const char *name); /* renames */

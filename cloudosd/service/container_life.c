@@ -140,7 +140,7 @@ void container_waits_answer(struct container *c)
 
 static bool goes_on(const struct container *c)
 {
-	const struct container_config *k = c->config;
+	const struct container_settings *k = c->config;
 
 	if (!c->wanted || c->all->stopping)
 		return c->wanted && k->restart != CONTAINER_RESTART_NO;
@@ -311,7 +311,7 @@ static bool is_news(const struct container *c, const struct container_end *end)
 /* A beginning or an end that the last daemon did not live to write down. */
 static void compare(struct container *c, const struct container_report *r)
 {
-	enum container_state was = c->state;
+	enum container_stage was = c->state;
 	bool recorded = container_lives(c);
 
 	switch (r->seen) {

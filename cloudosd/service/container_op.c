@@ -358,8 +358,8 @@ static void on_unmade_for_update(void *arg, const struct container_report *repor
 		update_take(c);
 }
 
-static bool same_limits(const struct container_config *a,
-			const struct container_config *b)
+static bool same_limits(const struct container_settings *a,
+			const struct container_settings *b)
 {
 	return a->memory_mib == b->memory_mib && a->cpu_percent == b->cpu_percent &&
 	       a->pids == b->pids;
@@ -371,7 +371,7 @@ static void update_begin(struct container *c)
 	struct container_op *op = c->op;
 	autobuf struct co_buf text = { 0 };
 	struct container *other = NULL;
-	struct container_config *config;
+	struct container_settings *config;
 	struct container_act act;
 	struct co_err err = { 0 };
 	bool live_only;

@@ -15,7 +15,7 @@ static const char *const states[] = { "created", "running", "paused",  "restarti
 				      "exited",  "dead",    "removing" };
 static const char *const healths[] = { "none", "starting", "healthy", "unhealthy" };
 
-const char *container_state_name(enum container_state state)
+const char *container_state_name(enum container_stage state)
 {
 	return states[state];
 }
@@ -99,7 +99,7 @@ static bool read_bool(struct co_span object, const char *name)
 	return co_json_member(object, name, &value) && co_span_is(value, "true");
 }
 
-static bool read_state(struct co_span object, enum container_state *out)
+static bool read_state(struct co_span object, enum container_stage *out)
 {
 	char word[16];
 
@@ -107,7 +107,7 @@ static bool read_state(struct co_span object, enum container_state *out)
 		return false;
 	for (size_t i = 0; i < co_countof(states); i++)
 		if (strcmp(word, states[i]) == 0) {
-			*out = (enum container_state) i;
+			*out = (enum container_stage) i;
 			return true;
 		}
 	return false;
@@ -144,7 +144,7 @@ static bool read_members(struct container *c, struct co_span object)
 
 struct container *container_decode(struct containers *all, struct co_span text)
 {
-	struct container_config *config;
+	struct container_settings *config;
 	struct co_json_fault fault;
 	struct co_span object, json;
 	char name[CONTAINER_NAME];
@@ -194,7 +194,7 @@ static void add_texts(struct co_buf *out, const struct container_texts *texts,
 /* What it runs: as the image says where nothing else is said. */
 static void add_command(struct co_buf *out, const struct container *c)
 {
-	const struct container_config *k = c->config;
+	const struct container_settings *k = c->config;
 	const char *comma = "";
 
 	co_buf_text(out, ",\"command\":[");

@@ -10,7 +10,7 @@
 #include "lib/cleanup.h"
 
 struct writing {
-	const struct container_config *config;
+	const struct container_settings *config;
 	const struct container_defaults *defaults;
 	const struct container_place *place;
 	struct co_buf *out;
@@ -129,7 +129,7 @@ static int capability_bits(const char *name, uint64_t *out, struct co_err *err)
 
 static int capabilities_of(struct writing *w, uint64_t *out)
 {
-	const struct container_config *c = w->config;
+	const struct container_settings *c = w->config;
 	uint64_t bits;
 
 	*out = c->privileged ? ALL_CAPABILITIES : usual;
@@ -193,7 +193,7 @@ static void elements(struct writing *w, const struct container_texts *texts)
 
 static int write_args(struct writing *w)
 {
-	const struct container_config *c = w->config;
+	const struct container_settings *c = w->config;
 	const struct container_defaults *d = w->defaults;
 	size_t before;
 
@@ -326,7 +326,7 @@ static bool has_users(const struct writing *w)
 
 static void write_system_mounts(struct writing *w)
 {
-	const struct container_config *c = w->config;
+	const struct container_settings *c = w->config;
 	bool many = !has_users(w) || w->place->gids[0].count > 5 ||
 		    w->place->gids[1].count > 5;
 	char shm[96];
@@ -380,7 +380,7 @@ static void write_volume(struct writing *w, const struct container_volume *v)
 
 static void write_mounts(struct writing *w)
 {
-	const struct container_config *c = w->config;
+	const struct container_settings *c = w->config;
 
 	member(w, "mounts");
 	co_buf_char(w->out, '[');
@@ -440,7 +440,7 @@ static void write_map(struct writing *w, const char *name,
 	co_buf_char(w->out, ']');
 }
 
-void container_resources(const struct container_config *c, struct co_buf *out)
+void container_resources(const struct container_settings *c, struct co_buf *out)
 {
 	struct writing writing = { .out = out }, *w = &writing;
 
@@ -500,7 +500,7 @@ static void write_linux(struct writing *w)
 						"/proc/irq",           "/proc/sys",
 						"/proc/sysrq-trigger", NULL };
 	static const char *const none[] = { NULL };
-	const struct container_config *c = w->config;
+	const struct container_settings *c = w->config;
 
 	member(w, "linux");
 	co_buf_char(w->out, '{');
@@ -560,7 +560,7 @@ static void write_extension(struct writing *w)
 	co_buf_char(w->out, '}');
 }
 
-int container_spec(const struct container_config *config,
+int container_spec(const struct container_settings *config,
 		   const struct container_defaults *defaults,
 		   const struct container_place *place, struct co_buf *out,
 		   struct co_err *err)

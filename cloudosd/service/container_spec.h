@@ -48,10 +48,10 @@ struct container_place {
 };
 
 /* The object linux.resources, out of the limits. */
-void container_resources(const struct container_config *config, struct co_buf *out);
+void container_resources(const struct container_settings *config, struct co_buf *out);
 
 /* CO_INVALID and a sentence: no program is named, a capability is unknown ... */
-int container_spec(const struct container_config *config,
+int container_spec(const struct container_settings *config,
 		   const struct container_defaults *defaults,
 		   const struct container_place *place, struct co_buf *out,
 		   struct co_err *err);

@@ -17,6 +17,7 @@
 #define U32(id, m)         uint32_t m;
 #define I64(id, m)         int64_t m;
 #define U64(id, m)         uint64_t m;
+#define POINTERS(id, m)    void *m[co_countof(((id##_real *) 0)->m)];
 #define LIST(id, m, element, count) \
 	struct element##_rows m[co_countof(((id##_real *) 0)->m)];
 #include "personality/cloudos/structs.def"
@@ -31,6 +32,7 @@
 #undef I64
 #undef U64
 #undef LIST
+#undef POINTERS
 
 #define AT(id, m) \
 	_Static_assert(offsetof(struct id##_rows, m) == offsetof(id##_real, m), #id "." #m);
@@ -44,6 +46,7 @@
 #define U32(id, m)  AT(id, m)
 #define I64(id, m)  AT(id, m)
 #define U64(id, m)  AT(id, m)
+#define POINTERS(id, m) AT(id, m)
 #define LIST(id, m, element, count) AT(id, m)
 #include "personality/cloudos/structs.def"
 #undef STRUCT
@@ -57,6 +60,7 @@
 #undef I64
 #undef U64
 #undef LIST
+#undef POINTERS
 
 /* ---- the table ---- */
 
@@ -73,6 +77,7 @@
 #define U32(id, m)       FIELD(UNSIGNED, id, m)
 #define I64(id, m)       FIELD(SIGNED, id, m)
 #define U64(id, m)       FIELD(UNSIGNED, id, m)
+#define POINTERS(id, m)
 #define LIST(id, m, of, count_) \
 	FIELD(LIST, id, m, .element = #of, .count = offsetof(id##_real, count_))
 #include "personality/cloudos/structs.def"
@@ -87,6 +92,7 @@
 #undef I64
 #undef U64
 #undef LIST
+#undef POINTERS
 
 #define STRUCT(id_, type_) \
 	{ .id = #id_, .type = #type_, .size = sizeof(id_##_real), .members = id_##_members, \
@@ -100,6 +106,7 @@
 #define U32(id, m)
 #define I64(id, m)
 #define U64(id, m)
+#define POINTERS(id, m)
 #define LIST(id, m, element, count)
 const struct co_struct cloudos_structs[] = {
 #include "personality/cloudos/structs.def"

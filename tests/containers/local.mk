@@ -54,6 +54,8 @@ TESTS += %D%/escapes.py
 EXTRA_DIST += %D%/escapes.py
 TESTS += %D%/killed.py
 EXTRA_DIST += %D%/killed.py
+TESTS += %D%/service.py
+EXTRA_DIST += %D%/service.py
 
 TESTS += %D%/ctr_calls.py
 EXTRA_DIST += %D%/ctr_calls.py

@@ -771,6 +771,48 @@ START_TEST(a_volume_has_the_ids_of_the_container_or_its_own)
 }
 END_TEST
 
+static int unmapped(void)
+{
+	struct stat st;
+
+	LOOK(stat("/volume/file", &st) == 0 && st.st_uid == 65534);
+	return 0;
+}
+
+START_TEST(a_volume_that_cannot_be_mapped_is_mounted_and_said)
+{
+	struct ctr_id_map own = { .inside = 0, .outside = 100007, .count = 1 };
+	struct box b, outer;
+	struct ctr_mount *m;
+	char volume[256], root[64], folder[64];
+
+	if (!box_can(BOX_MAPPED))
+		return;
+	box_init(&b, BOX_MAPPED);
+	box_init(&outer, BOX_ROOT);
+	box_make_folder(&outer, "volume");
+	box_make_file(&outer, "volume/file", "x");
+	box_path(&outer, "volume", volume);
+	memcpy(root, outer.folder, sizeof(root));
+	mount_overlay_on(&outer, folder);
+	m = box_mount(&b, "/volume", "bind", volume, "bind", "idmap", NULL);
+	RUN(&b, unmapped);
+	ck_assert_ptr_nonnull(
+		strstr(b.outside_note, "the files in /volume belong to nobody"));
+	/* what was spelled out is demanded */
+	m->uids = m->gids = (struct ctr_id_maps){ &own, 1 };
+	ck_assert(box_is_refused(&b, "cannot map the ids"));
+	box_done(&b);
+	ck_assert_int_eq(umount2(root, MNT_DETACH), 0);
+	box_done(&outer);
+	memcpy(outer.folder, folder, sizeof(folder));
+	outer.config.mount_count = 0;
+	box_path(&outer, "work/work", volume);
+	(void) chmod(volume, 0700); /* if it is there */
+	box_done(&outer);
+}
+END_TEST
+
 static int has_terminal(void)
 {
 	struct stat st;
@@ -942,5 +984,6 @@ int main(void)
 		       a_node_of_the_image_gets_the_owner_and_mode_that_was_asked_for);
 	tcase_add_loop_test(tc, what_cannot_be_mounted_is_said, 0, BOX_KINDS);
 	tcase_add_loop_test(tc, more_binds_than_can_be_are_refused, 0, BOX_KINDS);
+	tcase_add_test(tc, a_volume_that_cannot_be_mapped_is_mounted_and_said);
 	return run_tests(tc);
 }

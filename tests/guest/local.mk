@@ -10,6 +10,14 @@ guest_cloudos = \
 	guest-cloudos-absent \
 	guest-cloudos-bad_pointers \
 	guest-cloudos-clear_error \
+	guest-cloudos-container_create \
+	guest-cloudos-container_destroy \
+	guest-cloudos-container_get_status \
+	guest-cloudos-container_pause \
+	guest-cloudos-container_restart \
+	guest-cloudos-container_start \
+	guest-cloudos-container_stop \
+	guest-cloudos-container_unpause \
 	guest-cloudos-domain \
 	guest-cloudos-fork_threads \
 	guest-cloudos-get_last_error \
@@ -35,6 +43,10 @@ guest_cloudos = \
 	guest-cloudos-signals \
 	guest-cloudos-sys_cloud_discover_service \
 	guest-cloudos-sys_cloud_register_service \
+	guest-cloudos-sys_container_create \
+	guest-cloudos-sys_container_destroy \
+	guest-cloudos-sys_container_start \
+	guest-cloudos-sys_container_stop \
 	guest-cloudos-sys_opendir \
 	guest-cloudos-sys_readdir
 check_PROGRAMS += $(guest_cloudos)
@@ -54,6 +66,66 @@ guest_cloudos_clear_error_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
 guest_cloudos_clear_error_CFLAGS = $(GUEST_TEST_COMPILE)
 guest_cloudos_clear_error_LDFLAGS = $(GUEST_TEST_LINK)
 guest_cloudos_clear_error_LDADD = libcloudos.la
+guest_cloudos_container_create_SOURCES = %D%/cloudos/container_create.c
+guest_cloudos_container_create_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_container_create_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_container_create_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_container_create_LDADD = libcloudos.la
+guest_cloudos_container_destroy_SOURCES = %D%/cloudos/container_destroy.c
+guest_cloudos_container_destroy_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_container_destroy_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_container_destroy_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_container_destroy_LDADD = libcloudos.la
+guest_cloudos_container_get_status_SOURCES = %D%/cloudos/container_get_status.c
+guest_cloudos_container_get_status_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_container_get_status_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_container_get_status_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_container_get_status_LDADD = libcloudos.la
+guest_cloudos_container_pause_SOURCES = %D%/cloudos/container_pause.c
+guest_cloudos_container_pause_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_container_pause_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_container_pause_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_container_pause_LDADD = libcloudos.la
+guest_cloudos_container_restart_SOURCES = %D%/cloudos/container_restart.c
+guest_cloudos_container_restart_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_container_restart_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_container_restart_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_container_restart_LDADD = libcloudos.la
+guest_cloudos_container_start_SOURCES = %D%/cloudos/container_start.c
+guest_cloudos_container_start_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_container_start_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_container_start_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_container_start_LDADD = libcloudos.la
+guest_cloudos_container_stop_SOURCES = %D%/cloudos/container_stop.c
+guest_cloudos_container_stop_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_container_stop_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_container_stop_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_container_stop_LDADD = libcloudos.la
+guest_cloudos_container_unpause_SOURCES = %D%/cloudos/container_unpause.c
+guest_cloudos_container_unpause_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_container_unpause_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_container_unpause_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_container_unpause_LDADD = libcloudos.la
+guest_cloudos_sys_container_create_SOURCES = %D%/cloudos/sys_container_create.c
+guest_cloudos_sys_container_create_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_sys_container_create_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_sys_container_create_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_sys_container_create_LDADD = libcloudos.la
+guest_cloudos_sys_container_destroy_SOURCES = %D%/cloudos/sys_container_destroy.c
+guest_cloudos_sys_container_destroy_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_sys_container_destroy_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_sys_container_destroy_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_sys_container_destroy_LDADD = libcloudos.la
+guest_cloudos_sys_container_start_SOURCES = %D%/cloudos/sys_container_start.c
+guest_cloudos_sys_container_start_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_sys_container_start_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_sys_container_start_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_sys_container_start_LDADD = libcloudos.la
+guest_cloudos_sys_container_stop_SOURCES = %D%/cloudos/sys_container_stop.c
+guest_cloudos_sys_container_stop_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
+guest_cloudos_sys_container_stop_CFLAGS = $(GUEST_TEST_COMPILE)
+guest_cloudos_sys_container_stop_LDFLAGS = $(GUEST_TEST_LINK)
+guest_cloudos_sys_container_stop_LDADD = libcloudos.la
 guest_cloudos_domain_SOURCES = %D%/cloudos/domain.c
 guest_cloudos_domain_CPPFLAGS = $(GUEST_TEST_PREPROCESS)
 guest_cloudos_domain_CFLAGS = $(GUEST_TEST_COMPILE)
@@ -192,4 +264,4 @@ guest_cloudos_sys_readdir_LDADD = libcloudos.la
 
 TESTS += %D%/notify.test %D%/launcher.test %D%/ptrace.test %D%/trap.test %D%/trap-memory.test %D%/examples.test
 EXTRA_DIST += %D%/README.md %D%/run.sh %D%/notify.test %D%/launcher.test %D%/ptrace.test %D%/trap.test %D%/trap-memory.test %D%/examples.test \
-	%D%/cloudos/guest.h %D%/cloudos/message.h %D%/cloudos/shm.h %D%/cloudos/net.h %D%/cloudos/folder.h
+	%D%/cloudos/guest.h %D%/cloudos/message.h %D%/cloudos/shm.h %D%/cloudos/net.h %D%/cloudos/folder.h %D%/cloudos/container.h

@@ -57,7 +57,8 @@ static bool named_in(const char *pattern, const char *word)
 /* As "GET /version", and what is written elsewhere as 'GET', '/version' does not count. */
 static void demand_http_test(const char *personality, const struct co_op *op)
 {
-	static const char *const folders[] = { "blackroad", "http", "page" };
+	static const char *const folders[] = { "blackroad", "http", "page",
+					       "containers" };
 	const char *srcdir = getenv("srcdir");
 	char pattern[4096];
 	bool found = false;

@@ -1,0 +1,400 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Containers of the daemon, over HTTP: what is asked for comes about, and outlives the daemon.
+
+Endpoints: GET /v1/sys/containers, POST /v1/sys/containers, POST /v1/sys/containers/prune,
+GET /v1/sys/container/:id, DELETE /v1/sys/container/:id, POST /v1/sys/container/:id/start,
+POST /v1/sys/container/:id/stop, POST /v1/sys/container/:id/restart,
+POST /v1/sys/container/:id/pause, POST /v1/sys/container/:id/unpause,
+POST /v1/sys/container/:id/kill, POST /v1/sys/container/:id/update,
+POST /v1/sys/container/:id/wait, GET /v1/sys/container/:id/stats.
+"""
+import glob
+import json
+import os
+import shutil
+import signal
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'http'))
+from talk import LIMIT, Gateway, Skip, check, equal, run, test, until  # noqa: E402
+
+BUSYBOX = next((p for p in ('/bin/busybox', '/usr/bin/busybox') if os.path.exists(p)), None)
+ROOT = os.geteuid() == 0
+# A shell that ends when it is asked to, and otherwise waits.
+WAITS = 'trap "exit 0" TERM; echo up; while :; do sleep 0.05; done'
+
+
+def cgroups(gateway):
+    with open(os.path.join(gateway.dir, 'state/domain')) as f:
+        domain = int(f.read(), 16)
+    name = 'cloudos-%08x' % (domain & 0xffffffff)
+    return [path for path in glob.glob('/sys/fs/cgroup/**/' + name + '/*', recursive=True)
+            if os.path.isdir(path)]
+
+
+class Box(Gateway):
+    """A daemon and a root file system; at the end nothing of both may be left."""
+
+    def __enter__(self):
+        super().__enter__()
+        try:
+            self.make_root()
+            self.try_once()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def make_root(self):
+        if not BUSYBOX:
+            raise Skip('there is no static busybox (package busybox-static)')
+        self.root = os.path.join(self.dir, 'root')
+        for name in ('bin', 'dev', 'proc', 'sys', 'tmp', 'etc'):
+            os.makedirs(os.path.join(self.root, name))
+        for path in ('', 'root', 'root/bin', 'root/etc'):
+            os.chmod(os.path.join(self.dir, path), 0o755)
+        shutil.copy(BUSYBOX, os.path.join(self.root, 'bin/busybox'))
+        for name in ('sh', 'sleep', 'cat', 'grep', 'id', 'test', 'true', 'hostname', 'ls'):
+            os.symlink('busybox', os.path.join(self.root, 'bin', name))
+        with open(os.path.join(self.root, 'etc/passwd'), 'w') as f:
+            f.write('root:x:0:0:root:/root:/bin/sh\nbob:x:1000:1001:Bob:/home/bob:/bin/sh\n')
+        with open(os.path.join(self.root, 'etc/group'), 'w') as f:
+            f.write('root:x:0:\nstaff:x:50:bob\nbob:x:1001:\n')
+
+    def try_once(self):
+        answer = self.ask_for('POST', 'containers', {'rootfs': self.root, 'command': 'true',
+                                                     'networkMode': 'none'})
+        if answer.status == 201:
+            self.ask_for('DELETE', 'container/1')
+            return
+        raise Skip('containers cannot be made here: %s' % answer.body.decode())
+
+    def __exit__(self, kind, value, trace):
+        if kind is None:
+            self.remove_all()
+            left = [m for m in open('/proc/self/mounts') if self.dir in m]
+            equal(left, [], 'mounts that are left')
+            equal(cgroups(self), [], 'cgroups that are left')
+            equal(os.listdir(os.path.join(self.dir, 'run/containers')), [], 'run folders')
+            equal(os.listdir(os.path.join(self.dir, 'state/containers')), [], 'bundles')
+        else:
+            self.remove_all()
+        super().__exit__(kind, value, trace)
+
+    def remove_all(self):
+        try:
+            for c in self.ask_for('GET', 'containers?all=true').json()['containers']:
+                self.ask_for('DELETE', 'container/%d?force=true' % c['id'])
+        except (OSError, AssertionError, ValueError) as error:
+            print('the containers could not be removed: %s' % error)
+
+    def ask_for(self, method, path, body=None):
+        return self.get('/v1/sys/' + path, method=method, body=body, unix=True)
+
+    def want(self, method, path, body=None, status=200):
+        answer = self.ask_for(method, path, body)
+        equal(answer.status, status, '%s %s: %s' % (method, path, answer.body.decode()))
+        return answer.json()
+
+    def refused(self, status, code, method, path, body=None):
+        answer = self.ask_for(method, path, body)
+        equal((answer.status, answer.error()), (status, code),
+              '%s %s: %s' % (method, path, answer.body.decode()))
+        return answer.json()['error']['message']
+
+    def create(self, command, **more):
+        config = dict({'rootfs': self.root, 'command': ['sh', '-c', command],
+                       'networkMode': 'none'}, **more)
+        return self.want('POST', 'containers', config, 201)
+
+    def begin(self, command, **more):
+        return self.want('POST', 'container/%d/start' % self.create(command, **more)['id'])
+
+    def look(self, which):
+        return self.want('GET', 'container/%s' % which)
+
+    def becomes(self, which, **members):
+        def there():
+            c = self.look(which)
+            return c if all(c[k] == v for k, v in members.items()) else None
+        return until('%r of container %s' % (members, which), there)
+
+    def log_of(self, c):
+        try:
+            with open(c['log']) as f:
+                return ''.join(line.split(' ', 3)[3] for line in f)
+        except FileNotFoundError:
+            return ''
+
+    def says(self, c, text):
+        until('%r in the log of %s, which is %r' % (text, c['name'], self.log_of(c)),
+              lambda: text in self.log_of(c))
+
+    def output(self, command, **more):
+        """Of a container that runs to its end."""
+        c = self.create(command, **more)
+        self.want('POST', 'container/%d/start' % c['id'])
+        end = self.want('POST', 'container/%d/wait' % c['id'])
+        out = self.log_of(c)
+        equal(end['exitCode'], 0, 'the end of %r: %r' % (command, out))
+        self.want('DELETE', 'container/%d' % c['id'])
+        return out
+
+    def daemon(self):
+        return self.processes(['cloudosd'])[-1]
+
+    def kill_daemon(self):
+        pid = self.daemon()
+        os.kill(pid, signal.SIGKILL)
+
+        def another():
+            try:
+                return self.daemon() != pid and self.ask_for('GET', 'containers').status == 200
+            except (OSError, IndexError, AssertionError):
+                return False
+        until('the next daemon', another)
+
+
+@test
+def a_container_is_created_started_stopped_and_removed():
+    with Box() as box:
+        c = box.create(WAITS, name='one', labels={'a': 'b'})
+        equal((c['state'], c['exitCode'], c['started']), ('created', None, None), 'created')
+        equal(c['config']['labels'], {'a': 'b'}, 'what was asked for')
+        c = box.want('POST', 'container/one/start')
+        equal((c['state'], c['command'][:2]), ('running', ['sh', '-c']), 'started')
+        check(os.path.exists('/proc/%d' % c['pid']), 'its process is there')
+        box.says(c, 'up')
+        equal([x['name'] for x in box.want('GET', 'containers')['containers']], ['one'], 'all')
+        check(box.want('GET', 'container/one/stats')['pids']['used'] >= 1, 'what it uses')
+        box.refused(409, 'BUSY', 'DELETE', 'container/one')
+        c = box.want('POST', 'container/one/stop', {'timeout': 60})
+        equal((c['state'], c['exitCode'], c['pid']), ('exited', 0, 0), 'stopped')
+        equal(box.want('GET', 'containers')['containers'], [], 'those that run')
+        box.want('DELETE', 'container/one')
+        box.refused(404, 'NOT_FOUND', 'GET', 'container/one')
+        check(not os.path.exists(c['bundle']), 'its files are gone')
+
+
+@test
+def what_cannot_be_done_is_said():
+    with Box() as box:
+        one = box.create('exit 3', name='one')
+        box.refused(409, 'EXISTS', 'POST', 'containers',
+                    {'rootfs': box.root, 'command': 'true', 'name': 'one'})
+        for config in ({}, {'rootfs': box.root, 'memory': 1}, {'rootfs': 'x', 'command': 'x'},
+                       {'rootfs': box.root, 'command': 'x', 'user': 'nobody-knows'},
+                       {'rootfs': box.root, 'command': 'x', 'capAdd': ['FLY']},
+                       {'rootfs': box.root}):
+            box.refused(400, 'INVALID_REQUEST', 'POST', 'containers', config)
+        box.refused(404, 'NOT_FOUND', 'POST', 'containers', {'image': 'none', 'command': 'x'})
+        box.refused(404, 'NOT_FOUND', 'POST', 'containers',
+                    {'rootfs': box.root, 'command': 'x', 'volumes': ['/not/there:/x']})
+        equal(len(os.listdir(os.path.join(box.dir, 'state/containers'))), 1, 'bundles')
+        for verb in ('pause', 'unpause', 'kill'):
+            box.refused(409, 'BUSY', 'POST', 'container/one/' + verb)
+        box.refused(409, 'BUSY', 'GET', 'container/one/stats')
+        box.refused(400, 'INVALID_REQUEST', 'POST', 'container/one/kill', {'signal': 'SIGX'})
+        box.refused(400, 'INVALID_REQUEST', 'POST', 'container/one/stop', {'timeout': -1})
+        for verb in ('start', 'stop', 'restart', 'pause', 'unpause', 'kill', 'update', 'wait'):
+            box.refused(404, 'NOT_FOUND', 'POST', 'container/none/' + verb, {})
+        missing = box.create('x', entrypoint=['/bin/none'])
+        box.refused(404, 'PROGRAM_NOT_FOUND', 'POST', 'container/%d/start' % missing['id'])
+        equal(box.look(missing['id'])['exitCode'], 127, 'its exit code')
+        box.want('POST', 'container/%d/start' % one['id'])
+        equal(box.want('POST', 'container/one/wait')['exitCode'], 3, 'the end')
+
+
+@test
+def it_is_what_its_configuration_says():
+    with Box() as box:
+        out = box.output('hostname; cat /etc/hostname; echo "$A-$HOME-$PWD"; id; cat /tmp/x; '
+                         'grep -E "^(CapEff|NoNewPrivs|Seccomp):" /proc/self/status; '
+                         'grep box /etc/hosts; (echo x >/etc/x) 2>/tmp/t/e || echo locked',
+                         name='box', env={'A': 'b'}, workingDir='/bin', tmpfs=['/tmp/t'],
+                         volumes=['data:/tmp'], readOnly=True, capDrop=['ALL'],
+                         capAdd=['CAP_KILL'], entrypoint=['sh', '-c', 'echo hi >/tmp/x; '
+                                                          'exec "$@"', '-'])
+        for line in ('box\nbox\n', 'b-/root-/bin', 'uid=0(root)', '\nhi\n', 'NoNewPrivs:\t1',
+                     'CapEff:\t0000000000000020', 'Seccomp:\t2', '127.0.1.1', 'locked'):
+            check(line in out, '%r is not in %r' % (line, out))
+        equal(box.output('cat /tmp/x', volumes=['data:/tmp:ro']), 'hi\n', 'a named volume')
+        check(os.path.exists(os.path.join(box.dir, 'state/volumes/data/x')), 'is a folder')
+
+
+@test
+def a_user_is_looked_up_in_the_files_of_the_image():
+    with Box() as box:
+        if not ROOT:
+            raise Skip('one id is all that there may be here')
+        out = box.output('id; echo $HOME', user='bob')
+        check('uid=1000(bob) gid=1001(bob)' in out and '50(staff)' in out, out)
+        check('/home/bob' in out, out)
+        check('uid=7 gid=50(staff)' in box.output('id', user='7:staff'), 'a number')
+        os.remove(os.path.join(box.root, 'etc/passwd'))
+        os.symlink('/etc/passwd', os.path.join(box.root, 'etc/passwd'))
+        message = box.refused(400, 'INVALID_REQUEST', 'POST', 'containers', {
+            'rootfs': box.root, 'command': 'id', 'user': 'daemon'})
+        check('daemon' in message, 'a link out of the image is not followed: %s' % message)
+
+
+@test
+def containers_of_root_have_users_of_their_own():
+    with Box() as box:
+        if not ROOT:
+            raise Skip('only root has them')
+        a, b = box.begin(WAITS), box.begin(WAITS)
+        owners = {os.stat('/proc/%d' % c['pid']).st_uid for c in (a, b)}
+        equal(len(owners), 2, 'the user ids of two containers: %r' % owners)
+        check(all(uid >= 100000 for uid in owners), 'they are nobody else\'s: %r' % owners)
+        out = box.output('cat /proc/self/uid_map', userns='host')
+        check('4294967295' in out, 'without one: %r' % out)
+
+
+@test
+def containers_live_on_when_the_daemon_is_killed():
+    with Box() as box:
+        stays, ends = box.begin(WAITS, name='stays'), box.begin(
+            'trap "exit 9" TERM; echo up; while :; do sleep 0.05; done', name='ends')
+        waits = box.create(WAITS, name='waits')
+        paused = box.begin(WAITS, name='paused')
+        box.want('POST', 'container/paused/pause')
+        for c in (stays, ends):
+            box.says(c, 'up')
+        os.kill(box.daemon(), signal.SIGSTOP)  # the end of one is seen by the next only
+        os.kill(ends['pid'], signal.SIGTERM)
+        until('its end', lambda: os.path.exists(os.path.join(ends['bundle'], 'exit.json')))
+        box.kill_daemon()
+        equal(box.becomes('stays', state='running')['pid'], stays['pid'], 'the same process')
+        equal(box.becomes('ends', state='exited')['exitCode'], 9, 'how it ended meanwhile')
+        equal(box.becomes('paused', state='paused')['pid'], paused['pid'], 'still paused')
+        equal(box.look('waits')['pid'] or waits['pid'], waits['pid'], 'one that waits')
+        equal(box.want('POST', 'container/waits/start')['state'], 'running', 'it is started')
+        equal(box.want('POST', 'container/stays/stop', {})['exitCode'], 0, 'it is stopped')
+        equal(box.create(WAITS)['id'], waits['id'] + 2, 'an id is never given twice')
+
+
+@test
+def containers_live_on_when_the_daemon_is_stopped():
+    with Box() as box:
+        c = box.begin(WAITS, name='stays')
+        box.ctl('daemon', 'stop', '--force')
+        check(os.path.exists('/proc/%d' % c['pid']), 'it runs without a daemon')
+        box.start()
+        equal(box.becomes('stays', state='running')['pid'], c['pid'], 'the same process')
+
+
+@test
+def a_container_whose_monitor_is_killed_is_begun_again_by_its_policy():
+    with Box() as box:
+        lost = box.begin(WAITS, name='lost')
+        kept = box.begin(WAITS, name='kept', restart='always')
+        for c in (lost, kept):
+            pids = [int(p) for p in os.listdir('/proc') if p.isdigit()]
+            monitor = [p for p in pids if is_monitor(p, c['id'], box.dir)]
+            equal(len(monitor), 1, 'monitors of %s' % c['name'])
+            os.kill(monitor[0], signal.SIGKILL)
+        c = box.becomes('lost', state='exited')
+        check(c['error'], 'its end is explained')
+        until('its process ends', lambda: not os.path.exists('/proc/%d' % lost['pid']))
+        c = box.becomes('kept', state='running', restarts=1)
+        check(c['pid'] != kept['pid'], 'it is another process')
+
+
+def is_monitor(pid, number, folder):
+    try:
+        with open('/proc/%d/cmdline' % pid, 'rb') as f:
+            words = f.read().decode(errors='replace').split('\0')
+    except OSError:
+        return False
+    return 'monitor' in words and str(number) in words[-3:] and any(folder in w for w in words)
+
+
+@test
+def what_ends_is_begun_again_as_its_policy_says():
+    with Box() as box:
+        c = box.begin('echo again; exit 1', name='a', restart='on-failure:2')
+        c = box.becomes('a', state='exited', restarts=2)
+        equal((c['exitCode'], box.log_of(c).count('again')), (1, 3), 'how often it ran')
+        box.begin('exit 0', name='b', restart='on-failure')
+        equal(box.becomes('b', state='exited')['restarts'], 0, 'success is no failure')
+        box.begin(WAITS, name='c', restart='unless-stopped')
+        box.want('POST', 'container/c/kill', {'signal': 'SIGUSR1'})
+        box.becomes('c', state='running', restarts=1)
+        box.want('POST', 'container/c/stop', {})
+        equal(box.look('c')['state'], 'exited', 'what is stopped stays so')
+        c = box.want('POST', 'container/c/restart', {})
+        equal((c['state'], c['restarts']), ('running', 0), 'until it is started')
+
+
+@test
+def health_is_what_a_command_inside_says():
+    with Box() as box:
+        box.begin(WAITS, name='a', volumes=['flag:/flag'], health={
+            'command': 'test ! -e /flag/bad', 'interval': 0.1, 'retries': 2})
+        box.becomes('a', health='healthy')
+        flag = os.path.join(box.dir, 'state/volumes/flag/bad')
+        open(flag, 'w').close()
+        box.becomes('a', health='unhealthy')
+        os.remove(flag)
+        box.becomes('a', health='healthy')
+
+
+@test
+def limits_are_enforced_and_can_be_changed():
+    with Box() as box:
+        answer = box.ask_for('POST', 'containers', {
+            'rootfs': box.root, 'command': ['sh', '-c', WAITS], 'name': 'a', 'networkMode': 'none',
+            'pidsLimit': 50, 'memoryLimit': 64})
+        if answer.status == 403:
+            raise Skip('limits cannot be enforced here: %s' % answer.body.decode())
+        equal(answer.status, 201, answer.body)
+        box.want('POST', 'container/a/start')
+        equal(box.want('GET', 'container/a/stats')['memory']['limit'], 64 << 20, 'the limit')
+        c = box.want('POST', 'container/a/update', {'memoryLimit': 96, 'name': 'b'})
+        equal((c['name'], c['config']['memoryLimit']), ('b', 96), 'changed')
+        equal(box.want('GET', 'container/b/stats')['memory']['limit'], 96 << 20, 'the limit')
+        box.refused(409, 'BUSY', 'POST', 'container/b/update', {'env': {'A': 'b'}})
+        box.refused(400, 'INVALID_REQUEST', 'POST', 'container/b/update', {'rootfs': '/'})
+
+
+@test
+def networks_can_be_shared_and_prune_removes_what_has_ended():
+    with Box() as box:
+        a = box.begin(WAITS, name='a')
+        b = box.begin(WAITS, name='b', networkMode='container:a')
+        equal(os.readlink('/proc/%d/ns/net' % b['pid']), os.readlink('/proc/%d/ns/net' % a['pid']),
+              'the network of both')
+        box.refused(404, 'NOT_FOUND', 'POST', 'containers', {
+            'rootfs': box.root, 'command': 'x', 'networkMode': 'container:none'})
+        box.want('POST', 'container/b/stop', {})
+        equal(box.want('POST', 'containers/prune')['removed'], ['b'], 'what is pruned')
+        equal(box.look('a')['state'], 'running', 'what runs stays')
+        c = box.begin('exit 4', name='c', rm=True)
+        until('that it removes itself', lambda: box.ask_for('GET', 'container/c').status == 404)
+        check(not os.path.exists(c['bundle']), 'with its files')
+
+
+@test
+def everything_that_happens_is_an_event():
+    with Box() as box:
+        box.begin('exit 5', name='a')
+        box.becomes('a', state='exited')
+        box.want('DELETE', 'container/a')
+        names = []
+        with box.connect(unix=True) as stream:
+            stream.send(b'GET /v1/sys/events?event=container:*&since=2020-01-01T00:00:00Z '
+                        b'HTTP/1.1\r\nHost: localhost\r\n\r\n')
+            stream.socket.settimeout(LIMIT)
+            text = b''
+            while 'container:removed' not in names:
+                text += stream.socket.recv(65536)
+                told = [json.loads(line[5:]) for line in text.decode().splitlines(True)
+                        if line.startswith('data:') and line.endswith('\n')]
+                names = [e['event'] for e in told if e['data']['name'] == 'a']
+        equal(names, ['container:created', 'container:started', 'container:exited',
+                      'container:removed'], 'events')
+
+
+run()
