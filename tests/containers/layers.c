@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
@@ -211,6 +213,7 @@ START_TEST(layers_are_mounted_for_another_runtime)
 	struct co_err err = { 0 };
 	struct stat st;
 	char *layers[3], paths[4][256], path[256], note[256];
+	int signal = 0;
 
 	if (_i == BOX_ROOTLESS || !box_can((enum box_kind) _i))
 		return;
@@ -218,8 +221,13 @@ START_TEST(layers_are_mounted_for_another_runtime)
 	make_layers(&b, layers, paths);
 	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
 	ck_assert_int_eq(mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL), 0);
+	ck_assert_int_eq(prctl(PR_SET_PDEATHSIG, SIGUSR1), 0);
 	ck_assert_msg(ctr_rootfs_mount(&b.config, b.root, note, &err) == 0, "%s",
 		      err.message);
+	/* the caller is as it was */
+	ck_assert_int_eq(prctl(PR_GET_PDEATHSIG, &signal), 0);
+	ck_assert_int_eq(signal, SIGUSR1);
+	ck_assert_int_eq(prctl(PR_GET_DUMPABLE), 1);
 	ck_assert_str_eq(note, "");
 	ck_assert(look_mount(b.root, "overlay", "rw,nodev"));
 	box_path(&b, "root/both", path);
