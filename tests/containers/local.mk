@@ -75,3 +75,5 @@ check-conformance: cloudos-ctr
 	@builddir='$(abs_builddir)' CC='$(CC)' $(SHELL) $(srcdir)/%D%/conformance.sh; rc=$$?; test $$rc -eq 77 || exit $$rc
 TESTS += %D%/nested.py
 EXTRA_DIST += %D%/nested.py
+TESTS += %D%/cli.py
+EXTRA_DIST += %D%/cli.py
