@@ -98,7 +98,7 @@ START_TEST(layers_make_one_root_on_kernels_that_want_names)
 END_TEST
 
 /* What this box is in is an overlay itself, as in somebody else's container. */
-static void mount_overlay_on(const struct box *b, char folder[64])
+static bool mount_overlay_on(const struct box *b, char folder[64])
 {
 	static const char *const names[] = { "low", "up", "work" };
 	char options[512], path[80];
@@ -114,7 +114,11 @@ static void mount_overlay_on(const struct box *b, char folder[64])
 			folder);
 	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
 	ck_assert_int_eq(mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL), 0);
-	ck_assert_int_eq(mount("o", b->folder, "overlay", 0, options), 0);
+	if (mount("o", b->folder, "overlay", 0, options) == 0)
+		return true;
+	printf("SKIP what stands in for overlays: none can be had on /var/tmp (%s)\n",
+	       strerror(errno));
+	return false;
 }
 
 static int copies_are_merged(void)
@@ -157,7 +161,8 @@ START_TEST(layers_are_copied_where_no_overlay_can_be)
 	box_path(&b, "high/opaque", path);
 	ck_assert_int_eq(setxattr(path, "user.overlay.opaque", "y", 1, 0), 0);
 	outer = b;
-	mount_overlay_on(&outer, folder);
+	if (!mount_overlay_on(&outer, folder))
+		return;
 	RUN(&b, copies_are_merged);
 	ck_assert_ptr_nonnull(strstr(_i == BOX_ROOTLESS ? b.notes : b.outside_note,
 				     "the image was copied"));
@@ -296,7 +301,8 @@ START_TEST(a_volume_that_cannot_be_mapped_is_mounted_and_said)
 	box_make_file(&outer, "volume/file", "x");
 	box_path(&outer, "volume", volume);
 	memcpy(root, outer.folder, sizeof(root));
-	mount_overlay_on(&outer, folder);
+	if (!mount_overlay_on(&outer, folder))
+		return;
 	m = box_mount(&b, "/volume", "bind", volume, "bind", "idmap", NULL);
 	RUN(&b, unmapped);
 	ck_assert_ptr_nonnull(
