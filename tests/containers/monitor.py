@@ -596,7 +596,7 @@ def an_idle_monitor_is_small():
         with open('/proc/%d/smaps_rollup' % monitor) as f:
             kilobytes.append(int(re.search(r'Pss:\s+(\d+)', f.read()).group(1)))
     print('  %s KB' % kilobytes)
-    check(max(kilobytes) < 450 * SLOW, 'KB: %s' % kilobytes)
+    check(SLOW > 1 or max(kilobytes) < 450, 'KB: %s' % kilobytes)  # not with sanitizers
     for c in many:
         c.kill()
         c.exit()
