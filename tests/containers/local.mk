@@ -63,3 +63,5 @@ TESTS += %D%/nested.py
 EXTRA_DIST += %D%/nested.py
 TESTS += %D%/bombs.py
 EXTRA_DIST += %D%/bombs.py
+TESTS += %D%/killed_daemon.py
+EXTRA_DIST += %D%/killed_daemon.py
