@@ -327,6 +327,7 @@ static int open_network(void *arg, pid_t pid, struct co_err *err)
 static int open_calls(struct monitor *m, struct ctr_create *how, struct co_err *err)
 {
 	int rc = ctr_calls_new(&(struct ctr_calls_spec){ .config = m->config,
+							 .made = m->config,
 							 .process = &m->config->process,
 							 .id = m->options->id },
 			       &m->calls, err);
