@@ -315,8 +315,8 @@ static int remove_one(const char *path, const struct stat *st, int what, struct 
 
 void box_done(struct box *b)
 {
-	static const char *const closed[] = { "work/work", "work/incompat",
-					      "work/incompat/volatile" };
+	static const char *const closed[] = { "work/work", "work/work/incompat",
+					      "work/work/incompat/volatile" };
 	char work[256];
 
 	for (size_t i = 0; i < b->config.mount_count; i++)
