@@ -16,7 +16,11 @@
 #include "lib/cleanup.h"
 #include "lib/json_scan.h"
 
-enum { ARGS = 256, TREE = 256 };
+enum {
+	ARGS = 256,
+	TREE = 256,
+	PATIENCE_MS = 3000, /* nobody is served meanwhile */
+};
 
 /* ---- its output: the last bytes ---- */
 
@@ -240,6 +244,7 @@ static int run(struct monitor *m, struct exec *e, const struct ctr_texts *args,
 					  .cgroup = m->cgroup,
 					  .stdio = { null, write_end, write_end },
 					  .console_socket = -1,
+					  .patience_ms = PATIENCE_MS,
 					  .keep = { -1, -1, -1, -1 } },
 		      &made, err);
 	if (rc < 0)
