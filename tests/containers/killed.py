@@ -187,11 +187,26 @@ signal.pause()
 
 
 def waits_or_gone(c):
+    """It was committed and listens, or it is undone and its monitor has ended."""
+    if not has_monitor(c):
+        return not os.path.exists(c.folder)
     try:
         with open(os.path.join(c.folder, 'monitor.json')) as f:
-            return json.loads(f.read() or '{}').get('committed') or not c.folder
-    except FileNotFoundError:
-        return True
+            committed = json.loads(f.read() or '{}').get('committed')
+    except (FileNotFoundError, ValueError):
+        return False
+    return committed and os.path.exists(os.path.join(c.folder, 'ctl.sock'))
+
+
+def has_monitor(c):
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open('/proc/%s/cmdline' % pid, 'rb') as f:
+                if c.bundle.encode() in f.read().split(b'\0') and int(pid) != os.getpid():
+                    return True
+        except OSError:
+            pass
+    return False
 
 
 @test
