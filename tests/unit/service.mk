@@ -3,6 +3,7 @@
 SERVICE_TESTS = \
 	%D%/attached \
 	%D%/container \
+	%D%/container_spec \
 	%D%/cron \
 	%D%/errors \
 	%D%/feed \
@@ -36,6 +37,10 @@ endif
 %C%_container_SOURCES = %D%/container.c %D%/memory_store.h %D%/memory_store.c $(SERVICE_FAKES)
 %C%_container_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_container_LDADD = $(SERVICE_TEST_LIBS)
+
+%C%_container_spec_SOURCES = %D%/container_spec.c
+%C%_container_spec_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_container_spec_LDADD = $(SERVICE_TEST_LIBS)
 
 %C%_cron_SOURCES = %D%/cron.c %D%/tzif.h %D%/tzif.c
 %C%_cron_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
