@@ -32,3 +32,4 @@ update-personality-documents: cloudosctl$(EXEEXT)
 	done
 update-documents: update-personality-documents
 EXTRA_DIST += %D%/confine.md
+EXTRA_DIST += %D%/containers-network.md

@@ -61,3 +61,5 @@ TESTS += %D%/ctr_calls.py
 EXTRA_DIST += %D%/ctr_calls.py
 TESTS += %D%/nested.py
 EXTRA_DIST += %D%/nested.py
+TESTS += %D%/network.py
+EXTRA_DIST += %D%/network.py
