@@ -380,6 +380,8 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 					 .layers = layers,
 					 .volumes = b->place->volumes,
 					 .hostname = b->hostname,
+					 .name = b->make->name,
+					 .socket = b->place->socket,
 					 .cgroup = b->cgroup,
 					 .network_mode = b->mode,
 					 .devices = b->devices,

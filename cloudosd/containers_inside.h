@@ -31,6 +31,7 @@ struct runner_place {
 	char state[RUNNER_FOLDER]; /* state/containers: bundles by id */
 	char run[RUNNER_FOLDER];   /* run/containers: --root of cloudos-ctr */
 	char volumes[RUNNER_FOLDER];
+	char socket[RUNNER_FOLDER]; /* of the daemon */
 	uint64_t domain;
 	bool root;
 	uint32_t users; /* the first outside id */

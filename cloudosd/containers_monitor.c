@@ -216,12 +216,32 @@ static void read_exec(struct co_span json, struct container_report *report)
 	(void) co_json_member(json, "output", &report->text);
 }
 
+/* Without what makes it a reply: {"tag":5,"ok":true,"cpu":... */
+static void read_usage(struct co_span json, struct co_buf *out)
+{
+	struct co_json_walk w = co_json_walk(json);
+	struct co_span name, value;
+
+	co_buf_char(out, '{');
+	while (co_json_next(&w, &name, &value)) {
+		if (co_json_string_is(name, "tag") || co_json_string_is(name, "ok"))
+			continue;
+		if (out->size > 1)
+			co_buf_char(out, ',');
+		co_buf_span(out, name);
+		co_buf_char(out, ':');
+		co_buf_span(out, value);
+	}
+	co_buf_char(out, '}');
+}
+
 static void on_reply(struct monitor *m, const struct ctr_message *message)
 {
 	struct container_report report = { .status = message->status,
 					   .reason = message->failed.message,
 					   .text = message->json,
 					   .seen = CONTAINER_SEEN_RUNNING };
+	autobuf struct co_buf usage = { 0 };
 	struct ctr_status status;
 	struct co_span value;
 	struct asked *a;
@@ -236,6 +256,10 @@ static void on_reply(struct monitor *m, const struct ctr_message *message)
 		see(m, &status);
 	if (a->kind == CONTAINER_ACT_EXEC && !report.status)
 		read_exec(message->json, &report);
+	if (a->kind == CONTAINER_ACT_USAGE && !report.status) {
+		read_usage(message->json, &usage);
+		report.text = (struct co_span){ usage.data, usage.size };
+	}
 	if (a->kind == CONTAINER_ACT_START && !report.status &&
 	    co_json_member(message->json, "pid", &value) && co_json_whole(value, &pid))
 		report.pid = (int32_t) pid;

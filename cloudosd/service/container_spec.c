@@ -552,6 +552,8 @@ static void write_extension(struct writing *w)
 	flag(w, "idmap", has_users(w) && p->root);
 	flag(w, "init", w->config->init);
 	flag(w, "calls", w->config->calls);
+	text_member(w, "socket", p->socket);
+	text_member(w, "name", p->name);
 	if (p->network.data) {
 		member(w, "network");
 		co_buf_span(w->out, p->network);

@@ -32,6 +32,8 @@ struct container_place {
 	const char *const *layers; /* uppermost first; NULL ends */
 	const char *volumes;       /* folder of named volumes */
 	const char *hostname;      /* unless CONFIG has one */
+	const char *name;          /* the container's */
+	const char *socket;        /* the daemon's, which answers calls */
 	const char *cgroup;        /* cgroupsPath */
 	struct container_user user;
 	struct container_id_map uids[2],

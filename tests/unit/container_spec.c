@@ -21,6 +21,8 @@ static struct container_place place_of_root(void)
 					 .layers = layers,
 					 .volumes = "/v",
 					 .hostname = "box",
+					 .name = "a_name",
+					 .socket = "/run/control.sock",
 					 .cgroup = "c/1",
 					 .uids = { { 0, 165536, 65536 } },
 					 .gids = { { 0, 165536, 65536 } },
@@ -167,6 +169,7 @@ START_TEST(volumes_and_files_are_mounted)
 	has("size=8m");
 	has("\"readonly\":true");
 	has("\"source\":\"/b/resolv.conf\"");
+	has("\"socket\":\"/run/control.sock\",\"name\":\"a_name\"");
 	has("\"layers\":[\"/upper layer\",\"/lower\"],\"upper\":\"/b/upper\"");
 }
 END_TEST
