@@ -82,6 +82,7 @@ void monitor_free(struct monitor *m)
 	free(m->facts);
 	if (m->network.address[0])
 		network_changed(m->runner);
+	network_changed_to(m, false);
 	network_done(m->runner->relays, &m->network);
 	free(m);
 }
@@ -262,6 +263,10 @@ static void on_reply(struct monitor *m, const struct ctr_message *message)
 	if (a->kind == CONTAINER_ACT_START && !report.status &&
 	    co_json_member(message->json, "pid", &value) && co_json_whole(value, &pid))
 		report.pid = (int32_t) pid;
+	if (a->kind == CONTAINER_ACT_UPDATE && m->change) {
+		network_changed_to(m, report.status == 0);
+		report.facts = co_span(m->facts);
+	}
 	if (a->done)
 		a->done(a->arg, &report);
 	free(a);

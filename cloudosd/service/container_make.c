@@ -54,7 +54,7 @@ static void make_next(struct containers *all)
 		}
 }
 
-static void take_facts(struct container *c, struct co_span facts)
+void container_take_facts(struct container *c, struct co_span facts)
 {
 	char *text = facts.data ? strndup(facts.data, facts.size) : strdup("");
 
@@ -73,7 +73,7 @@ static void on_made(void *arg, const struct container_report *report)
 	c->made = report->status == 0;
 	if (c->made) {
 		c->pid = report->pid;
-		take_facts(c, report->facts);
+		container_take_facts(c, report->facts);
 	}
 	c->after_make(c, report->status, report->reason);
 	make_next(all); /* c may be gone */

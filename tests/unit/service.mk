@@ -10,6 +10,7 @@ SERVICE_TESTS = \
 	%D%/handler \
 	%D%/health \
 	%D%/idempotency \
+	%D%/image \
 	%D%/ipc \
 	%D%/job \
 	%D%/message \
@@ -56,6 +57,10 @@ endif
 %C%_health_SOURCES = %D%/health.c $(SERVICE_FAKES)
 %C%_health_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_health_LDADD = $(SERVICE_TEST_LIBS)
+
+%C%_image_SOURCES = %D%/image.c $(SERVICE_FAKES)
+%C%_image_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_image_LDADD = libservice.a $(CO_IMAGE_LIBS) $(SERVICE_TEST_LIBS)
 
 %C%_ipc_SOURCES = %D%/ipc.c $(SERVICE_FAKES)
 %C%_ipc_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
