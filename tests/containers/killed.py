@@ -143,14 +143,14 @@ def the_creator_at_any_moment():
     """A process of its own, killed at moments all over a creation of some milliseconds."""
     box = Box()
     try:
-        for n in range(40):
+        for n in range(24):
             c = prepare(box, 'sleep 1000')
             child = subprocess.Popen([sys.executable, '-c', CREATOR, c.bundle, c.name, box.root],
                                      stdout=subprocess.PIPE, env=dict(
                                          os.environ, PYTHONPATH=os.path.dirname(
                                              os.path.abspath(__file__))))
             child.stdout.readline()  # the monitor is about to be launched
-            time.sleep(n * 0.0005 * SLOW)  # the moment itself, not a wait for anything
+            time.sleep(n * 0.0008 * SLOW)  # the moment itself, not a wait for anything
             child.kill()
             said = child.stdout.read()
             child.wait()
