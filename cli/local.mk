@@ -51,7 +51,6 @@ cloudos_exec_SOURCES = \
 	%D%/cloudos-exec.c \
 	%D%/anos.h %D%/anos.c \
 	%D%/choose.h %D%/choose.c \
-	%D%/classify.h %D%/classify.c \
 	%D%/confine.h %D%/confine.c %D%/confine_inside.h %D%/confine_view.c \
 	%D%/prefetch.h %D%/prefetch.c \
 	%D%/filter.h %D%/filter.c \
@@ -63,4 +62,6 @@ cloudos_exec_SOURCES = \
 	%D%/system.h %D%/system.c %D%/system_debug.c %D%/system_start.c \
 	%D%/trap.h %D%/trap.c
 cloudos_exec_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+# static, so that it runs in containers whatever they have
+cloudos_exec_LDFLAGS = $(CO_CTR_LDFLAGS)
 cloudos_exec_LDADD = libcocli.a libctr.a liblaunch.a libanossystem.a libpersonality.a libring.a libco.a $(SECCOMP_LIBS)

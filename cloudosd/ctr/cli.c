@@ -231,7 +231,7 @@ static int global_options(struct cli *cli, int argc, char *argv[], const char **
 		help();
 	if (want_version)
 		(void) puts("cloudos-ctr version " PACKAGE_VERSION
-			    "\nspec: 1.1.0\n+SECCOMP");
+			    "\nspec: 1.1.0\n+SYSTEMD +SECCOMP");
 	return want_help || want_version ? 0 : at;
 }
 

@@ -82,11 +82,23 @@ int cli_each(struct cli *cli, int (*each)(struct cli *, const char *id, void *ar
 int cli_each_match(struct cli *cli, const char *expression,
 		   int (*each)(struct cli *, const char *id, void *arg), void *arg);
 
+/* NOTIFY_SOCKET of ours, for the container (cli_notify.c). */
+struct cli_notify {
+	char folder[PATH_MAX], inside[108], variable[160];
+	struct ctr_mount *mounts; /* with one more */
+	char **env;
+};
+int cli_notify_prepare(struct cli *cli, const char *id, struct ctr_config *config,
+		       struct cli_notify *n);
+void cli_notify_done(struct cli_notify *n);
+
+/* Before it is started: somebody listens until it has ended. */
+int cli_notify_listen(struct cli *cli, const char *id, pid_t pid);
+
 int cli_signal(const char *name); /* "TERM", "SIGTERM", "15"; -1 */
 
 /* The calls of CloudOS of a program, where its container has them; NULL: it has none. */
-int cli_calls(struct cli *cli, const struct ctr_config *config,
-	      const struct ctr_process_spec *process, const char *id,
+int cli_calls(struct cli *cli, const struct ctr_calls_spec *spec,
 	      struct ctr_calls **out);
 
 /* Waits for it in the foreground: signals are forwarded, the terminal's bytes passed on,

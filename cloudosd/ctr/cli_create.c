@@ -26,6 +26,7 @@ struct creation {
 	struct ctr_state state;
 	char created[40];
 	int listener;
+	struct cli_notify notify;
 	char **env, listen_fds[32], listen_pid[16]; /* socket activation */
 };
 
@@ -239,6 +240,35 @@ static int pass_listen_fds(struct cli *cli, struct creation *c)
 	return 0;
 }
 
+/* Where its standard streams lead, in the file and the form in which crun keeps it: who
+ * debugs a container, or saves it, looks there. */
+static int save_streams(struct cli *cli, const struct creation *c)
+{
+	autobuf struct co_buf list = { 0 };
+	autobuf struct co_buf text = { 0 };
+
+	co_buf_char(&list, '[');
+	for (int fd = 0; fd < 3; fd++) {
+		char path[64], target[PATH_MAX];
+		ssize_t n;
+
+		(void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		n = readlink(path, target, sizeof(target));
+		co_buf_text(&list, fd ? "," : "");
+		co_buf_json_text(&list,
+				 (struct co_span){ target, n > 0 ? (size_t) n : 0 });
+	}
+	co_buf_char(&list, ']');
+	co_buf_format(&text, "{\"pid\":%d,\"external_descriptors\":", c->made.pid);
+	co_buf_json_text(&text, (struct co_span){ list.data, list.size });
+	co_buf_text(&text, "}\n");
+	if (list.failed || text.failed)
+		return co_fail(&cli->err, CO_NO_MEMORY, "out of memory");
+	return ctr_state_write_file(cli->root, c->id, "status",
+				    (struct co_span){ text.data, text.size },
+				    &cli->err);
+}
+
 static int check(struct cli *cli, struct creation *c)
 {
 	bool terminal = c->config->has_process && c->config->process.terminal;
@@ -249,8 +279,8 @@ static int check(struct cli *cli, struct creation *c)
 	if (terminal && c->detach && !c->console_socket)
 		return co_fail(
 			&cli->err, CO_INVALID,
-			"the program wants a terminal: --console-socket names who "
-			"gets it");
+			"the program wants a terminal: use --console-socket to name "
+			"who gets it");
 	if (!terminal && c->console_socket)
 		return co_fail(&cli->err, CO_INVALID,
 			       "--console-socket without process.terminal");
@@ -305,13 +335,22 @@ static int create(struct cli *cli, struct creation *c)
 		rc = ctr_state_write_file(cli->root, c->id, "config.json",
 					  c->config->json, &cli->err);
 	if (rc == 0)
+		rc = cli_notify_prepare(cli, c->id, c->config, &c->notify);
+	if (rc == 0)
 		rc = save(cli, c, false);
 	if (rc == 0)
 		rc = make_cgroup(cli, c);
 	if (rc == 0 && !c->detach && c->config->has_process)
-		rc = cli_calls(cli, c->config, &c->config->process, c->id, &c->calls);
+		rc = cli_calls(cli,
+			       &(struct ctr_calls_spec){ .config = c->config,
+							 .made = c->config,
+							 .process = &c->config->process,
+							 .id = c->id },
+			       &c->calls);
 	if (rc == 0)
 		rc = make(cli, c);
+	if (rc == 0 && c->detach)
+		rc = save_streams(cli, c);
 	if (rc == 0)
 		rc = save(cli, c, false);
 	if (rc == 0 && c->pid_file)
@@ -327,6 +366,7 @@ static void creation_done(struct creation *c)
 	c->calls = ctr_calls_free(c->calls);
 	ctr_config_free(c->config);
 	free(c->env);
+	cli_notify_done(&c->notify);
 	co_cleanup_close(&c->listener);
 	co_cleanup_close(&c->made.pidfd);
 	co_cleanup_close(&c->made.start);
@@ -398,6 +438,8 @@ static int start_it(struct cli *cli, const char *id)
 		c.start = rc;
 	}
 	if (rc >= 0)
+		rc = cli_notify_listen(cli, id, (pid_t) o.state.pid);
+	if (rc >= 0)
 		rc = ctr_start(&c, &cli->err);
 	co_cleanup_close(&c.start);
 	if (rc == 0) {
@@ -443,7 +485,9 @@ static int run(struct cli *cli, struct creation *c)
 	rc = create(cli, c);
 	if (rc < 0)
 		return rc;
-	rc = ctr_start(&c->made, &cli->err);
+	rc = cli_notify_listen(cli, c->id, c->made.pid);
+	if (rc == 0)
+		rc = ctr_start(&c->made, &cli->err);
 	if (rc == 0)
 		rc = save(cli, c, true);
 	if (rc < 0) {

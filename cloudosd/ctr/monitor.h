@@ -14,7 +14,8 @@
 
 struct ctr_monitor_options {
 	const char *root, *id, *bundle;
-	int control; /* the creator's connection (control.h) */
+	const char *runtime; /* that makes it; NULL: we do */
+	int control;         /* the creator's connection (control.h) */
 	bool stdin_open, calls, log_non_blocking;
 	uint64_t log_bytes;
 	unsigned log_files;

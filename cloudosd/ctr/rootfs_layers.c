@@ -56,7 +56,9 @@ static int single(struct rootfs_source *from, int *out, struct co_err *err)
 static int folder(struct rootfs_source *from, int *out, struct co_err *err)
 {
 	const char *path = from->config->root;
-	struct rootfs_options o = { .recursive = true };
+	/* its nodes open nothing for ids that are not the host's */
+	struct rootfs_options o = { .recursive = true,
+				    .set_all = from->own_ids ? MOUNT_ATTR_NODEV : 0 };
 	autoclose int tree = rootfs_tree_open(path, true);
 	int status = 0;
 

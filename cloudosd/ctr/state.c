@@ -100,17 +100,22 @@ int ctr_state_reserve(const char *root, const char *id, struct co_err *err)
 
 int ctr_state_remove(const char *root, const char *id, struct co_err *err)
 {
-	static const char *const files[] = { "state.json", "state.json.new",
-					     "config.json", "config.json.new",
-					     "start.sock" };
+	static const char *const files[] = { "notify/notify",   "status",
+					     "status.new",      "state.json",
+					     "state.json.new",  "config.json",
+					     "config.json.new", "start.sock" };
 	char path[PATH_MAX];
 	int rc = ctr_state_check_id(id, err);
 
 	for (size_t i = 0; i < co_countof(files) && rc == 0; i++) {
 		rc = path_of(root, id, files[i], path, err);
-		if (rc == 0 && unlink(path) < 0 && errno != ENOENT)
+		if (rc == 0 && unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
 			return co_fail_errno(err, errno, "%s cannot be removed", path);
 	}
+	if (rc == 0)
+		rc = path_of(root, id, "notify", path, err);
+	if (rc == 0)
+		(void) rmdir(path); /* mostly there is none */
 	if (rc == 0)
 		rc = path_of(root, id, NULL, path, err);
 	if (rc == 0 && rmdir(path) < 0 && errno != ENOENT)
