@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-EXTRA_DIST += %D%/containers.md
 EXTRA_DIST += %D%/containers-conformance.md
+EXTRA_DIST += %D%/containers.md
 EXTRA_DIST += %D%/README.md \
 	%D%/ARCHITECTURE.md %D%/HACKING.md %D%/gateway.md %D%/glossary.md %D%/handlers.md %D%/telemetry.md %D%/testing.md \
 	%D%/ARCHITECTURE.md %D%/HACKING.md %D%/glossary.md %D%/handlers.md %D%/services.md %D%/testing.md \
@@ -35,3 +35,4 @@ update-personality-documents: cloudosctl$(EXEEXT)
 	done
 update-documents: update-personality-documents
 EXTRA_DIST += %D%/confine.md
+EXTRA_DIST += %D%/containers-network.md

@@ -147,15 +147,20 @@ int cli_monitor(struct cli *cli, int argc, char *argv[])
 
 int cli_reap(struct cli *cli, int argc, char *argv[])
 {
+	bool force = argc > 1 && strcmp(argv[1], "--force") == 0;
+	int first = force ? 2 : 1;
 	size_t reaped = 0;
 	int rc = 0;
 
+	if (force && argc < 3)
+		return complain(cli, "--force needs the ids of containers");
 	if (argc < 2)
 		rc = ctr_reap(cli->root, &reaped, &cli->err);
-	for (int i = 1; rc >= 0 && i < argc; i++) {
+	for (int i = first; rc >= 0 && i < argc; i++) {
 		rc = ctr_state_check_id(argv[i], &cli->err);
 		if (rc == 0)
-			rc = ctr_reap_one(cli->root, argv[i], &cli->err);
+			rc = force ? ctr_reap_force(cli->root, argv[i], &cli->err)
+				   : ctr_reap_one(cli->root, argv[i], &cli->err);
 		reaped += rc == 0;
 	}
 	if (rc < 0)

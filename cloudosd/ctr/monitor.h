@@ -32,6 +32,9 @@ int ctr_monitor_run(const struct ctr_monitor_options *options);
  */
 int ctr_reap_one(const char *root, const char *id, struct co_err *err);
 
+/* The same when its monitor lives: that is asked to end and takes the container along. */
+int ctr_reap_force(const char *root, const char *id, struct co_err *err);
+
 /* As that for each in root. */
 int ctr_reap(const char *root, size_t *out_reaped, struct co_err *err);
 

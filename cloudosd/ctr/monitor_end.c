@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -411,6 +412,48 @@ int ctr_reap_one(const char *root, const char *id, struct co_err *err)
 		return rc;
 	reap_locked(id, folder, lock);
 	return 0;
+}
+
+/* Its monitor's pid; 0: nobody has the lock. */
+static pid_t holder_of(const char *folder)
+{
+	autofree char *path = monitor_path(folder, NOTE_NAME, NULL);
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	autoclose int fd = path ? open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC) : -1;
+
+	if (fd < 0 || fcntl(fd, F_GETLK, &whole) < 0 || whole.l_type == F_UNLCK)
+		return 0;
+	return whole.l_pid;
+}
+
+static bool ended_within(int pidfd, int ms)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&p, 1, ms) > 0;
+}
+
+int ctr_reap_force(const char *root, const char *id, struct co_err *err)
+{
+	autofree char *folder = monitor_path(root, id, NULL);
+	autoclose int fd = -1;
+	pid_t holder;
+	int rc = ctr_reap_one(root, id, err);
+
+	if (rc != 1 || !folder)
+		return rc;
+	holder = holder_of(folder);
+	fd = holder > 0 ? (int) syscall(SYS_pidfd_open, holder, 0) : -1;
+	/* the descriptor is of that process: it has the lock still */
+	if (fd >= 0 && holder_of(folder) == holder) {
+		(void) syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0); /* gone */
+		if (!ended_within(fd, GONE_MS)) {
+			(void) syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+			(void) ended_within(fd, GONE_MS);
+		}
+	}
+	rc = ctr_reap_one(root, id, err);
+	return rc == 2 ? 0 : rc; /* it has removed all by itself */
 }
 
 int ctr_reap(const char *root, size_t *out_reaped, struct co_err *err)

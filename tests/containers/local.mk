@@ -75,5 +75,11 @@ check-conformance: cloudos-ctr
 	@builddir='$(abs_builddir)' CC='$(CC)' $(SHELL) $(srcdir)/%D%/conformance.sh; rc=$$?; test $$rc -eq 77 || exit $$rc
 TESTS += %D%/nested.py
 EXTRA_DIST += %D%/nested.py
+TESTS += %D%/bombs.py
+EXTRA_DIST += %D%/bombs.py
+TESTS += %D%/killed_daemon.py
+EXTRA_DIST += %D%/killed_daemon.py
 TESTS += %D%/cli.py
 EXTRA_DIST += %D%/cli.py
+TESTS += %D%/network.py
+EXTRA_DIST += %D%/network.py
