@@ -63,6 +63,17 @@ BUDGETS = {
     "http.p99": ({"most": 100.0}, "<= 100 ms"),
     "http.sse": ({"least": 100000.0}, ">= 100 000/s"),
     "http.streams": ({"most": 64.0}, "<= 64 MiB"),
+    "ctr.cycle": ({"most": 6.0}, "<= 6 ms"),
+    "ctr.cycle.peer": ({"ratio<=": 1.0}, "below crun"),
+    "ctr.run": ({"ratio<=": 1.0}, "below crun"),
+    "ctr.start": ({"most": 1.5}, "<= 1.5 ms"),
+    "ctr.exec": ({"most": 3.0}, "<= 3 ms"),
+    "ctr.rate": ({"least": 100.0}, ">= 100/s"),
+    "ctr.density": ({"most": 1024.0}, "<= 1 GiB"),
+    "ctr.parallel": ({"most": 60000.0}, "no failure"),
+    "ctr.kill": ({"most": 5.0}, "<= 5 ms"),
+    "ctr.kill_paused": ({"most": 5.0}, "<= 5 ms"),
+    "ctr.log": ({"least": 50.0}, ">= 50 MB/s"),
     "trap.bash_spawn": ({"ratio<=": 1.25}, "<= 1.25"),
 }
 

@@ -58,8 +58,16 @@ static double now_ms(void)
 static int launch(int n)
 {
 	char bundle[4096], id[32], number[16];
-	char *argv[] = { (char *) (uintptr_t) ctr, "--root", (char *) (uintptr_t) root,
-			 "monitor", "--bundle", bundle, "--control-fd", number, id, NULL };
+	char *argv[] = { (char *) (uintptr_t) ctr,
+			 "--root",
+			 (char *) (uintptr_t) root,
+			 "monitor",
+			 "--bundle",
+			 bundle,
+			 "--control-fd",
+			 number,
+			 id,
+			 NULL };
 	int mine, its, status;
 	pid_t pid;
 
@@ -88,7 +96,8 @@ static void await(int fd, const char *event)
 		int rc = ctr_control_receive(fd, &message, &err);
 
 		if (rc < 0)
-			die("waiting for %s: %s", event ? event : "a reply", err.message);
+			die("waiting for %s: %s", event ? event : "a reply",
+			    err.message);
 		if (rc == 1 && poll(&p, 1, PATIENCE_MS) <= 0)
 			die("nothing came: %s", event ? event : "a reply");
 		if (rc == 1)
@@ -97,7 +106,8 @@ static void await(int fd, const char *event)
 			die("%.*s", (int) message.json.size, message.json.data);
 		if (message.kind == CTR_REPLY && message.status < 0)
 			die("%s", message.failed.message);
-		if (message.kind == CTR_EVENT && event && strcmp(message.event, event) == 0)
+		if (message.kind == CTR_EVENT && event &&
+		    strcmp(message.event, event) == 0)
 			return;
 		if (message.kind == CTR_REPLY && !event)
 			return;

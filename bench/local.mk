@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # make bench [BENCH=family]: one table, and bench.json in the build folder.
 BENCH_HELPERS = \
+	bench-ctr \
 	bench-http-put \
 	bench-http-rpc \
 	bench-ipc \
@@ -16,6 +17,8 @@ CLEANFILES += $(BENCH_HELPERS) bench.json
 
 bench_notify_call_SOURCES = %D%/loop.h %D%/loop.c %D%/notify_call.c
 bench_notify_bare_SOURCES = %D%/loop.h %D%/loop.c %D%/notify_bare.c
+bench_ctr_SOURCES = %D%/loop.h %D%/loop.c %D%/ctr.c
+bench_ctr_LDADD = libctr.a liblaunch.a libpersonality.a libco.a $(SECCOMP_LIBS)
 bench_ipc_SOURCES = %D%/loop.h %D%/loop.c %D%/ipc.h %D%/ipc.c %D%/ipc_library.c \
 	%D%/ipc_dbus.c %D%/ipc_zmq.c
 bench_ipc_LDADD = libring.a -ldl
@@ -47,7 +50,7 @@ bench-anos-many.elf: %D%/anos_many.c %D%/anos_bench.h $(CO_ANOS_COMMON)
 CLEANFILES += $(BENCH_ANOS)
 EXTRA_DIST += %D%/anos_bench.h %D%/anos_ping.c %D%/anos_pong.c %D%/anos_many.c
 
-EXTRA_DIST += %D%/README.md %D%/common.py %D%/run %D%/front.py %D%/http_gateway.py %D%/ipc.py %D%/trap.py %D%/trap_i386.c
+EXTRA_DIST += %D%/README.md %D%/common.py %D%/run %D%/ctr.py %D%/front.py %D%/http_gateway.py %D%/ipc.py %D%/trap.py %D%/trap_i386.c
 EXTRA_DIST += %D%/README.md %D%/common.py %D%/run %D%/http_gateway.py %D%/http_state.py %D%/ipc.py %D%/trap.py %D%/trap_i386.c
 EXTRA_DIST += %D%/README.md %D%/common.py %D%/run %D%/ipc.py %D%/rpc.py %D%/trap.py %D%/trap_i386.c
 

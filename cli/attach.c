@@ -28,7 +28,7 @@ static struct {
 static void terminal_restore(void)
 {
 	if (terminal.raw)
-		(void) tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal.before);
+		(void) tcsetattr(STDIN_FILENO, TCSADRAIN, &terminal.before);
 	terminal.raw = 0; /* it is gone if that failed */
 }
 
@@ -52,7 +52,7 @@ static void terminal_raw(void)
 	(void) atexit(terminal_restore);
 	for (size_t i = 0; i < co_countof(crashes); i++)
 		(void) signal(crashes[i], on_crash);
-	terminal.raw = tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw) == 0;
+	terminal.raw = tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
 }
 
 /* ---- to the monitor ---- */

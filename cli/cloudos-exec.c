@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 #include "cli/choose.h"
-#include "cli/classify.h"
 #include "cli/confine.h"
 #include "cli/service.h"
 #include "cli/start.h"
 #include "cli/system.h"
+#include "launch/classify.h"
 #include "lib/cleanup.h"
 
 enum {
@@ -473,6 +473,26 @@ static int service_prepare(struct launch *l, const struct options *o, struct ser
 		       "CO_HOSTS is \"%s\"; it can be mount, calls or none", wanted);
 }
 
+/* The files of SYSTEM are granted by naming them. */
+static int confine_files(struct options *o, struct co_err *err)
+{
+	static char *root, *disk; /* as they are called inside */
+	struct confine *c = &o->confine;
+	int r = 0;
+
+	if (o->anos.root) {
+		r = confine_grant(c, o->anos.root, true, err);
+		root = realpath(o->anos.root, NULL);
+		o->anos.root = root;
+	}
+	if (!r && o->anos.disk) {
+		r = confine_grant(c, o->anos.disk, false, err);
+		disk = realpath(o->anos.disk, NULL);
+		o->anos.disk = disk;
+	}
+	return r;
+}
+
 /* What can be told before there is a daemon. */
 static int confine_check(struct launch *l, struct options *o, struct co_err *err)
 {
@@ -484,12 +504,14 @@ static int confine_check(struct launch *l, struct options *o, struct co_err *err
 					 "--allow, --net, --memory, --cpus and --pids go "
 					 "with --confine")
 			       : 0;
-	if (l->system)
+	if (o->trace && l->system)
 		return co_fail(
 			err, CO_UNSUPPORTED,
-			"programs of Anos cannot be confined: SYSTEM starts their "
-			"children outside; they see nothing of the host anyway but "
-			"what --root and --disk give them");
+			"the trace of a confined program of Anos goes to standard "
+			"error: --trace without a file");
+	l->system = NULL; /* it is inside, too */
+	if (confine_files(o, err))
+		return err->code;
 	if (l->service && l->service->how == SERVICE_HOSTS_ANY)
 		l->service->how = SERVICE_HOSTS_CALLS;
 	l->confine = c;
@@ -511,20 +533,52 @@ static int absolute_path(struct launch *l, char *out, size_t n, struct co_err *e
 	return 0;
 }
 
-static int confine(struct launch *l, char *path, size_t n, struct co_err *err)
+/* What of our options is for the cloudos-exec inside. */
+static int confine_words(const struct launch *l, const struct options *o,
+			 struct co_err *err)
+{
+	struct confine *c = l->confine;
+	char display[32];
+	int r = confine_word(c, "--engine=trap", NULL, err);
+
+	if (!r)
+		r = confine_word(c, "--personality=", l->personality->name, err);
+	if (!r)
+		r = confine_word(c, "--name=", l->name, err);
+	if (!r && l->trace_fd >= 0)
+		r = confine_word(c, "--trace", NULL, err);
+	if (!r && (l->trap.flags & CO_TRAP_NO_PATCH))
+		r = confine_word(c, "--no-patch", NULL, err);
+	if (!r && (l->trap.flags & CO_TRAP_GUEST_SECCOMP))
+		r = confine_word(c, "--allow-guest-seccomp", NULL, err);
+	if (!r && (l->trap.flags & CO_TRAP_SUD))
+		r = confine_word(c, "--trap=sud", NULL, err);
+	if (r || !o->anos_asked)
+		return r;
+	if (o->anos.root)
+		r = confine_word(c, "--root=", o->anos.root, err);
+	if (!r && o->anos.disk)
+		r = confine_word(c, "--disk=", o->anos.disk, err);
+	if (!r && o->anos.first)
+		r = confine_word(c, "--until-first", NULL, err);
+	(void) snprintf(display, sizeof(display), "%ux%u", o->anos.width,
+			o->anos.height);
+	return r ? r : confine_word(c, "--display=", display, err);
+}
+
+static int confine(struct launch *l, const struct options *o, char *path, size_t n,
+		   struct co_err *err)
 {
 	struct confine_program p = { .paths = &l->paths, .argv = l->argv };
 	struct confine *c = l->confine;
 	int r;
 
-	if (l->engine == CO_ENGINE_TRAP)
-		return co_fail(
-			err, CO_UNSUPPORTED,
-			"engine trap does not run confined programs: they cannot "
-			"reach the daemon's socket; use notify or ptrace");
 	memset(c->stdio, -1, sizeof(c->stdio));
 	r = absolute_path(l, path, n, err);
 	p.path = l->path;
+	c->trap = l->engine == CO_ENGINE_TRAP;
+	if (!r && c->trap)
+		r = confine_words(l, o, err);
 	return r ? r : confine_prepare(c, &p, err);
 }
 
@@ -562,7 +616,7 @@ static int run(struct launch *l, const struct options *o)
 		return fail(&err);
 	if (l->service && service_find(l->service, l->client, &err))
 		return fail(&err);
-	if (l->confine && confine(l, path, sizeof(path), &err)) {
+	if (l->confine && confine(l, o, path, sizeof(path), &err)) {
 		confine_end(l->confine);
 		return fail(&err);
 	}

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "cli/apply.h"
+#include "cli/container.h"
 #include "lib/cleanup.h"
 
 struct described {
@@ -59,6 +60,8 @@ int cmd_apply(struct ctl *ctl)
 
 	if (rc == 0)
 		rc = read_file(&d, ctl);
+	if (rc == 0)
+		rc = container_daemon(ctl);
 	if (rc == 0)
 		rc = apply_plan(&d.file, ctl);
 	return rc < 0 ? rc : apply_do(&d.file, ctl, &how);

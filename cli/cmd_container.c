@@ -18,6 +18,8 @@ int cmd_container_create(struct ctl *ctl)
 	gateway_init(&g, ctl, "POST", CONTAINERS);
 	rc = container_config_body(ctl, &g.body);
 	if (rc == 0)
+		rc = container_daemon(ctl);
+	if (rc == 0)
 		rc = gateway_call(&g);
 	if (rc < 0 || ctl->style.format == CO_FORMAT_JSON)
 		return rc < 0 ? rc : gateway_json(&g, g.value);

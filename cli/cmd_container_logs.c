@@ -103,9 +103,10 @@ static bool over(struct logs *l)
 	autofree char *state = NULL;
 	struct ctr_exit e;
 
+	container_request(&g, l->ctl, "GET", l->name, "");
 	if (ctr_exit_load(l->bundle, &e, NULL) != 0)
 		return access(l->bundle, F_OK) < 0;
-	if (container_get(&g, l->ctl, l->name) < 0) {
+	if (gateway_call(&g) < 0) {
 		l->ctl->err = (struct co_err){ 0 };
 		l->ctl->no_daemon = false;
 		return true;
@@ -201,6 +202,35 @@ static int show(struct logs *l, struct ctr_log_from *from)
 	if (rc == 0)
 		rc = from->follow ? follow(l) : catch_up(l);
 	ctr_log_reader_close(l->reader);
+	return rc;
+}
+
+int container_follow(struct ctl *ctl, const char *name,
+		     int (*start)(struct ctl *ctl, void *arg), void *arg)
+{
+	struct logs l = { .ctl = ctl, .name = name, .terminal = isatty(STDOUT_FILENO) };
+	struct ctr_log_from from = { .tail = 0, .follow = true };
+	autogateway struct gateway g;
+	int rc = container_get(&g, ctl, name);
+
+	if (rc < 0)
+		return rc;
+	l.path = container_text(g.value, "log");
+	l.bundle = container_text(g.value, "bundle");
+	from.path = l.path;
+	if (!l.path || !l.bundle)
+		rc = co_fail(&ctl->err, CO_NO_MEMORY, "out of memory");
+	if (rc == 0)
+		rc = ctr_log_reader_open(&from, &l.reader, &ctl->err);
+	if (rc == 0)
+		rc = catch_up(&l); /* what was there before */
+	if (rc == 0)
+		rc = start(ctl, arg);
+	if (rc == 0)
+		rc = follow(&l);
+	ctr_log_reader_close(l.reader);
+	free(l.path);
+	free(l.bundle);
 	return rc;
 }
 

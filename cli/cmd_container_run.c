@@ -106,10 +106,19 @@ static int stay(struct ctl *ctl, const struct known *k, struct attach *a)
 /* ---- run ---- */
 
 /* Why the program could not be started, as exit status. */
-static void start_failed(struct ctl *ctl, const struct gateway *g)
+static void start_failed(struct ctl *ctl, const struct gateway *g,
+			 const struct known *k)
 {
+	struct co_err before = ctl->err;
+	autogateway struct gateway now;
 	struct co_span error, code;
+	int64_t status = 0;
 
+	if (container_get(&now, ctl, k->id) == 0)
+		status = container_number(now.value, "exitCode", 0);
+	ctl->err = before;
+	if (status == CTL_EXIT_NOT_EXECUTABLE || status == CTL_EXIT_NO_PROGRAM)
+		ctl->program_exit = (int) status;
 	if (!co_json_member(g->value, "error", &error) ||
 	    !co_json_member(error, "code", &code))
 		return;
@@ -127,7 +136,7 @@ static int start(struct ctl *ctl, const struct known *k)
 	container_request(&g, ctl, "POST", k->id, "/start");
 	rc = gateway_call(&g);
 	if (rc < 0)
-		start_failed(ctl, &g);
+		start_failed(ctl, &g, k);
 	return rc;
 }
 
@@ -162,7 +171,7 @@ static int run_here(struct ctl *ctl, const struct known *k)
 		.bundle = k->bundle,
 		.detach_keys = ctl_option(ctl, "detach-keys"),
 		.input = ctl_option(ctl, "interactive"),
-		.once = true,
+		.once = !k->tty, /* a terminal may be left and come back to */
 		.tty = k->tty,
 	};
 	int rc = attach_begin(&a, ctl);
@@ -204,6 +213,9 @@ int cmd_container_run(struct ctl *ctl)
 	    !isatty(STDIN_FILENO))
 		return ctl_usage(ctl, "-t needs a terminal on standard input; leave it "
 				      "out");
+	rc = container_daemon(ctl);
+	if (rc < 0)
+		return rc;
 	rc = gateway_call(&g);
 	if (rc < 0)
 		return create_failed(ctl, rc);
@@ -214,6 +226,27 @@ int cmd_container_run(struct ctl *ctl)
 }
 
 /* ---- start, attach ---- */
+
+static int start_known(struct ctl *ctl, void *arg)
+{
+	return start(ctl, arg);
+}
+
+/* One without a monitor, which comes only with its start: nothing may get lost between
+ * that and attaching, so the log is followed instead. */
+static int follow_start(struct ctl *ctl, const char *name, struct known *k)
+{
+	autogateway struct gateway g;
+	int rc;
+
+	container_request(&g, ctl, "GET", name, "");
+	rc = container_follow(ctl, name, start_known, k);
+	if (rc == 0)
+		rc = gateway_call(&g);
+	if (rc == 0)
+		ctl->program_exit = (int) container_number(g.value, "exitCode", 0);
+	return rc;
+}
 
 static int attach_to(struct ctl *ctl, const char *name, bool starts, bool input)
 {
@@ -235,6 +268,10 @@ static int attach_to(struct ctl *ctl, const char *name, bool starts, bool input)
 		.no_signals = ctl_option(ctl, "no-signals"),
 	};
 	rc = attach_begin(&a, ctl);
+	if (rc == CO_GONE && starts && !input && !k.tty) {
+		ctl->err = (struct co_err){ 0 };
+		return follow_start(ctl, name, &k);
+	}
 	if (rc == CO_GONE && starts) { /* its monitor comes with it */
 		rc = start(ctl, &k);
 		starts = false;

@@ -221,10 +221,104 @@ int cmd_container_stats(struct ctl *ctl)
 
 /* ---- top ---- */
 
+/* A line of /proc/PID/status as "Uid:\t100000\t..." without its name; "" if it is gone. */
+static void status_line(const char *text, const char *name, char *out, size_t size)
+{
+	const char *at = strstr(text, name);
+
+	out[0] = 0;
+	if (!at)
+		return;
+	at += strlen(name);
+	at += strspn(at, "\t ");
+	(void) snprintf(out, size, "%.*s", (int) strcspn(at, "\n"), at); /* shortened */
+}
+
+static size_t read_proc(int64_t pid, const char *file, char *out, size_t size)
+{
+	char path[64];
+	size_t n = 0;
+	FILE *f;
+
+	(void) snprintf(path, sizeof(path), "/proc/%" PRId64 "/%s", pid,
+			file); /* fits */
+	f = fopen(path, "re");
+	if (f) {
+		n = fread(out, 1, size - 1, f);
+		(void) fclose(f); /* was only read from */
+	}
+	out[n] = 0;
+	return n;
+}
+
+/* As the kernel tells it; user and the inner number as the container sees them not. */
+static void put_process(struct co_print *rows, int64_t pid)
+{
+	char text[4096], command[256], value[128], *last;
+	size_t n = read_proc(pid, "status", text, sizeof(text));
+
+	if (!n)
+		return; /* it has ended meanwhile */
+	co_print_i64(rows, pid);
+	status_line(text, "\nNSpid:", value, sizeof(value));
+	last = strrchr(value, '\t');
+	co_print_text(rows, last ? last + 1 : value);
+	status_line(text, "\nUid:", value, sizeof(value));
+	value[strcspn(value, "\t")] = 0;
+	co_print_text(rows, value);
+	status_line(text, "\nState:", value, sizeof(value));
+	value[strcspn(value, " ")] = 0;
+	co_print_text(rows, value);
+	status_line(text, "\nVmRSS:", value, sizeof(value));
+	co_print_text(rows, value);
+	n = read_proc(pid, "cmdline", command, sizeof(command));
+	for (size_t i = 0; i + 1 < n; i++)
+		if (!command[i])
+			command[i] = ' ';
+	if (!n)
+		status_line(text, "Name:", command, sizeof(command));
+	co_print_text(rows, command);
+}
+
+/* The pids, which cloudos-ctr knows. */
+static int list_processes(struct ctl *ctl, const char *root, const char *id,
+			  struct co_buf *out)
+{
+	char program[CO_PATH_SIZE];
+	int fds[2], status,
+		rc = co_program_path("cloudos-ctr", program, sizeof(program),
+				     &ctl->err);
+	pid_t pid = 0;
+
+	if (rc == 0)
+		rc = container_pipe(ctl, fds);
+	if (rc < 0)
+		return rc;
+	rc = container_spawn(ctl,
+			     (const char *const[]){ program, "--root", root, "ps", "-f",
+						    "json", id, NULL },
+			     -1, fds[1], &pid);
+	(void) close(fds[1]); /* the child's */
+	if (rc == 0)
+		rc = container_read(ctl, fds[0], out);
+	(void) close(fds[0]); /* was only read from */
+	status = pid ? container_reap(pid) : 0;
+	if (rc == 0 && status) /* it has said why on standard error */
+		rc = co_fail(&ctl->err, CO_IO, "cannot list the processes");
+	return rc;
+}
+
 int cmd_container_top(struct ctl *ctl)
 {
+	static const char *const columns[] = { "pid", "inside",  "uid", "state",
+					       "rss", "command", NULL };
+	autobuf struct co_buf said = { 0 };
 	autofree char *folder = NULL;
+	struct co_json_fault fault;
+	struct co_span list, none, value;
 	autogateway struct gateway g;
+	struct co_json_walk walk;
+	struct co_print *rows;
 	char id[32];
 	int rc = container_get(&g, ctl, ctl->operands[0]);
 
@@ -238,15 +332,23 @@ int cmd_container_top(struct ctl *ctl)
 	if (!container_number(g.value, "pid", 0))
 		return co_fail(&ctl->err, CO_CONFLICT, "container %.100s does not run",
 			       ctl->operands[0]);
-	return container_become(
-		ctl, "cloudos-ctr",
-		(char *const[]){ (char *) "cloudos-ctr", (char *) "--root",
-				 dirname(folder), (char *) "ps", (char *) "--format",
-				 (char *) (ctl->style.format == CO_FORMAT_JSON
-						   ? "json"
-						   : "table"),
-				 id, ctl->operands[1] ? (char *) "-o" : NULL,
-				 (char *) ctl->operands[1], NULL });
+	rc = list_processes(ctl, dirname(folder), id, &said);
+	if (rc < 0)
+		return rc;
+	if (co_json_check((struct co_span){ said.data ? said.data : "", said.size },
+			  &list, &fault) < 0)
+		return co_fail(&ctl->err, CO_PROTOCOL,
+			       "cloudos-ctr ps does not print JSON");
+	rows = co_print_new(&ctl->style, columns);
+	if (!rows)
+		return co_fail(&ctl->err, CO_NO_MEMORY, "out of memory");
+	for (walk = co_json_walk(list); co_json_next(&walk, &none, &value);) {
+		int64_t pid;
+
+		if (co_json_whole(value, &pid))
+			put_process(rows, pid);
+	}
+	return ctl_printed(ctl, co_print_end(rows));
 }
 
 /* ---- events ---- */

@@ -178,7 +178,6 @@ int cmd_image_prune(struct ctl *ctl)
 
 struct import {
 	bool bar; /* somebody looks at it */
-	bool done;
 };
 
 static void draw(struct co_span progress)
@@ -233,19 +232,18 @@ static int on_event(struct gateway *g, struct co_span event, void *arg)
 	struct co_span value;
 	int rc;
 
-	if (co_json_member(event, "error", &value)) {
-		autofree char *code = container_text(value, "code");
-		autofree char *text = container_text(value, "message");
+	if (co_json_member(event, "event", &value) &&
+	    co_json_string_is(value, "failed")) {
+		autofree char *status = container_text(event, "status");
+		autofree char *text = container_text(event, "message");
 
-		import->done = true;
-		rc = code && !strcmp(code, "NOT_FOUND")         ? CO_NOT_FOUND
-		     : code && !strcmp(code, "FORBIDDEN")       ? CO_ACCESS
-		     : code && !strcmp(code, "INVALID_REQUEST") ? CO_INVALID
-								: CO_IO;
+		rc = status && !strcmp(status, "NOT_FOUND") ? CO_NOT_FOUND
+		     : status && !strcmp(status, "ACCESS")  ? CO_ACCESS
+		     : status && !strcmp(status, "BUSY")    ? CO_BUSY
+							    : CO_INVALID;
 		return co_fail(&g->ctl->err, rc, "%s", text ? text : "it failed");
 	}
 	if (co_json_member(event, "images", &value)) {
-		import->done = true;
 		if (import->bar)
 			(void) fputs("\r\033[K", stderr); /* as above */
 		rc = imported(g, value);
@@ -278,7 +276,9 @@ int cmd_image_import(struct ctl *ctl)
 	}
 	co_buf_char(&g.body, '}');
 	g.timeout_ms = -1;
-	rc = gateway_stream(&g, on_event, &import);
+	rc = container_daemon(ctl);
+	if (rc == 0)
+		rc = gateway_stream(&g, on_event, &import);
 	if (import.bar && rc < 0)
 		(void) fputs("\r\033[K", stderr); /* as above */
 	return rc > 0 ? 0 : rc;
@@ -296,7 +296,9 @@ int cmd_image_create_busybox(struct ctl *ctl)
 	co_buf_json_text(&g.body, co_span(name ? name : "busybox"));
 	co_buf_char(&g.body, '}');
 	g.timeout_ms = -1;
-	rc = gateway_call(&g);
+	rc = container_daemon(ctl);
+	if (rc == 0)
+		rc = gateway_call(&g);
 	if (rc < 0)
 		return rc;
 	return co_json_member(g.value, "images", &images) ? imported(&g, images)

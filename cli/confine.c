@@ -2,6 +2,7 @@
 /* --confine: options, and the process.  HOST. */
 #include "cli/confine.h"
 
+#include <co/trap.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include "cloudosd/ctr/init.h"
 #include "cloudosd/ctr/landlock.h"
 #include "cloudosd/ctr/note.h"
+#include "lib/buf.h"
 #include "lib/cleanup.h"
 
 enum { END_MS = 2000, THOUSAND = 1000 };
@@ -72,13 +74,11 @@ static bool is_below(const char *path, const char *folder)
 	return !strncmp(path, folder, n) && (!path[n] || path[n] == '/');
 }
 
-static int grant(struct confine *c, const char *value, struct co_err *err)
+int confine_grant(struct confine *c, const char *value, bool read_only,
+		  struct co_err *err)
 {
 	static const char *const never[] = { "/proc", "/sys" };
-	size_t n = strlen(value);
-	bool read_only = n > 3 && !strcmp(value + n - 3, ":ro");
-	autofree char *named = strndup(value, read_only ? n - 3 : n);
-	autofree char *real = named ? realpath(named, NULL) : NULL;
+	autofree char *real = realpath(value, NULL);
 	struct confine_grant *more;
 
 	if (!real)
@@ -103,6 +103,31 @@ static int grant(struct confine *c, const char *value, struct co_err *err)
 			real); /* realpath gives PATH_MAX at most */
 	more[c->ngrants++].read_only = read_only;
 	return 0;
+}
+
+static int grant(struct confine *c, const char *value, struct co_err *err)
+{
+	size_t n = strlen(value);
+	bool read_only = n > 3 && !strcmp(value + n - 3, ":ro");
+	autofree char *named = strndup(value, read_only ? n - 3 : n);
+
+	return named ? confine_grant(c, named, read_only, err)
+		     : co_fail(err, CO_NO_MEMORY, "out of memory");
+}
+
+int confine_word(struct confine *c, const char *option, const char *value,
+		 struct co_err *err)
+{
+	autobuf struct co_buf b = { 0 };
+	size_t size;
+
+	if (c->nwords + 1 == CONFINE_WORDS)
+		return co_fail(err, CO_TOO_BIG, "too many options");
+	co_buf_text(&b, option);
+	if (value)
+		co_buf_text(&b, value);
+	c->words[c->nwords] = co_buf_take(&b, &size);
+	return c->words[c->nwords++] ? 0 : co_fail(err, CO_NO_MEMORY, "out of memory");
 }
 
 static int limit(struct confine *c, enum confine_option option, const char *value,
@@ -237,6 +262,29 @@ int confine_seal(const struct confine *c)
 	return 0;
 }
 
+int confine_become(const struct confine *c, const char *path, char **argv)
+{
+	extern char **environ;
+	static char self[] = CO_CONTAINED "/bin/cloudos-exec", dashes[] = "--";
+	size_t n = 0, count = 0;
+	char **words;
+
+	while (argv[count])
+		count++;
+	words = calloc(count + c->nwords + 3, sizeof(*words));
+	if (!words || setenv("CLOUDOS_DIR", CO_CONTAINED, 1) ||
+	    setenv("CLOUDOS_LIBEXECDIR", CO_CONTAINED "/libexec", 1))
+		return ENOMEM;
+	words[n++] = self;
+	for (size_t i = 0; i < c->nwords; i++)
+		words[n++] = c->words[i];
+	words[n++] = dashes;
+	words[n++] = (char *) path;
+	memcpy(words + n, argv + 1, (count - 1) * sizeof(*words));
+	(void) execve(self, words, environ);
+	return errno;
+}
+
 void confine_end(struct confine *c)
 {
 	/* what it has left behind ended with its name space; the group may still say so */
@@ -249,6 +297,9 @@ void confine_end(struct confine *c)
 	ctr_config_free(c->config);
 	c->config = NULL;
 	ctr_filter_done(&c->strict);
+	for (size_t i = 0; i < c->nwords; i++)
+		free(c->words[i]);
+	c->nwords = 0;
 	free(c->grants);
 	c->grants = NULL;
 	c->ngrants = 0;

@@ -17,7 +17,7 @@
 #include "cloudosd/ctr/seccomp.h"
 #include "lib/paths.h"
 
-enum { CONFINE_GRANTS = 64 };
+enum { CONFINE_GRANTS = 64, CONFINE_WORDS = 16 };
 
 struct confine_grant {
 	char path[CO_PATH_SIZE]; /* absolute, without links */
@@ -35,7 +35,9 @@ struct confine {
 	size_t ngrants;
 
 	int stdio[3]; /* -1: the caller's own */
-	bool trap;    /* engine trap catches what the program calls */
+	bool trap;    /* a cloudos-exec inside runs the program, under engine trap */
+	char *words[CONFINE_WORDS]; /* its options, before "--"; ended by NULL */
+	size_t nwords;
 	struct ctr_config *config;
 	struct ctr_cgroup *cgroup;
 	struct ctr_filter strict;
@@ -59,7 +61,6 @@ int confine_option(struct confine *c, enum confine_option option, const char *va
 
 struct confine_program {
 	const char *path;             /* absolute; it is seen whatever was granted */
-	const char *loader;           /* of engine trap; NULL */
 	const struct co_paths *paths; /* of the daemon: never seen */
 	char **argv;
 };
@@ -67,6 +68,17 @@ struct confine_program {
 /* Everything but the process. */
 int confine_prepare(struct confine *c, const struct confine_program *p,
 		    struct co_err *err);
+
+/* One more option of the cloudos-exec inside; text is copied. */
+int confine_word(struct confine *c, const char *option, const char *value,
+		 struct co_err *err);
+
+/* As --allow. */
+int confine_grant(struct confine *c, const char *path, bool read_only,
+		  struct co_err *err);
+
+/* Inside: becomes that cloudos-exec, and it the program.  Returns errno. */
+int confine_become(const struct confine *c, const char *path, char **argv);
 
 /* The process, parked; keep: descriptors for `become`, ended by -1. */
 int confine_start(struct confine *c,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* --confine: what the program sees, as a container's configuration.  HOST. */
+#include <co/trap.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,6 +141,32 @@ static void mount_file(struct co_buf *b, const struct confine *c, const char *pa
 				     : "\"bind\",\"ro\",\"nosuid\",\"nodev\"");
 }
 
+static void mount_read_only(struct co_buf *b, const char *to, const char *from)
+{
+	mount(b, to, "bind", from, "\"bind\",\"ro\",\"nosuid\",\"nodev\"");
+}
+
+/* A cloudos-exec, its loaders, and the socket on which programs may begin and no more. */
+static int mount_launcher(struct co_buf *b, const struct co_paths *paths,
+			  struct co_err *err)
+{
+	char path[CO_PATH_SIZE + 16];
+	int r;
+
+	(void) snprintf(path, sizeof(path), "%s/guest.sock", paths->run);
+	mount_read_only(b, CO_CONTAINED_FOLDER "/control.sock", path);
+	r = co_program_path("cloudos-exec", path, CO_PATH_SIZE, err);
+	if (r)
+		return r;
+	mount_read_only(b, CO_CONTAINED "/bin/cloudos-exec", path);
+	r = co_program_path("cloudos-loader", path, CO_PATH_SIZE, err);
+	if (r)
+		return r;
+	*strrchr(path, '/') = 0;
+	mount_read_only(b, CO_CONTAINED "/libexec", path);
+	return 0;
+}
+
 /* A list's last comma. */
 static void no_comma(struct co_buf *b)
 {
@@ -246,8 +273,10 @@ static int put_mounts(struct co_buf *b, const struct confine *c,
 	r = mount_hidden(b, c, p->paths, err);
 	if (c->net_host)
 		mount_resolver(b);
-	mount_file(b, c, p->path);
-	mount_file(b, c, p->loader);
+	if (p->path[0] == '/')
+		mount_file(b, c, p->path);
+	if (!r && c->trap)
+		r = mount_launcher(b, p->paths, err);
 	no_comma(b);
 	co_buf_text(b, "],");
 	return r;

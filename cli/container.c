@@ -3,14 +3,30 @@
 #include "cli/container.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "cli/container_config.h"
+#include "cli/start.h"
 #include "lib/cleanup.h"
 #include "lib/time.h"
+
+extern char **environ;
+
+int container_daemon(struct ctl *ctl)
+{
+	autoclose int fd = -1;
+	int rc = co_paths_connect_http(&ctl->paths, &fd, &ctl->err);
+
+	if (rc != CO_GONE)
+		return rc;
+	ctl->err = (struct co_err){ 0 };
+	return co_start_daemon(&ctl->paths, NULL, CTL_PROGRAM, &ctl->client, &ctl->err);
+}
 
 void container_request(struct gateway *g, struct ctl *ctl, const char *method,
 		       const char *name, const char *verb)
@@ -87,29 +103,54 @@ int container_become(struct ctl *ctl, const char *program, char *const argv[])
 	return co_fail_errno(&ctl->err, errno, "cannot run %s", path);
 }
 
-int container_helper(struct ctl *ctl, const char *program, char *const argv[],
-		     int *out_status)
+/* in, out: descriptors, -1: ours; keeps reading of standard output for *out_fd. */
+int container_spawn(struct ctl *ctl, const char *const *words, int in, int out,
+		    pid_t *out_pid)
 {
-	char path[CO_PATH_SIZE];
-	int status, rc = co_program_path(program, path, sizeof(path), &ctl->err);
-	pid_t pid;
+	posix_spawn_file_actions_t actions;
+	int error = posix_spawn_file_actions_init(&actions);
 
-	if (rc < 0)
-		return rc;
-	pid = fork();
-	if (pid < 0)
-		return co_fail_errno(&ctl->err, errno, "cannot start %s", path);
-	if (pid == 0) {
-		(void) signal(SIGPIPE, SIG_DFL); /* as above */
-		execv(path, argv);
-		_exit(CTL_EXIT_LAUNCHER);
-	}
+	if (!error && in >= 0)
+		error = posix_spawn_file_actions_adddup2(&actions, in, 0);
+	if (!error && out >= 0)
+		error = posix_spawn_file_actions_adddup2(&actions, out, 1);
+	if (!error)
+		error = posix_spawnp(out_pid, words[0], &actions, NULL,
+				     (char *const *) (uintptr_t) words, environ);
+	(void) posix_spawn_file_actions_destroy(&actions); /* cannot fail */
+	return error ? co_fail_errno(&ctl->err, error, "cannot run %s", words[0]) : 0;
+}
+
+int container_reap(pid_t pid)
+{
+	int status;
+
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
-			return co_fail_errno(&ctl->err, errno, "cannot wait for %s",
-					     path);
-	*out_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	return 0;
+			return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int container_read(struct ctl *ctl, int fd, struct co_buf *out)
+{
+	for (;;) {
+		char *to = co_buf_room(out, 4096);
+		ssize_t n = to ? read(fd, to, 4096) : 0;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return to ? 0
+				  : co_fail(&ctl->err, CO_NO_MEMORY, "out of memory");
+		co_buf_wrote(out, (size_t) n);
+	}
+}
+
+int container_pipe(struct ctl *ctl, int fds[2])
+{
+	return pipe2(fds, O_CLOEXEC) < 0
+		       ? co_fail_errno(&ctl->err, errno, "cannot make a pipe")
+		       : 0;
 }
 
 /* ---- what is to be made ---- */

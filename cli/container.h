@@ -13,6 +13,9 @@
 #define IMAGES     "/v1/sys/images"
 #define IMAGE      "/v1/sys/image"
 
+/* Starts a daemon if none is running: for commands that make something. */
+int container_daemon(struct ctl *ctl);
+
 /* Prepares METHOD /v1/sys/container/NAME/VERB ("": the container itself). */
 void container_request(struct gateway *g, struct ctl *ctl, const char *method,
 		       const char *name, const char *verb);
@@ -35,12 +38,26 @@ int container_each(struct ctl *ctl, int (*one)(struct ctl *ctl, const char *name
  * when that failed. */
 int container_become(struct ctl *ctl, const char *program, char *const argv[]);
 
-/* The same as a child; its exit status, or a failure. */
-int container_helper(struct ctl *ctl, const char *program, char *const argv[],
-		     int *out_status);
+/* The same as a child, words[0] being a path or looked up in PATH; in, out: descriptors of
+ * its standard input and output, -1: ours. */
+int container_spawn(struct ctl *ctl, const char *const *words, int in, int out,
+		    pid_t *out_pid);
+
+/* Waits for it; its exit status, or 128 and the signal. */
+int container_reap(pid_t pid);
+
+/* Everything up to the end. */
+int container_read(struct ctl *ctl, int fd, struct co_buf *out);
+int container_pipe(struct ctl *ctl, int fds[2]);
 
 /* Starts one that exists and says its name. */
 int container_start_one(struct ctl *ctl, const char *name);
+
+/*
+ * Calls start() and shows what the container prints from then on, until it has ended.
+ */
+int container_follow(struct ctl *ctl, const char *name,
+		     int (*start)(struct ctl *ctl, void *arg), void *arg);
 
 /* Makes the body of a create request from options and operands. */
 int container_config_body(struct ctl *ctl, struct co_buf *out);

@@ -107,6 +107,12 @@ static char **words_behind(const struct launch *l, size_t n)
 	return argv;
 }
 
+/* Is the program run by a cloudos-exec in its name spaces, and none of our business? */
+static bool inside(const struct launch *l)
+{
+	return l->confine && l->engine == CO_ENGINE_TRAP;
+}
+
 /* Becomes the program.  Returns errno. */
 static int become(const struct launch *l)
 {
@@ -191,7 +197,9 @@ static void child(const struct launch *l, const struct filter *filter, int fd,
 			_exit(EXIT_LAUNCHER);
 		}
 	}
-	if (l->engine == CO_ENGINE_TRAP)
+	if (inside(l))
+		tell(fd, STEP_EXEC, confine_become(l->confine, l->path, l->argv), 0);
+	else if (l->engine == CO_ENGINE_TRAP)
 		tell(fd, STEP_LOADER, become_loader(l, session), 0);
 	else
 		tell(fd, STEP_EXEC, become(l), 0);
@@ -489,11 +497,17 @@ static int start(struct launch *l, struct running *r, int fd, int link[2])
 	}
 	if (l->confine)
 		r->program_fd = (int) syscall(SYS_pidfd_open, r->program, 0);
-	if (attach(l, r->program, link[1], listener, &err))
-		return refuse(r->pid, "the daemon does not take the program", &err);
-	session = ((const struct wire_attach_rep *) (void *) l->client->in->bytes)
-			  ->session;
-	r->subreaper = keep_orphans(l);
+	if (inside(l)) {
+		session = 0;
+	} else {
+		if (attach(l, r->program, link[1], listener, &err))
+			return refuse(r->pid, "the daemon does not take the program",
+				      &err);
+		session =
+			((const struct wire_attach_rep *) (void *) l->client->in->bytes)
+				->session;
+		r->subreaper = keep_orphans(l);
+	}
 	if (l->system) {
 		/* what a program leaves behind is SYSTEM's */
 		r->subreaper = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
@@ -504,7 +518,7 @@ static int start(struct launch *l, struct running *r, int fd, int link[2])
 		if (system_begin(l->system, &l->paths, session, &err))
 			return refuse(r->pid, "SYSTEM cannot be served", &err);
 	}
-	if (l->engine == CO_ENGINE_TRAP && !l->system)
+	if (l->engine == CO_ENGINE_TRAP && !l->system && !inside(l))
 		prefetch_sites(l->client, l->path);
 	if (l->keep_fd < 0) /* connections are few, programs may be many */
 		l->client = co_client_close(l->client);
@@ -678,7 +692,8 @@ int launch(struct launch *l)
 		channel_done(&r.channel);
 		return status;
 	}
-	if (l->engine == CO_ENGINE_PTRACE) { /* the tracer's; it ends with that one */
+	if (l->engine == CO_ENGINE_PTRACE ||
+	    inside(l)) { /* the tracer's; it ends with that one */
 		r.channel_gone = true;
 		r.channel.fd = -1;
 	}

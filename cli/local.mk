@@ -25,7 +25,7 @@ cloudosctl_SOURCES = \
 	%D%/guest.h %D%/guest.c %D%/guest_keep.c \
 	%D%/cmd_apply.c %D%/cmd_guest.c \
 	%D%/cmd_container.c %D%/cmd_container_run.c %D%/cmd_container_logs.c \
-	%D%/cmd_container_stats.c %D%/cmd_image.c \
+	%D%/cmd_container_stats.c %D%/cmd_container_files.c %D%/cmd_image.c \
 	%D%/cmd_about.c %D%/cmd_channel.c %D%/cmd_daemon.c %D%/cmd_doctor.c %D%/doctor.h %D%/doctor_container.c \
 	%D%/cmd_job.c \
 	%D%/cmd_event.c %D%/cmd_log.c %D%/cmd_metric.c %D%/cmd_page.c \
@@ -51,7 +51,6 @@ cloudos_exec_SOURCES = \
 	%D%/cloudos-exec.c \
 	%D%/anos.h %D%/anos.c \
 	%D%/choose.h %D%/choose.c \
-	%D%/classify.h %D%/classify.c \
 	%D%/confine.h %D%/confine.c %D%/confine_inside.h %D%/confine_view.c \
 	%D%/prefetch.h %D%/prefetch.c \
 	%D%/filter.h %D%/filter.c \
@@ -63,4 +62,6 @@ cloudos_exec_SOURCES = \
 	%D%/system.h %D%/system.c %D%/system_debug.c %D%/system_start.c \
 	%D%/trap.h %D%/trap.c
 cloudos_exec_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+# static, so that it runs in containers whatever they have
+cloudos_exec_LDFLAGS = $(CO_CTR_LDFLAGS)
 cloudos_exec_LDADD = libcocli.a libctr.a liblaunch.a libanossystem.a libpersonality.a libring.a libco.a $(SECCOMP_LIBS)

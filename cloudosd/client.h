@@ -29,6 +29,7 @@ struct client {
 	int fd;
 	pid_t pid; /* of the peer, from the kernel */
 	bool greeted, dead;
+	bool contained; /* it came by guest.sock: of a container, and may little */
 	struct co_watch *reading, *writing;
 	struct queued *queue;
 	size_t queued;
@@ -62,6 +63,9 @@ void client_stream(struct client *client);
 /* A reply without fields of its own. */
 void client_reply(struct client *client, uint32_t type, uint64_t tag, int status,
 		  const char *reason);
+
+/* May it take part in that session?  One of a container only in those that began there. */
+bool client_may_join(const struct client *client, uint64_t session);
 
 /* Takes the connection away from its client, which ends; -1 while answers wait in it. */
 int client_take_fd(struct client *client);

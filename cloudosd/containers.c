@@ -156,6 +156,7 @@ static void read_place(struct runner_place *place, const struct daemon *d)
 	(void) snprintf(place->run, sizeof(place->run), "%s/containers", d->paths.run);
 	(void) snprintf(place->volumes, sizeof(place->volumes), "%s/volumes",
 			d->paths.state);
+	(void) snprintf(place->socket, sizeof(place->socket), "%s", d->paths.socket);
 	(void) snprintf(place->runtime, sizeof(place->runtime), "%s",
 			strcmp(c->containers_runtime, "builtin") == 0
 				? ""

@@ -289,13 +289,13 @@ static size_t read_devices(struct container_device *out)
 
 /* ---- network ---- */
 
-/* The object cloudos.network, the members of C that say the same, and the address. */
-static void describe_network(const struct runner_place *place,
-			     const struct container_make *make,
-			     const struct container_settings *config, const char *mode,
-			     struct co_buf *out, struct co_buf *facts, char address[16])
+void bundle_network(const struct runner_place *place, uint32_t users,
+		    const struct container_settings *config, const char *mode,
+		    struct bundle_network *out)
 {
-	struct in_addr own = { htonl(place->subnet + 2 + make->users) },
+	struct co_buf *json = &out->json, *facts = &out->facts;
+	char *address = out->address;
+	struct in_addr own = { htonl(place->subnet + 2 + users) },
 		       gateway = { htonl(place->subnet + 1) };
 	char door[16] = "";
 
@@ -304,24 +304,24 @@ static void describe_network(const struct runner_place *place,
 		(void) inet_ntop(AF_INET, &own, address, 16);
 		(void) inet_ntop(AF_INET, &gateway, door, 16);
 	}
-	co_buf_format(out, "{\"mode\":\"%s\"", mode);
+	co_buf_format(json, "{\"mode\":\"%s\"", mode);
 	if (*address)
 		co_buf_format(
-			out,
+			json,
 			",\"bridge\":\"%s\",\"gateway\":\"%s\",\"prefix\":%" PRIu32
 			",\"address\":\"%s\"",
 			place->bridge, door, place->prefix, address);
-	co_buf_text(out, ",\"ports\":[");
+	co_buf_text(json, ",\"ports\":[");
 	for (size_t i = 0; i < config->nports; i++) {
 		const struct container_port *p = &config->ports[i];
 
-		co_buf_format(out,
+		co_buf_format(json,
 			      "%s{\"protocol\":\"%s\",\"address\":\"%s\",\"host\":%u,"
 			      "\"inside\":%u}",
 			      i ? "," : "", p->udp ? "udp" : "tcp", p->ip, p->host,
 			      p->inside);
 	}
-	co_buf_text(out, "]}");
+	co_buf_text(json, "]}");
 	co_buf_format(facts,
 		      "\"network\":{\"mode\":\"%s\",\"ip\":\"%s\",\"gateway\":\"%s\","
 		      "\"ports\":[",
@@ -333,6 +333,12 @@ static void describe_network(const struct runner_place *place,
 			      p->inside, p->udp ? "/udp" : "");
 	}
 	co_buf_text(facts, "]}");
+}
+
+void bundle_network_done(struct bundle_network *n)
+{
+	co_buf_done(&n->json);
+	co_buf_done(&n->facts);
 }
 
 /* ---- all of it ---- */
@@ -374,6 +380,8 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 					 .layers = layers,
 					 .volumes = b->place->volumes,
 					 .hostname = b->hostname,
+					 .name = b->make->name,
+					 .socket = b->place->socket,
 					 .cgroup = b->cgroup,
 					 .network_mode = b->mode,
 					 .devices = b->devices,
@@ -381,6 +389,7 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 					 .root = b->place->root };
 	const char *user = b->config->user ? b->config->user : b->defaults.user;
 	autobuf struct co_buf text = { 0 };
+	char user_path[64];
 	int r = bundle_user(user, b->upper, layers, &where.user, err);
 
 	if (!r)
@@ -392,6 +401,14 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 		where.network = (struct co_span){ b->network.data, b->network.size };
 	if (is_mode(b->mode, "container"))
 		where.network_path = b->make->network_path;
+	if (where.network_path && !b->place->root) {
+		/* /proc/PID/ns/net belongs to that one's user name space */
+		(void) snprintf(user_path, sizeof(user_path), "%.*s/user",
+				(int) (strlen(where.network_path) - 4),
+				where.network_path);
+		where.user_path = user_path;
+		where.uids[0].count = where.gids[0].count = 0;
+	}
 	if (b->config->privileged)
 		where.ndevices = read_devices(b->devices);
 	r = container_spec(b->config, &b->defaults, &where, &text, err);
@@ -402,17 +419,20 @@ static int write_all(struct bundle *b, struct co_buf *facts, struct co_err *err)
 {
 	const char *rootfs[] = { b->config->rootfs, NULL };
 	const char *const *layers = b->config->rootfs ? rootfs : b->make->image.layers;
-	char address[16];
+	struct bundle_network network = { 0 };
 	int r;
 
 	if (b->config->privileged && !b->place->root)
 		return co_fail(err, CO_ACCESS,
 			       "only a daemon of root can make privileged containers");
-	describe_network(b->place, b->make, b->config, b->mode, &b->network, facts,
-			 address);
+	bundle_network(b->place, b->make->users, b->config, b->mode, &network);
+	co_buf_span(&b->network,
+		    (struct co_span){ network.json.data, network.json.size });
+	co_buf_span(facts, (struct co_span){ network.facts.data, network.facts.size });
+	bundle_network_done(&network);
 	r = look_at_volumes(b->place, b->config, err);
 	if (!r)
-		r = write_files(b, address, err);
+		r = write_files(b, network.address, err);
 	return r ? r : write_spec(b, layers, err);
 }
 

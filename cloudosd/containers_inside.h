@@ -31,6 +31,7 @@ struct runner_place {
 	char state[RUNNER_FOLDER]; /* state/containers: bundles by id */
 	char run[RUNNER_FOLDER];   /* run/containers: --root of cloudos-ctr */
 	char volumes[RUNNER_FOLDER];
+	char socket[RUNNER_FOLDER]; /* of the daemon */
 	uint64_t domain;
 	bool root;
 	uint32_t users; /* the first outside id */
@@ -48,7 +49,10 @@ struct asked; /* a request to a monitor that is not answered */
 
 /* What the daemon has of a container's network. */
 struct runner_network {
+	char *json; /* cloudos.network of config.json; NULL: there is none */
+	bool bridge;
 	struct relay **relays;
+	struct relay_spec *specs;
 	size_t count;
 	char address[16]; /* on the bridge; "" it is not there */
 	char name[256], hostname[65];
@@ -73,6 +77,7 @@ struct monitor {
 	bool files; /* ENDING: remove them, too */
 	char *facts;
 	struct runner_network network;
+	struct network_change *change; /* asked of it, not answered */
 	UT_hash_handle hh;
 };
 
@@ -129,6 +134,11 @@ const char *network_default(void);
 int network_open(struct runner *r, uint32_t id, struct runner_network *out,
 		 struct co_err *err);
 void network_done(struct relays *all, struct runner_network *n);
+/* What its new CONFIG changes in its ports: adds ,"network":{} to a request.  Then told how
+ * the monitor has answered. */
+int network_change(struct monitor *m, const struct container_settings *config,
+		   struct co_buf *members, struct co_err *err);
+void network_changed_to(struct monitor *m, bool good);
 /* A container has come or gone: /etc/hosts of all is written, in time. */
 void network_changed(struct runner *r);
 char *network_names(const struct runner *r); /* the lines; malloc */
@@ -140,6 +150,16 @@ void network_write_hosts(const struct runner_place *p, uint32_t id, const char *
 int bundle_write(const struct runner_place *place, const struct container_make *make,
 		 struct container_settings **out_config, struct co_buf *facts,
 		 struct co_err *err);
+
+/* cloudos.network of config.json, and members of C: "network":{...}. */
+struct bundle_network {
+	struct co_buf json, facts;
+	char address[16]; /* "" without one */
+};
+void bundle_network(const struct runner_place *place, uint32_t users,
+		    const struct container_settings *config, const char *mode,
+		    struct bundle_network *out);
+void bundle_network_done(struct bundle_network *n);
 
 /* Removes a tree, which may be hostile, and follows nothing in it. */
 int bundle_remove(const char *path, struct co_err *err);

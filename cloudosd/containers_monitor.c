@@ -82,6 +82,7 @@ void monitor_free(struct monitor *m)
 	free(m->facts);
 	if (m->network.address[0])
 		network_changed(m->runner);
+	network_changed_to(m, false);
 	network_done(m->runner->relays, &m->network);
 	free(m);
 }
@@ -215,12 +216,32 @@ static void read_exec(struct co_span json, struct container_report *report)
 	(void) co_json_member(json, "output", &report->text);
 }
 
+/* Without what makes it a reply: {"tag":5,"ok":true,"cpu":... */
+static void read_usage(struct co_span json, struct co_buf *out)
+{
+	struct co_json_walk w = co_json_walk(json);
+	struct co_span name, value;
+
+	co_buf_char(out, '{');
+	while (co_json_next(&w, &name, &value)) {
+		if (co_json_string_is(name, "tag") || co_json_string_is(name, "ok"))
+			continue;
+		if (out->size > 1)
+			co_buf_char(out, ',');
+		co_buf_span(out, name);
+		co_buf_char(out, ':');
+		co_buf_span(out, value);
+	}
+	co_buf_char(out, '}');
+}
+
 static void on_reply(struct monitor *m, const struct ctr_message *message)
 {
 	struct container_report report = { .status = message->status,
 					   .reason = message->failed.message,
 					   .text = message->json,
 					   .seen = CONTAINER_SEEN_RUNNING };
+	autobuf struct co_buf usage = { 0 };
 	struct ctr_status status;
 	struct co_span value;
 	struct asked *a;
@@ -235,9 +256,17 @@ static void on_reply(struct monitor *m, const struct ctr_message *message)
 		see(m, &status);
 	if (a->kind == CONTAINER_ACT_EXEC && !report.status)
 		read_exec(message->json, &report);
+	if (a->kind == CONTAINER_ACT_USAGE && !report.status) {
+		read_usage(message->json, &usage);
+		report.text = (struct co_span){ usage.data, usage.size };
+	}
 	if (a->kind == CONTAINER_ACT_START && !report.status &&
 	    co_json_member(message->json, "pid", &value) && co_json_whole(value, &pid))
 		report.pid = (int32_t) pid;
+	if (a->kind == CONTAINER_ACT_UPDATE && m->change) {
+		network_changed_to(m, report.status == 0);
+		report.facts = co_span(m->facts);
+	}
 	if (a->done)
 		a->done(a->arg, &report);
 	free(a);
@@ -248,8 +277,9 @@ static void on_reply(struct monitor *m, const struct ctr_message *message)
 static void gone(struct monitor *m)
 {
 	struct runner *r = m->runner;
-	struct container_report report = { .status = m->failed.code,
-					   .reason = m->failed.message };
+	struct co_err failed = m->failed;
+	struct container_report report = { .status = failed.code,
+					   .reason = failed.message };
 	struct container_end end = { 0 };
 	struct ctr_exit exit = m->exit;
 	container_reported *done = m->done;
@@ -263,14 +293,11 @@ static void gone(struct monitor *m)
 		report.reason = "its monitor ended before it was created; the file "
 				"monitor.err of the bundle may say why";
 	}
-	if (phase == MONITOR_MAKING) {
-		tell(m, &report);
-		monitor_free(m);
-		return;
-	}
 	m->done = NULL;
-	monitor_free(m); /* answers what was asked */
-	if (phase == MONITOR_ENDING) {
+	monitor_free(m); /* answers what was asked; who is told may want another one */
+	if (phase == MONITOR_MAKING) {
+		done(arg, &report);
+	} else if (phase == MONITOR_ENDING) {
 		work_clear(r, id, files, done, arg);
 	} else if (phase == MONITOR_SEEING) {
 		work_adopt(r, id, done, arg); /* there is a record now */
@@ -322,6 +349,7 @@ static void silent(void *arg)
 {
 	struct monitor *m = arg;
 	struct container_report report = { .status = CO_TIMED_OUT };
+	container_reported *done;
 	int phase = m->phase;
 
 	report.reason = phase == MONITOR_MAKING
@@ -335,6 +363,10 @@ static void silent(void *arg)
 		tell(m, &report); /* it may end later */
 		return;
 	}
-	tell(m, &report);
+	done = m->done;
+	arg = m->arg;
+	m->done = NULL;
 	monitor_free(m); /* one that is being made is undone with its connection */
+	if (done)
+		done(arg, &report);
 }

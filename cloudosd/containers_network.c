@@ -58,18 +58,47 @@ void network_done(struct relays *all, struct runner_network *n)
 	for (size_t i = 0; i < n->count; i++)
 		relay_close(all, n->relays[i]);
 	free(n->relays);
+	free(n->specs);
+	free(n->json);
 	*n = (struct runner_network){ 0 };
 }
 
-static int open_relays(struct relays *all, const struct network_plan *p,
-		       struct runner_network *out, struct co_err *err)
+static struct relay *find_relay(const struct runner_network *n,
+				const struct relay_spec *spec)
 {
-	out->relays = calloc(p->port_count + 1, sizeof(struct relay *));
-	if (!out->relays)
+	for (size_t i = 0; n && i < n->count; i++)
+		if (memcmp(&n->specs[i], spec, sizeof(*spec)) == 0)
+			return n->relays[i];
+	return NULL;
+}
+
+/* Closes those of n that `kept` does not have. */
+static void close_relays(struct relays *all, struct runner_network *n,
+			 const struct runner_network *kept)
+{
+	for (size_t i = 0; i < n->count; i++)
+		if (!find_relay(kept, &n->specs[i]))
+			relay_close(all, n->relays[i]);
+	n->count = 0;
+}
+
+/* Those that `old` has are taken from it. */
+static int open_relays(struct relays *all, const struct network_plan *p,
+		       const struct runner_network *old, struct runner_network *out,
+		       struct co_err *err)
+{
+	out->relays = calloc(p->port_count + 1, sizeof(*out->relays));
+	out->specs = calloc(p->port_count + 1, sizeof(*out->specs));
+	if (!out->relays || !out->specs)
 		return co_fail(err, CO_NO_MEMORY, "no memory for published ports");
 	for (size_t i = 0; i < p->port_count; i++) {
 		const struct network_port *port = &p->ports[i];
-		struct relay_spec spec = {
+		struct relay_spec *spec = &out->specs[out->count];
+		int rc = 0;
+
+		if (!network_is_loopback(port->address))
+			continue;
+		*spec = (struct relay_spec){
 			.udp = port->protocol == IPPROTO_UDP,
 			.from = { .sin_family = AF_INET,
 				  .sin_port = htons(port->host),
@@ -78,11 +107,9 @@ static int open_relays(struct relays *all, const struct network_plan *p,
 				.sin_port = htons(port->inside),
 				.sin_addr = p->address },
 		};
-		int rc;
-
-		if (!network_is_loopback(port->address))
-			continue;
-		rc = relay_open(all, &spec, &out->relays[out->count], err);
+		out->relays[out->count] = find_relay(old, spec);
+		if (!out->relays[out->count])
+			rc = relay_open(all, spec, &out->relays[out->count], err);
 		if (rc < 0)
 			return rc;
 		out->count++;
@@ -161,19 +188,175 @@ int network_open(struct runner *r, uint32_t id, struct runner_network *out,
 	rc = network_plan_read(path, value, &plan, err);
 	if (rc < 0)
 		return rc;
-	if (plan.mode == NETWORK_BRIDGE) {
+	out->json = strndup(value.data, value.size);
+	out->bridge = plan.mode == NETWORK_BRIDGE;
+	if (out->bridge) {
 		(void) inet_ntop(AF_INET, &plan.address, out->address,
 				 sizeof(out->address));
 		read_text(json, "hostname", out->hostname, sizeof(out->hostname));
 		read_text(ours, "name", out->name, sizeof(out->name));
 		keep_name(out->hostname);
 		keep_name(out->name);
-		rc = open_relays(r->relays, &plan, out, err);
+		rc = open_relays(r->relays, &plan, NULL, out, err);
 	}
 	network_plan_done(&plan);
 	if (rc < 0)
 		network_done(r->relays, out);
 	return rc;
+}
+
+/* ---- changed while it runs ---- */
+
+struct network_change {
+	struct runner_network next;
+	char *facts;
+};
+
+static const char *mode_of(const char *json, char out[16])
+{
+	read_text(co_span(json), "mode", out, 16);
+	return out;
+}
+
+int network_change(struct monitor *m, const struct container_settings *config,
+		   struct co_buf *members, struct co_err *err)
+{
+	struct runner *r = m->runner;
+	struct runner_network *now = &m->network;
+	struct bundle_network wanted = { 0 };
+	struct in_addr address = { 0 };
+	struct network_plan plan = { 0 };
+	struct network_change *change;
+	char mode[16], id[16];
+	int rc;
+
+	if (!now->json)
+		return 0;
+	(void) inet_pton(AF_INET, now->address, &address);
+	bundle_network(&r->place, ntohl(address.s_addr) - r->place.subnet - 2, config,
+		       mode_of(now->json, mode), &wanted);
+	if (wanted.json.failed || wanted.facts.failed ||
+	    strcmp(now->json, wanted.json.data) == 0 || m->change) {
+		bundle_network_done(&wanted);
+		return 0;
+	}
+	(void) snprintf(id, sizeof(id), "%" PRIu32, m->id); /* fits */
+	rc = now->bridge
+		     ? network_plan_read(id, co_span(wanted.json.data), &plan, err)
+		     : co_fail(err, CO_BUSY,
+			       "ports can be changed while it runs only on a bridge; this "
+			       "network is %s: stop it first",
+			       mode);
+	change = rc == 0 ? calloc(1, sizeof(*change)) : NULL;
+	if (rc == 0 && !change)
+		rc = co_fail(err, CO_NO_MEMORY, "no memory for published ports");
+	if (rc == 0)
+		rc = open_relays(r->relays, &plan, now, &change->next, err);
+	if (rc == 0) {
+		co_buf_text(members, ",\"network\":");
+		co_buf_text(members, wanted.json.data);
+		change->next.json = co_buf_take(&wanted.json, &(size_t){ 0 });
+		change->facts = co_buf_take(&wanted.facts, &(size_t){ 0 });
+		m->change = change;
+	} else if (change) {
+		close_relays(r->relays, &change->next, now);
+		network_done(r->relays, &change->next);
+		free(change);
+	}
+	network_plan_done(&plan);
+	bundle_network_done(&wanted);
+	return rc;
+}
+
+/* So that the next daemon, and who cleans up after a killed monitor, know the new ports. */
+struct rewrite {
+	char path[RUNNER_PATH];
+	char *json;
+};
+
+static void run_rewrite(void *arg)
+{
+	struct rewrite *w = arg;
+	char fresh[RUNNER_PATH + 8];
+	autobuf struct co_buf text = { 0 }, changed = { 0 };
+	struct co_span json, ours, value;
+	struct co_err err = { 0 };
+	autoclose int fd = -1;
+
+	if (read_file(w->path, CO_LIMIT_CTR_CONFIG, &text, &err) < 0 ||
+	    co_json_check((struct co_span){ text.data, text.size }, &json,
+			  &(struct co_json_fault){ 0 }) < 0 ||
+	    !co_json_member(json, "cloudos", &ours) ||
+	    !co_json_member(ours, "network", &value))
+		return; /* it is being removed */
+	co_buf_add(&changed, text.data, (size_t) (value.data - text.data));
+	co_buf_text(&changed, w->json);
+	co_buf_text(&changed, value.data + value.size);
+	(void) snprintf(fresh, sizeof(fresh), "%s.ports", w->path); /* fits */
+	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || changed.failed ||
+	    write(fd, changed.data, changed.size) != (ssize_t) changed.size ||
+	    rename(fresh, w->path) < 0)
+		co_log(daemon, WARN,
+		       "%s could not be written: its new ports are lost when "
+		       "the daemon restarts",
+		       w->path);
+}
+
+static void end_rewrite(void *arg)
+{
+	struct rewrite *w = arg;
+
+	free(w->json);
+	free(w);
+}
+
+static void rewrite(const struct runner *r, uint32_t id, const char *json)
+{
+	struct rewrite *w = calloc(1, sizeof(*w));
+
+	if (w)
+		w->json = strdup(json);
+	if (!w || !w->json) {
+		free(w);
+		return;
+	}
+	(void) snprintf(w->path, sizeof(w->path), "%s/%" PRIu32 "/config.json",
+			r->place.state, id);
+	if (r->host->offload(r->host->ctx, run_rewrite, end_rewrite, w) != 0)
+		end_rewrite(w);
+}
+
+void network_changed_to(struct monitor *m, bool good)
+{
+	struct network_change *change = m->change;
+	struct relays *all = m->runner->relays;
+	struct runner_network *now = &m->network, old;
+
+	if (!change)
+		return;
+	m->change = NULL;
+	if (!good) {
+		close_relays(all, &change->next, now);
+	} else {
+		old = *now;
+		now->relays = change->next.relays;
+		now->specs = change->next.specs;
+		now->count = change->next.count;
+		now->json = change->next.json;
+		change->next = (struct runner_network){ .relays = old.relays,
+							.specs = old.specs,
+							.count = old.count,
+							.json = old.json };
+		close_relays(all, &change->next, now);
+		free(m->facts);
+		m->facts = change->facts;
+		change->facts = NULL;
+		rewrite(m->runner, m->id, now->json);
+	}
+	network_done(all, &change->next);
+	free(change->facts);
+	free(change);
 }
 
 /* ---- names ---- */

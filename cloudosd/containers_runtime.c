@@ -86,17 +86,19 @@ static void words(struct co_buf *out, const char *const *argv)
 	co_buf_char(out, ']');
 }
 
-static void limits(struct co_buf *out, struct co_span text)
+static int changes(struct monitor *m, struct co_buf *out, struct co_span text,
+		   struct co_err *err)
 {
 	struct container_settings *config;
+	int rc = container_config_parse(text, &config, err);
 
+	if (rc < 0)
+		return rc;
 	co_buf_text(out, "\"resources\":");
-	if (container_config_parse(text, &config, NULL)) {
-		co_buf_text(out, "{}");
-		return;
-	}
 	container_resources(config, out);
+	rc = network_change(m, config, out, err);
 	(void) container_config_free(config); /* NULL */
+	return rc;
 }
 
 static void act(void *ctx, uint32_t id, const struct container_act *what,
@@ -110,6 +112,7 @@ static void act(void *ctx, uint32_t id, const struct container_act *what,
 	};
 	autobuf struct co_buf members = { 0 };
 	struct monitor *m = find(ctx, id);
+	struct co_err err = { 0 };
 
 	if (!m) {
 		runner_report(done, arg, CO_GONE, "the container does not run");
@@ -118,8 +121,11 @@ static void act(void *ctx, uint32_t id, const struct container_act *what,
 	if (what->kind == CONTAINER_ACT_KILL)
 		co_buf_format(&members, "\"signal\":%d,\"all\":%s", what->signal,
 			      what->signal == SIGKILL ? "true" : "false");
-	if (what->kind == CONTAINER_ACT_UPDATE)
-		limits(&members, what->config);
+	if (what->kind == CONTAINER_ACT_UPDATE &&
+	    changes(m, &members, what->config, &err) < 0) {
+		runner_report(done, arg, err.code, err.message);
+		return;
+	}
 	if (what->kind == CONTAINER_ACT_EXEC) {
 		words(&members, what->argv);
 		co_buf_format(&members, ",\"timeoutMs\":%" PRIu32, what->timeout_ms);

@@ -164,9 +164,11 @@ static void run_path(const struct runner_place *p, uint32_t id, char out[RUNNER_
 }
 
 /* What a monitor that was killed leaves: processes, groups, network, its folder. */
-static void reap(const struct runner_place *p, const char *id)
+/* force: also when its monitor lives. */
+static void reap(const struct runner_place *p, const char *id, bool force)
 {
-	const char *argv[] = { p->program, "--root", p->run, "reap", id, NULL };
+	const char *argv[] = { p->program, "--root", p->run, "reap",
+			       force ? "--force" : id, force ? id : NULL, NULL };
 
 	(void) run_program(argv, -1, "/dev/null"); /* nothing there is no failure */
 }
@@ -179,7 +181,7 @@ static int clear_id(struct work *w)
 	(void) snprintf(id, sizeof(id), "%" PRIu32, w->id); /* fits */
 	run_path(&w->runner->place, w->id, path);
 	if (access(path, F_OK) == 0)
-		reap(&w->runner->place, id);
+		reap(&w->runner->place, id, true);
 	if (bundle_remove(path, &w->err))
 		return w->err.code;
 	bundle_path(&w->runner->place, w->id, path);
@@ -367,7 +369,7 @@ static void run_adopt(void *arg)
 	w->err.code = 0;
 	(void) snprintf(id, sizeof(id), "%" PRIu32, w->id); /* fits */
 	if (access(folder, F_OK) == 0)
-		reap(&w->runner->place, id);
+		reap(&w->runner->place, id, false);
 	load_exit(w);
 }
 
@@ -423,7 +425,7 @@ static void run_clear(void *arg)
 	(void) snprintf(id, sizeof(id), "%" PRIu32, w->id); /* fits */
 	run_path(&w->runner->place, w->id, path);
 	if (access(path, F_OK) == 0)
-		reap(&w->runner->place, id);
+		reap(&w->runner->place, id, w->files);
 	load_exit(w);
 	if (w->files)
 		(void) clear_id(w); /* the work tells */
@@ -506,7 +508,7 @@ static void sweep_folder(struct work *w, const char *folder, bool running)
 		if (is_known(w, entry->d_name))
 			continue;
 		if (running)
-			reap(p, entry->d_name);
+			reap(p, entry->d_name, true); /* nobody knows it */
 		(void) snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
 		(void) bundle_remove(path, &err); /* the next daemon tries again */
 	}

@@ -2,10 +2,13 @@
 /* The control socket: connections, dispatch, and what is about the daemon itself.  HOST. */
 #include "cloudosd/control.h"
 
+#include <co/trap.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -13,6 +16,8 @@
 #include "cloudosd/core.h"
 #include "cloudosd/keeper_link.h"
 #include "cloudosd/notify.h"
+#include "cloudosd/service/process.h"
+#include "cloudosd/session.h"
 #include "cloudosd/site.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
@@ -22,10 +27,10 @@ enum { QUEUED_TOTAL_MAX = 64 << 20, ACCEPT_BATCH = 16, REQUESTS_BATCH = 16 };
 
 struct control {
 	struct daemon *daemon;
-	int listen_fd;
-	struct co_watch *watch;
+	int listen_fd, guest_fd; /* guest_fd: of containers; ours, -1: none */
+	struct co_watch *watch, *guest_watch;
 	struct client *clients;
-	unsigned count;
+	unsigned count, contained;
 	uint64_t next_id;
 	size_t queued; /* of all clients */
 	struct co_msg *in, *out;
@@ -85,6 +90,7 @@ static void client_free(struct client *client)
 		(void) close(client->fd);
 	DL_DELETE(c->clients, client);
 	c->count--;
+	c->contained -= client->contained;
 	free(client);
 }
 
@@ -245,7 +251,9 @@ static void request_hello(struct client *client)
 	rep->daemon_pid = getpid();
 	rep->domain = client->daemon->services.domain;
 	co_msg_text(out, &rep->release, PACKAGE_VERSION);
-	co_msg_text(out, &rep->folder, client->daemon->paths.run);
+	co_msg_text(out, &rep->folder,
+		    client->contained ? CO_CONTAINED_FOLDER
+				      : client->daemon->paths.run);
 	client_send(client);
 }
 
@@ -338,6 +346,15 @@ static client_request *const requests[] = {
 #undef NOTE
 /* clang-format on */
 
+/* What a program in a container may ask for: to begin, and to take part in what began
+ * there.  It is told nothing about anybody else; the tokens of SYSTEM's services are those
+ * that every program of Anos has. */
+static bool is_for_contained(uint32_t id)
+{
+	return id == WIRE_hello_id || id == WIRE_attach_id || id == WIRE_join_id ||
+	       id == WIRE_ipc_join_id || id == WIRE_token_get_id;
+}
+
 static void request(struct client *client)
 {
 	const struct wire_header *h = client->control->in->header;
@@ -345,8 +362,9 @@ static void request(struct client *client)
 	client_request *handler = NULL;
 
 	if (h->type == WIRE_site_wanted_note) {
-		sites_wanted(client->daemon->sites,
-			     co_msg_take_fd(client->control->in, 0));
+		if (!client->contained) /* their queue is short */
+			sites_wanted(client->daemon->sites,
+				     co_msg_take_fd(client->control->in, 0));
 		return;
 	}
 	if (h->type >> 24 == WIRE_REQUEST && id < co_countof(requests))
@@ -357,6 +375,13 @@ static void request(struct client *client)
 		co_log(control, WARN, "client %d is dropped: %s", client->pid,
 		       handler ? "it did not begin with hello"
 			       : "it sent something that is no request");
+		client_end(client);
+		return;
+	}
+	if (client->contained && !is_for_contained(id)) {
+		co_log(control, WARN,
+		       "client %d is dropped: programs in containers may not ask that",
+		       client->pid);
 		client_end(client);
 		return;
 	}
@@ -389,23 +414,28 @@ static void client_read(void *arg)
 
 /* ---- connections ---- */
 
-static bool welcome(int fd, struct ucred *out)
+static bool welcome(int fd, bool contained, struct ucred *out)
 {
 	socklen_t size = sizeof(*out);
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, out, &size) == 0 &&
-	       (out->uid == getuid() || out->uid == 0);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, out, &size) < 0)
+		return false;
+	/* in a name space that our user has made, he goes by other numbers */
+	if (contained && process_user(out->pid, &out->uid))
+		return false;
+	return out->uid == getuid() || out->uid == 0;
 }
 
-/* Room for one more: the oldest that has not even said hello makes it. */
-static bool make_room(struct control *c)
+/* Room for one more: the oldest of its kind that has not even said hello makes it. */
+static bool make_room(struct control *c, bool contained)
 {
 	struct client *client;
 
-	if (c->count < CO_LIMIT_CLIENTS)
+	if (contained ? c->contained < CO_LIMIT_CONTAINED_CLIENTS
+		      : c->count - c->contained < CO_LIMIT_CLIENTS)
 		return true;
 	DL_FOREACH (c->clients, client)
-		if (!client->greeted && !client->dead)
+		if (!client->greeted && !client->dead && client->contained == contained)
 			break;
 	if (!client)
 		return false;
@@ -415,16 +445,16 @@ static bool make_room(struct control *c)
 	return true;
 }
 
-static void client_new(struct control *c, int fd)
+static void client_new(struct control *c, int fd, bool contained)
 {
 	const struct co_host *host = c->daemon->host;
 	struct ucred peer = { 0 };
 	struct client *client = NULL;
 
-	if (!welcome(fd, &peer))
+	if (!welcome(fd, contained, &peer))
 		co_log(control, WARN, "user %u is refused: this daemon serves user %u",
 		       peer.uid, getuid());
-	else if (!make_room(c))
+	else if (!make_room(c, contained))
 		co_log(control, WARN,
 		       "client %d is refused: %u are connected, the limit", peer.pid,
 		       c->count);
@@ -443,17 +473,16 @@ static void client_new(struct control *c, int fd)
 	client->id = c->next_id++;
 	client->fd = fd;
 	client->pid = peer.pid;
+	client->contained = contained;
 	DL_APPEND(c->clients, client);
 	c->count++;
+	c->contained += contained;
 }
 
-static void accept_ready(void *arg)
+static void accept_from(struct control *c, int listen_fd, bool contained)
 {
-	struct control *c = arg;
-
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
-		int fd =
-			accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE)
@@ -461,8 +490,54 @@ static void accept_ready(void *arg)
 				       "a client waits: no descriptor is free");
 			return;
 		}
-		client_new(c, fd);
+		client_new(c, fd, contained);
 	}
+}
+
+static void accept_ready(void *arg)
+{
+	struct control *c = arg;
+
+	accept_from(c, c->listen_fd, false);
+}
+
+static void accept_contained(void *arg)
+{
+	struct control *c = arg;
+
+	accept_from(c, c->guest_fd, true);
+}
+
+void control_listen_contained(struct control *c, int fd)
+{
+	const struct co_host *host = c->daemon->host;
+
+	c->guest_fd = fd;
+	c->guest_watch = host->watch_new(host->ctx, fd, false, accept_contained, c);
+}
+
+static bool same_pids(pid_t a, pid_t b)
+{
+	struct stat one, other;
+	char path[64];
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/ns/pid", a);
+	if (stat(path, &one) < 0)
+		return false;
+	(void) snprintf(path, sizeof(path), "/proc/%d/ns/pid", b);
+	return stat(path, &other) == 0 && one.st_ino == other.st_ino &&
+	       one.st_dev == other.st_dev;
+}
+
+bool client_may_join(const struct client *client, uint64_t session)
+{
+	const struct session *s;
+
+	if (!client->contained)
+		return true;
+	s = session ? session_find(client->daemon, session, NULL) : NULL;
+	return s && (same_pids(client->pid, session_row(s)->launcher_pid) ||
+		     same_pids(client->pid, session_row(s)->pid));
 }
 
 void control_trace(struct control *c, struct co_call *call, int64_t raw,
@@ -508,6 +583,7 @@ int control_new(struct control **out, struct daemon *d, int listen_fd,
 	if (c) {
 		c->daemon = d;
 		c->listen_fd = listen_fd;
+		c->guest_fd = -1;
 		c->next_id = 1;
 		c->in = co_msg_new();
 		c->out = co_msg_new();
@@ -534,6 +610,10 @@ struct control *control_free(struct control *c)
 	}
 	if (c->watch)
 		c->daemon->host->watch_free(c->watch);
+	if (c->guest_watch)
+		c->daemon->host->watch_free(c->guest_watch);
+	if (c->guest_fd >= 0)
+		(void) close(c->guest_fd); /* the keeper has another */
 	(void) co_msg_free(c->in);
 	(void) co_msg_free(c->out);
 	free(c);

@@ -23,6 +23,9 @@ int control_new(struct control **out, struct daemon *d, int listen_fd,
 		struct co_err *err);
 struct control *control_free(struct control *c);
 
+/* Programs in containers connect there; fd is taken. */
+void control_listen_contained(struct control *c, int fd);
+
 unsigned control_clients(const struct control *c);
 
 /* Streams: a call for whoever traces its session, the end of a session. */

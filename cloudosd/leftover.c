@@ -173,7 +173,10 @@ void leftover_look(struct session *s)
 		l->session = session_ref(s);
 		l->pidfd = -1;
 		(void) snprintf(l->mark, sizeof(l->mark), "%llx-",
-				(unsigned long long) co_trap_mark(d->paths.run, s->id));
+				(unsigned long long) co_trap_mark(
+					session_row(s)->contained ? CO_CONTAINED_FOLDER
+								  : d->paths.run,
+					s->id));
 		s->looking = true;
 		d->looks++;
 		if (host->offload(host->ctx, work, done, l) == 0)

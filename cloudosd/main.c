@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "cloudosd/addresses.h"
@@ -337,7 +338,7 @@ static int domain_read(struct daemon *d, struct co_err *err)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0 || read(fd, digits, sizeof(digits) - 1) < 0)
 		return co_fail_errno(err, errno, "cannot read %s", path);
-	domain = strtoull(digits, NULL, 16) >> 2 << 2 >> 2;
+	domain = strtoull(digits, NULL, 16) << 2 >> 2;
 	while (!domain) {
 		domain = d->host->random(d->host->ctx) >> 2;
 		n = snprintf(digits, sizeof(digits), "%016llx\n",
@@ -384,6 +385,22 @@ static bool call_is_over(void *ctx, const struct message_call *call)
 	       __atomic_load_n(&slot->notif.id, __ATOMIC_RELAXED) != call->call;
 }
 
+/* Where programs in containers connect: the predecessor's, which their mounts lead to. */
+static int listen_contained(struct daemon *d, struct co_err *err)
+{
+	struct sockaddr_un any = { .sun_family = AF_UNIX, .sun_path = "guest.sock" };
+	int fd = sockets_take(d->sockets, (struct sockaddr *) &any), r;
+
+	if (fd < 0) {
+		r = co_paths_bind_guest(&d->paths, &fd, err);
+		if (r)
+			return r;
+		sockets_hold(d->sockets, fd);
+	}
+	control_listen_contained(d->control, fd);
+	return 0;
+}
+
 /* Everybody waits in the kernel until the registry is there; now they are answered. */
 static void serve(void *arg)
 {
@@ -399,6 +416,8 @@ static void serve(void *arg)
 		r = keeper_take_over(d->keeper, &err);
 		core_lock();
 		if (!r) /* with the sockets of the predecessor */
+			r = listen_contained(d, &err);
+		if (!r)
 			r = http_server_new(&d->http, d, blackroad_route, &err);
 		if (!r)
 			r = front_new(&d->front, d, &err);

@@ -418,12 +418,18 @@ static int join_check(struct client *client, const struct wire_ipc_join_req *req
 	if (req->session >= d->table->next_session)
 		return co_fail(err, CO_INVALID, "there is no session %llu",
 			       (unsigned long long) req->session);
+	if (client->contained && !client_may_join(client, req->session))
+		return co_fail(err, CO_ACCESS,
+			       "session %llu did not begin in this container",
+			       (unsigned long long) req->session);
 	if (req->flags && process_is_nested(client->pid))
 		return co_fail(err, CO_ACCESS,
 			       "this program has pids of its own; its messages go by "
 			       "system call");
 	spec->pid = client->pid;
 	spec->uid = peer.uid;
+	if (client->contained && process_user(client->pid, &spec->uid))
+		return co_fail(err, CO_GONE, "the process that joins is gone");
 	spec->session = req->session;
 	return 0;
 }

@@ -8,7 +8,41 @@
 #include "cloudosd/leftover.h"
 #include "cloudosd/member.h"
 #include "cloudosd/request.h"
+#include "cloudosd/service/process.h"
 #include "lib/log.h"
+
+/* A pid of a contained client is one of its own name space; and its programs are no
+ * services that were configured outside. */
+static int contained(struct client *client, struct session_spec *spec,
+		     struct co_err *err)
+{
+	struct session *s, *next;
+	unsigned n = 0;
+	int32_t pid;
+
+	if (!client->contained)
+		return 0;
+	HASH_ITER (hh, client->daemon->sessions, s, next)
+		n += session_row(s)->contained;
+	if (n >= CO_LIMIT_CONTAINED_SESSIONS)
+		return co_fail(err, CO_TABLE_FULL,
+			       "%d programs that were begun in containers run already, "
+			       "which is the limit",
+			       CO_LIMIT_CONTAINED_SESSIONS);
+	if (spec->service[0])
+		return co_fail(
+			err, CO_ACCESS,
+			"a program in a container cannot become the service %s; "
+			"run the container's program as a service of its own name",
+			spec->service);
+	if (process_pid_from(client->pid, spec->pid, &pid))
+		return co_fail(err, CO_NOT_FOUND,
+			       "there is no process %d where this program runs",
+			       spec->pid);
+	spec->pid = pid;
+	spec->contained = true;
+	return 0;
+}
 
 void request_attach(struct client *client)
 {
@@ -40,6 +74,10 @@ void request_attach(struct client *client)
 			     "attach needs an engine and its descriptors");
 		return;
 	}
+	if (contained(client, &spec, &err)) {
+		client_reply(client, WIRE_attach_rep, tag, err.code, err.message);
+		return;
+	}
 	spec.link_fd = co_msg_take_fd(in, 0);
 	spec.listener = co_msg_take_fd(in, 1);
 	if (session_attach(client->daemon, &spec, &s, &err)) {
@@ -65,6 +103,10 @@ void request_join(struct client *client)
 	r = in->sender <= 0 || in->sender != client->pid
 		    ? co_fail(&err, CO_ACCESS,
 			      "the connection is not that of the process that joins")
+	    : !client_may_join(client, req->session)
+		    ? co_fail(&err, CO_ACCESS,
+			      "session %llu did not begin in this container",
+			      (unsigned long long) req->session)
 		    : member_session(client->daemon, req, client->pid, &s, &err);
 	if (client->daemon->stopping)
 		r = co_fail(&err, CO_GONE, "the daemon is stopping; try again");

@@ -154,6 +154,7 @@ static void row_fill(struct daemon *d, uint32_t index, const struct session_spec
 	row->engine = (uint32_t) spec->engine;
 	row->personality = spec->personality;
 	row->trace = spec->trace;
+	row->contained = spec->contained;
 	(void) snprintf(row->name, sizeof(row->name), "%s", spec->name);
 	(void) snprintf(row->command, sizeof(row->command), "%s", spec->command);
 	(void) snprintf(row->service, sizeof(row->service), "%s",

@@ -79,6 +79,7 @@ struct session_spec {
 	uint32_t personality, trace;
 	int32_t pid, launcher_pid;
 	const char *name, *command, *service;
+	bool contained; /* it was begun by a program in a container */
 	int link_fd, listener; /* taken, also on failure; listener -1 but for notify */
 };
 

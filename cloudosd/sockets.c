@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "cloudosd/core.h"
@@ -46,6 +47,15 @@ static bool address_of(int fd, struct sockaddr_storage *out)
 	return getsockname(fd, (struct sockaddr *) out, &size) == 0;
 }
 
+/* The file's name, as its folder may have been named by a descriptor; without one, HTTP's. */
+static const char *unix_name(const struct sockaddr *a)
+{
+	const struct sockaddr_un *u = (const void *) a;
+	const char *slash = strrchr(u->sun_path, '/');
+
+	return slash ? slash + 1 : u->sun_path[0] ? u->sun_path : "http.sock";
+}
+
 static bool same(const struct sockaddr *a, const struct sockaddr *b)
 {
 	const struct sockaddr_in *a4 = (const void *) a, *b4 = (const void *) b;
@@ -55,7 +65,7 @@ static bool same(const struct sockaddr *a, const struct sockaddr *b)
 		return false;
 	switch (a->sa_family) {
 	case AF_UNIX:
-		return true;
+		return !strcmp(unix_name(a), unix_name(b));
 	case AF_INET:
 		return a4->sin_port == b4->sin_port &&
 		       a4->sin_addr.s_addr == b4->sin_addr.s_addr;

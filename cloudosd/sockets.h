@@ -22,8 +22,8 @@ struct sockets *sockets_new(struct daemon *d);
 void sockets_restore(struct sockets *s, uint32_t slot, int fd);
 
 /*
- * The predecessor's socket at that address (of AF_UNIX there is only one), which is the
- * caller's now, as is a new one: sockets_drop when it is closed.  -1: there is none.
+ * The predecessor's socket at that address (of AF_UNIX the last part of its name counts; a
+ * whole struct sockaddr_un), which is the caller's now, as is a new one: sockets_drop when it is closed.  -1: there is none.
  */
 int sockets_take(struct sockets *s, const struct sockaddr *address);
 

@@ -62,7 +62,7 @@ struct table_session {
 	int32_t pid, launcher_pid;
 	uint32_t engine, personality;
 	uint32_t trace;
-	uint32_t reserved;
+	uint32_t contained; /* begun by a program in a container */
 	char name[64];
 	char command[192];
 	char service[64]; /* "" or its full name */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 EXTRA_DIST += %D%/containers-conformance.md
+EXTRA_DIST += %D%/containers.md
 EXTRA_DIST += %D%/README.md \
 	%D%/ARCHITECTURE.md %D%/HACKING.md %D%/gateway.md %D%/glossary.md %D%/handlers.md %D%/telemetry.md %D%/testing.md \
 	%D%/ARCHITECTURE.md %D%/HACKING.md %D%/glossary.md %D%/handlers.md %D%/services.md %D%/testing.md \
@@ -9,6 +10,7 @@ EXTRA_DIST += %D%/README.md \
 	%D%/adding-a-personality.md %D%/adding-an-operation.md \
 	%D%/spec/anos.md %D%/spec/blackroad.md %D%/spec/clankeros.md \
 	%D%/spec/cloudos.md %D%/spec/playsys.md
+EXTRA_DIST += %D%/images.md
 EXTRA_DIST += \
 	%D%/images/page-guests.png %D%/images/page-jobs.png %D%/images/page-logs.png \
 	%D%/images/page-metrics.png %D%/images/page-overview.png %D%/images/page-phone.png \
@@ -33,3 +35,4 @@ update-personality-documents: cloudosctl$(EXEEXT)
 	done
 update-documents: update-personality-documents
 EXTRA_DIST += %D%/confine.md
+EXTRA_DIST += %D%/containers-network.md

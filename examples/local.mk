@@ -23,3 +23,10 @@ EXTRA_DIST += %D%/blackroad/cloudos_handlers.py %D%/blackroad/users.py \
 	%D%/blackroad/cloudos-handlers.js
 include examples/anos/local.mk
 include examples/interop/local.mk
+# The client again, needing nothing of the box: for containers.
+noinst_PROGRAMS += example-client-static
+example_client_static_SOURCES = %D%/cloudos/client.c
+example_client_static_CFLAGS = $(GUEST_CFLAGS)
+example_client_static_LDFLAGS = -all-static
+example_client_static_LDADD = libcloudos.la
+EXTRA_DIST += %D%/containers/README.md %D%/containers/cloudos.yaml

@@ -78,10 +78,9 @@ int co_image_name(struct co_span text, char out[CO_IMAGE_NAME_SIZE], struct co_e
 
 	if (!text.data)
 		text = path = co_span("");
-	if (starts(path, "docker.io/"))
-		path = behind(path, strlen("docker.io/"));
-	if (starts(path, "library/"))
-		path = behind(path, strlen("library/"));
+	/* more than once, so that a full name is always its own */
+	while (starts(path, "docker.io/") || starts(path, "library/"))
+		path = behind(path, strcspn(path.data, "/") + 1);
 	for (colon = path.size;
 	     colon > 0 && path.data[colon - 1] != ':' && path.data[colon - 1] != '/';
 	     colon--)

@@ -18,6 +18,7 @@
 
 #define SOCKET_NAME "control.sock"
 #define HTTP_NAME   "http.sock"
+#define GUEST_NAME  "guest.sock"
 
 /* ---- computing ---- */
 
@@ -311,8 +312,9 @@ static int connect_to(const struct co_paths *p, const char *name, int *out_fd,
 	if (fstat(folder, &st) < 0)
 		return co_fail_errno(err, errno, "cannot look at the folder %s",
 				     p->run);
-	/* the system's folders are root's to hand out; anybody's else could be a trap */
-	rc = p->system_ ? 0 : check_owner(p->run, &st, err);
+	/* the system's folders are root's to hand out, and so is what only root can have put
+	 * there; anybody's else could be a trap */
+	rc = p->system_ || (st.st_uid == 0 && !(st.st_mode & 022)) ? 0 : check_owner(p->run, &st, err);
 	return rc < 0 ? rc : connect_in(p, name, folder, out_fd, err);
 }
 
@@ -329,7 +331,8 @@ int co_paths_connect_http(const struct co_paths *p, int *out_fd, struct co_err *
 static int bind_in(const struct co_paths *p, const char *name, int *out_fd,
 		   struct co_err *err)
 {
-	int type = strcmp(name, SOCKET_NAME) == 0 ? SOCK_SEQPACKET : SOCK_STREAM;
+	int type = strcmp(name, HTTP_NAME) != 0 ? SOCK_SEQPACKET : SOCK_STREAM;
+	mode_t mode = strcmp(name, GUEST_NAME) != 0 ? 0600 : 0666;
 	autoclose int folder = -1;
 	autoclose int fd = -1;
 	struct sockaddr_un at;
@@ -350,12 +353,14 @@ static int bind_in(const struct co_paths *p, const char *name, int *out_fd,
 	 * from the first connection on the kernel says who has sent a message. */
 	if ((type == SOCK_SEQPACKET &&
 	     setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0) ||
-	    fchmod(fd, 0600) < 0 ||
-	    bind(fd, (const struct sockaddr *) &at, sizeof(at)) < 0)
+	    fchmod(fd, mode) < 0 ||
+	    bind(fd, (const struct sockaddr *) &at, sizeof(at)) < 0 ||
+	    (mode == 0666 && fchmodat(folder, name, mode, 0) < 0)) /* umask took some */
 		return co_fail_errno(err, errno, "cannot create the socket %s/%s",
 				     p->run, name);
 	if (listen(fd, 128) < 0)
-		return co_fail_errno(err, errno, "cannot listen on %s/%s", p->run, name);
+		return co_fail_errno(err, errno, "cannot listen on %s/%s", p->run,
+				     name);
 	*out_fd = take_fd(fd);
 	return 0;
 }
@@ -368,6 +373,11 @@ int co_paths_bind(const struct co_paths *p, int *out_fd, struct co_err *err)
 int co_paths_bind_http(const struct co_paths *p, int *out_fd, struct co_err *err)
 {
 	return bind_in(p, HTTP_NAME, out_fd, err);
+}
+
+int co_paths_bind_guest(const struct co_paths *p, int *out_fd, struct co_err *err)
+{
+	return bind_in(p, GUEST_NAME, out_fd, err);
 }
 
 /* ---- sister programs ---- */

@@ -63,6 +63,10 @@ int co_paths_bind(const struct co_paths *paths, int *out_fd, struct co_err *err)
 /* The same for the stream socket where the daemon speaks HTTP (http.sock). */
 int co_paths_bind_http(const struct co_paths *paths, int *out_fd, struct co_err *err);
 
+/* And for the control socket of programs in containers (guest.sock), which anybody may connect
+ * to who can see it; its folder is for the owner alone. */
+int co_paths_bind_guest(const struct co_paths *paths, int *out_fd, struct co_err *err);
+
 /*
  * Finds a sister program: in $CLOUDOS_LIBEXECDIR, beside this program, where libexec
  * programs are installed, where programs are installed.  0 or CO_NOT_FOUND.

@@ -14,9 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cloudosd/ctr/calls_inside.h"
 #include "cloudosd/ctr/program.h"
 #include "cloudosd/ctr/seccomp.h"
 #include "launch/channel.h"
+#include "launch/classify.h"
 #include "launch/numbers.h"
 #include "lib/buf.h"
 #include "lib/cleanup.h"
@@ -48,6 +50,7 @@ struct ctr_calls {
 	int32_t pid;
 	int listener, control;
 	struct channel channel; /* fd -1: none */
+	struct calls_view view;
 	char why[512];
 };
 
@@ -139,6 +142,8 @@ int ctr_calls_new(const struct ctr_calls_spec *spec, struct ctr_calls **out,
 	c->pair[0] = c->pair[1] = c->listener = c->control = c->channel.fd = -1;
 	c->state = OVER;
 	r = describe(c, spec, err);
+	if (!r && spec->made)
+		r = calls_view_add(&c->view, spec->made, c->socket, err);
 	if (!r)
 		r = filters(c, spec->config, err);
 	if (!r &&
@@ -177,6 +182,7 @@ struct ctr_calls *ctr_calls_free(struct ctr_calls *c)
 	close_one(&c->pair[1]);
 	ctr_filter_done(&c->ask);
 	ctr_filter_done(&c->profile);
+	calls_view_drop(&c->view);
 	free(c);
 	return NULL;
 }
@@ -214,10 +220,13 @@ static int send_out(int fd, char what, int listener)
 int ctr_calls_become(void *arg, const struct ctr_process_spec *p, struct co_err *err)
 {
 	struct ctr_calls *c = arg;
+	struct classified file;
 	char path[CO_PATH_SIZE];
 	int listener = -1, other = -1, r;
 
 	r = ctr_find_program(p, path, sizeof(path), err);
+	if (!r)
+		r = classify_file(path, &file, err);
 	if (r)
 		return r;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -231,7 +240,10 @@ int ctr_calls_become(void *arg, const struct ctr_process_spec *p, struct co_err 
 	close_one(&listener);
 	close_one(&c->pair[1]);
 	r = ctr_filter_install(&c->profile, &other, err);
-	return r ? r : ctr_program_execute(path, p, err);
+	if (r)
+		return r;
+	return strcmp(file.personality, "anos") ? ctr_program_execute(path, p, err)
+						: calls_become_other(path, p, err);
 }
 
 /* ---- outside: the listener ---- */

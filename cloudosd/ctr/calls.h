@@ -28,8 +28,16 @@
 
 struct ctr_calls;
 
+/*
+ * Programs of other systems than CloudOS are run by a cloudos-exec inside, which finds the
+ * daemon's socket for containers at CO_CONTAINED_FOLDER: a container that calls is given
+ * these mounts by ctr_calls_new.
+ */
 struct ctr_calls_spec {
 	const struct ctr_config *config;
+	struct ctr_config
+		*made; /* the same if the container is yet to be made: its mounts
+				  * gain ours while the calls live; NULL for exec */
 	const struct ctr_process_spec *process; /* that is going to run */
 	const char *id; /* of the container, where the file names no name */
 };

@@ -98,8 +98,7 @@ int cli_notify_listen(struct cli *cli, const char *id, pid_t pid);
 int cli_signal(const char *name); /* "TERM", "SIGTERM", "15"; -1 */
 
 /* The calls of CloudOS of a program, where its container has them; NULL: it has none. */
-int cli_calls(struct cli *cli, const struct ctr_config *config,
-	      const struct ctr_process_spec *process, const char *id,
+int cli_calls(struct cli *cli, const struct ctr_calls_spec *spec,
 	      struct ctr_calls **out);
 
 /* Waits for it in the foreground: signals are forwarded, the terminal's bytes passed on,

@@ -137,14 +137,11 @@ static void turn(struct attending *a, int timeout)
 		a->out.from = -1;
 }
 
-int cli_calls(struct cli *cli, const struct ctr_config *config,
-	      const struct ctr_process_spec *process, const char *id,
+int cli_calls(struct cli *cli, const struct ctr_calls_spec *spec,
 	      struct ctr_calls **out)
 {
-	struct ctr_calls_spec spec = { .config = config, .process = process, .id = id };
-
 	*out = NULL;
-	return config->cloudos.calls ? ctr_calls_new(&spec, out, &cli->err) : 0;
+	return spec->config->cloudos.calls ? ctr_calls_new(spec, out, &cli->err) : 0;
 }
 
 int cli_attend(struct cli *cli, struct ctr_container *c, struct ctr_calls *calls)

@@ -341,7 +341,12 @@ static int create(struct cli *cli, struct creation *c)
 	if (rc == 0)
 		rc = make_cgroup(cli, c);
 	if (rc == 0 && !c->detach && c->config->has_process)
-		rc = cli_calls(cli, c->config, &c->config->process, c->id, &c->calls);
+		rc = cli_calls(cli,
+			       &(struct ctr_calls_spec){ .config = c->config,
+							 .made = c->config,
+							 .process = &c->config->process,
+							 .id = c->id },
+			       &c->calls);
 	if (rc == 0)
 		rc = make(cli, c);
 	if (rc == 0 && c->detach)

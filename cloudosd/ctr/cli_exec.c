@@ -170,7 +170,12 @@ static int enter(struct cli *cli, struct execution *e, const struct cli_opened *
 		how.console_socket = console;
 	}
 	/* somebody has to stay for its calls */
-	rc = e->detach ? 0 : cli_calls(cli, config, &e->process, e->id, &calls);
+	rc = e->detach ? 0
+		       : cli_calls(cli,
+				   &(struct ctr_calls_spec){ .config = config,
+							     .process = &e->process,
+							     .id = e->id },
+				   &calls);
 	if (rc == 0 && calls) {
 		how.become = ctr_calls_become;
 		how.become_arg = calls;

@@ -37,7 +37,7 @@ static bool number(const char *text, uint64_t most, uint64_t *out)
 
 /* ---- monitor ---- */
 
-enum { BUNDLE = 256, CONTROL, STDIN, CALLS, LOG_SIZE, LOG_FILES, LOG_MODE };
+enum { BUNDLE = 256, CONTROL, STDIN, CALLS, LOG_SIZE, LOG_FILES, LOG_MODE, RUNTIME };
 
 static const struct option options[] = {
 	{ "bundle", required_argument, NULL, BUNDLE },
@@ -47,6 +47,7 @@ static const struct option options[] = {
 	{ "log-size", required_argument, NULL, LOG_SIZE },
 	{ "log-files", required_argument, NULL, LOG_FILES },
 	{ "log-mode", required_argument, NULL, LOG_MODE },
+	{ "runtime", required_argument, NULL, RUNTIME },
 	{ 0 },
 };
 
@@ -74,6 +75,9 @@ static bool take_option(struct ctr_monitor_options *o, int option, const char *v
 			return false;
 		o->log_files = (unsigned) n;
 		return true;
+	case RUNTIME:
+		o->runtime = strcmp(value, "builtin") == 0 ? NULL : value;
+		return value[0] != 0;
 	case LOG_MODE:
 		o->log_non_blocking = strcmp(value, "non-blocking") == 0;
 		return o->log_non_blocking || strcmp(value, "blocking") == 0;
@@ -115,10 +119,11 @@ static int read_command(struct cli *cli, int argc, char *argv[],
 		if (!take_option(o, option, optarg))
 			return complain(cli, "an option is unknown or its value wrong");
 	if (optind != argc - 1 || !o->bundle || o->control < 3 || cli->root[0] != '/')
-		return complain(
-			cli, "usage: cloudos-ctr --root /R monitor --bundle /B "
-			     "--control-fd N [--stdin] [--calls] [--log-size BYTES] "
-			     "[--log-files N] [--log-mode blocking|non-blocking] ID");
+		return complain(cli,
+				"usage: cloudos-ctr --root /R monitor --bundle /B "
+				"--control-fd N [--stdin] [--calls] [--log-size BYTES] "
+				"[--log-files N] [--log-mode blocking|non-blocking] "
+				"[--runtime NAME|PATH] ID");
 	o->id = argv[optind];
 	return ctr_state_check_id(o->id, &cli->err) < 0 ? cli_failed(cli) : 0;
 }
@@ -142,15 +147,20 @@ int cli_monitor(struct cli *cli, int argc, char *argv[])
 
 int cli_reap(struct cli *cli, int argc, char *argv[])
 {
+	bool force = argc > 1 && strcmp(argv[1], "--force") == 0;
+	int first = force ? 2 : 1;
 	size_t reaped = 0;
 	int rc = 0;
 
+	if (force && argc < 3)
+		return complain(cli, "--force needs the ids of containers");
 	if (argc < 2)
 		rc = ctr_reap(cli->root, &reaped, &cli->err);
-	for (int i = 1; rc >= 0 && i < argc; i++) {
+	for (int i = first; rc >= 0 && i < argc; i++) {
 		rc = ctr_state_check_id(argv[i], &cli->err);
 		if (rc == 0)
-			rc = ctr_reap_one(cli->root, argv[i], &cli->err);
+			rc = force ? ctr_reap_force(cli->root, argv[i], &cli->err)
+				   : ctr_reap_one(cli->root, argv[i], &cli->err);
 		reaped += rc == 0;
 	}
 	if (rc < 0)

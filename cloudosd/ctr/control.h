@@ -90,7 +90,8 @@ int ctr_control_connect(const char *folder, int *out_fd, struct co_err *err);
  * "start" may come before "commit".
  *
  * Options: --stdin (keep standard input open; otherwise it is empty), --log-size BYTES
- * (10485760), --log-files N (5), --log-mode blocking|non-blocking (blocking).  The terminal
+ * (10485760), --log-files N (5), --log-mode blocking|non-blocking (blocking), --runtime NAME|PATH (another OCI runtime makes the
+ * container: no terminal, no calls).  The terminal
  * is process.terminal of config.json; calls of CloudOS are answered with its cloudos.calls or
  * with --calls.
  */

@@ -161,11 +161,14 @@ static int hooks(const struct ctr_inside *in, const struct ctr_hooks *list,
 static int before_pivot(void *arg, struct co_err *err)
 {
 	struct ctr_inside *in = arg;
-	int rc = ctr_say(in->link, CTR_SAID_BUILT, 0);
+	int rc = 0;
 
-	if (rc < 0)
-		return co_fail(err, rc, "the creator is gone");
-	rc = ctr_await(in->link, CTR_SAID_HOOKED, NULL, err);
+	/* most have none: no need to wait for the creator */
+	if (in->config->prestart.count || in->config->create_runtime.count) {
+		if (ctr_say(in->link, CTR_SAID_BUILT, 0) < 0)
+			return co_fail(err, CO_GONE, "the creator is gone");
+		rc = ctr_await(in->link, CTR_SAID_HOOKED, NULL, err);
+	}
 	if (rc < 0)
 		return rc;
 	return hooks(in, &in->config->create_container, "createContainer", "creating",

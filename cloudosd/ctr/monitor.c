@@ -104,7 +104,8 @@ int monitor_start(struct monitor *m, struct co_err *err)
 		return co_fail(err, CO_CONFLICT, "the container is %s, not created",
 			       ctr_state_name(m->state));
 	m->exit.started = monitor_now();
-	rc = ctr_start(&m->container, err);
+	rc = m->options->runtime ? monitor_runtime_start(m, err)
+				 : ctr_start(&m->container, err);
 	(void) co_fault("monitor.started");
 	if (rc < 0) {
 		m->exit.code = rc == CO_NOT_FOUND ? 127 : 126;
@@ -119,7 +120,8 @@ int monitor_start(struct monitor *m, struct co_err *err)
 	(void) monitor_note(m,
 			    NULL); /* `reap` would not know when; no more than that */
 	(void) monitor_state(m, NULL); /* `list` would call it created */
-	run_poststart(m);
+	if (!m->options->runtime)
+		run_poststart(m); /* another one does it itself */
 	monitor_event(m, "started", "");
 	return 0;
 }
@@ -131,6 +133,8 @@ static void look_for_oom(struct monitor *m)
 	struct ctr_usage usage = { 0 };
 	char members[64];
 
+	if (m->oom.fd < 0)
+		return; /* it cannot be told */
 	ctr_cgroup_usage(m->cgroup, &usage);
 	if (usage.oom_kills <= m->oom_kills)
 		return;
@@ -323,6 +327,7 @@ static int open_network(void *arg, pid_t pid, struct co_err *err)
 static int open_calls(struct monitor *m, struct ctr_create *how, struct co_err *err)
 {
 	int rc = ctr_calls_new(&(struct ctr_calls_spec){ .config = m->config,
+							 .made = m->config,
 							 .process = &m->config->process,
 							 .id = m->options->id },
 			       &m->calls, err);
@@ -333,6 +338,41 @@ static int open_calls(struct monitor *m, struct ctr_create *how, struct co_err *
 	how->become_arg = m->calls;
 	how->keep[0] = ctr_calls_keep(m->calls);
 	return 0;
+}
+
+/* All that has to be on the disk, while the process builds its files. */
+static int open_folder(void *arg, pid_t pid, struct co_err *err)
+{
+	struct monitor *m = arg;
+	autofree char *record = monitor_path(m->options->bundle, "exit.json", NULL);
+	int rc;
+
+	(void) co_fault("monitor.made");
+	m->container.pid = pid;
+	m->created_ms = monitor_now();
+	rc = monitor_note(m, err);
+	if (rc == 0)
+		rc = open_log(m, err);
+	if (rc == 0)
+		rc = monitor_state(m, err);
+	if (rc == 0)
+		rc = monitor_clients_open(m, err);
+	if (rc == 0 && record && unlink(record) < 0 && errno != ENOENT)
+		rc = co_fail_errno(err, errno, "cannot remove %s", record);
+	return rc;
+}
+
+/* By another runtime: in the same order as ctr_create does it. */
+static int create_elsewhere(struct monitor *m, const struct ctr_create *how,
+			    struct co_err *err)
+{
+	int rc = monitor_runtime_create(m, how->stdio, err);
+
+	if (rc == 0)
+		rc = open_network(m, m->container.pid, err);
+	if (rc == 0)
+		rc = open_folder(m, m->container.pid, err);
+	return rc;
 }
 
 static int make_process(struct monitor *m, struct co_err *err)
@@ -346,20 +386,23 @@ static int make_process(struct monitor *m, struct co_err *err)
 				  .die_with_parent = true,
 				  .late_program = true,
 				  .prepared = open_network,
+				  .meanwhile = open_folder,
 				  .arg = m };
 	int rc = monitor_stdio_make(m, how.stdio, err);
 
-	if (rc == 0 && m->config->cloudos.calls)
+	if (rc == 0 && m->config->cloudos.calls && !m->options->runtime)
 		rc = open_calls(m, &how, err);
 	if (rc == 0)
-		rc = ctr_create(&how, &m->container, err);
+		rc = m->options->runtime ? create_elsewhere(m, &how, err)
+					 : ctr_create(&how, &m->container, err);
 	for (int i = 0; i < 3; i++)
 		if (how.stdio[i] >= 0)
 			(void) close(how.stdio[i]); /* the container has them now */
 	if (rc < 0) {
-		m->container.pid = 0;
+		m->container.pid = 0; /* nothing is left of it */
 		return rc;
 	}
+	(void) co_fault("monitor.parked");
 	if (m->terminal)
 		monitor_stdio_console(m, m->container.console);
 	monitor_stdio_arm(m);
@@ -368,7 +411,6 @@ static int make_process(struct monitor *m, struct co_err *err)
 
 static int create(struct monitor *m, struct co_err *err)
 {
-	autofree char *record = monitor_path(m->options->bundle, "exit.json", NULL);
 	int rc = monitor_claim(m, err);
 
 	(void) co_fault("monitor.claimed");
@@ -384,20 +426,7 @@ static int create(struct monitor *m, struct co_err *err)
 	if (rc == 0)
 		rc = monitor_note(m, err);
 	if (rc == 0)
-		rc = open_log(m, err);
-	if (rc == 0)
 		rc = make_process(m, err);
-	(void) co_fault("monitor.made");
-	if (rc == 0) {
-		m->created_ms = monitor_now();
-		rc = monitor_note(m, err);
-	}
-	if (rc == 0)
-		rc = monitor_state(m, err);
-	if (rc == 0)
-		rc = monitor_clients_open(m, err);
-	if (rc == 0 && record && unlink(record) < 0 && errno != ENOENT)
-		rc = co_fail_errno(err, errno, "cannot remove %s", record);
 	return rc;
 }
 
@@ -525,6 +554,7 @@ int ctr_monitor_run(const struct ctr_monitor_options *options)
 
 	m.options = options;
 	m.lock = m.epoll = -1;
+	m.container.pidfd = m.container.start = m.container.console = -1;
 	m.listener.fd = m.signals.fd = m.oom.fd = m.carrier.fd = -1;
 	for (int i = 0; i < CTR_CALLS_FDS; i++)
 		m.call_sources[i].fd = -1;

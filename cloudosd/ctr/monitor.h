@@ -14,7 +14,8 @@
 
 struct ctr_monitor_options {
 	const char *root, *id, *bundle;
-	int control; /* the creator's connection (control.h) */
+	const char *runtime; /* that makes it; NULL: we do */
+	int control;         /* the creator's connection (control.h) */
 	bool stdin_open, calls, log_non_blocking;
 	uint64_t log_bytes;
 	unsigned log_files;
@@ -30,6 +31,9 @@ int ctr_monitor_run(const struct ctr_monitor_options *options);
  * monitor lives, nothing was done; 2: it has none (made by `create`), nothing was done.
  */
 int ctr_reap_one(const char *root, const char *id, struct co_err *err);
+
+/* The same when its monitor lives: that is asked to end and takes the container along. */
+int ctr_reap_force(const char *root, const char *id, struct co_err *err);
 
 /* As that for each in root. */
 int ctr_reap(const char *root, size_t *out_reaped, struct co_err *err);

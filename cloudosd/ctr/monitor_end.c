@@ -10,6 +10,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +37,9 @@ struct remains {
 	struct ctr_cgroup *cgroup;       /* NULL: none */
 	struct ctr_network *network;     /* NULL: none, or it has to be looked for */
 	pid_t pid;                       /* of one that lives; 0 */
+	const char *runtime;             /* that made it; NULL: we did */
 	bool look_for_network;
+	bool all_dead; /* with the first process of their own pid name space */
 };
 
 /* ---- removing ---- */
@@ -44,7 +48,7 @@ static void kill_rest(const struct remains *r)
 {
 	autoclose int fd = -1;
 
-	if (r->cgroup)
+	if (r->cgroup && !r->all_dead)
 		(void) ctr_cgroup_kill(r->cgroup, SIGKILL, NULL); /* often empty */
 	if (r->pid <= 0)
 		return;
@@ -88,7 +92,10 @@ static void remove_remains(const struct remains *r)
 	else if (r->look_for_network && r->config && r->config->cloudos.network)
 		(void) ctr_network_clean(r->id, co_span(r->config->cloudos.network),
 					 NULL); /* often nothing is left */
-	run_poststop(r);
+	if (r->runtime)
+		monitor_runtime_delete(r->runtime, r->folder, r->id);
+	else
+		run_poststop(r); /* another one runs them itself */
 	remove_folder(r->folder);
 }
 
@@ -99,8 +106,12 @@ void monitor_clean(struct monitor *m)
 			     .bundle = m->options->bundle,
 			     .config = m->config,
 			     .cgroup = m->cgroup,
-			     .network = m->network };
+			     .network = m->network,
+			     .runtime = m->options->runtime };
 
+	r.all_dead = m->state == CTR_EXITED && m->config &&
+		     ctr_config_namespace(m->config, CLONE_NEWPID) &&
+		     !ctr_config_namespace(m->config, CLONE_NEWPID)->path;
 	monitor_close(m, &m->listener);
 	m->network = NULL; /* removing ends it */
 	remove_remains(&r);
@@ -150,6 +161,10 @@ int monitor_note(struct monitor *m, struct co_err *err)
 	co_buf_format(&text, ",\"monitor\":%d,\"committed\":%s,\"started\":%llu",
 		      (int) getpid(), m->committed ? "true" : "false",
 		      (unsigned long long) m->exit.started);
+	if (m->options->runtime) {
+		co_buf_text(&text, ",\"runtime\":");
+		co_buf_json_text(&text, co_span(m->options->runtime));
+	}
 	if (m->container.pid > 0)
 		co_buf_format(&text, ",\"pid\":%d,\"pidStart\":%llu",
 			      (int) m->container.pid,
@@ -277,7 +292,7 @@ int monitor_claim(struct monitor *m, struct co_err *err)
 struct note {
 	struct co_buf text;
 	struct co_span json;
-	char *bundle;
+	char *bundle, *runtime;
 	bool committed;
 	uint64_t started;
 	pid_t pid;
@@ -296,6 +311,7 @@ static uint64_t number(struct co_span json, const char *name)
 static void read_note(int lock, struct note *out)
 {
 	autobuf struct co_buf bundle = { 0 };
+	autobuf struct co_buf runtime = { 0 };
 	struct co_json_fault fault;
 	struct co_span value;
 	char *room;
@@ -312,6 +328,9 @@ static void read_note(int lock, struct note *out)
 	if (co_json_member(out->json, "bundle", &value) &&
 	    co_json_unescape(value, &bundle) == 0)
 		out->bundle = co_buf_take(&bundle, &(size_t){ 0 });
+	if (co_json_member(out->json, "runtime", &value) &&
+	    co_json_unescape(value, &runtime) == 0)
+		out->runtime = co_buf_take(&runtime, &(size_t){ 0 });
 	if (co_json_member(out->json, "committed", &value))
 		out->committed = co_span_is(value, "true");
 	out->started = number(out->json, "started");
@@ -364,6 +383,7 @@ static void reap_locked(const char *id, const char *folder, int lock)
 	if (n.bundle && ctr_config_load(n.bundle, &config, NULL) == 0)
 		r.config = config;
 	r.bundle = n.bundle;
+	r.runtime = n.runtime;
 	r.pid = n.pid;
 	if (n.json.data)
 		r.cgroup = find_group(&n, config, id);
@@ -373,6 +393,7 @@ static void reap_locked(const char *id, const char *folder, int lock)
 	ctr_cgroup_free(r.cgroup);
 	ctr_config_free(config);
 	free(n.bundle);
+	free(n.runtime);
 	co_buf_done(&n.text);
 }
 
@@ -391,6 +412,48 @@ int ctr_reap_one(const char *root, const char *id, struct co_err *err)
 		return rc;
 	reap_locked(id, folder, lock);
 	return 0;
+}
+
+/* Its monitor's pid; 0: nobody has the lock. */
+static pid_t holder_of(const char *folder)
+{
+	autofree char *path = monitor_path(folder, NOTE_NAME, NULL);
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	autoclose int fd = path ? open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC) : -1;
+
+	if (fd < 0 || fcntl(fd, F_GETLK, &whole) < 0 || whole.l_type == F_UNLCK)
+		return 0;
+	return whole.l_pid;
+}
+
+static bool ended_within(int pidfd, int ms)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&p, 1, ms) > 0;
+}
+
+int ctr_reap_force(const char *root, const char *id, struct co_err *err)
+{
+	autofree char *folder = monitor_path(root, id, NULL);
+	autoclose int fd = -1;
+	pid_t holder;
+	int rc = ctr_reap_one(root, id, err);
+
+	if (rc != 1 || !folder)
+		return rc;
+	holder = holder_of(folder);
+	fd = holder > 0 ? (int) syscall(SYS_pidfd_open, holder, 0) : -1;
+	/* the descriptor is of that process: it has the lock still */
+	if (fd >= 0 && holder_of(folder) == holder) {
+		(void) syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0); /* gone */
+		if (!ended_within(fd, GONE_MS)) {
+			(void) syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+			(void) ended_within(fd, GONE_MS);
+		}
+	}
+	rc = ctr_reap_one(root, id, err);
+	return rc == 2 ? 0 : rc; /* it has removed all by itself */
 }
 
 int ctr_reap(const char *root, size_t *out_reaped, struct co_err *err)

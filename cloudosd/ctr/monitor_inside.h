@@ -6,6 +6,7 @@
  *	monitor_client.c   connections: requests, replies, events, what waits for them
  *	monitor_ops.c      the requests
  *	monitor_stdio.c    pipes and terminal, log, attached clients
+ *	monitor_runtime.c  containers that another runtime makes
  *	monitor_exec.c     further processes for clients (health checks)
  *	monitor_end.c      the exit record, and leaving nothing behind
  */
@@ -178,6 +179,12 @@ int monitor_exec_due(const struct monitor *m);
 void monitor_exec_tick(struct monitor *m);
 void monitor_exec_end_all(struct monitor *m);
 void monitor_execs_sweep(struct monitor *m); /* frees those that ended */
+
+/* ---- monitor_runtime.c ---- */
+
+int monitor_runtime_create(struct monitor *m, const int stdio[3], struct co_err *err);
+int monitor_runtime_start(struct monitor *m, struct co_err *err);
+void monitor_runtime_delete(const char *runtime, const char *folder, const char *id);
 
 /* ---- monitor_end.c ---- */
 

@@ -195,25 +195,34 @@ int netlink_list(int fd, struct netlink *n,
 	return rc;
 }
 
+bool netlink_next(struct netlink_walk *w, uint16_t *out_type, const void **out_data,
+		  size_t *out_size)
+{
+	const struct nlattr *a = (const void *) w->at;
+	size_t step;
+
+	if (!w->at || w->size < HEAD || a->nla_len < HEAD || a->nla_len > w->size)
+		return false;
+	*out_type = (uint16_t) (a->nla_type & (unsigned) NLA_TYPE_MASK);
+	*out_data = w->at + HEAD;
+	*out_size = a->nla_len - (size_t) HEAD;
+	step = aligned(a->nla_len);
+	if (step > w->size)
+		step = w->size;
+	w->at += step;
+	w->size -= step;
+	return true;
+}
+
 const void *netlink_find(const void *at, size_t size, uint16_t attribute,
 			 size_t *out_size)
 {
-	const char *p = at;
+	struct netlink_walk w = { at, size };
+	const void *data;
+	uint16_t type;
 
-	while (size >= (size_t) HEAD) {
-		const struct nlattr *a = (const void *) p;
-		size_t step = aligned(a->nla_len);
-
-		if (a->nla_len < (size_t) HEAD || a->nla_len > size)
-			return NULL;
-		if ((a->nla_type & NLA_TYPE_MASK) == attribute) {
-			*out_size = a->nla_len - (size_t) HEAD;
-			return p + (size_t) HEAD;
-		}
-		if (step >= size)
-			return NULL;
-		p += step;
-		size -= step;
-	}
+	while (netlink_next(&w, &type, &data, out_size))
+		if (type == attribute)
+			return data;
 	return NULL;
 }

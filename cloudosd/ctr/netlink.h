@@ -44,6 +44,14 @@ int netlink_do(int fd, struct netlink *n);
 int netlink_list(int fd, struct netlink *n,
 		 void (*each)(const struct nlmsghdr *m, void *arg), void *arg);
 
+/* One attribute after the other; false: there is none any more. */
+struct netlink_walk {
+	const char *at;
+	size_t size;
+};
+bool netlink_next(struct netlink_walk *w, uint16_t *out_type, const void **out_data,
+		  size_t *out_size);
+
 /* The attribute of that type among those at `at`; NULL: none.  out_size of its data. */
 const void *netlink_find(const void *at, size_t size, uint16_t attribute,
 			 size_t *out_size);

@@ -137,33 +137,27 @@ static int open_sockets(struct sockets *s, struct co_err *err)
 }
 
 /* Whatever is there of it; the lock is held. */
-static bool drop(const struct sockets *s, const struct network_plan *p, bool ports)
+static bool drop(const struct sockets *s, const struct network_plan *p)
 {
-	struct network_plan bare = *p;
 	bool gone = false, last = false;
 
-	if (!ports)
-		bare.port_count = 0;
 	(void) network_veth_drop(s->route, p); /* gone with its name space */
 	(void) network_bridge_drop(s->route, p, &gone, &last); /* stays for the next */
-	network_table_drop(s->filter, &bare, gone, last);
+	network_table_drop(s->filter, p, gone, last);
 	return last;
 }
 
 static int make_shared(const struct sockets *s, const struct network_plan *p,
-		       int name_space, bool *out_ports, struct co_err *err)
+		       int name_space, struct co_err *err)
 {
 	int rc = network_bridge_make(s->route, p, err);
 
-	*out_ports = false;
 	if (rc == 0)
 		rc = network_table_make(s->filter, p, err);
 	if (rc == 0)
 		rc = network_veth_make(s->route, p, name_space, err);
-	if (rc == 0) {
+	if (rc == 0)
 		rc = network_table_ports(s->filter, p, NULL, err);
-		*out_ports = rc == 0;
-	}
 	return rc;
 }
 
@@ -186,7 +180,7 @@ static int create_bridge(struct ctr_network *n, pid_t pid, struct co_err *err)
 	autosockets struct sockets s = { -1, -1 };
 	autoclose int name_space = -1, inside = -1;
 	char path[48];
-	bool ports, last = false;
+	bool last = false;
 	int lock = -1, rc = open_sockets(&s, err);
 
 	if (rc < 0)
@@ -200,11 +194,11 @@ static int create_bridge(struct ctr_network *n, pid_t pid, struct co_err *err)
 		rc = take_lock(&lock, err);
 	if (rc < 0)
 		return rc;
-	rc = make_shared(&s, &n->plan, name_space, &ports, err);
+	rc = make_shared(&s, &n->plan, name_space, err);
 	if (rc == 0)
 		rc = network_inside(inside, &n->plan, err);
 	if (rc < 0)
-		last = drop(&s, &n->plan, ports);
+		last = drop(&s, &n->plan);
 	network_unlock(lock, last);
 	if (rc == 0)
 		warn_of_policy(n, &s);
@@ -221,7 +215,7 @@ static int remove_bridge(const struct network_plan *p, struct co_err *err)
 		rc = take_lock(&lock, err);
 	if (rc < 0)
 		return rc;
-	last = drop(&s, p, true);
+	last = drop(&s, p);
 	network_unlock(lock, last);
 	return 0;
 }

@@ -534,51 +534,84 @@ int network_table_ports(int fd, const struct network_plan *add,
 	return 0;
 }
 
-struct held {
-	struct in_addr address; /* where the element leads */
-	uint16_t port;
-	bool is;
+/* Elements that lead to one address. */
+struct leading {
+	struct in_addr to;
+	struct key keys[NETWORK_PORTS]; /* without their first 4 bytes in map_any */
+	size_t count, key_size;
 };
 
-static void look_at_element(const struct nlmsghdr *m, void *arg)
+static void look_at_element(struct leading *l, const void *element, size_t size)
 {
-	struct held *h = arg;
-	const struct nfgenmsg *head = NLMSG_DATA(m);
-	size_t size = m->nlmsg_len - NLMSG_LENGTH(sizeof(*head)), n = size;
-	const char *at = (const char *) head + NLMSG_ALIGN(sizeof(*head));
-	static const uint16_t way[] = { NFTA_SET_ELEM_LIST_ELEMENTS, NFTA_LIST_ELEM,
-					NFTA_SET_ELEM_DATA, NFTA_DATA_VALUE };
-	uint16_t port = htons(h->port);
+	size_t n = 0, k = 0;
+	const void *key = netlink_find(element, size, NFTA_SET_ELEM_KEY, &k);
+	const void *data = netlink_find(element, size, NFTA_SET_ELEM_DATA, &n);
 
-	for (size_t i = 0; at && i < co_countof(way); i++)
-		at = netlink_find(at, n, way[i], &n);
-	h->is = at && n == 8 && memcmp(at, &h->address, 4) == 0 &&
-		memcmp(at + 4, &port, 2) == 0;
+	key = key ? netlink_find(key, k, NFTA_DATA_VALUE, &k) : NULL;
+	data = data ? netlink_find(data, n, NFTA_DATA_VALUE, &n) : NULL;
+	if (!key || !data || k != l->key_size || n < sizeof(l->to) ||
+	    memcmp(data, &l->to, sizeof(l->to)) != 0 || l->count == NETWORK_PORTS)
+		return;
+	memcpy((char *) &l->keys[l->count++] + sizeof(struct key) - k, key, k);
 }
 
-/* Does the element of that port still lead to this container?  It may be another's by now. */
-static bool holds_port(int fd, const struct network_plan *p, size_t i)
+static void look_at_elements(const struct nlmsghdr *m, void *arg)
+{
+	const struct nfgenmsg *head = NLMSG_DATA(m);
+	const char *at = (const char *) head + NLMSG_ALIGN(sizeof(*head));
+	size_t size = 0;
+	const void *list = netlink_find(at, m->nlmsg_len - NLMSG_LENGTH(sizeof(*head)),
+					NFTA_SET_ELEM_LIST_ELEMENTS, &size);
+	struct netlink_walk w = { list, size };
+	const void *element;
+	uint16_t type;
+
+	while (netlink_next(&w, &type, &element, &size))
+		if (type == NFTA_LIST_ELEM)
+			look_at_element(arg, element, size);
+}
+
+/* What leads there now: ports may have changed since anybody wrote them down. */
+static void drop_elements(int fd, const char *map, struct leading *l)
 {
 	struct netlink n = { 0 };
-	struct held h = { .address = p->address, .port = p->ports[i].inside };
 
-	put_port(&n, p, i, false);
-	as_question(&n);
-	return netlink_list(fd, &n, look_at_element, &h) == 0 && h.is;
+	l->count = 0;
+	begin(&n, NFT_MSG_GETSETELEM, NLM_F_DUMP);
+	netlink_text(&n, NFTA_SET_ELEM_LIST_TABLE, table);
+	netlink_text(&n, NFTA_SET_ELEM_LIST_SET, map);
+	netlink_end(&n);
+	if (netlink_list(fd, &n, look_at_elements, l) < 0 || !l->count)
+		return;
+	for (size_t i = 0; i < l->count;) { /* as many at a time as fit */
+		size_t list, end = i + 64 < l->count ? i + 64 : l->count;
+
+		n = (struct netlink){ 0 };
+		batch(&n, NFNL_MSG_BATCH_BEGIN);
+		list = open_elements(&n, false, map);
+		for (; i < end; i++)
+			put_element(&n,
+				    (char *) &l->keys[i] + sizeof(struct key) -
+					    l->key_size,
+				    l->key_size, NULL, 0);
+		close_elements(&n, list);
+		batch(&n, NFNL_MSG_BATCH_END);
+		(void) netlink_do(fd, &n); /* gone already */
+	}
 }
 
 static void drop_ports(int fd, const struct network_plan *p)
 {
-	for (size_t i = 0; i < p->port_count; i++) {
-		struct netlink n = { 0 };
+	struct leading *l = calloc(1, sizeof(*l));
 
-		if (network_is_loopback(p->ports[i].address) || !holds_port(fd, p, i))
-			continue;
-		batch(&n, NFNL_MSG_BATCH_BEGIN);
-		put_port(&n, p, i, false);
-		batch(&n, NFNL_MSG_BATCH_END);
-		(void) netlink_do(fd, &n); /* gone already */
-	}
+	if (!l)
+		return; /* the table goes with the last container */
+	l->to = p->address;
+	l->key_size = sizeof(struct key);
+	drop_elements(fd, map_at, l);
+	l->key_size = sizeof(struct key) - offsetof(struct key, protocol);
+	drop_elements(fd, map_any, l);
+	free(l);
 }
 
 /* The subnet of a bridge that is gone, or the whole table with the last one. */

@@ -367,6 +367,8 @@ static int equip(struct making *m, struct co_err *err)
 		rc = ctr_rootfs_gather(m->config, user_ns, &files, err);
 	if (rc == 0)
 		rc = send_files(m, &files, err);
+	if (rc == 0 && how->meanwhile)
+		rc = how->meanwhile(how->arg, m->made.pid, err);
 	ctr_rootfs_done(&files);
 	return rc;
 }

@@ -42,6 +42,9 @@ struct ctr_create {
 	/* Called outside, when name spaces and cgroup stand and before the files are built:
 	 * network, hooks.  May be NULL. */
 	int (*prepared)(void *arg, pid_t pid, struct co_err *err);
+	/* Called outside while the process builds its files: what takes time and does not need
+	 * it.  May be NULL. */
+	int (*meanwhile)(void *arg, pid_t pid, struct co_err *err);
 	void *arg;
 };
 

@@ -43,7 +43,10 @@ static int open_null(int *out, struct co_err *err)
 static int attach_root(struct rootfs *r, struct co_err *err)
 {
 	const struct ctr_rootfs *outside = r->inside->from_outside;
-	struct rootfs_source own = { .config = r->config, .maps = -1, .inside = true };
+	struct rootfs_source own = { .config = r->config,
+				     .maps = -1,
+				     .own_ids = r->inside->own_user,
+				     .inside = true };
 	autoclose int target = -1;
 	int status;
 

@@ -74,4 +74,12 @@ int ctr_rootfs_sysctl(const struct ctr_config *config, struct co_err *err);
 int ctr_rootfs_check(const char *root, const struct ctr_config *config,
 		     struct co_err *err);
 
+/*
+ * Layers for a runtime that knows of none: mounts the root (ids mapped, if the configuration
+ * says so) on the folder `at`, and checks it as above.  The caller is root in a mount name
+ * space of its own, whose end is the end of the mount.  note: as in struct ctr_rootfs.
+ */
+int ctr_rootfs_mount(const struct ctr_config *config, const char *at, char note[256],
+		     struct co_err *err);
+
 #endif

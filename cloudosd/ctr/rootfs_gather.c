@@ -94,7 +94,8 @@ static int root(const struct ctr_config *config, int user_ns, struct ctr_rootfs 
 		int *out, struct co_err *err)
 {
 	struct rootfs_source from = { .config = config,
-				      .maps = config->cloudos.idmap ? user_ns : -1 };
+				      .maps = config->cloudos.idmap ? user_ns : -1,
+				      .own_ids = user_ns >= 0 };
 	int status = rootfs_root_open(&from, out, err);
 
 	memcpy(r->spare, from.keep.spare, sizeof(r->spare));
@@ -190,16 +191,55 @@ static int check_parents(int root, const char *destination, struct co_err *err)
 	return 0;
 }
 
+static int check_all(int root, const struct ctr_config *config, struct co_err *err)
+{
+	int status = rootfs_check_root(root, err);
+
+	for (size_t i = 0; status == 0 && i < config->mount_count; i++)
+		status = check_parents(root, config->mounts[i].destination, err);
+	return status;
+}
+
 int ctr_rootfs_check(const char *root, const struct ctr_config *config,
 		     struct co_err *err)
 {
 	autoclose int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int status;
 
 	if (fd < 0)
 		return co_fail_errno(err, errno, "cannot open the root %s", root);
-	status = rootfs_check_root(fd, err);
-	for (size_t i = 0; status == 0 && i < config->mount_count; i++)
-		status = check_parents(fd, config->mounts[i].destination, err);
+	return check_all(fd, config, err);
+}
+
+static int mount_on(struct rootfs_source *from, const char *at, struct co_err *err)
+{
+	autoclose int target = open(at, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autoclose int tree = -1;
+	int status;
+
+	if (target < 0)
+		return co_fail_errno(err, errno, "cannot open %s", at);
+	status = rootfs_root_open(from, &tree, err);
+	if (status == 0)
+		status = check_all(tree, from->config, err);
+	return status < 0 ? status : rootfs_tree_move(tree, target, at, err);
+}
+
+int ctr_rootfs_mount(const struct ctr_config *config, const char *at, char note[256],
+		     struct co_err *err)
+{
+	struct rootfs_source from = { .config = config,
+				      .maps = -1,
+				      .own_ids = config->uids.count > 0 };
+	autoclose int ids = -1;
+	int status = 0;
+
+	if (config->cloudos.idmap && config->uids.count > 0) {
+		status = rootfs_user_ns(&config->uids, &config->gids, &ids, err);
+		from.maps = ids;
+	}
+	if (status == 0)
+		status = mount_on(&from, at, err);
+	ctr_rootfs_done(&from.keep);
+	memcpy(note, from.note, sizeof(from.note));
 	return status;
 }

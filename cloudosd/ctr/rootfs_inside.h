@@ -54,8 +54,9 @@ bool rootfs_path_below(const char *path, const char *folder);
 
 struct rootfs_source {
 	const struct ctr_config *config;
-	int maps;    /* a user name space whose ids the layers get; -1 */
-	bool inside; /* in the container's user name space, without root's rights */
+	int maps;     /* a user name space whose ids the layers get; -1 */
+	bool own_ids; /* the container has a user name space */
+	bool inside;  /* in the container's user name space, without root's rights */
 	struct ctr_rootfs keep; /* its spare: what must stay open until later */
 	char note[256];         /* what is there instead of an overlay; "" */
 };

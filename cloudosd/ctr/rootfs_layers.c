@@ -15,6 +15,7 @@
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -56,7 +57,9 @@ static int single(struct rootfs_source *from, int *out, struct co_err *err)
 static int folder(struct rootfs_source *from, int *out, struct co_err *err)
 {
 	const char *path = from->config->root;
-	struct rootfs_options o = { .recursive = true };
+	/* its nodes open nothing for ids that are not the host's */
+	struct rootfs_options o = { .recursive = true,
+				    .set_all = from->own_ids ? MOUNT_ATTR_NODEV : 0 };
 	autoclose int tree = rootfs_tree_open(path, true);
 	int status = 0;
 
@@ -90,14 +93,16 @@ static int check_upper(const struct ctr_extension *x, struct co_err *err)
 		       a, b ? b : "none");
 }
 
-static int layers(struct rootfs_source *from, int *out, struct co_err *err)
+/* The overlay as whoever is root inside.  A change of fsuid makes a process one that cannot
+ * be looked at and forgets what it wants to hear of its parent's death. */
+static int as_the_containers_root(struct rootfs_source *from, int *out,
+				  struct co_err *err)
 {
 	const struct ctr_config *config = from->config;
 	uint32_t uid = geteuid(), gid = getegid();
-	int status;
+	int dumpable = prctl(PR_GET_DUMPABLE), death = 0, status;
 
-	if (from->maps < 0)
-		return rootfs_overlay(from, out, err);
+	(void) prctl(PR_GET_PDEATHSIG, &death); /* 0 then */
 	status = become_for_files(rootfs_outside_id(&config->uids, 0),
 				  rootfs_outside_id(&config->gids, 0));
 	if (status < 0)
@@ -106,7 +111,17 @@ static int layers(struct rootfs_source *from, int *out, struct co_err *err)
 	status = rootfs_overlay(from, out, err);
 	if (become_for_files(uid, gid) < 0 && status == 0)
 		status = co_fail(err, CO_ACCESS, "cannot act for ourselves again");
+	if (dumpable == 1)
+		(void) prctl(PR_SET_DUMPABLE, 1); /* it was */
+	if (death > 0)
+		(void) prctl(PR_SET_PDEATHSIG, death); /* likewise */
 	return status;
+}
+
+static int layers(struct rootfs_source *from, int *out, struct co_err *err)
+{
+	return from->maps < 0 ? rootfs_overlay(from, out, err)
+			      : as_the_containers_root(from, out, err);
 }
 
 /* A confined program's root is empty but for what is mounted in it; it is the container's,

@@ -8,6 +8,7 @@
 #include <linux/mount.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -97,6 +98,21 @@ int ctr_seal_open(const char *path, int *out_fd, struct co_err *err)
 	return 0;
 }
 
+/* The copy does not know where it came from; programs beside it are still wanted. */
+static void remember_folder(void)
+{
+	char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	char *slash;
+
+	path[n > 0 ? n : 0] = 0;
+	slash = strrchr(path, '/');
+	if (!slash || slash == path)
+		return;
+	*slash = 0;
+	(void) setenv("CLOUDOS_LIBEXECDIR", path, 0); /* no memory: they are not found */
+}
+
 int ctr_seal_self(char *const argv[], struct co_err *err)
 {
 	autoclose int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -116,6 +132,7 @@ int ctr_seal_self(char *const argv[], struct co_err *err)
 		safe = sealed_copy(exe, err);
 	if (safe < 0)
 		return safe;
+	remember_folder();
 	(void) setenv(SEALED_MARK, "1", 1); /* without it we might go round */
 	(void) syscall(SYS_execveat, safe, "", argv, environ, AT_EMPTY_PATH);
 	return co_fail_errno(err, errno,

@@ -103,7 +103,7 @@ void listen_stop(struct http_server *s)
 
 static int listen_unix(struct http_server *s, struct co_err *err)
 {
-	struct sockaddr any = { .sa_family = AF_UNIX };
+	struct sockaddr_un any = { .sun_family = AF_UNIX, .sun_path = "http.sock" };
 	struct http_listener *l;
 	struct stat st;
 	char path[CO_PATH_SIZE + 16];
@@ -112,7 +112,7 @@ static int listen_unix(struct http_server *s, struct co_err *err)
 
 	(void) snprintf(path, sizeof(path), "%s/http.sock", s->daemon->paths.run);
 	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
-		fd = sockets_take(s->daemon->sockets, &any);
+		fd = sockets_take(s->daemon->sockets, (struct sockaddr *) &any);
 	inherited = fd >= 0;
 	if (!inherited)
 		r = co_paths_bind_http(&s->daemon->paths, &fd, err);

@@ -12,6 +12,7 @@ struct options {
 	const char *store; /* path from the root */
 	const char *name, *platform, *format, *config, *work, *busybox;
 	uint32_t id_shift;
+	int pid; /* of a container that runs; 0 */
 	struct layer_options layers;
 	const char *const *kept; /* ids that are in use; NULL behind the last */
 };

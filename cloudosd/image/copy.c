@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cloudosd/image/commands.h"
@@ -117,6 +118,20 @@ static char **paths_of(const struct depot *d, const struct co_image_record *imag
 	return paths;
 }
 
+static int run_live(const struct merged *m,
+		    int (*job)(void *arg, int root, FILE *out, struct co_err *err),
+		    struct co_err *err)
+{
+	struct merged copy = *m;
+
+	return sandbox_run(&(struct sandbox){ .fds = { m->fd, -1 },
+					      .job = job,
+					      .line = pass_over,
+					      .arg = &copy,
+					      .live = m->live },
+			   err);
+}
+
 static int run_in(struct depot *d, const struct merged *m,
 		  int (*job)(void *arg, int root, FILE *out, struct co_err *err),
 		  struct co_err *err)
@@ -165,15 +180,34 @@ static int run_in(struct depot *d, const struct merged *m,
 
 int merged_pack(struct depot *d, const struct merged *m, struct co_err *err)
 {
-	return run_in(d, m, pack_job, err);
+	return m->live ? run_live(m, pack_job, err) : run_in(d, m, pack_job, err);
 }
 
 int merged_unpack(struct depot *d, const struct merged *m, struct co_err *err)
 {
-	return run_in(d, m, unpack_here, err);
+	return m->live ? run_live(m, unpack_here, err) : run_in(d, m, unpack_here, err);
 }
 
 /* ---- the commands ---- */
+
+/* --pid: of the container, which then need not be told by image and folder. */
+static int find_container(const struct depot *d, const struct options *o,
+			  const char *image, struct merged *m, struct co_err *err)
+{
+	size_t at;
+	int r;
+
+	if (o->pid) {
+		m->live = (int) syscall(SYS_pidfd_open, o->pid, 0);
+		return m->live < 0 ? co_fail_errno(err, errno, "there is no process %d",
+						   o->pid)
+				   : 0;
+	}
+	r = co_image_index_find(&d->index, co_span(image), &at, err);
+	if (!r)
+		m->image = &d->index.at[at];
+	return r;
+}
 
 int command_cp_out(struct depot *d, const struct options *o, char **argv, int argc,
 		   struct co_err *err)
@@ -181,15 +215,14 @@ int command_cp_out(struct depot *d, const struct options *o, char **argv, int ar
 	struct merged m = {
 		.upper = argv[1], .path = argv[2], .what = argv[1], .fd = STDOUT_FILENO
 	};
-	size_t at;
-	int r = co_image_index_find(&d->index, co_span(argv[0]), &at, err);
+	int r = find_container(d, o, argv[0], &m, err);
 
-	(void) o;
 	(void) argc;
-	if (r)
-		return r;
-	m.image = &d->index.at[at];
-	return merged_pack(d, &m, err);
+	if (!r)
+		r = merged_pack(d, &m, err);
+	if (m.live > 0)
+		(void) close(m.live); /* was only a handle */
+	return r;
 }
 
 int command_cp_in(struct depot *d, const struct options *o, char **argv, int argc,
@@ -203,17 +236,16 @@ int command_cp_in(struct depot *d, const struct options *o, char **argv, int arg
 			    .most_bytes = o->layers.most_bytes,
 			    .most_entries = o->layers.most_entries,
 			    .keep_owners = geteuid() == 0 };
-	size_t at;
-	int r = co_image_index_find(&d->index, co_span(argv[0]), &at, err);
+	int r = find_container(d, o, argv[0], &m, err);
 
 	(void) argc;
-	if (!r && !o->work)
+	if (!r && !o->work && !o->pid)
 		r = co_fail(err, CO_INVALID,
 			    "cp-in needs --work, the folder beside UPPER that belongs "
 			    "to its overlay");
-	if (r)
-		return r;
-	m.image = &d->index.at[at];
-	r = merged_unpack(d, &m, err);
+	if (!r)
+		r = merged_unpack(d, &m, err);
+	if (m.live > 0)
+		(void) close(m.live); /* was only a handle */
 	return r ? r : report_done(NULL);
 }

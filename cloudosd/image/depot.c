@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cloudosd/image/io.h"
 #include "cloudosd/image/remove.h"
 #include "cloudosd/image/report.h"
 #include "lib/cleanup.h"
@@ -132,13 +133,16 @@ int depot_open(struct depot *d, const char *path, enum depot_use use,
 		r = open_folder(d, err);
 	if (!r)
 		r = take_lock(d, use, err);
-	if (!r && use == DEPOT_CHANGE)
+	d->changes = !r && use == DEPOT_CHANGE;
+	if (d->changes)
 		empty_temps(d);
 	return r ? r : read_index(d, err);
 }
 
 void depot_close(struct depot *d)
 {
+	if (d->changes)
+		empty_temps(d);
 	co_image_index_done(&d->index);
 	if (d->lock >= 0)
 		(void) close(d->lock); /* gives the lock back */
@@ -205,7 +209,6 @@ int depot_save(struct depot *d, struct co_err *err)
 	autobuf struct co_buf text = { 0 };
 	autoclose int fd = -1;
 	char temp[64];
-	ssize_t n;
 	int r;
 
 	co_image_index_write(&d->index, &text);
@@ -214,11 +217,11 @@ int depot_save(struct depot *d, struct co_err *err)
 	r = depot_temp_file(d, temp, &fd, err);
 	if (r)
 		return r;
-	n = write(fd, text.data, text.size);
-	if (n != (ssize_t) text.size || fsync(fd))
-		return co_fail_errno(err,
-				     n >= 0 && n < (ssize_t) text.size ? ENOSPC : errno,
-				     "cannot write %s/index.json", d->path);
+	r = io_write(fd, text.data, text.size);
+	if (!r && fsync(fd))
+		r = -errno;
+	if (r)
+		return co_fail_errno(err, -r, "cannot write %s/index.json", d->path);
 	(void) co_fault("image.saving"); /* a place to be killed at */
 	r = move(d, temp, "index.json", ".", err);
 	(void) co_fault("image.saved"); /* a place to be killed at */
@@ -283,9 +286,9 @@ int depot_blob_write(struct depot *d, const void *data, size_t n, struct digest 
 	r = depot_temp_file(d, temp, &fd, err);
 	if (r)
 		return r;
-	if (write(fd, data, n) != (ssize_t) n)
-		return co_fail_errno(err, errno ? errno : ENOSPC, "cannot write %s/%s",
-				     d->path, temp);
+	r = io_write(fd, data, n);
+	if (r)
+		return co_fail_errno(err, -r, "cannot write %s/%s", d->path, temp);
 	return depot_blob_keep(d, temp, fd, out, err);
 }
 

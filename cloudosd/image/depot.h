@@ -27,6 +27,7 @@ struct depot {
 	char path[PATH_MAX]; /* from the root */
 	int fd, lock;
 	unsigned temps;
+	bool changes; /* the lock is ours alone */
 	struct co_image_index index;
 };
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "cloudosd/image/io.h"
 #include "cloudosd/image/report.h"
 #include "lib/cleanup.h"
 
@@ -65,21 +66,6 @@ void digest_of(const void *data, size_t n, struct digest *out)
 	hasher_end(&h, out);
 }
 
-static int write_all(int fd, const char *data, size_t n)
-{
-	while (n) {
-		ssize_t done = write(fd, data, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -errno;
-		data += done;
-		n -= (size_t) done;
-	}
-	return 0;
-}
-
 int digest_stream(int fd, int copy, uint64_t most, const char *what, struct digest *out,
 		  uint64_t *out_size, struct co_err *err)
 {
@@ -108,7 +94,7 @@ int digest_stream(int fd, int copy, uint64_t most, const char *what, struct dige
 				       "%s has more than the %llu bytes that it may "
 				       "have",
 				       what, (unsigned long long) most);
-		r = copy >= 0 ? write_all(copy, chunk, (size_t) n) : 0;
+		r = copy >= 0 ? io_write(copy, chunk, (size_t) n) : 0;
 		if (r)
 			return co_fail_errno(err, -r, "cannot store %s", what);
 		report_progress("read", what, h.bytes, total);

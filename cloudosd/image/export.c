@@ -338,8 +338,7 @@ static int write_archive(struct exporting *e, int fd, bool oci, struct co_err *e
 	int r = 0;
 
 	e->target.archive = a;
-	if (!a || archive_write_set_format_ustar(a) != ARCHIVE_OK ||
-	    archive_write_set_format_gnutar(a) != ARCHIVE_OK ||
+	if (!a || archive_write_set_format_gnutar(a) != ARCHIVE_OK ||
 	    archive_write_open_fd(a, fd) != ARCHIVE_OK)
 		r = co_fail(err, CO_NO_MEMORY, "cannot begin the archive %s",
 			    e->target.path);

@@ -300,10 +300,11 @@ static int keep_pipe(struct import *i, int *fd, struct co_err *err)
 
 static int open_file(struct import *i, int *out, struct stat *st, struct co_err *err)
 {
+	/* a pipe that nobody writes to must not make the next ones wait */
 	if (strcmp(i->path, "-") == 0)
 		*out = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	else
-		*out = open(i->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		*out = open(i->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (*out < 0 || fstat(*out, st))
 		return co_fail_errno(err, errno, "cannot open %s", i->path);
 	return 0;

@@ -11,6 +11,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "cloudosd/image/io.h"
 #include "cloudosd/image/report.h"
 #include "cloudosd/image/sandbox.h"
 #include "cloudosd/image/spool.h"
@@ -211,6 +212,7 @@ static int write_facts(struct depot *d, const char *temp, const struct taking *t
 	autobuf struct co_buf text = { 0 };
 	autoclose int fd = -1;
 	char name[96];
+	int r;
 
 	co_buf_format(&text,
 		      "{\"bytes\":%llu,\"entries\":%llu,\"devices\":%llu,"
@@ -224,10 +226,10 @@ static int write_facts(struct depot *d, const char *temp, const struct taking *t
 		      t->facts.squashed ? "true" : "false", walls);
 	(void) snprintf(name, sizeof(name), "%s/layer.json", temp);
 	fd = openat(d->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0 || text.failed ||
-	    write(fd, text.data, text.size) != (ssize_t) text.size)
-		return co_fail_errno(err, errno, "cannot write %s/%s", d->path, name);
-	return 0;
+	r = fd < 0        ? -errno
+	    : text.failed ? -ENOMEM
+			  : io_write(fd, text.data, text.size);
+	return r ? co_fail_errno(err, -r, "cannot write %s/%s", d->path, name) : 0;
 }
 
 static void tell_facts(const struct taking *t)

@@ -14,6 +14,7 @@ libimage_a_SOURCES += %D%/import.h %D%/import.c
 libimage_a_SOURCES += %D%/import_docker.c
 libimage_a_SOURCES += %D%/import_oci.c
 libimage_a_SOURCES += %D%/import_rootfs.c
+libimage_a_SOURCES += %D%/io.h %D%/io.c
 libimage_a_SOURCES += %D%/layer.h %D%/layer.c
 libimage_a_SOURCES += %D%/manage.c
 libimage_a_SOURCES += %D%/manifest.h %D%/manifest.c

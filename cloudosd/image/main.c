@@ -62,6 +62,8 @@ static void usage(FILE *out)
 		"  --config JSON        of commit: members of \"config\" to replace\n"
 		"  --id-shift N         of commit, diff: the owner who is 0 inside\n"
 		"  --work FOLDER        of cp-in: for the overlay, beside UPPER\n"
+		"  --pid PID            of cp-out, cp-in: the container runs, that is its "
+		"process\n"
 		"  --busybox PATH       of create-busybox: instead of the one in PATH\n"
 		"  --max-bytes N        of one layer or archive, decompressed\n"
 		"  --max-entries N      of one layer\n"
@@ -77,6 +79,7 @@ enum option_id {
 	OPTION_CONFIG,
 	OPTION_SHIFT,
 	OPTION_WORK,
+	OPTION_PID,
 	OPTION_BUSYBOX,
 	OPTION_BYTES,
 	OPTION_ENTRIES,
@@ -94,6 +97,7 @@ static const struct option long_options[] = {
 	{ "config", required_argument, NULL, OPTION_CONFIG },
 	{ "id-shift", required_argument, NULL, OPTION_SHIFT },
 	{ "work", required_argument, NULL, OPTION_WORK },
+	{ "pid", required_argument, NULL, OPTION_PID },
 	{ "busybox", required_argument, NULL, OPTION_BUSYBOX },
 	{ "max-bytes", required_argument, NULL, OPTION_BYTES },
 	{ "max-entries", required_argument, NULL, OPTION_ENTRIES },
@@ -141,6 +145,11 @@ static bool take_option(struct options *o, int id, const char **kept, size_t *nk
 		return n || strcmp(optarg, "0") == 0;
 	case OPTION_WORK:
 		o->work = optarg;
+		return true;
+	case OPTION_PID:
+		if (!number(optarg, INT32_MAX, &n))
+			return false;
+		o->pid = (int) n;
 		return true;
 	case OPTION_BUSYBOX:
 		o->busybox = optarg;

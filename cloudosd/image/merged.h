@@ -11,6 +11,7 @@
 struct merged {
 	const struct co_image_record *image;
 	const char *upper, *work; /* of a container; NULL: the image alone */
+	int live;                 /* a pidfd instead: of a container that runs; 0 */
 	const char *path;         /* in it; NULL: all of it */
 	const char *what;         /* for sentences */
 	int fd;                   /* an archive goes there, or comes from there */

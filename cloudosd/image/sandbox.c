@@ -237,6 +237,8 @@ int sandbox_run(const struct sandbox *s, struct co_err *err)
 			last_walls = w;
 			return r;
 		}
+		if (s->live) /* it has the walls that it has */
+			break;
 	}
 	return err && err->code ? err->code
 				: co_fail(err, CO_ACCESS,

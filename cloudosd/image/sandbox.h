@@ -33,6 +33,10 @@ struct sandbox {
 	size_t layer_count;
 	const char *upper, *work;
 
+	/* Instead of a folder: a pidfd of a process of a container that runs.  The job joins
+	 * its user and mount name spaces, so its "/" is the container's.  0: none. */
+	int live;
+
 	int fds[SANDBOX_FDS]; /* borrowed, stay open in the job; -1 ends */
 
 	/* In the process.  root: the folder, O_PATH; lines go to `out`. */

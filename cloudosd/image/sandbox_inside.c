@@ -181,6 +181,20 @@ static int wall_mount(const struct sandbox *s, struct co_err *err)
 	return r ? r : change_root(s->folder, err);
 }
 
+/* Where everything is that the container's own programs could reach, and nothing else. */
+static int wall_live(const struct sandbox *s, struct co_err *err)
+{
+	/* a container without a user name space of its own shares ours: EINVAL */
+	if (setns(s->live, CLONE_NEWUSER | CLONE_NEWNS) &&
+	    (errno != EINVAL || setns(s->live, CLONE_NEWNS)))
+		return co_fail_errno(err, errno, "cannot enter the container");
+	if (setresgid(0, 0, 0) || setresuid(0, 0, 0))
+		return co_fail_errno(err, errno, "cannot become root of the container");
+	if (chdir("/"))
+		return co_fail_errno(err, errno, "the container has no files");
+	return 0;
+}
+
 /* ---- the rest ---- */
 
 static int compare_fds(const void *a, const void *b)
@@ -252,6 +266,8 @@ static int capabilities(struct co_err *err)
 static int walls(const struct sandbox *s, const struct sandbox_way *way,
 		 struct co_err *err)
 {
+	if (s->live)
+		return wall_live(s, err);
 	if (way->walls == WALLS_USER)
 		return wall_user(s, way->link, err);
 	if (way->walls == WALLS_MOUNT)
@@ -270,7 +286,7 @@ int sandbox_enter(const struct sandbox *s, const struct sandbox_way *way, int *o
 
 	if (r)
 		return r;
-	root = open(way->walls == WALLS_NONE ? s->folder : "/",
+	root = open(way->walls == WALLS_NONE && !s->live ? s->folder : "/",
 		    O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return co_fail_errno(err, errno, "cannot open %s", s->folder);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cloudosd/image/io.h"
 #include "cloudosd/image/stream.h"
 #include "lib/buf.h"
 #include "lib/cleanup.h"
@@ -113,9 +114,9 @@ static int take_data(struct stream *stream, int fd, uint64_t *out_size,
 				       "images has: not taken",
 				       stream->what);
 		end += (int64_t) n;
-		if (pwrite(fd, data, n, at) != (ssize_t) n)
-			return co_fail_errno(err, errno ? errno : ENOSPC,
-					     "cannot take a file out of %s",
+		r = io_write_at(fd, data, n, at);
+		if (r)
+			return co_fail_errno(err, -r, "cannot take a file out of %s",
 					     stream->what);
 	}
 	*out_size = (uint64_t) end;

@@ -3,7 +3,8 @@
 #include "cloudosd/image/stream.h"
 
 #include <errno.h>
-#include <unistd.h>
+
+#include "cloudosd/image/io.h"
 
 enum { CHUNK = 262144, END_ZEROS = 512 };
 
@@ -162,22 +163,15 @@ int stream_end(struct stream *s, bool strict, struct digest *out, uint64_t *out_
 int stream_copy(struct stream *s, int fd, struct digest *out, uint64_t *out_bytes,
 		struct co_err *err)
 {
-	const char *data;
 	const void *piece;
 	la_ssize_t n;
 
 	while ((n = pull(NULL, s, &piece)) > 0) {
-		data = piece;
-		while (fd >= 0 && n > 0) {
-			ssize_t done = write(fd, data, (size_t) n);
+		int r = fd < 0 ? 0 : io_write(fd, piece, (size_t) n);
 
-			if (done < 0 && errno == EINTR)
-				continue;
-			if (done < 0)
-				return co_fail_errno(err, errno, "cannot write");
-			data += done;
-			n -= done;
-		}
+		if (r)
+			return co_fail_errno(err, -r, "cannot write what is in %s",
+					     s->what);
 	}
 	if (n < 0)
 		return failed(s, s->raw, "read", err);

@@ -9,6 +9,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "cloudosd/image/io.h"
 #include "cloudosd/image/stream.h"
 #include "cloudosd/image/tree.h"
 #include "cloudosd/image/unpack_inside.h"
@@ -121,25 +122,22 @@ static int write_piece(int fd, const char *data, size_t n, int64_t at,
 {
 	while (n) {
 		size_t piece = 4096 - (size_t) (at % 4096);
-		ssize_t done;
 
 		if (piece > n)
 			piece = n;
 		while (piece < n && piece < 1048576 &&
 		       !all_zero(data + piece, n - piece < 4096 ? n - piece : 4096))
 			piece += n - piece < 4096 ? n - piece : 4096;
-		done = (ssize_t) piece;
-		if (!all_zero(data, piece))
-			done = pwrite(fd, data, piece, at);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -errno;
-		if (!all_zero(data, (size_t) done))
-			*out_bytes += (uint64_t) done;
-		data += done;
-		at += done;
-		n -= (size_t) done;
+		if (!all_zero(data, piece)) {
+			int r = io_write_at(fd, data, piece, at);
+
+			if (r)
+				return r;
+			*out_bytes += piece;
+		}
+		data += piece;
+		at += (int64_t) piece;
+		n -= piece;
 	}
 	return 0;
 }

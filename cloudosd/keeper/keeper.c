@@ -555,6 +555,7 @@ static void folder_remove(struct keeper *k)
 {
 	static const char *const files[] = {
 		"run/control.sock",
+		"run/guest.sock",
 		"run/lock",
 		"run/http.sock",
 		"run/http.json",

@@ -255,13 +255,15 @@ void containers_ask(struct containers *all, const struct container_request *requ
 	struct container *c = container_find(all, request->which);
 	bool at_once =
 		request->verb == CONTAINER_KILL || request->verb == CONTAINER_STATS;
+	/* of one that is being looked for nobody knows anything yet */
+	bool known = !(c && c->op && c->op->verb == CONTAINER_ADOPT);
 
 	if (!c || c->making) {
 		container_refuse(
 			asker, CO_NOT_FOUND, "there is no container %.*s",
 			(int) (request->which.size < 256 ? request->which.size : 256),
 			request->which.data ? request->which.data : "");
-	} else if (request->verb == CONTAINER_INSPECT) {
+	} else if (request->verb == CONTAINER_INSPECT && known) {
 		tell(c, asker);
 	} else if (c->nqueued + c->nwaits >= CO_LIMIT_CONTAINER_WAITS) {
 		container_refuse(asker, CO_BUSY,
@@ -269,7 +271,7 @@ void containers_ask(struct containers *all, const struct container_request *requ
 				 CO_LIMIT_CONTAINER_WAITS, c->name);
 	} else if (request->verb == CONTAINER_WAIT) {
 		wait_for(c, asker);
-	} else if (at_once && !(c->op && c->op->verb == CONTAINER_ADOPT)) {
+	} else if (at_once && known) {
 		container_now_do(c, (int) request->verb, request->signal, asker);
 	} else {
 		queue(c, request, asker);

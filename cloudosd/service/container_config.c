@@ -509,7 +509,7 @@ static const struct member members[] = {
 	{ .name = "pidsLimit", NUMBER(pids, 1LL << 22), .live = true },
 	{ .name = "privileged", .read = read_bool, .at = AT(privileged) },
 	{ .name = "networkMode", .read = read_text, .at = AT(network) },
-	{ .name = "ports", .read = read_ports },
+	{ .name = "ports", .read = read_ports, .live = true },
 	{ .name = "volumes", .read = read_volumes },
 	{ .name = "tmpfs", .read = read_texts, .at = AT(tmpfs) },
 	{ .name = "readOnly", .read = read_bool, .at = AT(read_only) },

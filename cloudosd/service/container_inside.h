@@ -182,7 +182,12 @@ void container_now_do(struct container *c, int verb, int signal,
 void container_make(struct container *c,
 		    void (*then)(struct container *c, int status, const char *reason));
 void container_create_begin(struct container *c);
+/* What the runtime says of it ("network":..): copied. */
+void container_take_facts(struct container *c, struct co_span facts);
 void container_start_begin(struct container *c);
+
+/* What the runtime says of it, "network":{...}: copied. */
+void container_take_facts(struct container *c, struct co_span facts);
 int container_defaults_of(struct container *c, struct container_image *out,
 			  struct co_err *err);
 

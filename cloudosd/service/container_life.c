@@ -378,6 +378,13 @@ void container_adopt_begin(struct container *c)
 {
 	struct container_op *op;
 
+	char hidden[32];
+
+	if (c->making) {
+		/* nobody has heard of it: its name is free, for a call that is said again */
+		(void) snprintf(hidden, sizeof(hidden), "#%" PRIu32, c->id); /* fits */
+		container_named(c, hidden);
+	}
 	if (c->making || c->state == CONTAINER_IS_REMOVING) {
 		remove_itself(c);
 		return;

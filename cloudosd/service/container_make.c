@@ -54,7 +54,7 @@ static void make_next(struct containers *all)
 		}
 }
 
-static void take_facts(struct container *c, struct co_span facts)
+void container_take_facts(struct container *c, struct co_span facts)
 {
 	char *text = facts.data ? strndup(facts.data, facts.size) : strdup("");
 
@@ -73,7 +73,7 @@ static void on_made(void *arg, const struct container_report *report)
 	c->made = report->status == 0;
 	if (c->made) {
 		c->pid = report->pid;
-		take_facts(c, report->facts);
+		container_take_facts(c, report->facts);
 	}
 	c->after_make(c, report->status, report->reason);
 	make_next(all); /* c may be gone */
@@ -266,7 +266,9 @@ static void on_started(void *arg, const struct container_report *report)
 		return;
 	}
 	runtime = c->all->options.runtime;
-	c->op->program = report->status == CO_NOT_FOUND || report->status == CO_ACCESS;
+	c->op->program = report->status != CO_GONE && report->status != CO_BUSY &&
+			 report->status != CO_NO_MEMORY &&
+			 report->status != CO_TIMED_OUT;
 	c->op->signal = report->status; /* which it has no other use for */
 	(void) snprintf(c->error, sizeof(c->error), "%s", report->reason); /* cut */
 	runtime->unmake(runtime->ctx, c->id, false, on_cleared, c);

@@ -341,10 +341,13 @@ static void on_limits(void *arg, const struct container_report *report)
 {
 	struct container *c = arg;
 
-	if (report->status && report->status != CO_GONE)
+	if (report->status && report->status != CO_GONE) {
 		container_op_done(c->op, report->status, report->reason);
-	else
-		update_take(c);
+		return;
+	}
+	if (report->facts.data)
+		container_take_facts(c, report->facts);
+	update_take(c);
 }
 
 static void on_unmade_for_update(void *arg, const struct container_report *report)
@@ -363,6 +366,21 @@ static bool same_limits(const struct container_settings *a,
 {
 	return a->memory_mib == b->memory_mib && a->cpu_percent == b->cpu_percent &&
 	       a->pids == b->pids;
+}
+
+static bool same_ports(const struct container_settings *a,
+		       const struct container_settings *b)
+{
+	if (a->nports != b->nports)
+		return false;
+	for (size_t i = 0; i < a->nports; i++) {
+		const struct container_port *p = &a->ports[i], *q = &b->ports[i];
+
+		if (strcmp(p->ip, q->ip) != 0 || p->host != q->host ||
+		    p->inside != q->inside || p->udp != q->udp)
+			return false;
+	}
+	return true;
 }
 
 static void update_begin(struct container *c)
@@ -392,16 +410,18 @@ static void update_begin(struct container *c)
 		return;
 	}
 	if (!live_only && (container_lives(c) || c->state == CONTAINER_IS_REMOVING)) {
-		wrong_state(op,
-			    "only limits, restart, health, stopSignal, stopTimeout, "
-			    "labels, rm and name can be changed while it runs");
+		wrong_state(
+			op,
+			"only limits, ports, restart, health, stopSignal, stopTimeout, "
+			"labels, rm and name can be changed while it runs");
 		return;
 	}
 	if (!live_only && c->made) {
 		runtime->unmake(runtime->ctx, c->id, false, on_unmade_for_update, c);
 		return;
 	}
-	if (!c->made || same_limits(c->config, config)) {
+	if (!c->made ||
+	    (same_limits(c->config, config) && same_ports(c->config, config))) {
 		update_take(c);
 		return;
 	}
@@ -424,7 +444,7 @@ void container_op_next(struct container *c)
 	c->nqueued--;
 	c->op = op;
 	if ((c->state == CONTAINER_IS_DEAD || c->state == CONTAINER_IS_REMOVING) &&
-	    op->verb != CONTAINER_REMOVE) {
+	    op->verb != CONTAINER_REMOVE && op->verb != CONTAINER_INSPECT) {
 		wrong_state(op, "it can only be removed");
 		return;
 	}
@@ -449,6 +469,9 @@ void container_op_next(struct container *c)
 		break;
 	case CONTAINER_CREATE:
 		container_create_begin(c);
+		break;
+	case CONTAINER_INSPECT:
+		container_op_done(op, 0, "");
 		break;
 	case CONTAINER_KILL:
 	case CONTAINER_STATS:

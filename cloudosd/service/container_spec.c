@@ -327,8 +327,8 @@ static bool has_users(const struct writing *w)
 static void write_system_mounts(struct writing *w)
 {
 	const struct container_settings *c = w->config;
-	bool many = !has_users(w) || w->place->gids[0].count > 5 ||
-		    w->place->gids[1].count > 5;
+	bool many = (!has_users(w) && !w->place->user_path) ||
+		    w->place->gids[0].count > 5 || w->place->gids[1].count > 5;
 	char shm[96];
 
 	(void) snprintf(shm, sizeof(shm),
@@ -420,8 +420,8 @@ static void write_namespaces(struct writing *w)
 	namespace_of(w, "cgroup", NULL);
 	if (strcmp(p->network_mode, "host") != 0)
 		namespace_of(w, "network", p->network_path);
-	if (has_users(w))
-		namespace_of(w, "user", NULL);
+	if (has_users(w) || p->user_path)
+		namespace_of(w, "user", p->user_path);
 	co_buf_char(w->out, ']');
 }
 
@@ -552,6 +552,8 @@ static void write_extension(struct writing *w)
 	flag(w, "idmap", has_users(w) && p->root);
 	flag(w, "init", w->config->init);
 	flag(w, "calls", w->config->calls);
+	text_member(w, "socket", p->socket);
+	text_member(w, "name", p->name);
 	if (p->network.data) {
 		member(w, "network");
 		co_buf_span(w->out, p->network);

@@ -32,6 +32,8 @@ struct container_place {
 	const char *const *layers; /* uppermost first; NULL ends */
 	const char *volumes;       /* folder of named volumes */
 	const char *hostname;      /* unless CONFIG has one */
+	const char *name;          /* the container's */
+	const char *socket;        /* the daemon's, which answers calls */
 	const char *cgroup;        /* cgroupsPath */
 	struct container_user user;
 	struct container_id_map uids[2],
@@ -40,7 +42,9 @@ struct container_place {
 	const char *network_mode; /* "none", "bridge" ... */
 	struct co_span network;   /* the member cloudos.network; {NULL, 0}: none */
 	const char *network_path; /* mode container: its network name space */
-	struct co_span seccomp;   /* a profile of the user's; {NULL, 0}: none */
+	const char *
+		user_path; /* its user name space, without which others may not join it */
+	struct co_span seccomp; /* a profile of the user's; {NULL, 0}: none */
 	const struct container_device *devices; /* of a privileged one */
 	size_t ndevices;
 	bool root;             /* the daemon is root: mounts can be idmapped */

@@ -72,6 +72,10 @@ enum co_trap_flag {
 #define CO_TRAP_MARKS     (CO_TRAP_POOL(CO_TRAP_WINDOWS - 1) + 0x80000000UL)
 #define CO_TRAP_MARKS_END (CO_TRAP_MARKS + 0x40000000UL)
 
+/* What the folder of the domain is called inside of containers. */
+#define CO_CONTAINED        "/run/cloudos"
+#define CO_CONTAINED_FOLDER CO_CONTAINED "/run"
+
 static inline uint64_t co_trap_mark(const char *folder, uint64_t session)
 {
 	uint64_t hash = 0xcbf29ce484222325UL ^ session;

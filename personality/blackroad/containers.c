@@ -59,6 +59,9 @@ static void fail(struct http_call *call, const struct container_answer *a)
 			  a->status == CO_NOT_FOUND ? "PROGRAM_NOT_FOUND"
 						    : "PROGRAM_REFUSED",
 			  "%s", a->reason);
+	else if (a->status == CO_NOT_DIR || a->status == CO_IS_DIR ||
+		 a->status == CO_LOOP || a->status == CO_UNSUPPORTED)
+		http_fail(call, 400, "INVALID_REQUEST", "%s", a->reason);
 	else if (a->status == CO_BUSY)
 		http_fail(call, 409, "BUSY", "%s", a->reason);
 	else if (a->status == CO_EXISTS)

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/classify.h"
+#include "launch/classify.h"
 #include "lib/cleanup.h"
 #include "tests/run.h"
 

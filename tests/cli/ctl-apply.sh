@@ -6,6 +6,7 @@
 # shellcheck source=tests/cli/ctl-lib.sh
 . "${srcdir:-.}/tests/cli/ctl-lib.sh"
 
+srcdir=$(cd "${srcdir:-.}" && pwd) # we leave this folder
 mkdir "$work/shop"
 cd "$work/shop" || exit 99
 
@@ -231,7 +232,7 @@ expect 0 "$ctl" daemon stop
 mkdir -p "$work/replies"
 mkfifo "$work/ready"
 rm -f "$CLOUDOS_DIR/run/http.sock"
-python3 "${srcdir:-.}/tests/cli/fake_gateway.py" "$CLOUDOS_DIR/run/http.sock" \
+timeout 120 python3 "$srcdir/tests/cli/fake_gateway.py" "$CLOUDOS_DIR/run/http.sock" \
 	"$work/replies" "$work/requests" "$work/ready" &
 fake_pid=$!
 cat "$work/ready" >/dev/null

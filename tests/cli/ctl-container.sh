@@ -10,7 +10,6 @@ chmod 700 "$CLOUDOS_DIR/run"
 requests=$work/requests
 
 expect 3 "$ctl" container ps
-expect 125 "$ctl" container run busybox true
 has "$err" "no daemon is running"
 
 mkfifo "$work/ready"
@@ -298,7 +297,7 @@ has "$requests" "Accept: text/event-stream"
 sent "j['name'] == 'bb:1' and j['path'].endswith('/file.tar')"
 [ "$(cat "$out")" = busybox:latest ] || fail "import says the name"
 [ -s "$err" ] && fail "a bar where nobody looks"
-printf 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: {"error":{"code":"INVALID_REQUEST","message":"a digest is wrong"}}\n\n' \
+printf 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: {"event":"failed","status":"CORRUPT","message":"a digest is wrong"}\n\n' \
 	>"$work/replies/_v1_sys_images_import"
 expect 1 "$ctl" image import "$work/file.tar"
 has "$err" "a digest is wrong"

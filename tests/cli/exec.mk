@@ -19,7 +19,7 @@ exec_guest_LDADD = libcloudos.la
 
 fake_loader_SOURCES = %D%/fake_loader.c
 
-unit_classify_SOURCES = %D%/classify.c cli/classify.h cli/classify.c
+unit_classify_SOURCES = %D%/classify.c launch/classify.h launch/classify.c
 unit_classify_CFLAGS = $(CO_TEST_CFLAGS)
 unit_classify_LDADD = $(CO_TEST_LIBS)
 unit_structs_SOURCES = %D%/structs.c personality/cloudos/structs.c

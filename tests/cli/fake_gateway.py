@@ -37,6 +37,9 @@ def request(connection):
 while True:
     connection, _ = listener.accept()
     asked = request(connection)
+    if not asked:  # somebody wanted to know whether we are here
+        connection.close()
+        continue
     with open(requests, 'ab') as f:
         f.write(asked + b'\n')
     name = asked.split(b' ')[1].split(b'?')[0].decode().replace('/', '_')

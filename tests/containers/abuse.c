@@ -453,6 +453,24 @@ START_TEST(device_nodes_of_a_layer_open_nothing)
 }
 END_TEST
 
+START_TEST(device_nodes_of_a_root_open_nothing_for_ids_of_ones_own)
+{
+	struct box b;
+	char path[256];
+	int status;
+
+	if (geteuid() != 0 || _i == BOX_ROOT)
+		return; /* nobody makes nodes; of the host's root, they are the host's */
+	BEGIN(&b, _i);
+	box_path(&b, "root/disk", path);
+	ck_assert_int_eq(mknod(path, S_IFCHR | 0666, makedev(1, 3)), 0);
+	ck_assert_int_eq(chmod(path, 0666), 0);
+	status = box_run(&b, node_opens_nothing);
+	ck_assert_msg(status == 0, "line %d: %s", status, b.err.message);
+	end(&b);
+}
+END_TEST
+
 /* ---- somebody who changes the image while we mount ---- */
 
 struct race {
@@ -559,6 +577,7 @@ int main(void)
 		parameters_are_set_in_the_kernel_and_not_in_what_covers_it,
 		a_chroot_out_of_a_chroot_ends_at_the_containers_root,
 		device_nodes_of_a_layer_open_nothing,
+		device_nodes_of_a_root_open_nothing_for_ids_of_ones_own,
 		folders_that_become_links_meanwhile_lead_nowhere,
 		a_dev_that_becomes_a_link_meanwhile_leads_nowhere,
 	};

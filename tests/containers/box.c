@@ -315,13 +315,17 @@ static int remove_one(const char *path, const struct stat *st, int what, struct 
 
 void box_done(struct box *b)
 {
+	static const char *const closed[] = { "work/work", "work/work/incompat",
+					      "work/work/incompat/volatile" };
 	char work[256];
 
 	for (size_t i = 0; i < b->config.mount_count; i++)
 		free(b->mounts[i].options.at);
-	/* an overlay makes it with mode 0, which only root can look into */
-	box_path(b, "work/work", work);
-	(void) chmod(work, 0700); /* if it is there */
+	/* an overlay makes them with mode 0, which only root can look into */
+	for (size_t i = 0; i < co_countof(closed); i++) {
+		box_path(b, closed[i], work);
+		(void) chmod(work, 0700); /* if it is there */
+	}
 	ck_assert_msg(
 		nftw(b->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0,
 		"something is left of %s: %s", b->folder, strerror(errno));

@@ -63,6 +63,15 @@ int box_run(struct box *b, int (*look)(void));
 /* As box_run without look, and true when it was refused with `part` in the sentence. */
 bool box_is_refused(struct box *b, const char *part);
 
+/* box_run that must return 0; says which line of look() was not so. */
+#define RUN(box, look)                                                                 \
+	do {                                                                           \
+		int got_ = box_run(box, look);                                         \
+                                                                                       \
+		ck_assert_msg(got_ == 0, "%s: %d: %s", got_ < 0 ? "failed" : "line",   \
+			      got_, (box)->err.message);                               \
+	} while (0)
+
 /* ---- for look(): 0 or the number of the line that was not so ---- */
 #define LOOK(condition)                                                                \
 	do {                                                                           \

@@ -40,10 +40,11 @@ def bundle(folder, words, cloudos=None, environment=(), **more):
     mounts = [{'destination': '/proc', 'type': 'proc', 'source': 'proc'},
               {'destination': '/dev', 'type': 'tmpfs', 'source': 'tmpfs',
                'options': ['nosuid', 'mode=755']},
+              {'destination': '/run', 'type': 'tmpfs', 'source': 'tmpfs'},
               {'destination': '/tmp', 'type': 'tmpfs', 'source': 'tmpfs'}]
-    for name in ('proc', 'dev', 'tmp', 'sys'):
+    for name in ('proc', 'dev', 'run', 'tmp', 'sys'):
         os.makedirs(os.path.join(root, name), exist_ok=True)
-    for path in SYSTEM + (BUILD, os.path.join(SRC, 'tests')):
+    for path in SYSTEM + (BUILD, os.path.join(SRC, 'tests'), os.path.join(SRC, 'include')):
         if not os.path.isdir(path):
             continue
         if os.path.islink(path):

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Calls of CloudOS by programs in containers, answered as those of any other program."""
+import http.client
+import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 
@@ -11,6 +14,7 @@ from boxes import ROOT, Boxed, bundle, folder_of_bundles, refusal, socket_of  # 
 from harness import (BUILD, GUEST, LIMIT, SRC, Domain, Skip, check, equal, run, stop,  # noqa: E402
                      test, until)
 
+SANITIZED = os.environ.get('CO_SANITIZERS') not in (None, '', 'no')
 TALK = ('/usr/bin/python3', '-B', os.path.join(SRC, 'tests/interop/talk.py'))
 
 
@@ -175,6 +179,98 @@ def a_profile_that_refuses_all_it_does_not_name_refuses_no_private_call():
         answered(guest)
         equal(guest.ask('user 0'), 'user -95', 'a call that it does not name')
         equal(guest.finish()[0], 0, 'exit status')
+
+
+def rpc(domain, method, params):
+    c = http.client.HTTPConnection('localhost', timeout=LIMIT)
+    c.sock = socket.socket(socket.AF_UNIX)
+    c.sock.connect(os.path.join(domain.dir, 'run/http.sock'))
+    c.request('POST', '/v1/sys/rpc', json.dumps({'method': method, 'params': params}),
+              {'Content-Type': 'application/json'})
+    answer = c.getresponse()
+    return answer.status, json.loads(answer.read())
+
+
+ECHO = os.path.join(BUILD, 'anos-echo.elf')
+
+
+@test
+def a_program_of_anos_in_a_container_answers_rpc():
+    if not os.path.exists(ECHO):
+        raise Skip('there are no programs of Anos')
+    with Domain() as domain, folder_of_bundles() as folder:
+        domain.start()
+        server = boxed(domain, folder, (ECHO,))
+        equal(server.line(), 'echo: registered', 'the server of Anos')
+        equal(rpc(domain, 'echo', {'id': 7}), (200, {'result': {'id': 7}}), 'the answer')
+        equal(server.line(), 'echo: asked: {"id": 7}', 'what the server sees')
+        rows = [r for r in domain.ask('session_list') if r['form_'] == 'row']
+        equal(sorted((r['personality'], r['engine']) for r in rows),
+              [('anos', 'trap'), ('cloudos', 'notify')], 'sessions')
+        domain.kill_daemon()
+        until('the name', lambda: rpc(domain, 'echo', {'id': 8}) == (200, {'result': {'id': 8}}))
+        server.kill()
+        until('the end of its name', lambda: rpc(domain, 'echo', 1)[0] == 404)
+        until('the end of the sessions', lambda: domain.status()['sessions'] == 0)
+
+
+@test
+def the_daemons_own_containers_call_and_run_programs_of_anos():
+    busybox = '/bin/busybox'
+    if not os.path.exists(busybox) or not os.path.exists(ECHO):
+        raise Skip('there is no busybox (apt install busybox-static), or no program of Anos')
+    if SANITIZED:
+        raise Skip('with sanitizers cloudos-exec needs libraries that the container has not')
+    with Domain() as domain:
+        domain.start()
+        domain.ctl('image', 'create-busybox')
+        made = domain.ctl('container', 'run', '-d', '--name', 'echo', '--volume', BUILD + ':/b:ro',
+                          'busybox', '/b/anos-echo.elf', status=None)
+        if made.returncode:
+            raise Skip('no container can be made here: %s' % made.stderr.strip())
+        until('the answer', lambda: rpc(domain, 'echo', 5) == (200, {'result': 5}))
+        rows = [r for r in domain.ask('session_list') if r['form_'] == 'row']
+        equal(sorted((r['name'], r['engine']) for r in rows),
+              [('anos-echo.elf', 'trap'), ('echo', 'notify')], 'sessions')
+        domain.kill_daemon()
+        until('the answer', lambda: rpc(domain, 'echo', 6) == (200, {'result': 6}))
+        domain.ctl('container', 'rm', '-f', 'echo')
+        until('the end of its name', lambda: rpc(domain, 'echo', 7)[0] == 404)
+        domain.ctl('daemon', 'stop')
+        until('the end of all processes', lambda: not domain.processes())
+
+
+@test
+def what_a_container_can_reach_of_the_daemon_begins_programs_and_nothing_else():
+    with Domain() as domain, folder_of_bundles() as folder:
+        domain.start()
+        out = domain.guest('trap')
+        equal(out.result('register out'), 0, 'a call of a program outside')
+        session = [r['id'] for r in domain.ask('session_list') if r['form_'] == 'row'][0]
+        probe = """
+import os, sys
+sys.path.insert(0, %r)
+os.environ['srcdir'] = %r
+import harness
+class D: dir = '/run/cloudos'
+for name, values in (('stop', {'force': 1}), ('session_list', {}), ('store_status', {}),
+                     ('service_list', {'all': 1}), ('trace', {'session': %d}),
+                     ('reload', {}), ('session_kill', {'session': %d, 'signal': 9})):
+    try:
+        print(name, harness.Client(D).ask(name, **values)[-1]['status'])
+    except (OSError, EOFError):
+        print(name, 'dropped')
+c = harness.Client(D, hello=False)
+print('join', c.ask('join', session=%d, personality=0, version=1)[-1]['status'])
+""" % (os.path.join(SRC, 'tests/fault'), SRC, session, session, session)
+        inside = boxed(domain, folder, ('/usr/bin/python3', '-B', '-c', probe))
+        for name in ('stop', 'session_list', 'store_status', 'service_list', 'trace', 'reload',
+                     'session_kill'):
+            equal(inside.line(), name + ' dropped', 'what a container gets')
+        equal(inside.line(), 'join -5', 'the session of a program outside')
+        equal(out.result('register more'), 0, 'the program outside')
+        equal(out.finish()[0], 0, 'exit status')
+        inside.finish()
 
 
 @test

@@ -59,7 +59,10 @@ int main(int argc, char **argv)
 	if (argc < 3 || ctr_config_load(argv[1], &config, &err))
 		return fail(&err);
 	(void) prctl(PR_SET_PDEATHSIG, SIGTERM);
-	spec = (struct ctr_calls_spec){ config, &config->process, argv[2] };
+	spec = (struct ctr_calls_spec){ .config = config,
+					.made = argc == 3 ? config : NULL,
+					.process = &config->process,
+					.id = argv[2] };
 	if (ctr_calls_new(&spec, &calls, &err))
 		return fail(&err);
 	if (argc == 3) {

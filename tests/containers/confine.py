@@ -85,7 +85,8 @@ def a_file_outside_the_grant_cannot_be_reached_by_any_way():
                           'list /sys', 'list /boot', 'list /var/lib'],
                  GONE, ['--allow=%s/in' % path])
         all_fail(domain, ['read /proc/1/root' + secret, 'read /proc/1/cwd' + secret,
-                          'list /proc/1/root', 'list /proc/1/fd', 'handle %s/in/mine' % path],
+                          'list /proc/1/root', 'read /proc/1/fd/0', 'read /proc/1/exe',
+                          'handle %s/in/mine' % path],
                  GONE + NO, ['--allow=%s/in' % path])
         all_fail(domain, ['hardlink %s/in/mine' % path], ('EXDEV', 'EACCES', 'EPERM'),
                  ['--allow=%s/in' % path])
@@ -304,7 +305,7 @@ def without_a_network_there_is_nobody_and_with_the_hosts_there_is():
 def it_is_served_and_listed_as_other_programs_are():
     with Domain() as domain:
         domain.start()
-        for engine in ('notify', 'ptrace'):
+        for engine in ('notify', 'ptrace', 'trap'):
             guest = Guest(domain, engine, options=('--confine', '--name=cell'))
             equal(guest.result('register a'), 0, 'a call')
             equal(guest.ask('discover a'), 'discover 0 1', 'a call')
@@ -313,6 +314,23 @@ def it_is_served_and_listed_as_other_programs_are():
             equal(guest.finish()[0], 0, 'exit status')
             until('the end of the session', lambda: domain.status()['sessions'] == 0)
         equal(confined(domain, (ATTEMPT, 'version'), ['--trace']), 'version 0\n', 'traced')
+
+
+@test
+def a_program_of_anos_is_confined_with_its_system():
+    echo = os.path.join(BUILD, 'anos-echo.elf')
+    ask = os.path.join(BUILD, 'anos-ask.elf')
+    if not os.path.exists(echo):
+        raise Skip('there are no programs of Anos')
+    with Domain() as domain:
+        domain.start()
+        server = Guest(domain, 'trap', program=(echo,), options=('--confine',))
+        equal(server.line(), 'echo: registered', 'the server of Anos')
+        equal(confined(domain, (ask,)), 'ask: answer: hello from Anos\n', 'who asks it')
+        rows = [r for r in domain.ask('session_list') if r['form_'] == 'row']
+        equal([(r['personality'], r['engine']) for r in rows], [('anos', 'trap')], 'sessions')
+        server.kill()
+        until('the end of the session', lambda: domain.status()['sessions'] == 0)
 
 
 @test
@@ -346,7 +364,6 @@ def a_sentence_says_what_is_wrong():
         refused(domain, ['--memory=much'], '512M')
         refused(domain, ['--cpus=0'], '1.5')
         refused(domain, ['--pids=-1'], 'processes and threads')
-        refused(domain, ['--engine=trap'], 'trap')
         done = subprocess.run([EXEC, '--net=none', '--', 'true'], env=domain.env,
                               capture_output=True, text=True)
         equal(done.returncode, 125, 'exit status')

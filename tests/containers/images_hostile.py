@@ -443,6 +443,31 @@ def a_damaged_index_is_named_and_nothing_is_lost():
 
 
 @test
+def a_full_disk_is_told_and_costs_nothing_that_was_there():
+    if not ROOT:
+        raise Skip('only root can mount a small file system')
+    with Store() as s:
+        os.mkdir(s.path)
+        small, big = (docker(s.file(n), tar(entry('f', os.urandom(size))), tags=[n])
+                      for n, size in (('small', 100000), ('big', 6 << 20)))
+        script = ('mount -t tmpfs -o size=4m none "$0" || exit 77; P=$1; shift\n'
+                  '"$P" --store "$0" import "$1" && "$P" --store "$0" import "$2"\n'
+                  '"$P" --store "$0" verify; ls -A "$0/tmp"; "$P" --store "$0" prune; ls -A "$0/tmp"')
+        argv = s.argv()
+        p = subprocess.run(['unshare', '-m', 'sh', '-c', script, s.path, argv[0], small, big],
+                           capture_output=True, text=True)
+        if p.returncode == 77 or 'unshare failed' in p.stderr:
+            raise Skip('a file system cannot be mounted: ' + p.stderr.strip())
+        said = [json.loads(x) for x in p.stdout.splitlines() if x.startswith('{')]
+        ends = [x for x in said if x['event'] in ('done', 'failed')]
+        equal([x['event'] for x in ends], ['done', 'failed', 'done', 'done'], p.stdout + p.stderr)
+        equal(ends[1]['status'], 'NO_SPACE', ends[1]['message'])
+        check(not p.stdout.endswith('tmp\n') and p.stdout.splitlines()[-1].startswith('{'),
+              'something is left: ' + p.stdout)
+        os.rmdir(s.path)  # the small file system is gone with its name space
+
+
+@test
 def users_without_rights_can_have_images():
     if not ROOT:
         raise Skip('only root can become somebody else')

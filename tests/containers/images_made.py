@@ -61,6 +61,8 @@ class Store:
         check('Sanitizer' not in err.decode('latin-1') and 'runtime error' not in err.decode('latin-1'),
               err.decode('latin-1'))
         lines = [json.loads(line) for line in out.decode().splitlines()]
+        if lines and 'cannot be laid upon each other here' in lines[-1].get('message', ''):
+            raise Skip(lines[-1]['message'])
         return p.returncode, lines, err.decode('latin-1')
 
     def do(self, *words, env=(), data=None):

@@ -14,7 +14,7 @@ import time
 from monitored import (SLOW, Box, Refused, Skip, alive, check, equal, run, test, until)
 
 # where the monitor dies, and whether the container was committed by then
-STEPS = {'monitor.claimed': False, 'monitor.grouped': False, 'monitor.made': False,
+STEPS = {'monitor.claimed': False, 'monitor.grouped': False, 'monitor.made': False, 'monitor.parked': False,
          'monitor.listening': False, 'monitor.committed': True, 'monitor.started': True,
          'monitor.ended': True, 'monitor.recorded': True, 'monitor.cleaned': True}
 NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']

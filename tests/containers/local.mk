@@ -19,6 +19,12 @@ calls_run_LDADD = libctr.a liblaunch.a libpersonality.a libco.a $(SECCOMP_LIBS)
 
 TESTS += %D%/calls.py
 EXTRA_DIST += %D%/boxes.py %D%/calls.py
+check_PROGRAMS += ctr-layers
+TESTS += ctr-layers
+ctr_layers_SOURCES = %D%/layers.c %D%/box.h %D%/box.c
+ctr_layers_CFLAGS = $(CO_TEST_CFLAGS)
+ctr_layers_LDADD = libctr.a $(CO_TEST_LIBS)
+
 check_PROGRAMS += ctr-abuse
 TESTS += ctr-abuse
 ctr_abuse_SOURCES = %D%/abuse.c %D%/box.h %D%/box.c
@@ -34,8 +40,9 @@ ctr_config_LDADD = libctr.a $(CO_TEST_LIBS) -lm
 TESTS += %D%/oci.py
 EXTRA_DIST += %D%/oci.py
 TESTS += %D%/images.py
+TESTS += %D%/images_daemon.py
 TESTS += %D%/images_hostile.py
-EXTRA_DIST += %D%/images.py %D%/images_hostile.py %D%/images_made.py
+EXTRA_DIST += %D%/images.py %D%/images_daemon.py %D%/images_hostile.py %D%/images_made.py
 
 check_PROGRAMS += confine-guest
 confine_guest_SOURCES = %D%/confine_guest.c
@@ -68,3 +75,11 @@ check-conformance: cloudos-ctr
 	@builddir='$(abs_builddir)' CC='$(CC)' $(SHELL) $(srcdir)/%D%/conformance.sh; rc=$$?; test $$rc -eq 77 || exit $$rc
 TESTS += %D%/nested.py
 EXTRA_DIST += %D%/nested.py
+TESTS += %D%/bombs.py
+EXTRA_DIST += %D%/bombs.py
+TESTS += %D%/killed_daemon.py
+EXTRA_DIST += %D%/killed_daemon.py
+TESTS += %D%/cli.py
+EXTRA_DIST += %D%/cli.py
+TESTS += %D%/network.py
+EXTRA_DIST += %D%/network.py

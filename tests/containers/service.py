@@ -36,11 +36,16 @@ def cgroups(gateway):
 class Box(Gateway):
     """A daemon and a root file system; at the end nothing of both may be left."""
 
+    def __init__(self, fault=None, probe=True):
+        super().__init__(fault)
+        self.probe = probe
+
     def __enter__(self):
         super().__enter__()
         try:
             self.make_root()
-            self.try_once()
+            if self.probe:
+                self.try_once()
         except BaseException:
             self.__exit__(*sys.exc_info())
             raise
@@ -116,7 +121,10 @@ class Box(Gateway):
 
     def becomes(self, which, **members):
         def there():
-            c = self.look(which)
+            try:
+                c = self.look(which)
+            except OSError:
+                return None  # the daemon is just begun again
             return c if all(c[k] == v for k, v in members.items()) else None
         return until('%r of container %s' % (members, which), there)
 
@@ -191,6 +199,9 @@ def what_cannot_be_done_is_said():
         box.refused(404, 'NOT_FOUND', 'POST', 'containers', {'image': 'none', 'command': 'x'})
         box.refused(404, 'NOT_FOUND', 'POST', 'containers',
                     {'rootfs': box.root, 'command': 'x', 'volumes': ['/not/there:/x']})
+        message = box.refused(400, 'INVALID_REQUEST', 'POST', 'containers', {
+            'rootfs': box.root, 'command': 'x', 'tmpfs': ['/etc/passwd/x'], 'networkMode': 'none'})
+        check('passwd' in message, 'the engine says what is wrong: %s' % message)
         equal(len(os.listdir(os.path.join(box.dir, 'state/containers'))), 1, 'bundles')
         for verb in ('pause', 'unpause', 'kill'):
             box.refused(409, 'BUSY', 'POST', 'container/one/' + verb)
@@ -202,6 +213,9 @@ def what_cannot_be_done_is_said():
         missing = box.create('x', entrypoint=['/bin/none'])
         box.refused(404, 'PROGRAM_NOT_FOUND', 'POST', 'container/%d/start' % missing['id'])
         equal(box.look(missing['id'])['exitCode'], 127, 'its exit code')
+        folder = box.create('x', entrypoint=['/etc'])
+        box.refused(403, 'PROGRAM_REFUSED', 'POST', 'container/%d/start' % folder['id'])
+        equal(box.look(folder['id'])['exitCode'], 126, 'its exit code')
         box.want('POST', 'container/%d/start' % one['id'])
         equal(box.want('POST', 'container/one/wait')['exitCode'], 3, 'the end')
 
@@ -374,6 +388,69 @@ def networks_can_be_shared_and_prune_removes_what_has_ended():
         c = box.begin('exit 4', name='c', rm=True)
         until('that it removes itself', lambda: box.ask_for('GET', 'container/c').status == 404)
         check(not os.path.exists(c['bundle']), 'with its files')
+
+
+# A program of CloudOS: reads a number of a call and its arguments, prints what it returns.
+CALLER = """
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+config = ctypes.create_string_buffer(2608)
+config[0:1] = b'x'
+root = sys.argv[1].encode()
+config[256:256 + len(root)] = root
+config[768:768 + 10] = b'sleep 1000'
+config[2569:2569 + 4] = b'none'
+for line in sys.stdin:
+    words = [int(w) for w in line.split()]
+    if words[0] == 20004:
+        words.append(ctypes.addressof(config))
+    r = libc.syscall(*[ctypes.c_long(w) for w in words])
+    print('result', r if r >= 0 else -ctypes.get_errno(), flush=True)
+"""
+CREATE, START, STOP, DESTROY = 20004, 20005, 20006, 20010
+
+
+def names_of(box):
+    def ask():
+        try:
+            return [c['name'] for c in box.want('GET', 'containers?all=true')['containers']], True
+        except (OSError, AssertionError, ValueError):
+            return None
+    return until('an answer', ask)[0]
+
+
+def one_effect(point, visit):
+    with Box('%s:kill:%d' % (point, visit), probe=False) as box:
+        guest = box.guest('notify', program=(sys.executable, '-c', CALLER, box.root))
+        number = guest.result('%d' % CREATE)
+        check(number > 0, 'create returns %d' % number)
+        equal(names_of(box), ['x'], 'what there is')
+        equal(guest.result('%d %d' % (START, number)), 0, 'start')
+        equal(box.becomes(number, state='running')['restarts'], 0, 'begun once')
+        equal(guest.result('%d %d 0' % (STOP, number)), 0, 'stop')
+        equal(box.becomes(number, state='exited')['exitCode'], 137, 'how it ended')
+        equal(guest.result('%d %d' % (DESTROY, number)), 0, 'destroy')
+        until('nothing', lambda: names_of(box) == [])
+        equal(guest.result('%d %d' % (DESTROY, number)), -2003, 'a second time')
+        equal(guest.finish()[0], 0, 'the guest')
+
+
+@test
+def a_call_has_one_effect_whenever_the_daemon_is_killed():
+    with Box():
+        pass  # containers can be made here
+    for point in ('notify.received', 'call.journalled', 'call.answering', 'call.answered'):
+        for visit in (1, 2, 3, 4):
+            one_effect(point, visit)
+
+
+@test
+def a_call_has_one_effect_whichever_transaction_the_daemon_dies_in():
+    with Box():
+        pass
+    for point in ('store.commit', 'store.committed'):
+        for visit in range(1, 8):
+            one_effect(point, visit)
 
 
 @test

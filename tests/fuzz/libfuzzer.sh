@@ -137,4 +137,8 @@ LIBS="$llhttp ${LLHTTP_CFLAGS:-} $parser" fuzz http $http tests/fuzz/$peer.c $ba
 LIBS="$llhttp ${LLHTTP_CFLAGS:-}" fuzz front $http cloudosd/http/front_head.c lib/uri.c $base
 # shellcheck disable=SC2086 # a list
 fuzz uri lib/uri.c lib/buf.c lib/utf8.c $base
+# shellcheck disable=SC2086 # a list
+LIBS="-larchive -lnettle" fuzz images cloudosd/image/manifest.c cloudosd/image/stream.c \
+	cloudosd/image/digest.c cloudosd/image/io.c cloudosd/image/report.c lib/image_index.c lib/image_name.c \
+	lib/json_scan.c lib/buf.c lib/utf8.c lib/time.c $base
 echo "check-fuzz: no failures"

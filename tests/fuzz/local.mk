@@ -117,6 +117,12 @@ fuzz_uri_run_SOURCES = %D%/fuzz_uri.c %D%/driver.c %D%/target.h
 fuzz_uri_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 fuzz_uri_run_LDADD = libco.a
 
+# Images: their JSON, their names, our index, archives.
+check_PROGRAMS += fuzz-images-run
+fuzz_images_run_SOURCES = %D%/fuzz_images.c %D%/driver.c %D%/target.h
+fuzz_images_run_CFLAGS = $(AM_CFLAGS) $(CO_BANNED) $(ARCHIVE_CFLAGS) $(NETTLE_CFLAGS)
+fuzz_images_run_LDADD = $(CO_IMAGE_LIBS)
+
 .PHONY: check-fuzz
 check-fuzz:
 	@srcdir='$(srcdir)' CO_ZYDIS='$(CO_ZYDIS)' CO_HTTP_PARSER='$(CO_HTTP_PARSER)' LLHTTP_DIR='$(LLHTTP_DIR)' \

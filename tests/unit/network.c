@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -43,7 +44,10 @@ static bool host(const char *test)
 		(void) fprintf(stderr, "skipped: %s: %s\n", test, box.bridge_why);
 		return false;
 	}
-	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
+	ck_assert_int_eq(unshare(CLONE_NEWNET | CLONE_NEWNS), 0);
+	/* the lock of other tests' hosts is none of ours */
+	ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	ck_assert_int_eq(mount("tmpfs", "/run", "tmpfs", 0, NULL), 0);
 	check(ctr_network_loopback(&err), &err);
 	return true;
 }
@@ -325,11 +329,11 @@ static pid_t outside(struct network_plan *p)
 
 START_TEST(a_published_port_is_reached_and_others_are_not)
 {
-	char json[512], text[64];
+	char json[512], other[512], text[64];
 	struct network_plan world;
-	struct ctr_network *a;
+	struct ctr_network *a, *b;
 	struct co_err err = { 0 };
-	pid_t po, pa;
+	pid_t po, pa, pb;
 
 	if (!host("publishing"))
 		return;
@@ -362,6 +366,16 @@ START_TEST(a_published_port_is_reached_and_others_are_not)
 	ck_assert_str_eq(text, "");
 	ask_from(po, "198.51.100.1", 9090, text);
 	ck_assert_str_eq(text, "a198.51.100.2");
+	/* who cleans up knows the first ports only */
+	pb = container('b');
+	plan(json, sizeof(json), 2,
+	     "{\"address\":\"0.0.0.0\",\"host\":8080,\"inside\":80}");
+	plan(other, sizeof(other), 3,
+	     "{\"address\":\"0.0.0.0\",\"host\":9090,\"inside\":80}");
+	check(ctr_network_clean("7", co_span(json), &err), &err);
+	b = attach("8", other, pb);
+	end(pb);
+	ctr_network_remove(b);
 	end(pa);
 	ctr_network_remove(a);
 	end(po);

@@ -3,12 +3,14 @@
 SERVICE_TESTS = \
 	%D%/attached \
 	%D%/container \
+	%D%/container_spec \
 	%D%/cron \
 	%D%/errors \
 	%D%/feed \
 	%D%/handler \
 	%D%/health \
 	%D%/idempotency \
+	%D%/image \
 	%D%/ipc \
 	%D%/job \
 	%D%/message \
@@ -36,6 +38,10 @@ endif
 %C%_container_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_container_LDADD = $(SERVICE_TEST_LIBS)
 
+%C%_container_spec_SOURCES = %D%/container_spec.c
+%C%_container_spec_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_container_spec_LDADD = $(SERVICE_TEST_LIBS)
+
 %C%_cron_SOURCES = %D%/cron.c %D%/tzif.h %D%/tzif.c
 %C%_cron_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_cron_LDADD = $(SERVICE_TEST_LIBS)
@@ -51,6 +57,10 @@ endif
 %C%_health_SOURCES = %D%/health.c $(SERVICE_FAKES)
 %C%_health_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 %C%_health_LDADD = $(SERVICE_TEST_LIBS)
+
+%C%_image_SOURCES = %D%/image.c $(SERVICE_FAKES)
+%C%_image_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_image_LDADD = libservice.a $(CO_IMAGE_LIBS) $(SERVICE_TEST_LIBS)
 
 %C%_ipc_SOURCES = %D%/ipc.c $(SERVICE_FAKES)
 %C%_ipc_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

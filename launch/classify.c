@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a file is, before it is run.  HOST. */
-#include "cli/classify.h"
+#include "launch/classify.h"
 
 #include <elf.h>
 #include <errno.h>
