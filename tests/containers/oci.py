@@ -443,6 +443,8 @@ def seen(text):
             if not words[1].startswith('/sys/fs/cgroup'):
                 options = {w for w in words[3].split(',') if w in (
                     'ro', 'rw', 'nosuid', 'nodev', 'noexec')}
+                if words[1] == '/':
+                    options.discard('nodev')  # device nodes of an image are no use under ours
                 mounts.append((words[1], sorted(options)))
         elif line != 'core':  # crun makes a link /dev/core, the specification has none
             lines.append(line)
