@@ -70,7 +70,7 @@ void daemon_stop(struct daemon *d)
 		return;
 	d->stopping = true;
 	jobs_stop(d->services.jobs);
-	containers_stop(d->services.containers);
+	containers_stop(d->services.containers, d->ephemeral);
 	keeper_stop(d->keeper, d->ephemeral);
 	/* also from notify threads, when the loop sleeps */
 	front_stop(d->front);
