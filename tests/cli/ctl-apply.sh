@@ -137,7 +137,8 @@ guest last created" ] || fail "not in the order of their dependencies"
 [ "$(cat first)" = "done" ] || fail "the first one did not run in the file's folder"
 until_true sh -c "'$ctl' guest logs last | grep -q 'hello from $work/shop'"
 expect 0 "$ctl" guest logs first
-[ "$(cat "$out")" = out ] && [ "$(cat "$err")" = err ] || fail "the log is another"
+[ "$(cat "$out" "$err")" = "out
+err" ] || fail "the log is another"
 expect 0 "$ctl" ps
 has "$out" "last"
 
