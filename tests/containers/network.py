@@ -209,6 +209,30 @@ def containers_find_each_other_by_name():
 
 
 @test('root')
+def a_container_asks_the_nameservers_of_the_host_that_it_can_reach():
+    with tempfile.NamedTemporaryFile('w', dir='/run') as f:
+        f.write('search example\nnameserver 127.0.0.53\nnameserver 10.127.0.1\n'
+                'nameserver ::1\n')
+        f.flush()
+        os.chmod(f.name, 0o644)
+        libc = ctypes.CDLL(None)
+        there = os.path.realpath('/etc/resolv.conf')
+        if not os.path.exists(there):
+            print('skipped: nameservers: this box has no /etc/resolv.conf')
+            return
+        if libc.mount(f.name.encode(), there.encode(), None, 0x1000, None):
+            raise AssertionError('no other resolv.conf')
+        try:
+            with Domain() as d:
+                d.serve('a')
+                equal(d.inside('a', 'cat', '/etc/resolv.conf'),
+                      'search example\nnameserver 10.127.0.1', 'its resolv.conf')
+        finally:
+            libc.umount2(there.encode(), 2)
+    nothing_is_left()
+
+
+@test('root')
 def a_port_is_on_the_loopback_unless_an_address_is_written():
     with Domain() as d:
         near, far = free_port(), free_port()
