@@ -77,6 +77,18 @@ static void operand_words(FILE *out, const struct ctl_command *c)
 		(void) fputs(
 			"$(cloudosctl service ls 2>/dev/null | awk 'NR>1{print $1}')",
 			out);
+	} else if (begins(c->words, "container") && strstr(c->operands, "CONTAINER")) {
+		(void) fputs("$(cloudosctl container ps -a 2>/dev/null | awk "
+			     "'NR>1{print $2}')",
+			     out);
+	} else if (strstr(c->operands, "IMAGE")) {
+		(void) fputs("$(cloudosctl image ls 2>/dev/null | awk "
+			     "'NR>1{print $1}')",
+			     out);
+	} else if (strcmp(c->operands, "GUEST") == 0) {
+		(void) fputs("$(cloudosctl guest ls 2>/dev/null | awk "
+			     "'NR>1{print $1}')",
+			     out);
 	} else if (strstr(c->operands, "SESSION|NAME")) {
 		(void) fputs("$(cloudosctl ps 2>/dev/null | awk 'NR>1{print $1}')",
 			     out);

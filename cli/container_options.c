@@ -33,6 +33,8 @@ static int elements(struct ctl *ctl, const struct config_member *m, const char *
 	char opening = m->kind == CONFIG_PAIRS ? '{' : '[';
 
 	while ((text = ctl_option_next(ctl, m->option, &cursor))) {
+		if (!*text)
+			continue; /* -p "": no ports at all */
 		before = out->size;
 		if (out->data[before - 1] != opening)
 			co_buf_char(out, ',');

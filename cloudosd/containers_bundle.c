@@ -175,21 +175,43 @@ static int write_hosts(const char *bundle, const char *hostname, const char *add
 	return write_file(bundle, "hosts", &text, 0644, err);
 }
 
-/* The host's, without what listens on the host's own loopback. */
+/* A nameserver that only this machine itself can ask. */
+static bool is_own_server(const char *line)
+{
+	static const char word[] = "nameserver";
+
+	if (strncmp(line, word, strlen(word)) != 0)
+		return false;
+	line += strlen(word);
+	line += strspn(line, " \t");
+	return strncmp(line, "127.", 4) == 0 || strncmp(line, "::1", 3) == 0;
+}
+
+/* The lines of a file that a container can use; false: no nameserver is among them. */
+static bool add_resolv(const char *path, const char *mode, struct co_buf *out)
+{
+	autofree char *host = read_file(path, NULL);
+	char *rest = host, *line;
+	bool server = false;
+
+	while ((line = strsep(&rest, "\n"))) {
+		const char *at = line + strspn(line, " \t");
+
+		if (!*at || (!is_mode(mode, "host") && is_own_server(at)))
+			continue;
+		server |= strncmp(at, "nameserver", 10) == 0;
+		co_buf_format(out, "%s\n", line);
+	}
+	return server;
+}
+
+/* Behind a resolver on the host's own loopback are those that it asks. */
 static int write_resolv(const char *bundle, const char *mode, struct co_err *err)
 {
 	autobuf struct co_buf text = { 0 };
-	autofree char *host = read_file("/etc/resolv.conf", NULL);
-	char *rest = host, *line;
 
-	while (!is_mode(mode, "none") && (line = strsep(&rest, "\n"))) {
-		const char *at = line + strspn(line, " \t");
-
-		if (!*at || (!is_mode(mode, "host") &&
-			     strncmp(at, "nameserver", 10) == 0 && strstr(at, "127.")))
-			continue;
-		co_buf_format(&text, "%s\n", line);
-	}
+	if (!is_mode(mode, "none") && !add_resolv("/etc/resolv.conf", mode, &text))
+		(void) add_resolv("/run/systemd/resolve/resolv.conf", mode, &text);
 	return write_file(bundle, "resolv.conf", &text, 0644, err);
 }
 

@@ -134,6 +134,30 @@ static void tell(struct monitor *m, const struct container_report *report)
 		done(m->arg, report);
 }
 
+/* Limits that nobody enforces, "memory, cpu", as one more fact: ,"unenforced":["memory"...] */
+static void add_unenforced(struct monitor *m, struct co_span event)
+{
+	autobuf struct co_buf words = { 0 }, facts = { 0 };
+	struct co_span value;
+	char *rest, *word;
+
+	if (!m->facts || !co_json_member(event, "unenforced", &value) ||
+	    co_json_unescape(value, &words) < 0)
+		return;
+	co_buf_format(&facts, "%s,\"unenforced\":[", m->facts);
+	for (word = words.data ? strtok_r(words.data, ", ", &rest) : NULL; word;
+	     word = strtok_r(NULL, ", ", &rest)) {
+		if (facts.size && facts.data[facts.size - 1] != '[')
+			co_buf_char(&facts, ',');
+		co_buf_json_text(&facts, co_span(word));
+	}
+	co_buf_char(&facts, ']');
+	if (facts.failed)
+		return;
+	free(m->facts);
+	m->facts = co_buf_take(&facts, &(size_t){ 0 });
+}
+
 static void was_born(struct monitor *m, struct co_span event)
 {
 	struct container_report report = { .reason = "",
@@ -145,6 +169,7 @@ static void was_born(struct monitor *m, struct co_span event)
 	m->phase = MONITOR_LIVING;
 	if (co_json_member(event, "pid", &value) && co_json_whole(value, &pid))
 		report.pid = (int32_t) pid;
+	add_unenforced(m, event);
 	report.facts = co_span(m->facts);
 	tell(m, &report);
 }

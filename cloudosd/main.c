@@ -70,7 +70,7 @@ void daemon_stop(struct daemon *d)
 		return;
 	d->stopping = true;
 	jobs_stop(d->services.jobs);
-	containers_stop(d->services.containers);
+	containers_stop(d->services.containers, d->ephemeral);
 	keeper_stop(d->keeper, d->ephemeral);
 	/* also from notify threads, when the loop sleeps */
 	front_stop(d->front);
@@ -338,7 +338,7 @@ static int domain_read(struct daemon *d, struct co_err *err)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0 || read(fd, digits, sizeof(digits) - 1) < 0)
 		return co_fail_errno(err, errno, "cannot read %s", path);
-	domain = strtoull(digits, NULL, 16) >> 2 << 2 >> 2;
+	domain = strtoull(digits, NULL, 16) << 2 >> 2;
 	while (!domain) {
 		domain = d->host->random(d->host->ctx) >> 2;
 		n = snprintf(digits, sizeof(digits), "%016llx\n",

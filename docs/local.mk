@@ -35,3 +35,4 @@ update-personality-documents: cloudosctl$(EXEEXT)
 	done
 update-documents: update-personality-documents
 EXTRA_DIST += %D%/confine.md
+EXTRA_DIST += %D%/containers-network.md

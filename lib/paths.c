@@ -66,6 +66,9 @@ static bool is_folder(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* A static program has none: it would want the shared libraries of libc all the same. */
+#pragma weak getpwuid_r
+
 static int put_home(struct co_err *err, char *out)
 {
 	const char *home = getenv("HOME");
@@ -74,7 +77,8 @@ static int put_home(struct co_err *err, char *out)
 
 	if (home && home[0] == '/')
 		return put(err, out, "%s", home);
-	if (getpwuid_r(geteuid(), &entry, space, sizeof(space), &found) == 0 && found)
+	if (getpwuid_r &&
+	    getpwuid_r(geteuid(), &entry, space, sizeof(space), &found) == 0 && found)
 		return put(err, out, "%s", found->pw_dir);
 	return put(err, out, "/tmp/cloudos-%u/home", (unsigned) geteuid());
 }
@@ -314,7 +318,9 @@ static int connect_to(const struct co_paths *p, const char *name, int *out_fd,
 				     p->run);
 	/* the system's folders are root's to hand out, and so is what only root can have put
 	 * there; anybody's else could be a trap */
-	rc = p->system_ || (st.st_uid == 0 && !(st.st_mode & 022)) ? 0 : check_owner(p->run, &st, err);
+	rc = p->system_ || (st.st_uid == 0 && !(st.st_mode & 022))
+		     ? 0
+		     : check_owner(p->run, &st, err);
 	return rc < 0 ? rc : connect_in(p, name, folder, out_fd, err);
 }
 

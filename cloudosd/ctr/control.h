@@ -50,7 +50,8 @@
  * exit: {exitCode, signal (0: none), oomKilled, started, finished, error}; exitCode is 128 +
  * signal where a signal ended it.
  *
- * Event: {"event":"started","at":MS,...}: created {pid}, failed {code, message}, started,
+ * Event: {"event":"started","at":MS,...}: created {pid,
+ * unenforced: limits that nobody enforces, "memory, cpu"}, failed {code, message}, started,
  * paused, unpaused, updated, oom {kills}, lost {bytes}, network {ended: the program that
  * carried it}, exited {exit}.  "exited" is the last; the
  * record is on the disk, cgroup and network are gone by then, and the connection ends.

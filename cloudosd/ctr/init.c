@@ -84,22 +84,32 @@ static void harden(bool die_with_parent)
 		(void) prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 
-_Noreturn void ctr_init_become(pid_t child, bool die_with_parent)
+static void tell_ready(int ready)
+{
+	if (write(ready, "", 1) < 0)
+		_exit(126); /* the program is gone before it began */
+	(void) close(ready);
+}
+
+_Noreturn void ctr_init_become(pid_t child, int ready, bool die_with_parent)
 {
 	static char name[] = CTR_INIT_NAME;
-	static char pid[16], flag[] = "die-with-parent";
-	char *argv[] = { name, pid, die_with_parent ? flag : NULL, NULL };
+	static char pid[16], number[16], flag[] = "die-with-parent";
+	char *argv[] = { name, pid, number, die_with_parent ? flag : NULL, NULL };
 	char *env[] = { NULL };
 
 	(void) snprintf(pid, sizeof(pid), "%d", child);
+	(void) snprintf(number, sizeof(number), "%d", ready);
 	(void) syscall(SYS_chdir,
 		       "/"); /* a folder may be unmounted while we sit here */
 	if (own_file >= 0) {
 		(void) syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+		(void) fcntl(ready, F_SETFD, 0); /* an open descriptor */
 		(void) syscall(SYS_execveat, own_file, "", argv, env, 0x1000);
 	}
-	(void) syscall(SYS_close_range, 3U, ~0U, 0U);
 	harden(die_with_parent);
+	tell_ready(ready);
+	(void) syscall(SYS_close_range, 3U, ~0U, 0U);
 	attend(child);
 }
 
@@ -107,11 +117,14 @@ int ctr_init_main(int argc, char *argv[])
 {
 	long child = argc > 1 ? strtol(argv[1], NULL, 10) : 0;
 
-	if (child <= 1 || child > INT32_MAX) {
+	long ready = argc > 2 ? strtol(argv[2], NULL, 10) : 0;
+
+	if (child <= 1 || child > INT32_MAX || ready < 3 || ready > INT32_MAX) {
 		(void) fprintf(stderr, "%s is for cloudos-ctr to start\n",
 			       CTR_INIT_NAME);
 		return 2;
 	}
-	harden(argc > 2);
+	harden(argc > 3);
+	tell_ready((int) ready);
 	attend((pid_t) child);
 }

@@ -16,10 +16,11 @@
 void ctr_init_offer(int exe);
 int ctr_init_fd(void); /* -1: it was not offered */
 
-/* All signals are blocked. */
-_Noreturn void ctr_init_become(pid_t child, bool die_with_parent);
+/* All signals are blocked.  `ready` gets a byte when nobody inside can trace us any more:
+ * the program is not executed before. */
+_Noreturn void ctr_init_become(pid_t child, int ready, bool die_with_parent);
 
-/* What main calls when argv[0] is CTR_INIT_NAME: argv[1] is the pid. */
+/* What main calls when argv[0] is CTR_INIT_NAME: argv[1] is the pid, argv[2] `ready`. */
 #define CTR_INIT_NAME "cloudos-init"
 int ctr_init_main(int argc, char *argv[]);
 

@@ -317,12 +317,20 @@ static _Noreturn void run_program(struct ctr_inside *in, int link)
 static _Noreturn void run_under_init(struct ctr_inside *in, int link)
 {
 	sigset_t all;
-	pid_t child;
+	pid_t child = -1;
+	int ready[2];
+	char byte;
 
 	(void) sigfillset(&all);
 	(void) sigprocmask(SIG_SETMASK, &all, NULL); /* init takes them up one by one */
-	child = fork();
+	if (pipe2(ready, O_CLOEXEC) == 0)
+		child = fork();
 	if (child == 0) {
+		/* init could be traced until it has hidden itself: it is first */
+		(void) close(ready[1]);
+		if (read(ready[0], &byte, 1) != 1)
+			_exit(126);
+		(void) close(ready[0]);
 		(void) setsid(); /* a leader of nothing: cannot fail */
 		run_program(in, link);
 	}
@@ -333,7 +341,8 @@ static _Noreturn void run_under_init(struct ctr_inside *in, int link)
 		ctr_say_failed(link, &err);
 		_exit(126);
 	}
-	ctr_init_become(child, in->die_with_parent);
+	(void) close(ready[0]);
+	ctr_init_become(child, ready[1], in->die_with_parent);
 }
 
 /* Parked until somebody starts it; returns the connection that wants to know of exec. */

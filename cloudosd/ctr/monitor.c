@@ -540,9 +540,11 @@ static int open_loop(struct monitor *m, struct co_err *err)
 
 static void say_created(struct monitor *m)
 {
-	char text[64];
+	char text[160]; /* the words are ours and few */
 
-	(void) snprintf(text, sizeof(text), ",\"pid\":%d", (int) m->container.pid);
+	(void) snprintf(text, sizeof(text), ",\"pid\":%d,\"unenforced\":\"%.100s\"",
+			(int) m->container.pid,
+			m->cgroup ? ctr_cgroup_unenforced(m->cgroup) : "");
 	monitor_event(m, "created", text);
 }
 

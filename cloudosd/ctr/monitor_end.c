@@ -28,7 +28,7 @@
 
 #define NOTE_NAME "monitor.json"
 
-enum { NOTE_BYTES = 65536, GONE_MS = 5000 };
+enum { NOTE_BYTES = 65536, GONE_MS = 5000, ASKED_MS = 2000 };
 
 /* What is known of a container, by its monitor or by its note. */
 struct remains {
@@ -447,7 +447,7 @@ int ctr_reap_force(const char *root, const char *id, struct co_err *err)
 	/* the descriptor is of that process: it has the lock still */
 	if (fd >= 0 && holder_of(folder) == holder) {
 		(void) syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0); /* gone */
-		if (!ended_within(fd, GONE_MS)) {
+		if (!ended_within(fd, ASKED_MS)) {
 			(void) syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
 			(void) ended_within(fd, GONE_MS);
 		}

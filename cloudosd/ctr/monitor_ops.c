@@ -113,6 +113,40 @@ static void print_network(const struct monitor *m, struct co_buf *out)
 
 #define N(value) ((unsigned long long) (value))
 
+/* Where there are no groups that count: what its processes have used that live. */
+static void add_up(const struct monitor *m, struct ctr_usage *u)
+{
+	uint64_t tick = 1000000000 / (uint64_t) sysconf(_SC_CLK_TCK);
+	autofree pid_t *pids = NULL;
+	size_t count = 0;
+
+	if (ctr_cgroup_pids(m->cgroup, &pids, &count, NULL) < 0)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		autobuf struct co_buf text = { 0 };
+		unsigned long long user, system, children_user, children_system;
+		char path[64];
+		const char *at;
+
+		(void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pids[i]);
+		if (ctr_file_read(path, 4096, &text, NULL) < 0 || text.size == 0)
+			continue;             /* it has just ended */
+		at = strrchr(text.data, ')'); /* the name may have anything in it */
+		if (!at ||
+		    sscanf(at,
+			   ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
+			   "%llu %llu %llu %llu",
+			   &user, &system, &children_user, &children_system) != 4)
+			continue;
+		u->user_ns += (user + children_user) * tick;
+		u->system_ns += (system + children_system) * tick;
+	}
+	u->cpu_ns = u->user_ns + u->system_ns;
+	if (!u->has_pids)
+		u->pids = count;
+	u->has_pids = true;
+}
+
 static int op_usage(struct monitor *m, struct request *r, struct co_err *err)
 {
 	struct ctr_usage u = { 0 };
@@ -121,6 +155,8 @@ static int op_usage(struct monitor *m, struct request *r, struct co_err *err)
 	if (rc < 0)
 		return rc;
 	ctr_cgroup_usage(m->cgroup, &u);
+	if (u.cpu_ns == 0)
+		add_up(m, &u);
 	co_buf_format(&r->members,
 		      ",\"cpu\":{\"total\":%llu,\"user\":%llu,\"system\":%llu,"
 		      "\"throttled\":%llu},\"oomKills\":%llu",

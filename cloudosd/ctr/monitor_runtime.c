@@ -174,6 +174,13 @@ static int prepare_root(struct monitor *m, struct co_err *err)
 	autoclose int user_ns = -1;
 	int rc = 0;
 
+	if (geteuid() != 0 && m->config->cloudos.layers.count)
+		return co_fail(
+			err, CO_UNSUPPORTED,
+			"layers can be mounted for another runtime by root only; use "
+			"the builtin one");
+	if (geteuid() != 0)
+		return ctr_rootfs_check(m->config->root, m->config, err);
 	if (unshare(CLONE_NEWNS) < 0 ||
 	    mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return co_fail_errno(err, errno, "no mount name space can be made");

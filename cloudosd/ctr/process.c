@@ -365,6 +365,8 @@ static int equip(struct making *m, struct co_err *err)
 		rc = how->prepared(how->arg, m->made.pid, err);
 	if (rc == 0)
 		rc = ctr_rootfs_gather(m->config, user_ns, &files, err);
+	if (rc == 0 && files.note[0] && how->remark)
+		how->remark(how->arg, files.note);
 	if (rc == 0)
 		rc = send_files(m, &files, err);
 	if (rc == 0 && how->meanwhile)

@@ -52,7 +52,7 @@ static int keep(struct import *i, int fd, const char *filter, struct digest *out
 		const char **out_type, struct co_err *err)
 {
 	bool gzip = strcmp(filter, "gzip") == 0, zstd = strcmp(filter, "zstd") == 0;
-	struct digest first, diff;
+	struct digest first = { "" }, diff = { "" };
 	autoclose int to = -1, plain = -1;
 	uint64_t size;
 	char temp[64];

@@ -91,12 +91,12 @@ static int rules(scmp_filter_ctx ctx)
 	/* abort() */
 	if (!r)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t) getpid()));
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t) getpid(), 0));
 	/* a whiteout, a pipe */
 	if (!r)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mknodat), 2,
 				     SCMP_A2(SCMP_CMP_MASKED_EQ, S_IFMT, S_IFCHR),
-				     SCMP_A3(SCMP_CMP_EQ, 0));
+				     SCMP_A3(SCMP_CMP_EQ, 0, 0));
 	if (!r)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mknodat), 1,
 				     SCMP_A2(SCMP_CMP_MASKED_EQ, S_IFMT, S_IFIFO));

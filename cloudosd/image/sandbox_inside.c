@@ -240,7 +240,7 @@ static int limits(struct co_err *err)
 		r = limit(RLIMIT_CPU, CPU_S);
 	if (!r)
 		r = limit(RLIMIT_NOFILE, FILES);
-	if (!r && MEMORY_MIB)
+	if (!r && MEMORY_MIB > 0)
 		r = limit(RLIMIT_AS, (uint64_t) MEMORY_MIB << 20);
 	return r ? co_fail_errno(err, -r, "cannot set limits") : 0;
 }

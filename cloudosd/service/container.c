@@ -3,6 +3,7 @@
 #include "cloudosd/service/container.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -267,10 +268,24 @@ struct containers *containers_free(struct containers *all)
 	return NULL;
 }
 
-void containers_stop(struct containers *all)
+static void no_matter(void *arg, const struct container_report *report)
 {
-	if (all)
-		all->stopping = true;
+	(void) arg; /* the daemon ends */
+	(void) report;
+}
+
+void containers_stop(struct containers *all, bool end)
+{
+	struct container *c;
+
+	if (!all)
+		return;
+	all->stopping = true;
+	if (!end)
+		return;
+	DL_FOREACH (all->list, c)
+		if (c->made)
+			container_act(c, CONTAINER_ACT_KILL, SIGKILL, no_matter);
 }
 
 bool containers_use_image(const struct containers *all, const char *image_id,

@@ -73,8 +73,9 @@ struct containers *containers_free(struct containers *all);
 int containers_load(struct containers *all,
 		    void (*done)(void *arg, int status, const char *reason), void *arg);
 
-/* Nothing is begun again any more.  NULL is allowed. */
-void containers_stop(struct containers *all);
+/* Nothing is begun again any more; with `end` all of them are killed, because their files
+ * will go.  NULL is allowed. */
+void containers_stop(struct containers *all, bool end);
 
 /* Is there a container that is made, runs or is to be begun again?  NULL: no. */
 bool containers_keep_alive(const struct containers *all);

@@ -441,8 +441,8 @@ int images_tag(struct images *images, struct co_span name, struct co_span tag,
 	q->name = strndup(name.data, name.size);
 	q->tag = strndup(tag.data, tag.size);
 	return submit(q,
-		      q->name && q->tag && add_text(q, "tag") &&
-			      add_span(q, name) && add_span(q, tag),
+		      q->name && q->tag && add_text(q, "tag") && add_span(q, name) &&
+			      add_span(q, tag),
 		      out, err);
 }
 
@@ -480,7 +480,8 @@ int images_remove(struct images *images, struct co_span name,
 	if (!q)
 		return err ? err->code : CO_BUSY;
 	q->name = all ? strdup(image->id) : strndup(name.data, name.size);
-	return submit(q, q->name && add_text(q, "rm") && add_text(q, q->name), out, err);
+	return submit(q, q->name && add_text(q, "rm") && add_text(q, q->name), out,
+		      err);
 }
 
 int images_prune(struct images *images, const struct images_listener *listener,

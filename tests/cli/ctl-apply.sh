@@ -137,7 +137,8 @@ guest last created" ] || fail "not in the order of their dependencies"
 [ "$(cat first)" = "done" ] || fail "the first one did not run in the file's folder"
 until_true sh -c "'$ctl' guest logs last | grep -q 'hello from $work/shop'"
 expect 0 "$ctl" guest logs first
-[ "$(cat "$out")" = out ] && [ "$(cat "$err")" = err ] || fail "the log is another"
+[ "$(cat "$out" "$err")" = "out
+err" ] || fail "the log is another"
 expect 0 "$ctl" ps
 has "$out" "last"
 
@@ -303,6 +304,15 @@ hasnt "$work/requests" DELETE
 reply _v1_sys_containers "200 OK" "{\"containers\":[$db,$(web other 32)]}"
 expect 1 "$ctl" diff
 has "$out" "container  web   recreate  image memoryLimit"
+# what there is has more than the file: one more element, one more member
+more=$(printf %s "$db" | sed 's/"cloudos.project":"demo"/"cloudos.project":"demo","a":"b"/')
+reply _v1_sys_containers "200 OK" "{\"containers\":[$more,$(web busybox 64)]}"
+expect 1 "$ctl" diff
+has "$out" "container  db    update  labels"
+more=$(web busybox 64 | sed 's|"demo_data:/data"|"demo_data:/data","x:/x"|')
+reply _v1_sys_containers "200 OK" "{\"containers\":[$db,$more]}"
+expect 1 "$ctl" diff
+has "$out" "container  web   recreate  volumes"
 # a container of that name that is somebody else's is left alone
 reply _v1_sys_containers "200 OK" '{"containers":[{"id":3,"name":"web","config":{}}]}'
 expect 5 "$ctl" apply

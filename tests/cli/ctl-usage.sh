@@ -125,6 +125,9 @@ if command -v bash >/dev/null; then
 	completes ls -o json service l
 	completes playsys personality show pl
 	completes zsh completion ""
+	completes run container r
+	completes --volume container run --vol
+	completes --prune apply --pr
 	completes --follow daemon logs --f
 	# names of services are offered and never run
 	fake normal

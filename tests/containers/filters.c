@@ -613,7 +613,7 @@ START_TEST(rules_of_an_oci_file_are_what_the_kernel_then_does)
 		"\"SCMP_ARCH_X32\",\"SCMP_ARCH_ARM\"],"
 		"\"flags\":[\"SECCOMP_FILTER_FLAG_SPEC_ALLOW\"],\"syscalls\":["
 		"{\"names\":[\"exit_group\",\"prctl\",\"no_such_call\",\"_llseek\","
-		"\"rt_sigprocmask\",\"write\"],\"action\":\"SCMP_ACT_ALLOW\"},"
+		"\"rt_sigprocmask\",\"write\",\"sigaltstack\",\"mmap\",\"munmap\"],\"action\":\"SCMP_ACT_ALLOW\"},"
 		"{\"names\":[\"uname\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":18},"
 		"{\"names\":[\"getpgid\"],\"action\":\"SCMP_ACT_ERRNO\"},"
 		"{\"names\":[\"personality\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":"

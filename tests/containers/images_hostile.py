@@ -435,7 +435,9 @@ def a_damaged_index_is_named_and_nothing_is_lost():
         with open(s.path + '/index.json', 'w') as f:
             f.write(good)
         s.do('verify')
-        with open(s.path + '/blobs/sha256/' + s.images()[0]['id'][7:], 'r+b') as f:
+        blob = s.path + '/blobs/sha256/' + s.images()[0]['id'][7:]
+        os.chmod(blob, 0o600)
+        with open(blob, 'r+b') as f:
             f.write(b'#')
         code, lines, _ = s.ask('verify')
         equal((code, lines[-1]['status']), (1, 'CORRUPT'), 'verify')

@@ -143,14 +143,14 @@ def the_creator_at_any_moment():
     """A process of its own, killed at moments all over a creation of some milliseconds."""
     box = Box()
     try:
-        for n in range(40):
+        for n in range(24):
             c = prepare(box, 'sleep 1000')
             child = subprocess.Popen([sys.executable, '-c', CREATOR, c.bundle, c.name, box.root],
                                      stdout=subprocess.PIPE, env=dict(
                                          os.environ, PYTHONPATH=os.path.dirname(
                                              os.path.abspath(__file__))))
             child.stdout.readline()  # the monitor is about to be launched
-            time.sleep(n * 0.0005 * SLOW)  # the moment itself, not a wait for anything
+            time.sleep(n * 0.0008 * SLOW)  # the moment itself, not a wait for anything
             child.kill()
             said = child.stdout.read()
             child.wait()
@@ -187,11 +187,26 @@ signal.pause()
 
 
 def waits_or_gone(c):
+    """It was committed and listens, or it is undone and its monitor has ended."""
+    if not has_monitor(c):
+        return not os.path.exists(c.folder)
     try:
         with open(os.path.join(c.folder, 'monitor.json')) as f:
-            return json.loads(f.read() or '{}').get('committed') or not c.folder
-    except FileNotFoundError:
-        return True
+            committed = json.loads(f.read() or '{}').get('committed')
+    except (FileNotFoundError, ValueError):
+        return False
+    return committed and os.path.exists(os.path.join(c.folder, 'ctl.sock'))
+
+
+def has_monitor(c):
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open('/proc/%s/cmdline' % pid, 'rb') as f:
+                if c.bundle.encode() in f.read().split(b'\0') and int(pid) != os.getpid():
+                    return True
+        except OSError:
+            pass
+    return False
 
 
 @test

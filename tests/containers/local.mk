@@ -81,3 +81,5 @@ TESTS += %D%/killed_daemon.py
 EXTRA_DIST += %D%/killed_daemon.py
 TESTS += %D%/cli.py
 EXTRA_DIST += %D%/cli.py
+TESTS += %D%/network.py
+EXTRA_DIST += %D%/network.py

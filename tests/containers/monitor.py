@@ -196,8 +196,9 @@ def a_process_more_is_run_and_its_end_and_output_told():
     # one that does not end is cut off with all that it started
     a = c.creator.ask('exec', args=['sh', '-c', 'sleep 999 & sleep 998; true'], timeoutMs=100)
     check(a['timedOut'], 'timed out')
-    a = c.creator.ask('exec', args=['sh', '-c', 'cat /proc/[0-9]*/cmdline | grep -ac "sleep.99[89]"'])
-    equal(a['output'].strip(), '0', 'what is left of it')
+    look = 'cat /proc/[0-9]*/cmdline | grep -ac "sleep.99[89]"'
+    until('nothing is left of it', lambda: c.creator.ask(
+        'exec', args=['sh', '-c', look])['output'].strip() == '0')
     # eight at a time, and whoever leaves takes his along
     other = c.connect()
     until('too many', lambda: other.send('exec', args=['sleep', '997']) and busy(c))
@@ -607,7 +608,8 @@ def an_idle_monitor_is_small():
         with open('/proc/%d/smaps_rollup' % monitor) as f:
             kilobytes.append(int(re.search(r'Pss:\s+(\d+)', f.read()).group(1)))
     print('  %s KB' % kilobytes)
-    check(SLOW > 1 or max(kilobytes) < 450, 'KB: %s' % kilobytes)  # not with sanitizers
+    # sanitizers have much of their own; a user's own program is copied for each
+    check(SLOW > 1 or os.geteuid() != 0 or max(kilobytes) < 450, 'KB: %s' % kilobytes)
     for c in many:
         c.kill()
         c.exit()

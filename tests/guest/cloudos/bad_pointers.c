@@ -148,7 +148,9 @@ static void try_pointer(const struct co_op *row, uint32_t index)
 	expect_fault(row, index, WORD(0xffff888000000000), "is the kernel's");
 	expect_fault(row, index, WORD(0x8000000000000000), "is not an address");
 	expect_fault(row, index, WORD(-8), "goes over the end of all memory");
-	if (is_written(&row->args[index])) {
+	/* a container is needed to come so far: container_get_status.c */
+	if (is_written(&row->args[index]) &&
+	    strcmp(row->name, "container_get_status") != 0) {
 		uintptr_t fixed = fixed_copy(row, index);
 
 		expect_fault(row, index, fixed, "cannot be written");
@@ -176,6 +178,7 @@ static void try_string(const struct co_op *row, uint32_t index)
 	      result);
 	free(endless);
 	if (strcmp(row->name, "service_deregister") == 0 ||
+	    strcmp(row->name, "sys_container_create") == 0 ||
 	    strcmp(row->name, "shm_open") == 0 || strcmp(row->name, "shm_unlink") == 0)
 		return; /* it would succeed once; or needs what is not there */
 	last -= strlen(good) + 1;

@@ -35,6 +35,21 @@ static void sizes(void)
 		      "less than the size itself is refused");
 }
 
+static void what_cannot_be_written(void)
+{
+	container_status_t *s = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (s == MAP_FAILED)
+		die("mmap");
+	s->size = sizeof(*s);
+	if (mprotect(s, 4096, PROT_READ) < 0)
+		die("mprotect");
+	check_refused(RAW(container_get_status, WORD(id), WORD(s)), CLOUDOS_EFAULT,
+		      "what cannot be written is refused");
+	(void) munmap(s, 4096);
+}
+
 int main(void)
 {
 	container_status_t s;
@@ -45,6 +60,7 @@ int main(void)
 	check_number(RAW(container_start, WORD(id)), 0, "it is started");
 	refuses_strangers(by_stranger);
 	sizes();
+	what_cannot_be_written();
 	s = status_of(id);
 	check(s.started >= s.created && s.pid > 0 && s.processes > 0, "it runs");
 	for (uint64_t end = now_ms() + PATIENCE_MS; !s.cpu_time && now_ms() < end;)

@@ -5,6 +5,7 @@
 int main(void)
 {
 	container_config_t c = a_container("sys.config", "sleep 1000");
+	char *last = end_of_mapping() - sizeof("sys.last");
 	int id;
 
 	(void) make("sys.first", "sleep 1000");
@@ -21,6 +22,9 @@ int main(void)
 		      "a bad name is refused");
 	check_refused(RAW(sys_container_create, WORD(unterminated(4000)), WORD(&c)),
 		      CLOUDOS_ENAMETOOLONG, "as is one that is too long");
+	strcpy(last, "sys.last");
+	id = keep_id(RAW(sys_container_create, WORD(last), WORD(&c)));
+	check(id > 0, "a name may end with its mapping");
 	check_refused(RAW(sys_container_create, WORD(unmapped()), WORD(&c)),
 		      CLOUDOS_EFAULT, "or nowhere");
 	check_refused(RAW(sys_container_create, 0, WORD(&c)), CLOUDOS_EFAULT,
