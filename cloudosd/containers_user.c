@@ -1,42 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who the program of a container is, out of /etc/passwd and /etc/group of its layers.  HOST.
- * The files belong to the image: nothing in them is followed, and they are bounded.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cloudosd/containers_inside.h"
+#include "cloudosd/ctr/users.h"
 #include "lib/cleanup.h"
 
-enum { FILE_MAX_BYTES = 1 << 20 };
-
-/* Opens a regular file below a folder, without following a link. */
 static int open_below(const char *folder, const char *name)
 {
-	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-					   RESOLVE_NO_MAGICLINKS };
 	autoclose int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct stat st;
-	int fd;
 
-	if (dir < 0)
-		return -1;
-	fd = (int) syscall(SYS_openat2, dir, name, &how, sizeof(how));
-	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
-		(void) close(fd); /* read only */
-		errno = EINVAL;
-		fd = -1;
-	}
-	return fd;
+	return dir < 0 ? -1 : ctr_users_open(dir, name);
 }
 
 /* The uppermost one; "" if there is none.  malloc; NULL: no memory. */
@@ -44,98 +25,10 @@ static char *read_layered(const char *upper, const char *const *layers,
 			  const char *name)
 {
 	autoclose int fd = open_below(upper, name);
-	char *text = calloc(1, FILE_MAX_BYTES + 1);
-	size_t size = 0;
-	ssize_t n;
 
 	for (; fd < 0 && errno == ENOENT && *layers; layers++)
 		fd = open_below(*layers, name);
-	while (fd >= 0 && text && size < FILE_MAX_BYTES &&
-	       (n = read(fd, text + size, FILE_MAX_BYTES - size)) > 0)
-		size += (size_t) n;
-	return text;
-}
-
-/* The next line's fields, at most n of them; the rest are "".  false: no more lines. */
-static bool next_line(char **text, char *fields[], size_t n)
-{
-	char *line = strsep(text, "\n");
-
-	if (!line)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		fields[i] = line ? strsep(&line, ":") : (char *) "";
-	return true;
-}
-
-static bool number_of(const char *text, uint32_t *out)
-{
-	unsigned long long value;
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	value = strtoull(text, &end, 10);
-	if (*end || value >= UINT32_MAX)
-		return false;
-	*out = (uint32_t) value;
-	return true;
-}
-
-/* The line of that name, or of that uid; false: there is none. */
-static bool find_user(char *passwd, const char *who, char name[64],
-		      struct container_user *out)
-{
-	char *fields[7];
-	uint32_t uid, gid, wanted = 0;
-	bool by_number = number_of(who, &wanted);
-
-	while (next_line(&passwd, fields, 7)) {
-		if (!number_of(fields[2], &uid) || !number_of(fields[3], &gid) ||
-		    (by_number ? uid != wanted : strcmp(fields[0], who) != 0))
-			continue;
-		out->uid = uid;
-		out->gid = gid;
-		(void) snprintf(name, 64, "%s", fields[0]); /* cut: then of no group */
-		if (fields[5][0] == '/' && strlen(fields[5]) < sizeof(out->home))
-			(void) snprintf(out->home, sizeof(out->home), "%s", fields[5]);
-		return true;
-	}
-	out->uid = wanted;
-	return by_number;
-}
-
-static bool is_member(char *members, const char *name)
-{
-	char *member;
-
-	while ((member = strsep(&members, ",")))
-		if (*name && strcmp(member, name) == 0)
-			return true;
-	return false;
-}
-
-static bool find_group(char *group, const char *who, uint32_t *out)
-{
-	char *fields[4];
-
-	if (number_of(who, out))
-		return true;
-	while (next_line(&group, fields, 4))
-		if (strcmp(fields[0], who) == 0 && number_of(fields[2], out))
-			return true;
-	return false;
-}
-
-static void find_groups(char *group, const char *name, struct container_user *out)
-{
-	char *fields[4];
-	uint32_t gid;
-
-	while (next_line(&group, fields, 4) && out->ngroups < co_countof(out->groups))
-		if (number_of(fields[2], &gid) && gid != out->gid &&
-		    is_member(fields[3], name))
-			out->groups[out->ngroups++] = gid;
+	return ctr_users_read(fd);
 }
 
 int bundle_user(const char *text, const char *upper, const char *const *layers,
@@ -143,26 +36,21 @@ int bundle_user(const char *text, const char *upper, const char *const *layers,
 {
 	autofree char *passwd = read_layered(upper, layers, "etc/passwd");
 	autofree char *group = read_layered(upper, layers, "etc/group");
-	autofree char *who = strdup(text && *text ? text : "0");
-	char *wanted_group, name[64] = "";
+	struct ctr_account account;
+	int status;
 
-	*out = (struct container_user){ 0 };
-	if (!passwd || !group || !who)
+	if (!passwd || !group)
 		return co_fail(err, CO_NO_MEMORY,
 			       "no memory for the users of an image");
-	wanted_group = strchr(who, ':');
-	if (wanted_group)
-		*wanted_group++ = '\0';
-	if (!find_user(passwd, *who ? who : "0", name, out))
-		return co_fail(err, CO_INVALID,
-			       "the image knows no user %.64s (/etc/passwd)", who);
-	if (wanted_group && *wanted_group) {
-		if (!find_group(group, wanted_group, &out->gid))
-			return co_fail(err, CO_INVALID,
-				       "the image knows no group %.64s (/etc/group)",
-				       wanted_group);
-		return 0;
-	}
-	find_groups(group, name, out);
+	status = ctr_users_find(text, passwd, group, &account, err);
+	if (status < 0)
+		return status;
+	*out = (struct container_user){ .uid = account.uid,
+					.gid = account.gid,
+					.ngroups = account.ngroups };
+	_Static_assert(sizeof(out->groups) == sizeof(account.groups), "all of them");
+	_Static_assert(sizeof(out->home) == sizeof(account.home), "all of it");
+	memcpy(out->groups, account.groups, sizeof(out->groups));
+	memcpy(out->home, account.home, sizeof(out->home));
 	return 0;
 }

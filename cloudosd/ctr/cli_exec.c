@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* cloudos-ctr exec.  HOST. */
 #include <co/limits.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "cloudosd/ctr/cli.h"
 #include "cloudosd/ctr/seal.h"
+#include "cloudosd/ctr/users.h"
 #include "lib/cleanup.h"
 
 struct execution {
@@ -17,6 +21,8 @@ struct execution {
 	int64_t preserve_fds;
 	bool detach, terminal, no_new_privs;
 	struct ctr_process_spec process, from_file;
+	struct ctr_account account; /* of --user */
+	char home[sizeof("HOME=") + 256];
 	char **env_list;
 };
 
@@ -43,26 +49,57 @@ static int join_env(struct cli *cli, struct execution *e, const struct ctr_texts
 	return 0;
 }
 
-static int take_user(struct cli *cli, struct execution *e)
+/* Names are those of the container's own files. */
+static int find_account(const char *who, pid_t pid, struct ctr_account *out,
+			struct co_err *err)
+{
+	char path[32];
+	autoclose int root = -1, passwd_fd = -1, group_fd = -1;
+	autofree char *passwd = NULL, *group = NULL;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/root", (int) pid);
+	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root >= 0) {
+		passwd_fd = ctr_users_open(root, "etc/passwd");
+		group_fd = ctr_users_open(root, "etc/group");
+	}
+	passwd = ctr_users_read(passwd_fd);
+	group = ctr_users_read(group_fd);
+	if (!passwd || !group)
+		return co_fail(err, CO_NO_MEMORY,
+			       "no memory for the container's users");
+	return ctr_users_find(who, passwd, group, out, err);
+}
+
+/* The user's own, unless --env says another. */
+static void take_home(struct execution *e)
+{
+	for (size_t i = 0; i < e->env.count; i++)
+		if (strncmp(e->env.at[i], "HOME=", 5) == 0)
+			return;
+	(void) snprintf(e->home, sizeof(e->home), "HOME=%s",
+			*e->account.home ? e->account.home : "/");
+	if (e->env.count < CLI_TEXTS_MAX)
+		e->env.at[e->env.count++] = e->home;
+}
+
+static int take_user(struct cli *cli, struct execution *e, pid_t pid)
 {
 	struct ctr_user *u = &e->process.user;
-	unsigned long uid, gid = 0;
-	char *end;
+	int rc;
 
 	if (!e->user)
 		return 0;
-	uid = strtoul(e->user, &end, 10);
-	if (end != e->user && *end == ':')
-		gid = strtoul(end + 1, &end, 10);
-	if (end == e->user || *end || uid >= UINT32_MAX || gid >= UINT32_MAX)
-		return co_fail(&cli->err, CO_INVALID, "--user wants UID[:GID], not %s",
-			       e->user);
-	u->uid = (uint32_t) uid;
-	u->gid = (uint32_t) gid;
-	u->groups = NULL;
-	u->group_count = 0;
+	rc = find_account(e->user, pid, &e->account, &cli->err);
+	if (rc < 0)
+		return rc;
+	u->uid = e->account.uid;
+	u->gid = e->account.gid;
+	u->groups = e->account.groups;
+	u->group_count = e->account.ngroups;
+	take_home(e);
 	/* as execve would do with another user: what was root's is gone */
-	if (uid != 0) {
+	if (u->uid != 0) {
 		e->process.capabilities.effective = 0;
 		e->process.capabilities.permitted = 0;
 		e->process.capabilities.ambient = 0;
@@ -110,8 +147,8 @@ static int from_file(struct cli *cli, struct execution *e)
 	return 0;
 }
 
-static int describe(struct cli *cli, struct execution *e,
-		    const struct ctr_config *config, int argc, char *argv[], int at)
+static int describe(struct cli *cli, struct execution *e, pid_t pid,
+		    const struct ctr_config *config, struct ctr_texts args)
 {
 	int rc;
 
@@ -119,12 +156,11 @@ static int describe(struct cli *cli, struct execution *e,
 		rc = from_file(cli, e);
 	} else {
 		e->process = config->process;
-		e->process.args = (struct ctr_texts){ .at = argv + at,
-						      .count = (size_t) (argc - at) };
+		e->process.args = args;
 		e->process.terminal = e->terminal;
-		rc = join_env(cli, e, &config->process.env);
+		rc = take_user(cli, e, pid);
 		if (rc == 0)
-			rc = take_user(cli, e);
+			rc = join_env(cli, e, &config->process.env);
 		if (rc == 0)
 			rc = take_capabilities(cli, e);
 		if (e->cwd)
@@ -210,7 +246,9 @@ static int execute(struct cli *cli, struct execution *e, int argc, char *argv[],
 	if (rc == 0)
 		rc = cli_config(cli, &o.state, &config);
 	if (rc == 0)
-		rc = describe(cli, e, config, argc, argv, at);
+		rc = describe(cli, e, (pid_t) o.state.pid, config,
+			      (struct ctr_texts){ .at = argv + at,
+						  .count = (size_t) (argc - at) });
 	if (rc == 0 && e->terminal && e->detach && !e->console_socket)
 		rc = co_fail(
 			&cli->err, CO_INVALID,

@@ -3,6 +3,8 @@
 noinst_LIBRARIES += libctr.a
 libctr_a_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 libctr_a_SOURCES = %D%/config.h
+libctr_a_SOURCES += %D%/users.h
+libctr_a_SOURCES += %D%/users.c
 libctr_a_SOURCES += %D%/cgroup.h
 libctr_a_SOURCES += %D%/process.h
 libctr_a_SOURCES += %D%/rootfs.h

@@ -215,6 +215,10 @@ def exec_gets_user_env_folder_and_status(box):
               'another user')
         equal(box.call('exec', '--user', '5', name, 'sh', '-c', 'echo $HOME'), '/home/five\n',
               'HOME of the user')
+        equal(box.call('exec', '--user', 'five', name, 'sh', '-c', 'id -u; id -g'), '5\n5\n',
+              'a user by name')
+        box.call('exec', '--user', 'nobody-here', name, 'true', status=None)
+        check('knows no user nobody-here' in box.said, 'a name that is not there: ' + box.said)
     box.call('exec', name, 'nonesuch', status=127)
     box.call('delete', '--force', name)
 
