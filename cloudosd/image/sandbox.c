@@ -66,7 +66,7 @@ __attribute__((noreturn)) static void inside(const struct sandbox *s, enum walls
 struct reader {
 	const struct sandbox *s;
 	struct co_buf buffer;
-	bool ended;
+	bool ended, walled;
 	int end;
 	struct co_err *err;
 };
@@ -141,14 +141,20 @@ static int read_lines(struct reader *r, int fd)
 	}
 }
 
-/* The process has its own user name space and waits: says what it is called outside. */
-static int answer_link(int link, pid_t pid)
+/* The process has its own user name space and waits: says what it is called outside.  Or
+ * it has its walls, and no word of it brings it to a process with fewer from then on. */
+static int answer_link(int link, pid_t pid, bool *out_walled)
 {
 	char c;
 
 	while (recv(link, &c, 1, 0) == 1) {
-		char answer = sandbox_map(pid) ? 'n' : 'y';
+		char answer;
 
+		if (c == 'w') {
+			*out_walled = true;
+			continue;
+		}
+		answer = sandbox_map(pid) ? 'n' : 'y';
 		if (send(link, &answer, 1, MSG_NOSIGNAL) != 1)
 			return -errno;
 	}
@@ -163,7 +169,7 @@ static int reap(pid_t pid, int status_of_lines, struct reader *r)
 		(void) kill(pid, SIGKILL); /* it may have ended */
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == SANDBOX_NO_WALLS)
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SANDBOX_NO_WALLS && !r->walled)
 		return SANDBOX_NO_WALLS;
 	if (status_of_lines || r->ended)
 		return status_of_lines;
@@ -203,7 +209,7 @@ static int run_once(const struct sandbox *s, enum walls walls, struct co_err *er
 	if (pid < 0) {
 		r = co_fail_errno(err, errno, "cannot start a process");
 	} else {
-		r = answer_link(link[0], pid);
+		r = answer_link(link[0], pid, &reader.walled);
 		if (!r)
 			r = read_lines(&reader, lines[0]);
 		r = reap(pid, r, &reader);

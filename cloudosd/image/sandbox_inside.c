@@ -290,6 +290,8 @@ int sandbox_enter(const struct sandbox *s, const struct sandbox_way *way, int *o
 		    O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return co_fail_errno(err, errno, "cannot open %s", s->folder);
+	if (send(way->link, "w", 1, MSG_NOSIGNAL) != 1)
+		return co_fail(err, CO_GONE, "who wanted it has ended");
 	(void) shutdown(way->link, SHUT_RDWR); /* the other side goes on */
 	close_others(s, way->lines, root);
 	(void) umask(0);
