@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "cloudosd/ctr/cli.h"
@@ -184,11 +185,13 @@ static int enter(struct cli *cli, struct execution *e, const struct cli_opened *
 		 const struct ctr_config *config)
 {
 	autoclose int console = -1;
+	/* held before it is compared: later its number may be somebody else's */
+	autoclose int pidfd = (int) syscall(SYS_pidfd_open, (pid_t) o->state.pid, 0);
 	struct ctr_calls *calls = NULL;
 	struct ctr_container made = { .pidfd = -1, .start = -1, .console = -1 };
 	struct ctr_exec how = {
 		.pid = (pid_t) o->state.pid,
-		.pidfd = -1,
+		.pidfd = pidfd,
 		.config = config,
 		.process = &e->process,
 		.cgroup = o->cgroup,
@@ -199,6 +202,9 @@ static int enter(struct cli *cli, struct execution *e, const struct cli_opened *
 	};
 	int rc;
 
+	if (pidfd < 0 || !ctr_state_alive(&o->state))
+		return co_fail(&cli->err, CO_GONE, "the container `%s` has ended",
+			       e->id);
 	if (e->console_socket) {
 		console = cli_connect(e->console_socket, &cli->err);
 		if (console < 0)

@@ -61,17 +61,18 @@ static int plan(struct entering *e, struct co_err *err)
 	const struct ctr_exec *how = e->how;
 	struct timeval patience = { how->patience_ms / 1000,
 				    how->patience_ms % 1000 * 1000 };
-	int rc = foreign_kinds(how->pid, &e->kinds, err);
 	char path[64];
+	int rc;
 
-	if (rc == 0 && !how->become)
-		rc = ctr_filter_for(how->config, &e->filter, err);
-	if (rc < 0)
-		return rc;
 	e->pidfd = how->pidfd >= 0 ? fcntl(how->pidfd, F_DUPFD_CLOEXEC, 3)
 				   : (int) syscall(SYS_pidfd_open, how->pid, 0);
 	if (e->pidfd < 0)
 		return co_fail_errno(err, errno, "process %d cannot be held", how->pid);
+	rc = foreign_kinds(how->pid, &e->kinds, err);
+	if (rc == 0 && !how->become)
+		rc = ctr_filter_for(how->config, &e->filter, err);
+	if (rc < 0)
+		return rc;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->link) < 0)
 		return co_fail_errno(err, errno, "no sockets");
 	/* fails for no time that is one */
@@ -98,6 +99,9 @@ static int plan(struct entering *e, struct co_err *err)
 		if (e->inside.root < 0)
 			return co_fail_errno(err, errno, "%s cannot be opened", path);
 	}
+	/* what was looked at by number was the container's: nobody else has it yet */
+	if (syscall(SYS_pidfd_send_signal, e->pidfd, 0, NULL, 0) < 0 && errno == ESRCH)
+		return co_fail(err, CO_GONE, "the container has ended");
 	return 0;
 }
 
