@@ -11,7 +11,7 @@
 #include "cloudosd/ctr/monitor_inside.h"
 #include "lib/cleanup.h"
 
-enum { TERMINAL_AGAIN_MS = 100 };
+enum { TERMINAL_AGAIN_MS = 100, DRAIN = 1024 };
 
 /* ---- output ---- */
 
@@ -79,7 +79,8 @@ void monitor_stdio_drain(struct monitor *m)
 
 		if (o->source.fd < 0 || o->ended)
 			continue;
-		while (read_output(m, o))
+		/* more than any pipe holds; who was given the other end could write for ever */
+		for (int n = 0; n < DRAIN && read_output(m, o); n++)
 			continue;
 		if (!o->ended) /* somebody outside of it holds the other end */
 			end_output(m, o);
