@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "cloudosd/ctr/clone.h"
@@ -58,6 +59,8 @@ static int foreign_kinds(pid_t pid, int *out, struct co_err *err)
 static int plan(struct entering *e, struct co_err *err)
 {
 	const struct ctr_exec *how = e->how;
+	struct timeval patience = { how->patience_ms / 1000,
+				    how->patience_ms % 1000 * 1000 };
 	int rc = foreign_kinds(how->pid, &e->kinds, err);
 	char path[64];
 
@@ -71,6 +74,9 @@ static int plan(struct entering *e, struct co_err *err)
 		return co_fail_errno(err, errno, "process %d cannot be held", how->pid);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->link) < 0)
 		return co_fail_errno(err, errno, "no sockets");
+	/* fails for no time that is one */
+	(void) setsockopt(e->link[0], SOL_SOCKET, SO_RCVTIMEO, &patience,
+			  sizeof(patience));
 	e->inside = (struct ctr_inside){
 		.config = how->config,
 		.process = how->process,

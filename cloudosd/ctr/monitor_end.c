@@ -37,6 +37,7 @@ struct remains {
 	struct ctr_cgroup *cgroup;       /* NULL: none */
 	struct ctr_network *network;     /* NULL: none, or it has to be looked for */
 	pid_t pid;                       /* of one that lives; 0 */
+	uint64_t pid_start;              /* of it, as ctr_pid_start tells it */
 	const char *runtime;             /* that made it; NULL: we did */
 	bool look_for_network;
 	bool all_dead; /* with the first process of their own pid name space */
@@ -53,7 +54,8 @@ static void kill_rest(const struct remains *r)
 	if (r->pid <= 0)
 		return;
 	fd = (int) syscall(SYS_pidfd_open, r->pid, 0);
-	if (fd >= 0)
+	/* only now it cannot become somebody else's number */
+	if (fd >= 0 && ctr_pid_start(r->pid) == r->pid_start)
 		(void) syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0); /* gone */
 }
 
@@ -294,7 +296,7 @@ struct note {
 	struct co_span json;
 	char *bundle, *runtime;
 	bool committed;
-	uint64_t started;
+	uint64_t started, pid_start;
 	pid_t pid;
 };
 
@@ -335,7 +337,8 @@ static void read_note(int lock, struct note *out)
 		out->committed = co_span_is(value, "true");
 	out->started = number(out->json, "started");
 	out->pid = (pid_t) number(out->json, "pid");
-	if (out->pid <= 0 || ctr_pid_start(out->pid) != number(out->json, "pidStart"))
+	out->pid_start = number(out->json, "pidStart");
+	if (out->pid <= 0 || ctr_pid_start(out->pid) != out->pid_start)
 		out->pid = 0;
 }
 
@@ -385,6 +388,7 @@ static void reap_locked(const char *id, const char *folder, int lock)
 	r.bundle = n.bundle;
 	r.runtime = n.runtime;
 	r.pid = n.pid;
+	r.pid_start = n.pid_start;
 	if (n.json.data)
 		r.cgroup = find_group(&n, config, id);
 	if (n.json.data)

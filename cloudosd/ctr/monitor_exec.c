@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,7 +17,11 @@
 #include "lib/cleanup.h"
 #include "lib/json_scan.h"
 
-enum { ARGS = 256, TREE = 256 };
+enum {
+	ARGS = 256,
+	TREE = 256,
+	PATIENCE_MS = 3000, /* nobody is served meanwhile */
+};
 
 /* ---- its output: the last bytes ---- */
 
@@ -59,34 +64,78 @@ static void exec_ready(struct monitor *m, struct source *s, uint32_t events)
 
 /* ---- ending ---- */
 
+/* Whether that number is still of a child of `parent`. */
+static bool is_child_of(pid_t pid, pid_t parent)
+{
+	char path[64], text[512];
+	autoclose int fd = -1;
+	const char *at;
+	ssize_t n;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	text[n < 0 ? 0 : n] = 0;
+	at = strrchr(text, ')'); /* the name may have any */
+	return at && strlen(at) > 4 && strtol(at + 4, NULL, 10) == parent;
+}
+
+/* Those that it has started, as descriptors: a number may be somebody else's before it is
+ * killed.  The process was stopped. */
+static size_t hold_children(pid_t pid, pid_t pids[], int fds[], size_t room)
+{
+	char path[64], text[4096], *at = text;
+	autoclose int fd = -1;
+	size_t count = 0;
+	ssize_t n;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int) pid,
+			(int) pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	text[n < 0 ? 0 : n] = 0;
+	while (count < room) {
+		long child = strtol(at, &at, 10);
+		int held;
+
+		if (child <= 0)
+			break;
+		held = (int) syscall(SYS_pidfd_open, (pid_t) child, 0);
+		if (held < 0)
+			continue;
+		if (!is_child_of((pid_t) child, pid)) {
+			(void) close(held); /* only a handle */
+			continue;
+		}
+		pids[count] = (pid_t) child;
+		fds[count++] = held;
+	}
+	return count;
+}
+
 /* A process and what it has started; those must not stay behind when a check is cut off. */
 static void kill_tree(pid_t pid)
 {
 	pid_t pids[TREE] = { pid };
+	int fds[TREE] = { -1 }; /* the first is our child, and nobody has waited for it */
 	size_t count = 1;
 
 	for (size_t i = 0; i < count; i++) {
-		char path[64], text[4096];
-		autoclose int fd = -1;
-		char *at = text;
-		ssize_t n;
-
-		(void) kill(pids[i], SIGSTOP); /* it may be gone */
-		(void) snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
-				(int) pids[i], (int) pids[i]);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-		text[n < 0 ? 0 : n] = 0;
-		while (count < TREE) {
-			long child = strtol(at, &at, 10);
-
-			if (child <= 0)
-				break;
-			pids[count++] = (pid_t) child;
-		}
+		/* it may be gone */
+		if (fds[i] < 0)
+			(void) kill(pids[i], SIGSTOP);
+		else
+			(void) syscall(SYS_pidfd_send_signal, fds[i], SIGSTOP, NULL, 0);
+		count += hold_children(pids[i], pids + count, fds + count,
+				       TREE - count);
 	}
 	for (size_t i = 0; i < count; i++)
-		(void) kill(pids[i], SIGKILL); /* it may be gone */
+		if (fds[i] < 0) {
+			(void) kill(pids[i], SIGKILL);
+		} else {
+			(void) syscall(SYS_pidfd_send_signal, fds[i], SIGKILL, NULL, 0);
+			(void) close(fds[i]); /* only a handle */
+		}
 }
 
 static void answer(struct monitor *m, struct exec *e, int status)
@@ -240,6 +289,7 @@ static int run(struct monitor *m, struct exec *e, const struct ctr_texts *args,
 					  .cgroup = m->cgroup,
 					  .stdio = { null, write_end, write_end },
 					  .console_socket = -1,
+					  .patience_ms = PATIENCE_MS,
 					  .keep = { -1, -1, -1, -1 } },
 		      &made, err);
 	if (rc < 0)

@@ -105,6 +105,8 @@ int ctr_note_receive(int link, struct ctr_note *out, int *fds, size_t *count,
 	do
 		got = recvmsg(link, &m, MSG_CMSG_CLOEXEC);
 	while (got < 0 && errno == EINTR);
+	if (got < 0 && errno == EAGAIN) /* who asks has set a limit */
+		return co_fail(err, CO_TIMED_OUT, "the other side does not go on");
 	if (got < 0 && errno != ECONNRESET)
 		return co_fail_errno(err, errno, "the other side cannot be heard");
 	if (got <= 0)

@@ -75,6 +75,9 @@ struct ctr_exec {
 	const struct ctr_process_spec *process;
 	struct ctr_cgroup *cgroup;
 	int stdio[3], console_socket, preserve_fds;
+	/* for each step until the program runs; 0: no limit.  Whoever is root inside can stop
+	 * the process meanwhile.  CO_TIMED_OUT then, and it is killed. */
+	int patience_ms;
 	int (*become)(void *arg, const struct ctr_process_spec *p, struct co_err *err);
 	void *become_arg;
 	int keep[4];

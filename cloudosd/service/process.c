@@ -498,6 +498,21 @@ bool process_is_nested(int32_t pid)
 	return read_status(pid, &status) == 0 && status.depth > 1;
 }
 
+bool process_is_contained(int32_t tid)
+{
+	struct stat here, there;
+	struct status status;
+	char path[64];
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/ns/user", tid);
+	if (read_status(tid, &status) < 0 || status.depth > 1)
+		return true;
+	if (stat("/proc/self/ns/user", &here) < 0)
+		return errno != ENOENT; /* a kernel without them */
+	return stat(path, &there) < 0 || here.st_ino != there.st_ino ||
+	       here.st_dev != there.st_dev;
+}
+
 int process_thread_from(int32_t pid, int32_t tid, int32_t *out_tid)
 {
 	char path[64];

@@ -91,6 +91,10 @@ int process_credentials(int32_t tid,
 /* Does the process live in a pid name space below this program's? */
 bool process_is_nested(int32_t pid);
 
+/* Is the task in a container, or confined: in a pid or user name space that is not this
+ * program's?  Also when that cannot be told. */
+bool process_is_contained(int32_t tid);
+
 /* The thread of a nested process that it calls `tid` itself; CO_NOT_FOUND. */
 int process_thread_from(int32_t pid, int32_t tid, int32_t *out_tid);
 

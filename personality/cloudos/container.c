@@ -3,7 +3,8 @@
  * Containers.  HOST.  Specification: "CloudOS-Specific Extensions", "Container Runtime API".
  *
  * Whoever may make containers can do what the daemon's user can: so only processes of that
- * user may, as the kernel names it.  Memory limits are MiB, CPU limits percent of one CPU.
+ * user may, as the kernel names it, and none in a container or confined: it would get out by
+ * a container of the host's files.  Memory limits are MiB, CPU limits percent of one CPU.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ enum { ENV_BYTES = 4096, PAGE = 4096 };
 /* Negative: it was refused.  0 and the caller's uid otherwise. */
 static int64_t may(struct co_call *call, uint32_t *out_uid)
 {
+	bool contained;
 	uint32_t uid;
 	int gone;
 
@@ -34,9 +36,16 @@ static int64_t may(struct co_call *call, uint32_t *out_uid)
 			call_op(call)->name);
 	call_blocking_begin(call);
 	gone = process_user(call_tid(call), &uid);
+	contained = gone || process_is_contained(call_tid(call));
 	call_blocking_end(call);
 	if (gone)
 		return call_fail(call, CO_ACCESS, "the calling process is gone");
+	if (contained)
+		return call_fail(
+			call, CO_ACCESS,
+			"%s: programs in containers and confined programs have no "
+			"part in containers; run it outside",
+			call_op(call)->name);
 	if (uid != geteuid() && uid != 0)
 		return call_fail(
 			call, CO_ACCESS,

@@ -55,6 +55,48 @@ def a_program_in_a_container_finds_a_service_outside_and_talks_to_it_and_it_to_i
         until('the end of the sessions', lambda: domain.status()['sessions'] == 0)
 
 
+EACCES = '2005'  # as CloudOS counts its errors
+
+
+def errors_of_box(domain, folder):
+    """What the program of that bundle printed."""
+    return subprocess.run([os.path.join(BUILD, 'cloudos-ctr'), '--root', folder + '/ctr', 'run',
+                           '--bundle', folder, 'box'], env=domain.env, capture_output=True,
+                          text=True, timeout=LIMIT).stdout.split()
+
+
+# Asks for a container of an image that there is not, and for a privileged one; prints the errors.
+CREATES = ('/usr/bin/python3', '-B', '-c', """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+for privileged in 0, 1:
+    config = bytearray(2608)
+    config[256:263] = b'nowhere'
+    config[2568] = privileged
+    config = (ctypes.c_char * 2608).from_buffer(config)
+    print(0 if libc.syscall(20004, ctypes.byref(config)) >= 0 else ctypes.get_errno())
+""")
+
+
+@test
+def only_programs_outside_of_containers_can_make_containers():
+    with Domain() as domain, folder_of_bundles() as folder:
+        domain.start()
+
+        def errors(*before):
+            return subprocess.run([*before, *CREATES], env=domain.env, capture_output=True,
+                                  text=True, timeout=LIMIT).stdout.split()
+
+        outside = errors(os.path.join(BUILD, 'cloudos-exec'), '--')
+        equal(len(outside), 2, 'answers outside')
+        inside = errors(os.path.join(BUILD, 'cloudos-exec'), '--confine', '--')
+        equal(inside, [EACCES] * 2, 'what a confined program is told')
+        check(outside[0] not in (EACCES, '0'), 'outside it is the image that is not there')
+        bundle(folder, CREATES, {'socket': socket_of(domain), 'name': 'shop'})
+        inside = errors_of_box(domain, folder)
+        equal(inside, [EACCES] * 2, 'what a program in a container is told')
+
+
 @test
 def a_container_is_a_session_of_its_name_with_all_its_processes():
     with Domain() as domain, folder_of_bundles() as folder:

@@ -478,4 +478,35 @@ def everything_that_happens_is_an_event():
                       'container:removed'], 'events')
 
 
+@test
+def a_container_that_stops_its_health_check_half_way_is_still_obeyed_and_removed():
+    with Box() as box:
+        box.want('POST', 'containers', {
+            'rootfs': box.root, 'command': ['sh', '-c', 'while :; do kill -STOP -1; done'],
+            'name': 'stopper', 'networkMode': 'none',
+            'health': {'command': 'true', 'interval': 0.1, 'timeout': 1}}, 201)
+        box.want('POST', 'container/stopper/start')
+        until('a check that does not work', lambda: box.want('GET', 'container/stopper')
+              ['health'] == 'unhealthy')
+        box.want('DELETE', 'container/stopper?force=true')
+
+
+@test
+def a_tree_deeper_than_any_path_is_removed_with_its_container():
+    with Box() as box:
+        made = box.want('POST', 'containers', {'rootfs': box.root, 'command': 'true',
+                                               'networkMode': 'none'}, 201)
+        here = os.open('.', os.O_RDONLY)
+        try:
+            os.chdir(os.path.join(made['bundle'], 'upper'))
+            for _ in range(6000):
+                os.mkdir('d')
+                os.chdir('d')
+        finally:
+            os.fchdir(here)
+            os.close(here)
+        box.want('DELETE', 'container/%d' % made['id'])
+        check(not os.path.exists(made['bundle']), 'the bundle is left')
+
+
 run()
