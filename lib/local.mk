@@ -8,6 +8,7 @@ libco_a_SOURCES = \
 	%D%/banned.h \
 	%D%/base64.h %D%/base64.c \
 	%D%/buf.h %D%/buf.c \
+	%D%/capability.h %D%/capability.c \
 	%D%/cleanup.h \
 	%D%/engine.h %D%/engine.c \
 	%D%/err.h %D%/err.c \

@@ -13,6 +13,7 @@
 #include "cloudosd/ctr/cli.h"
 #include "cloudosd/ctr/seal.h"
 #include "cloudosd/ctr/users.h"
+#include "lib/capability.h"
 #include "lib/cleanup.h"
 
 struct execution {
@@ -114,7 +115,7 @@ static int take_capabilities(struct cli *cli, struct execution *e)
 	struct ctr_capabilities *c = &e->process.capabilities;
 
 	for (size_t i = 0; i < e->caps.count; i++) {
-		int n = ctr_capability_number(e->caps.at[i]);
+		int n = co_capability_number(e->caps.at[i]);
 
 		if (n < 0) {
 			cli_remark(cli, "an unknown capability was passed over");

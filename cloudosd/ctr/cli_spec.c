@@ -6,6 +6,7 @@
 
 #include "cloudosd/ctr/cli.h"
 #include "cloudosd/ctr/rootfs.h"
+#include "lib/capability.h"
 #include "lib/cleanup.h"
 
 #define CAPABILITIES "[\"CAP_AUDIT_WRITE\",\"CAP_KILL\",\"CAP_NET_BIND_SERVICE\"]"
@@ -118,8 +119,8 @@ int cli_features(struct cli *cli, int argc, char *argv[])
 		"],\"linux\":{\"namespaces\":[\"cgroup\",\"ipc\","
 		"\"mount\",\"network\",\"pid\",\"user\",\"uts\"],\"capabilities\":[",
 		stdout);
-	for (int i = 0; ctr_capability_name(i); i++)
-		(void) printf("%s\"CAP_%s\"", i ? "," : "", ctr_capability_name(i));
+	for (int i = 0; co_capability_name(i); i++)
+		(void) printf("%s\"CAP_%s\"", i ? "," : "", co_capability_name(i));
 	(void) puts(
 		"],\"cgroup\":{\"v1\":true,\"v2\":true,\"systemd\":false,"
 		"\"systemdUser\":false},\"seccomp\":{\"enabled\":true,\"actions\":["

@@ -242,10 +242,6 @@ const struct ctr_namespace *ctr_config_namespace(const struct ctr_config *config
 
 const char *ctr_config_annotation(const struct ctr_config *config, const char *name);
 
-/* "CAP_CHOWN" or "chown" to CAP_CHOWN; -1: there is none. */
-int ctr_capability_number(const char *name);
-const char *ctr_capability_name(int number); /* "CHOWN"; NULL: there is none */
-
 /* The bytes of a file, at most max. */
 int ctr_file_read(const char *path, size_t max, struct co_buf *out, struct co_err *err);
 

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include "cloudosd/ctr/config_read.h"
+#include "lib/capability.h"
 #include "lib/cleanup.h"
 #include "lib/json_scan.h"
 
@@ -45,69 +46,6 @@ static int read_user(struct ctr_read *r, struct co_span value, void *out)
 
 /* ---- capabilities ---- */
 
-static const char *const capability_names[] = {
-	"CHOWN",
-	"DAC_OVERRIDE",
-	"DAC_READ_SEARCH",
-	"FOWNER",
-	"FSETID",
-	"KILL",
-	"SETGID",
-	"SETUID",
-	"SETPCAP",
-	"LINUX_IMMUTABLE",
-	"NET_BIND_SERVICE",
-	"NET_BROADCAST",
-	"NET_ADMIN",
-	"NET_RAW",
-	"IPC_LOCK",
-	"IPC_OWNER",
-	"SYS_MODULE",
-	"SYS_RAWIO",
-	"SYS_CHROOT",
-	"SYS_PTRACE",
-	"SYS_PACCT",
-	"SYS_ADMIN",
-	"SYS_BOOT",
-	"SYS_NICE",
-	"SYS_RESOURCE",
-	"SYS_TIME",
-	"SYS_TTY_CONFIG",
-	"MKNOD",
-	"LEASE",
-	"AUDIT_WRITE",
-	"AUDIT_CONTROL",
-	"SETFCAP",
-	"MAC_OVERRIDE",
-	"MAC_ADMIN",
-	"SYSLOG",
-	"WAKE_ALARM",
-	"BLOCK_SUSPEND",
-	"AUDIT_READ",
-	"PERFMON",
-	"BPF",
-	"CHECKPOINT_RESTORE",
-};
-_Static_assert(co_countof(capability_names) == CAP_CHECKPOINT_RESTORE + 1,
-	       "a capability without a name");
-
-const char *ctr_capability_name(int number)
-{
-	if (number < 0 || (size_t) number >= co_countof(capability_names))
-		return NULL;
-	return capability_names[number];
-}
-
-int ctr_capability_number(const char *name)
-{
-	if (strncasecmp(name, "CAP_", 4) == 0)
-		name += 4;
-	for (size_t i = 0; i < co_countof(capability_names); i++)
-		if (strcasecmp(capability_names[i], name) == 0)
-			return (int) i;
-	return -1;
-}
-
 static int read_capability(struct ctr_read *r, struct co_span value, void *out)
 {
 	char *name;
@@ -116,7 +54,7 @@ static int read_capability(struct ctr_read *r, struct co_span value, void *out)
 	if (rc < 0)
 		return rc;
 	/* one that only a later kernel has (-1) cannot be given, and need not be */
-	*(int *) out = ctr_capability_number(name);
+	*(int *) out = co_capability_number(name);
 	return 0;
 }
 

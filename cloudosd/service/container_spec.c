@@ -3,10 +3,12 @@
 #include "cloudosd/service/container_spec.h"
 
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "lib/capability.h"
 #include "lib/cleanup.h"
 
 struct writing {
@@ -59,72 +61,29 @@ static void list(struct writing *w, const char *name, const char *const *values)
 
 /* ---- capabilities ---- */
 
-static const char *const capabilities[] = { "CHOWN",
-					    "DAC_OVERRIDE",
-					    "DAC_READ_SEARCH",
-					    "FOWNER",
-					    "FSETID",
-					    "KILL",
-					    "SETGID",
-					    "SETUID",
-					    "SETPCAP",
-					    "LINUX_IMMUTABLE",
-					    "NET_BIND_SERVICE",
-					    "NET_BROADCAST",
-					    "NET_ADMIN",
-					    "NET_RAW",
-					    "IPC_LOCK",
-					    "IPC_OWNER",
-					    "SYS_MODULE",
-					    "SYS_RAWIO",
-					    "SYS_CHROOT",
-					    "SYS_PTRACE",
-					    "SYS_PACCT",
-					    "SYS_ADMIN",
-					    "SYS_BOOT",
-					    "SYS_NICE",
-					    "SYS_RESOURCE",
-					    "SYS_TIME",
-					    "SYS_TTY_CONFIG",
-					    "MKNOD",
-					    "LEASE",
-					    "AUDIT_WRITE",
-					    "AUDIT_CONTROL",
-					    "SETFCAP",
-					    "MAC_OVERRIDE",
-					    "MAC_ADMIN",
-					    "SYSLOG",
-					    "WAKE_ALARM",
-					    "BLOCK_SUSPEND",
-					    "AUDIT_READ",
-					    "PERFMON",
-					    "BPF",
-					    "CHECKPOINT_RESTORE" };
+#define BIT(name)        (UINT64_C(1) << CAP_##name)
+#define ALL_CAPABILITIES ((UINT64_C(2) << CAP_LAST_CAP) - 1)
 
-#define ALL_CAPABILITIES ((UINT64_C(1) << co_countof(capabilities)) - 1)
-#define BIT(n)           (UINT64_C(1) << (n))
-
-/* What Docker gives: AUDIT_WRITE, CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, MKNOD,
- * NET_BIND_SERVICE, NET_RAW, SETFCAP, SETGID, SETPCAP, SETUID, SYS_CHROOT. */
-static const uint64_t usual = BIT(29) | BIT(0) | BIT(1) | BIT(3) | BIT(4) | BIT(5) |
-			      BIT(27) | BIT(10) | BIT(13) | BIT(31) | BIT(6) | BIT(8) |
-			      BIT(7) | BIT(18);
+/* What Docker gives. */
+static const uint64_t usual =
+	BIT(AUDIT_WRITE) | BIT(CHOWN) | BIT(DAC_OVERRIDE) | BIT(FOWNER) | BIT(FSETID) |
+	BIT(KILL) | BIT(MKNOD) | BIT(NET_BIND_SERVICE) | BIT(NET_RAW) | BIT(SETFCAP) |
+	BIT(SETGID) | BIT(SETPCAP) | BIT(SETUID) | BIT(SYS_CHROOT);
 
 static int capability_bits(const char *name, uint64_t *out, struct co_err *err)
 {
 	const char *bare = strncasecmp(name, "CAP_", 4) == 0 ? name + 4 : name;
+	int number = co_capability_number(bare);
 
-	if (strcasecmp(bare, "ALL") == 0) {
+	if (strcasecmp(bare, "ALL") == 0)
 		*out = ALL_CAPABILITIES;
-		return 0;
-	}
-	for (size_t i = 0; i < co_countof(capabilities); i++)
-		if (strcasecmp(bare, capabilities[i]) == 0) {
-			*out = BIT(i);
-			return 0;
-		}
-	return co_fail(err, CO_INVALID,
-		       "%.64s is no capability; capabilities(7) lists them", name);
+	else if (number >= 0)
+		*out = UINT64_C(1) << number;
+	else
+		return co_fail(err, CO_INVALID,
+			       "%.64s is no capability; capabilities(7) lists them",
+			       name);
+	return 0;
 }
 
 static int capabilities_of(struct writing *w, uint64_t *out)
@@ -158,11 +117,11 @@ static void capability_set(struct writing *w, const char *name, uint64_t bits)
 {
 	member(w, name);
 	co_buf_char(w->out, '[');
-	for (size_t i = 0; i < co_countof(capabilities); i++) {
-		if (!(bits & BIT(i)))
+	for (int i = 0; co_capability_name(i); i++) {
+		if (!(bits & UINT64_C(1) << i))
 			continue;
 		comma(w);
-		co_buf_format(w->out, "\"CAP_%s\"", capabilities[i]);
+		co_buf_format(w->out, "\"CAP_%s\"", co_capability_name(i));
 	}
 	co_buf_char(w->out, ']');
 }

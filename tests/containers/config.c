@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* config.json as the engine reads it.  HOST. */
 #include "cloudosd/ctr/config.h"
+#include "lib/capability.h"
 
 #include <check.h>
 #include <co/limits.h>
@@ -307,14 +308,14 @@ START_TEST(every_capability_has_its_name_both_ways)
 	for (int i = 0; i <= CAP_LAST_CAP; i++) {
 		char name[64];
 
-		ck_assert_ptr_nonnull(ctr_capability_name(i));
-		(void) snprintf(name, sizeof(name), "CAP_%s", ctr_capability_name(i));
-		ck_assert_int_eq(ctr_capability_number(name), i);
-		ck_assert_int_eq(ctr_capability_number(name + 4), i);
+		ck_assert_ptr_nonnull(co_capability_name(i));
+		(void) snprintf(name, sizeof(name), "CAP_%s", co_capability_name(i));
+		ck_assert_int_eq(co_capability_number(name), i);
+		ck_assert_int_eq(co_capability_number(name + 4), i);
 	}
-	ck_assert_int_eq(ctr_capability_number("CAP_"), -1);
-	ck_assert_ptr_null(ctr_capability_name(-1));
-	ck_assert_ptr_null(ctr_capability_name(64));
+	ck_assert_int_eq(co_capability_number("CAP_"), -1);
+	ck_assert_ptr_null(co_capability_name(-1));
+	ck_assert_ptr_null(co_capability_name(64));
 }
 END_TEST
 
