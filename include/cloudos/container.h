@@ -118,7 +118,8 @@ CLOUDOS_BEGIN_DECLS
  * config->name and may be NULL.  CLOUDOS_EINVAL: a member is wrong; CLOUDOS_ENOENT: no such
  * image; CLOUDOS_EEXIST: the name is taken; CLOUDOS_EACCES: the caller is not the daemon's
  * user, or is in a container or confined, or may not make privileged ones, or a limit cannot
- * be enforced here; CLOUDOS_EFAULT: a string of env cannot be read; CLOUDOS_ENFILE: there are too many.
+ * be enforced here; CLOUDOS_EFAULT: a string of env cannot be read; CLOUDOS_ENFILE: there are
+ * too many.
  *
  * All functions below fail with CLOUDOS_ENOENT when there is no such container and with
  * CLOUDOS_EACCES as above.  They return when it is done, and kept on the disk.
