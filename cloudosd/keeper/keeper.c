@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
@@ -550,6 +551,25 @@ static void sites_remove(const char *dir)
 	(void) rmdir(path); /* not there, or not ours */
 }
 
+static int remove_entry(const char *path, const struct stat *st, int type,
+			struct FTW *place)
+{
+	(void) st;
+	(void) type;
+	(void) place;
+	(void) remove(path); /* what stays keeps its folders */
+	return 0;
+}
+
+/* Files of images and containers, which are ended: nobody else changes anything there. */
+static void tree_remove(const char *dir, const char *name)
+{
+	char path[CO_PATH_SIZE + 32];
+
+	(void) snprintf(path, sizeof(path), "%s/%s", dir, name);
+	(void) nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
 /* An ephemeral domain leaves nothing behind: exactly what was made, nothing followed. */
 static void folder_remove(struct keeper *k)
 {
@@ -577,11 +597,15 @@ static void folder_remove(struct keeper *k)
 		"state/ballast",
 		"state/cloudosd.log",
 	};
-	static const char *const folders[] = { "run", "state", "config", "" };
+	static const char *const folders[] = { "run/containers", "run", "state",
+					       "config", "" };
 
 	if (!k->paths.dir[0])
 		return;
 	sites_remove(k->paths.dir);
+	tree_remove(k->paths.dir, "state/containers");
+	tree_remove(k->paths.dir, "state/images");
+	tree_remove(k->paths.dir, "state/volumes");
 	for (size_t i = 0; i < co_countof(files) + co_countof(folders); i++) {
 		char path[CO_PATH_SIZE + 32];
 		bool file = i < co_countof(files);

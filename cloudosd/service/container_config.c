@@ -396,7 +396,8 @@ static bool path_is_good(const char *path)
 	while (*part) {
 		size_t n = strcspn(++part, "/");
 
-		if ((n == 1 && part[0] == '.') || (n == 2 && !strncmp(part, "..", 2)))
+		if ((n == 1 && part[0] == '.') || (n == 2 && !strncmp(part, "..", 2)) ||
+		    (n == 0 && *part == '/'))
 			return false;
 		part += n;
 	}

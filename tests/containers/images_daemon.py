@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Images by the daemon: endpoints, progress, events, who uses them, and what a kill leaves."""
+"""Images by the daemon: endpoints, progress, events, who uses them, and what a kill leaves.
+
+Endpoints: GET /v1/sys/images, GET /v1/sys/image, DELETE /v1/sys/image, POST /v1/sys/images/import,
+POST /v1/sys/images/busybox, POST /v1/sys/images/commit (refusals; what it makes is in cli.py),
+POST /v1/sys/images/prune, POST /v1/sys/image/tag, POST /v1/sys/image/export.
+"""
 import contextlib
 import fcntl
 import glob
@@ -54,6 +59,7 @@ def images_come_go_and_stay_over_a_restart():
         path = docker(g.dir + '/a.tar', GOOD)
         done = post(g, 'images/import', path=path)
         equal(done['images'][0]['names'], ['made:1'], 'names')
+        equal(g.get('/v1/sys/image?name=made:1').json()['names'], ['made:1'], 'looking at one')
         post(g, 'images/import', path=path, name='other')
         post(g, 'image/tag', name='made:1', tag='made:2')
         equal(names(g), ['made:1', 'made:2', 'other:latest'], 'names')
