@@ -339,6 +339,9 @@ int co_msg_receive(struct co_msg *m, int fd, struct co_err *err)
 	m->overflow = false;
 	m->sender = 0;
 	n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	/* said once of a peer that left something unread; what it had sent comes after it */
+	if (n < 0 && errno == ECONNRESET)
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
 	if (n < 0) {
 		if (errno == EAGAIN)
 			return CO_BUSY;

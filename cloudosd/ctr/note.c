@@ -100,11 +100,13 @@ int ctr_note_receive(int link, struct ctr_note *out, int *fds, size_t *count,
 			    .msg_iovlen = 1,
 			    .msg_control = &control,
 			    .msg_controllen = sizeof(control) };
+	int resets =
+		0; /* told once of who left something unread, before what he said */
 	ssize_t got;
 
 	do
 		got = recvmsg(link, &m, MSG_CMSG_CLOEXEC);
-	while (got < 0 && errno == EINTR);
+	while (got < 0 && (errno == EINTR || (errno == ECONNRESET && !resets++)));
 	if (got < 0 && errno == EAGAIN) /* who asks has set a limit */
 		return co_fail(err, CO_TIMED_OUT, "the other side does not go on");
 	if (got < 0 && errno != ECONNRESET)

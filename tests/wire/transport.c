@@ -214,6 +214,19 @@ static void ignore(int signal)
 	(void) signal; /* it only has to interrupt */
 }
 
+START_TEST(a_peer_that_goes_without_having_read_is_heard)
+{
+	co_msg_start(out, WIRE_resend_calls_note, 0);
+	ck_assert_int_eq(co_msg_send(out, ends[1], NULL, 0), 0);
+	ck_assert_int_eq(co_msg_send(out, ends[0], NULL, 0), 0);
+	ck_assert_int_eq(close(ends[0]), 0);
+	ends[0] = -1;
+	ck_assert_int_eq(receive(), 0);
+	ck_assert_uint_eq(in->header->type, WIRE_resend_calls_note);
+	ck_assert_int_eq(receive(), CO_GONE);
+}
+END_TEST
+
 START_TEST(an_interrupted_receive_says_so)
 {
 	struct sigaction action = { .sa_handler = ignore };
@@ -367,6 +380,7 @@ int main(void)
 	tcase_add_test(tc, an_overflown_message_is_not_sent);
 	tcase_add_test(tc, a_full_socket_is_busy);
 	tcase_add_test(tc, a_peer_that_is_gone_is_told);
+	tcase_add_test(tc, a_peer_that_goes_without_having_read_is_heard);
 	tcase_add_test(tc, an_interrupted_receive_says_so);
 	add_hostile(tc);
 	return run_tests(tc);
