@@ -59,8 +59,59 @@ static int proc_self(int fd, int32_t pid)
 	return other;
 }
 
+/* ---- with whose rights ---- */
+
+enum { GROUPS_MAX = 1024 };
+
+struct rights {
+	uid_t uid;
+	gid_t gid;
+	gid_t groups[GROUPS_MAX];
+	size_t ngroups;
+};
+
+/* What the kernel judges the thread's file accesses by; false: it is gone. */
+static bool rights_of(int32_t tid, struct rights *out)
+{
+	char path[64], line[16384];
+	autofclose FILE *status = NULL;
+	bool uid = false, gid = false;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	status = fopen(path, "re");
+	*out = (struct rights){ 0 };
+	while (status && fgets(line, sizeof(line), status)) {
+		char *at = line + 7, *end;
+
+		uid |= sscanf(line, "Uid: %*u %*u %*u %u", &out->uid) == 1;
+		gid |= sscanf(line, "Gid: %*u %*u %*u %u", &out->gid) == 1;
+		if (strncmp(line, "Groups:", 7) != 0)
+			continue;
+		while (out->ngroups < GROUPS_MAX) {
+			gid_t group = (gid_t) strtoul(at, &end, 10);
+
+			if (end == at)
+				break;
+			out->groups[out->ngroups++] = group;
+			at = end;
+		}
+	}
+	return uid && gid;
+}
+
+/* For this thread alone: the functions of libc are for all of them. */
+static bool take_rights(const struct rights *r)
+{
+	if (syscall(SYS_setgroups, r->ngroups, r->groups) < 0)
+		return false;
+	(void) syscall(SYS_setfsgid, r->gid); /* they tell what was before, not */
+	(void) syscall(SYS_setfsuid, r->uid); /* whether it worked */
+	return (gid_t) syscall(SYS_setfsgid, -1) == r->gid &&
+	       (uid_t) syscall(SYS_setfsuid, -1) == r->uid;
+}
+
 /* -1 and errno. */
-static int open_as(int32_t tid, const char *name)
+static int open_as(int32_t tid, const char *name, const struct rights *as)
 {
 	autoclose int root = proc_open(tid, "root");
 	autoclose int start = proc_open(tid, name[0] == '/' ? "root" : "cwd");
@@ -69,6 +120,10 @@ static int open_as(int32_t tid, const char *name)
 
 	if (root < 0 || start < 0 || own < 0)
 		return -1;
+	if (as && !take_rights(as)) {
+		errno = EACCES;
+		return -1;
+	}
 	if (same_file(root, own))
 		return openat(start, name, DIR_FLAGS);
 	/* Another root: absolute names and links stay inside it; a relative name may not
@@ -76,6 +131,32 @@ static int open_as(int32_t tid, const char *name)
 	how.resolve = RESOLVE_NO_MAGICLINKS |
 		      (name[0] == '/' ? RESOLVE_IN_ROOT : RESOLVE_BENEATH);
 	return (int) syscall(SYS_openat2, start, name, &how, sizeof(how));
+}
+
+/*
+ * A program of another user, as in a container, opens what that user may.  Capabilities
+ * that it has in a user name space of its own do not count.
+ */
+static int open_for(int32_t tid, const char *name)
+{
+	struct rights own = { .uid = geteuid(), .gid = getegid() }, theirs;
+	int fd = -1, errnum, n;
+
+	if (!rights_of(tid, &theirs)) {
+		errno = ESRCH;
+		return -1;
+	}
+	if (theirs.uid == own.uid)
+		return open_as(tid, name, NULL);
+	n = getgroups(GROUPS_MAX, own.groups);
+	own.ngroups = n > 0 ? (size_t) n : 0;
+	fd = open_as(tid, name, &theirs);
+	errnum = errno;
+	(void) syscall(SYS_setfsuid, own.uid); /* always allowed: it is ours */
+	(void) syscall(SYS_setfsgid, own.gid);
+	(void) syscall(SYS_setgroups, own.ngroups, own.groups);
+	errno = errnum;
+	return fd;
 }
 
 static int64_t cannot_open(struct co_call *call, int errnum)
@@ -106,7 +187,7 @@ int64_t cloudos_on_sys_opendir(struct co_call *call,
 	}
 	pid = call_process(call)->pid;
 	call_blocking_begin(call);
-	fd = open_as(call_tid(call), a->name);
+	fd = open_for(call_tid(call), a->name);
 	if (fd >= 0)
 		fd = proc_self(fd, pid);
 	errnum = errno;

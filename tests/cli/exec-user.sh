@@ -90,4 +90,26 @@ if [ -n "$as" ]; then
 		echo "set-uid programs have no effect in $home: not tried"
 	fi
 fi
+
+# ---- a daemon of root opens folders with the rights of who asks ----
+if [ -n "$as" ]; then
+	cat >"$work/opens.py" <<-'EOF'
+		import ctypes, os, sys
+		user = int(sys.argv[1])
+		if user:
+		    os.setgroups([])
+		    os.setgid(user)
+		    os.setuid(user)
+		sys.exit(ctypes.CDLL(None).syscall(20900, sys.argv[2].encode()) < 0)
+	EOF
+	mkdir -m 700 "$home/open" "$home/closed"
+	chown 65534:65534 "$home/open"
+	chown 5:5 "$home/closed"
+	CLOUDOS_DIR=$work/of-root
+	export CLOUDOS_DIR
+	expect 0 "$x" --engine=notify python3 "$work/opens.py" 65534 "$home/open"
+	expect 1 "$x" --engine=notify python3 "$work/opens.py" 65534 "$home/closed"
+	expect 0 "$x" --engine=notify python3 "$work/opens.py" 0 "$home/closed"
+	expect 0 "$ctl" daemon stop --force
+fi
 exit 0
