@@ -242,9 +242,12 @@ static void received(void *arg)
 {
 	struct keeper_link *k = arg;
 	char byte;
+	ssize_t n = recv(k->fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
 
-	if (recv(k->fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) > 0)
-		return; /* nothing is defined in this direction any more */
+	/* Nothing is defined in this direction any more once everything is taken over; until
+	 * then that thread may have read what we were called for. */
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+		return;
 	k->daemon->host->watch_free(k->watch);
 	k->watch = NULL;
 	daemon_keeper_gone(k->daemon);

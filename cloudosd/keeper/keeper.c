@@ -362,8 +362,6 @@ static void note_received(struct keeper *k)
 
 static void channel_read(struct keeper *k)
 {
-	bool reset = false;
-
 	while (k->channel >= 0) {
 		struct pollfd p = { .fd = k->channel, .events = POLLIN };
 		struct co_err err = { 0 };
@@ -378,12 +376,6 @@ static void channel_read(struct keeper *k)
 		}
 		if (r == CO_INTERRUPTED)
 			continue;
-		/* a daemon that died with unread notes resets the channel, which is told
-		 * before what it had said itself */
-		if (!reset) {
-			reset = true;
-			continue;
-		}
 		(void) close(k->channel);
 		k->channel = -1;
 	}
