@@ -19,6 +19,18 @@
 
 enum { FILE_BYTES = 1 << 20, USERS_EACH = 65536, DEVICES = 256 };
 
+struct bundle {
+	const struct runner_place *place;
+	const struct container_make *make;
+	struct container_settings *config;
+	struct container_defaults defaults;
+	char path[RUNNER_PATH], upper[RUNNER_PATH + 8], hostname[65], cgroup[64];
+	const char *mode;
+	char *profile;
+	struct container_device devices[DEVICES];
+	struct co_buf network;
+};
+
 /* ---- files ---- */
 
 static int make_folder(const char *parent, const char *name, mode_t mode,
@@ -164,15 +176,17 @@ static bool is_mode(const char *mode, const char *name)
 	return strcmp(mode, name) == 0;
 }
 
-static int write_hosts(const char *bundle, const char *hostname, const char *address,
-		       struct co_err *err)
+static int write_hosts(const struct bundle *b, const char *address, struct co_err *err)
 {
+	const struct container_service *service = b->make->service;
+	const char *hostname = b->hostname;
 	autobuf struct co_buf text = { 0 };
 
 	co_buf_text(&text, "127.0.0.1\tlocalhost\n"
 			   "::1\tlocalhost ip6-localhost ip6-loopback\n");
 	co_buf_format(&text, "%s\t%s\n", *address ? address : "127.0.1.1", hostname);
-	return write_file(bundle, "hosts", &text, 0644, err);
+	co_buf_text(&text, service ? service->hosts : "");
+	return write_file(b->path, "hosts", &text, 0644, err);
 }
 
 /* A nameserver that only this machine itself can ask. */
@@ -401,18 +415,6 @@ void bundle_network_done(struct bundle_network *n)
 
 /* ---- all of it ---- */
 
-struct bundle {
-	const struct runner_place *place;
-	const struct container_make *make;
-	struct container_settings *config;
-	struct container_defaults defaults;
-	char path[RUNNER_PATH], upper[RUNNER_PATH + 8], hostname[65], cgroup[64];
-	const char *mode;
-	char *profile;
-	struct container_device devices[DEVICES];
-	struct co_buf network;
-};
-
 static int write_files(struct bundle *b, const char *address, struct co_err *err)
 {
 	int r = make_folder(b->path, "", 0700, err);
@@ -424,7 +426,7 @@ static int write_files(struct bundle *b, const char *address, struct co_err *err
 	if (!r)
 		r = make_folder(b->path, "rootfs", 0755, err);
 	if (!r)
-		r = write_hosts(b->path, b->hostname, address, err);
+		r = write_hosts(b, address, err);
 	if (!r)
 		r = write_resolv(b->path, b->mode, err);
 	if (!r)
@@ -440,6 +442,7 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 					 .hostname = b->hostname,
 					 .name = b->make->name,
 					 .id = b->make->id,
+					 .service = b->make->service,
 					 .socket = b->place->socket,
 					 .cgroup = b->cgroup,
 					 .network_mode = b->mode,

@@ -34,6 +34,7 @@ struct work {
 	struct container_settings *parsed;
 	struct co_buf facts;
 	char *names; /* of the other containers */
+	struct container_service service;
 	struct runner_network network;
 	/* sweep */
 	uint32_t *ids, below;
@@ -61,6 +62,7 @@ static void work_free(struct work *w)
 	free(w->image_id);
 	free(w->network_path);
 	free(w->names);
+	free(w->service.hosts);
 	network_done(w->runner->relays, &w->network);
 	free(w->ids);
 	(void) container_config_free(w->parsed); /* NULL */
@@ -167,8 +169,10 @@ static void run_path(const struct runner_place *p, uint32_t id, char out[RUNNER_
 /* force: also when its monitor lives. */
 static void reap(const struct runner_place *p, const char *id, bool force)
 {
-	const char *argv[] = { p->program, "--root", p->run, "reap",
-			       force ? "--force" : id, force ? id : NULL, NULL };
+	const char *argv[] = {
+		p->program,        "--root", p->run, "reap", force ? "--force" : id,
+		force ? id : NULL, NULL
+	};
 
 	(void) run_program(argv, -1, "/dev/null"); /* nothing there is no failure */
 }
@@ -322,9 +326,15 @@ void work_make(struct runner *r, const struct container_make *make,
 		w->image_id = strdup(make->image.id);
 		w->names = network_names(r);
 		w->network_path = strdup(make->network_path ? make->network_path : "");
+		if (make->service) {
+			w->service = *make->service;
+			w->service.hosts = strdup(make->service->hosts);
+			w->make.service = &w->service;
+		}
 	}
 	if (!w || !copy_layers(w, make->image.layers) || !w->name || !w->config ||
-	    !w->image_config || !w->image_id || !w->network_path) {
+	    !w->image_config || !w->image_id || !w->network_path ||
+	    (make->service && !w->service.hosts)) {
 		if (w)
 			work_free(w);
 		runner_report(done, arg, CO_NO_MEMORY, "no memory for a container");

@@ -16,12 +16,14 @@
 
 #include "lib/err.h"
 
+struct netns;
 struct relays;
 struct relay;
 
 struct relay_spec {
 	bool udp;
 	struct sockaddr_in from, to;
+	const struct netns *through; /* TCP: where `to` is; copied; NULL: here */
 };
 
 /* NULL: no memory. */

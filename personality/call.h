@@ -67,7 +67,7 @@ struct co_services {
 	struct handlers *handlers;       /* cloudosd/service/handler.h */
 	struct jobs *jobs;               /* cloudosd/service/job.h */
 	struct containers
-		*containers; /* cloudosd/service/container.h; NULL: none here */
+		*containers;   /* cloudosd/service/container.h; NULL: none here */
 	struct images *images; /* cloudosd/service/image.h */
 	const struct co_guests *guests; /* cloudosd/service/guests.h */
 	struct names *names;            /* cloudosd/service/names.h */
@@ -186,6 +186,18 @@ int call_errno_of(int64_t status);
 
 /* The service that the session was started as (--service), by its full name; "". */
 const char *call_service(const struct co_call *call);
+
+/*
+ * Its program is in a container, in a network of its own.  There the front of services
+ * listens as well, and a socket that is to have a port of it must share it; 0, or a negative
+ * errno.  Connections to `from` here are carried to `to` there: CO_EXISTS if another program
+ * is that service.
+ */
+struct sockaddr_in;
+bool call_is_housed(const struct co_call *call);
+int call_share_port(struct co_call *call, uint16_t port, int fd);
+int call_carry(struct co_call *call, const struct sockaddr_in *from,
+	       const struct sockaddr_in *to, struct co_err *err);
 
 /* Proof against pid reuse for code that used /proc/TID by number: 0 while the call is
  * still waiting, CO_GONE otherwise. */

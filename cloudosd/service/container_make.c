@@ -103,6 +103,23 @@ static int find_network(const struct container *c, char path[48], const char **o
 	return 0;
 }
 
+/* Whoever may make containers may be any service: it is a grant of theirs. */
+static int find_service(const struct container *c, struct container_service *space,
+			const struct container_service **out, struct co_err *err)
+{
+	const struct containers_options *o = &c->all->options;
+	int r;
+
+	if (!c->config->service)
+		return 0;
+	if (!o->service)
+		return co_fail(err, CO_NOT_FOUND, "there are no services here");
+	r = o->service(o->arg, c->config->service, space, err);
+	if (!r)
+		*out = space;
+	return r;
+}
+
 static void make_now(struct container *c)
 {
 	const struct container_runtime *runtime = c->all->options.runtime;
@@ -111,17 +128,21 @@ static void make_now(struct container *c)
 				       .config = c->config->json,
 				       .users = c->users,
 				       .fresh = c->making };
+	struct container_service service = { .hosts = NULL };
 	struct co_err err = { 0 };
 	char path[48];
 
 	c->wants_make = false;
 	if (find_network(c, path, &make.network_path, &err) ||
+	    find_service(c, &service, &make.service, &err) ||
 	    container_defaults_of(c, &make.image, &err)) {
+		free(service.hosts);
 		c->after_make(c, err.code, err.message);
 		return;
 	}
 	c->all->making++;
 	runtime->make(runtime->ctx, &make, on_made, c);
+	free(service.hosts);
 }
 
 void container_make(struct container *c,

@@ -8,6 +8,7 @@
 
 #include "cloudosd/service/container_config.h"
 #include "cloudosd/service/container_image.h"
+#include "cloudosd/service/container_runtime.h"
 
 struct container_user {
 	uint32_t uid, gid;
@@ -34,8 +35,9 @@ struct container_place {
 	const char *hostname;      /* unless CONFIG has one */
 	const char *name;          /* the container's */
 	uint32_t id;
-	const char *socket;        /* the daemon's, which answers calls */
-	const char *cgroup;        /* cgroupsPath */
+	const struct container_service *service; /* NULL: none */
+	const char *socket;                      /* the daemon's, which answers calls */
+	const char *cgroup;                      /* cgroupsPath */
 	struct container_user user;
 	struct container_id_map uids[2],
 		gids[2];          /* count 0: none; no first one: no user
