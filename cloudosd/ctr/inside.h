@@ -36,6 +36,7 @@ struct ctr_inside {
 	/* between the steps */
 	pid_t pid; /* as seen from outside */
 	int labels[2], slave;
+	int hidden; /* gets a byte when our init is; -1: there is none */
 	int terminal[2];                   /* master and slave; -1: none */
 	char path[4096];                   /* of the program */
 	struct ctr_process_spec with_home; /* process, with HOME */
