@@ -405,6 +405,8 @@ static int set_up(struct ctr_inside *in, struct co_err *err)
 
 	rc = take_stdio(in, err);
 	close_foreign(in);
+	if (rc == 0 && in->late_net && unshare(CLONE_NEWNET) < 0)
+		rc = co_fail_errno(err, errno, "no network name space");
 	if (rc == 0)
 		rc = await_go(in, &files, err);
 	if (rc == 0)

@@ -240,8 +240,8 @@ static uint32_t known(const struct choice *c, const char *const texts[],
 static void numbers(struct ctr_bpf *b, const struct choice *c, bool native,
 		    struct work *w)
 {
-	uint32_t end = known(c, native ? ctr_numbers_x86_64 : ctr_numbers_i386,
-			     w->by_number);
+	uint32_t end =
+		known(c, native ? ctr_numbers_x86_64 : ctr_numbers_i386, w->by_number);
 	struct ctr_span_rule *spans = w->spans;
 	const struct ctr_rule *last = NULL;
 	size_t m = 0;
