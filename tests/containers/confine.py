@@ -275,6 +275,29 @@ def it_has_no_more_processes_than_it_may():
 
 
 @test
+def a_fork_bomb_ends_in_itself_also_without_a_limit():
+    with Domain() as domain:
+        got = int(results(domain, ['children 3000'])['children 3000'])
+        check(1500 <= got <= 2048, '%d children' % got)
+
+
+@test
+def users_of_a_confined_program_of_root_are_no_containers():
+    if not ROOT:
+        raise Skip('this user is not root')
+    with open(os.path.join(SRC, 'cloudosd/config.def')) as f:
+        highest = int(re.search(r'^KEY\(containers_users,.*?NUMBER, \d+, \d+, (\d+)', f.read(),
+                                re.M).group(1))
+    with open(os.path.join(SRC, 'include/co/limits.def')) as f:
+        blocks = int(re.search(r'^LIMIT\(CONTAINERS, +(\d+)', f.read(), re.M).group(1))
+    with Domain() as domain:
+        inside, first, count = map(int, confined(domain, ('cat', '/proc/self/uid_map')).split())
+        equal(inside, 0, 'its root')
+        check(65536 <= highest and highest + blocks * 65536 <= first, 'first user %d' % first)
+        check(first + count <= 1 << 31, 'last user %d' % (first + count - 1))
+
+
+@test
 def it_has_no_more_memory_than_it_may():
     with Domain() as domain:
         limits_work(domain, '--memory=64M')
