@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The promise table of docs/confine.md, row by row, and what --confine says when it cannot."""
 import contextlib
+import json
 import os
 import pty
 import re
@@ -322,6 +323,27 @@ def without_a_network_there_is_nobody_and_with_the_hosts_there_is():
               ['lo'], 'interfaces')
         equal(results(domain, [port], ['--net=host'])[port], '0', 'with the host\'s network')
         listener.close()
+
+
+@test
+def with_the_hosts_network_it_is_not_the_user_of_the_daemon():
+    python = shutil.which('python3', path='/usr/bin:/bin')
+    if not python:
+        raise Skip('there is no python3 that a confined program could see')
+    with Domain() as domain:
+        domain.start()
+        with open(domain.dir + '/run/http.json') as f:
+            place = json.load(f)['tcp']
+        with open(domain.dir + '/state/http.token') as f:
+            token = f.read().strip()
+        ask = ("import sys,urllib.request as u\ntry: u.urlopen(u.Request('http://%s/version', "
+               "headers=dict(a.split('=') for a in sys.argv[1:]))); print(200)\n"
+               "except OSError as e: print(e)" % place)
+        for words, says in ((), '403'), (('X-API-Key=' + token,), '200'):
+            said = confined(domain, (python, '-S', '-c', ask, *words), ['--net=host'])
+            check(says in said, 'wanted %s: %s' % (says, said))
+        equal(subprocess.run([python, '-S', '-c', ask], capture_output=True).stdout, b'200\n',
+              'not confined')
 
 
 # ---- it is a program as any other ----
