@@ -85,3 +85,5 @@ TESTS += %D%/network.py
 EXTRA_DIST += %D%/network.py
 TESTS += %D%/commands.py
 EXTRA_DIST += %D%/commands.py
+TESTS += %D%/named.py
+EXTRA_DIST += %D%/named.py
