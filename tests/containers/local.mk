@@ -83,5 +83,7 @@ TESTS += %D%/cli.py
 EXTRA_DIST += %D%/cli.py
 TESTS += %D%/network.py
 EXTRA_DIST += %D%/network.py
+TESTS += %D%/commands.py
+EXTRA_DIST += %D%/commands.py
 TESTS += %D%/named.py
 EXTRA_DIST += %D%/named.py
