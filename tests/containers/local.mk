@@ -83,3 +83,5 @@ TESTS += %D%/cli.py
 EXTRA_DIST += %D%/cli.py
 TESTS += %D%/network.py
 EXTRA_DIST += %D%/network.py
+TESTS += %D%/volumes.py
+EXTRA_DIST += %D%/volumes.py
