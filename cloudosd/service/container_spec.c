@@ -2,6 +2,7 @@
 /* config.json of a container.  HOST. */
 #include "cloudosd/service/container_spec.h"
 
+#include <co/limits.h>
 #include <inttypes.h>
 #include <linux/capability.h>
 #include <stdlib.h>
@@ -57,6 +58,11 @@ static void list(struct writing *w, const char *name, const char *const *values)
 	for (; *values; values++)
 		element(w, *values);
 	co_buf_char(w->out, ']');
+}
+
+static bool has_users(const struct writing *w)
+{
+	return w->place->uids[0].count > 0;
 }
 
 /* ---- capabilities ---- */
@@ -228,6 +234,23 @@ static void write_env(struct writing *w)
 	co_buf_char(w->out, ']');
 }
 
+/* So that a fork bomb ends in itself also where nobody thought of a limit.  The kernel counts
+ * this for each user of a user name space: it costs nothing, as a control group would. */
+static void write_bound(struct writing *w)
+{
+	const struct container_settings *c = w->config;
+
+	if (c->privileged || (!has_users(w) && !w->place->user_path) ||
+	    (c->pids && !c->allow_unenforced))
+		return;
+	member(w, "rlimits");
+	co_buf_format(w->out,
+		      "[{\"type\":\"RLIMIT_NPROC\",\"soft\":%" PRIu64
+		      ",\"hard\":%" PRIu64 "}]",
+		      c->pids ? c->pids : CO_LIMIT_CTR_PROCESSES,
+		      c->pids ? c->pids : CO_LIMIT_CTR_PROCESSES);
+}
+
 static int write_process(struct writing *w)
 {
 	const struct container_user *u = &w->place->user;
@@ -252,7 +275,9 @@ static int write_process(struct writing *w)
 	text_member(w, "cwd", cwd && *cwd == '/' ? cwd : "/");
 	r = write_capabilities(w);
 	member(w, "noNewPrivileges");
-	co_buf_text(w->out, w->config->privileged ? "false}" : "true}");
+	co_buf_text(w->out, w->config->privileged ? "false" : "true");
+	write_bound(w);
+	co_buf_char(w->out, '}');
 	return r;
 }
 
@@ -276,11 +301,6 @@ static void mount(struct writing *w, const char *destination, const char *type,
 		options += n + (options[n] == ',');
 	}
 	co_buf_text(w->out, "]}");
-}
-
-static bool has_users(const struct writing *w)
-{
-	return w->place->uids[0].count > 0;
 }
 
 static void write_system_mounts(struct writing *w)
@@ -559,6 +579,8 @@ static void write_extension(struct writing *w)
 	flag(w, "calls", w->config->calls);
 	text_member(w, "socket", p->socket);
 	text_member(w, "name", p->name);
+	member(w, "container");
+	co_buf_format(w->out, "%" PRIu32, p->id);
 	if (p->network.data) {
 		member(w, "network");
 		co_buf_span(w->out, p->network);

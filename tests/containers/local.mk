@@ -85,3 +85,5 @@ TESTS += %D%/network.py
 EXTRA_DIST += %D%/network.py
 TESTS += %D%/volumes.py
 EXTRA_DIST += %D%/volumes.py
+TESTS += %D%/named.py
+EXTRA_DIST += %D%/named.py
