@@ -466,7 +466,6 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 					 .fills = is_builtin(b),
 					 .hostname = b->hostname,
 					 .name = b->make->name,
-					 .id = b->make->id,
 					 .socket = b->place->socket,
 					 .cgroup = b->cgroup,
 					 .network_mode = b->mode,

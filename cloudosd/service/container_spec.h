@@ -35,7 +35,6 @@ struct container_place {
 	bool fills;                /* the runtime knows "copyup" */
 	const char *hostname;      /* unless CONFIG has one */
 	const char *name;          /* the container's */
-	uint32_t id;
 	const char *socket;        /* the daemon's, which answers calls */
 	const char *cgroup;        /* cgroupsPath */
 	struct container_user user;
