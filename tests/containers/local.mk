@@ -85,5 +85,7 @@ TESTS += %D%/network.py
 EXTRA_DIST += %D%/network.py
 TESTS += %D%/commands.py
 EXTRA_DIST += %D%/commands.py
+TESTS += %D%/volumes.py
+EXTRA_DIST += %D%/volumes.py
 TESTS += %D%/named.py
 EXTRA_DIST += %D%/named.py
