@@ -81,5 +81,7 @@ TESTS += %D%/killed_daemon.py
 EXTRA_DIST += %D%/killed_daemon.py
 TESTS += %D%/cli.py
 EXTRA_DIST += %D%/cli.py
+TESTS += %D%/walls.py
+EXTRA_DIST += %D%/walls.py
 TESTS += %D%/network.py
 EXTRA_DIST += %D%/network.py

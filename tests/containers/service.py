@@ -514,4 +514,5 @@ def a_tree_deeper_than_any_path_is_removed_with_its_container():
         check(not os.path.exists(made['bundle']), 'the bundle is left')
 
 
-run()
+if __name__ == '__main__':
+    run()
