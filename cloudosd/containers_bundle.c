@@ -469,6 +469,7 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 					 .volumes = b->place->volumes,
 					 .hostname = b->hostname,
 					 .name = b->make->name,
+					 .id = b->make->id,
 					 .socket = b->place->socket,
 					 .cgroup = b->cgroup,
 					 .network_mode = b->mode,

@@ -147,11 +147,19 @@ void containers_list(const struct containers *all, bool every, struct co_buf *ou
 /* Removes what has ended and what was never begun before; {"removed":[...]}. */
 void containers_prune(struct containers *all, const struct container_asker *asker);
 
+/* ---- its calls ---- */
+
+/* A session that answers calls in it is there, or no more.  Of several the first is told:
+ * the others are of further programs that were run in it.  `all` NULL is nothing. */
+void containers_session_begins(struct containers *all, uint32_t id, uint64_t session);
+void containers_session_ends(struct containers *all, uint32_t id, uint64_t session);
+
 /* ---- as others look at one ---- */
 
 struct container_look {
 	uint32_t id;
-	const char *name, *image, *error, *ip;
+	const char *name, *image, *error;
+	char ip[48]; /* "": none of its own */
 	enum container_stage state;
 	enum container_health health;
 	int32_t pid; /* of the first process; 0 */
@@ -161,6 +169,7 @@ struct container_look {
 	uint64_t created_ns, started_ns, finished_ns; /* since the epoch; 0: never */
 	const struct container_settings *config;
 	const char *image_id; /* "" */
+	uint64_t session;     /* that answers its calls; 0 */
 };
 
 /* false: there is none.  Valid until the core lock is left. */

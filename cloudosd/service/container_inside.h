@@ -80,6 +80,7 @@ struct container {
 	/* what is */
 	bool made; /* has a monitor */
 	bool starting, rewrite;
+	uint64_t session; /* that answers its calls; 0 */
 	int32_t pid;
 	uint64_t begun_ms, backoff_ms;
 	struct co_timer

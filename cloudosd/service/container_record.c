@@ -241,6 +241,10 @@ void container_json(struct co_buf *out, const struct container *c)
 		co_buf_format(out, ",%s", c->facts);
 	add_text(out, "runtime", c->config->runtime ? c->config->runtime : "builtin");
 	runtime->describe(runtime->ctx, c->id, out);
+	if (c->session)
+		add_number(out, "session", c->session);
+	else
+		co_buf_text(out, ",\"session\":null");
 	co_buf_char(out, '}');
 }
 

@@ -533,6 +533,8 @@ static void write_extension(struct writing *w)
 	flag(w, "calls", w->config->calls);
 	text_member(w, "socket", p->socket);
 	text_member(w, "name", p->name);
+	member(w, "container");
+	co_buf_format(w->out, "%" PRIu32, p->id);
 	if (p->network.data) {
 		member(w, "network");
 		co_buf_span(w->out, p->network);

@@ -33,6 +33,7 @@ struct container_place {
 	const char *volumes;       /* folder of named volumes */
 	const char *hostname;      /* unless CONFIG has one */
 	const char *name;          /* the container's */
+	uint32_t id;
 	const char *socket;        /* the daemon's, which answers calls */
 	const char *cgroup;        /* cgroupsPath */
 	struct container_user user;

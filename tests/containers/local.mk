@@ -85,3 +85,5 @@ TESTS += %D%/walls.py
 EXTRA_DIST += %D%/walls.py
 TESTS += %D%/network.py
 EXTRA_DIST += %D%/network.py
+TESTS += %D%/named.py
+EXTRA_DIST += %D%/named.py

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Units of lib/ and of the configuration.
 co_base_units = unit-err unit-escape unit-fault unit-log unit-config unit-siphash unit-json-scan unit-names \
-	unit-pattern unit-http-client unit-http-message \
+	unit-pattern unit-rights unit-http-client unit-http-message \
 	unit-keeper-link
 check_PROGRAMS += $(co_base_units)
 TESTS += $(co_base_units) %D%/banned.sh %D%/fault-points.sh %D%/fault-setuid.sh
@@ -37,6 +37,10 @@ unit_json_scan_LDADD = $(CO_TEST_LIBS) -lm
 unit_pattern_SOURCES = %D%/pattern.c
 unit_pattern_CFLAGS = $(CO_TEST_CFLAGS)
 unit_pattern_LDADD = $(CO_TEST_LIBS)
+
+unit_rights_SOURCES = %D%/rights.c
+unit_rights_CFLAGS = $(CO_TEST_CFLAGS)
+unit_rights_LDADD = $(CO_TEST_LIBS)
 
 unit_http_client_SOURCES = %D%/http_client.c \
 	cloudosd/core.h cloudosd/core.c cloudosd/loop.h cloudosd/loop.c \
