@@ -326,4 +326,4 @@ def an_image_whose_dev_proc_or_sys_is_a_link_begins_no_container():
 
 
 if __name__ == '__main__':
-    run()
+    run(at_once=4)

@@ -63,7 +63,7 @@ EXTRA_DIST += %D%/escapes.py
 TESTS += %D%/killed.py
 EXTRA_DIST += %D%/killed.py
 TESTS += %D%/service.py
-EXTRA_DIST += %D%/service.py %D%/served.py
+EXTRA_DIST += %D%/service.py %D%/served.py %D%/cleared.py
 
 TESTS += %D%/ctr_calls.py
 EXTRA_DIST += %D%/ctr_calls.py

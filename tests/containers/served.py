@@ -9,9 +9,11 @@ import shutil
 import signal
 import sys
 
+from cleared import clear
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'http'))
 from talk import LIMIT, Gateway, Skip, check, equal, run, test, until  # noqa: E402,F401
-from harness import CTL, SLOW  # noqa: E402,F401
+from harness import CTL, SLOW, at_the_same_time  # noqa: E402,F401
 
 BUSYBOX = next((p for p in ('/bin/busybox', '/usr/bin/busybox') if os.path.exists(p)), None)
 ROOT = os.geteuid() == 0
@@ -71,22 +73,25 @@ class Box(Gateway):
 
     def __exit__(self, kind, value, trace):
         if kind is None:
-            self.remove_all()
+            try:
+                self.remove_all()
+            except BaseException:
+                self.__exit__(*sys.exc_info())
+                raise
             left = [m for m in open('/proc/self/mounts') if self.dir in m]
             equal(left, [], 'mounts that are left')
             equal(cgroups(self), [], 'cgroups that are left')
             equal(os.listdir(os.path.join(self.dir, 'run/containers')), [], 'run folders')
             equal(os.listdir(os.path.join(self.dir, 'state/containers')), [], 'bundles')
         else:
-            self.remove_all()
+            why = clear([CTL], self.env, LIMIT)
+            if why:
+                print('the containers could not be removed: %s' % why)
         super().__exit__(kind, value, trace)
 
     def remove_all(self):
-        try:
-            for c in self.ask_for('GET', 'containers?all=true').json()['containers']:
-                self.ask_for('DELETE', 'container/%d?force=true' % c['id'])
-        except (OSError, AssertionError, ValueError) as error:
-            print('the containers could not be removed: %s' % error)
+        for c in self.ask_for('GET', 'containers?all=true').json()['containers']:
+            self.ask_for('DELETE', 'container/%d?force=true' % c['id'])
 
     def ask_for(self, method, path, body=None):
         return self.get('/v1/sys/' + path, method=method, body=body, unix=True)

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 
-from served import LIMIT, ROOT, WAITS, Box, Skip, check, equal, run, test, until
+from served import LIMIT, ROOT, WAITS, Box, Skip, at_the_same_time, check, equal, run, test, until
 
 
 @test
@@ -285,18 +285,16 @@ def one_effect(point, visit):
 def a_call_has_one_effect_whenever_the_daemon_is_killed():
     with Box():
         pass  # containers can be made here
-    for point in ('notify.received', 'call.journalled', 'call.answering', 'call.answered'):
-        for visit in (1, 2, 3, 4):
-            one_effect(point, visit)
+    points = ('notify.received', 'call.journalled', 'call.answering', 'call.answered')
+    at_the_same_time(one_effect, [(p, visit) for p in points for visit in (1, 2, 3, 4)])
 
 
 @test
 def a_call_has_one_effect_whichever_transaction_the_daemon_dies_in():
     with Box():
         pass
-    for point, visits in (('store.commit', (2, 4, 6)), ('store.committed', (1, 2, 3, 5, 7))):
-        for visit in visits:
-            one_effect(point, visit)
+    at_the_same_time(one_effect, [(point, visit) for point, visits in (
+        ('store.commit', (2, 4, 6)), ('store.committed', (1, 2, 3, 5, 7))) for visit in visits])
 
 
 @test
@@ -326,7 +324,7 @@ def a_container_that_stops_its_health_check_half_way_is_still_obeyed_and_removed
         box.want('POST', 'containers', {
             'rootfs': box.root, 'command': ['sh', '-c', 'while :; do kill -STOP -1; done'],
             'name': 'stopper', 'networkMode': 'none',
-            'health': {'command': 'true', 'interval': 0.1, 'timeout': 1}}, 201)
+            'health': {'command': 'true', 'interval': 0.1, 'timeout': 1, 'retries': 1}}, 201)
         box.want('POST', 'container/stopper/start')
         until('a check that does not work', lambda: box.want('GET', 'container/stopper')
               ['health'] == 'unhealthy')
@@ -338,17 +336,16 @@ def a_tree_deeper_than_any_path_is_removed_with_its_container():
     with Box() as box:
         made = box.want('POST', 'containers', {'rootfs': box.root, 'command': 'true',
                                                'networkMode': 'none'}, 201)
-        here = os.open('.', os.O_RDONLY)
-        try:
-            os.chdir(os.path.join(made['bundle'], 'upper'))
-            for _ in range(6000):
-                os.mkdir('d')
-                os.chdir('d')
-        finally:
-            os.fchdir(here)
+        here = os.open(os.path.join(made['bundle'], 'upper'), os.O_PATH)
+        for _ in range(2500):
+            os.mkdir('d', dir_fd=here)
+            below = os.open('d', os.O_PATH, dir_fd=here)
             os.close(here)
+            here = below
+        os.close(here)
         box.want('DELETE', 'container/%d' % made['id'])
         check(not os.path.exists(made['bundle']), 'the bundle is left')
 
 
-run()
+if __name__ == '__main__':
+    run(at_once=4)
