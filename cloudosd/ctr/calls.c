@@ -44,6 +44,7 @@ struct ctr_calls {
 	struct ctr_filter ask;     /* for the private numbers */
 	struct ctr_filter profile; /* what the container may do at all */
 	uint32_t personality;      /* as the daemon counts them */
+	uint32_t container;        /* of the daemon's; 0: none of its */
 	char socket[CO_PATH_SIZE], name[64], command[192];
 	int pair[2]; /* ours, that of the program */
 	enum state state;
@@ -89,11 +90,25 @@ static void command_line(const struct ctr_process_spec *p, char *out, size_t n)
 	}
 }
 
+static uint32_t number_of(const struct ctr_config *config, const char *name)
+{
+	struct co_span ours, value;
+	int64_t number;
+
+	return co_json_member(config->json, "cloudos", &ours) &&
+			       co_json_member(ours, name, &value) &&
+			       co_json_whole(value, &number) && number > 0 &&
+			       number <= UINT32_MAX
+		       ? (uint32_t) number
+		       : 0;
+}
+
 static int describe(struct ctr_calls *c, const struct ctr_calls_spec *spec,
 		    struct co_err *err)
 {
 	struct co_paths paths;
 
+	c->container = number_of(spec->config, "container");
 	if (!text_of(spec->config, "name", c->name, sizeof(c->name)))
 		(void) snprintf(c->name, sizeof(c->name), "%s", spec->id);
 	command_line(spec->process, c->command, sizeof(c->command));
@@ -369,6 +384,7 @@ static int ask_session(struct ctr_calls *c, int link)
 	req->personality = c->personality;
 	req->pid = c->pid;
 	req->launcher_pid = getpid();
+	req->container = c->container;
 	co_msg_text(out, &req->name, c->name);
 	co_msg_text(out, &req->command, c->command);
 	co_msg_text(out, &req->service, "");

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The promise table of docs/confine.md, row by row, and what --confine says when it cannot."""
 import contextlib
+import json
 import os
 import pty
 import re
@@ -275,6 +276,29 @@ def it_has_no_more_processes_than_it_may():
 
 
 @test
+def a_fork_bomb_ends_in_itself_also_without_a_limit():
+    with Domain() as domain:
+        got = int(results(domain, ['children 3000'])['children 3000'])
+        check(1500 <= got <= 2048, '%d children' % got)
+
+
+@test
+def users_of_a_confined_program_of_root_are_no_containers():
+    if not ROOT:
+        raise Skip('this user is not root')
+    with open(os.path.join(SRC, 'cloudosd/config.def')) as f:
+        highest = int(re.search(r'^KEY\(containers_users,.*?NUMBER, \d+, \d+, (\d+)', f.read(),
+                                re.M).group(1))
+    with open(os.path.join(SRC, 'include/co/limits.def')) as f:
+        blocks = int(re.search(r'^LIMIT\(CONTAINERS, +(\d+)', f.read(), re.M).group(1))
+    with Domain() as domain:
+        inside, first, count = map(int, confined(domain, ('cat', '/proc/self/uid_map')).split())
+        equal(inside, 0, 'its root')
+        check(65536 <= highest and highest + blocks * 65536 <= first, 'first user %d' % first)
+        check(first + count <= 1 << 31, 'last user %d' % (first + count - 1))
+
+
+@test
 def it_has_no_more_memory_than_it_may():
     with Domain() as domain:
         limits_work(domain, '--memory=64M')
@@ -299,6 +323,27 @@ def without_a_network_there_is_nobody_and_with_the_hosts_there_is():
               ['lo'], 'interfaces')
         equal(results(domain, [port], ['--net=host'])[port], '0', 'with the host\'s network')
         listener.close()
+
+
+@test
+def with_the_hosts_network_it_is_not_the_user_of_the_daemon():
+    python = shutil.which('python3', path='/usr/bin:/bin')
+    if not python:
+        raise Skip('there is no python3 that a confined program could see')
+    with Domain() as domain:
+        domain.start()
+        with open(domain.dir + '/run/http.json') as f:
+            place = json.load(f)['tcp']
+        with open(domain.dir + '/state/http.token') as f:
+            token = f.read().strip()
+        ask = ("import sys,urllib.request as u\ntry: u.urlopen(u.Request('http://%s/version', "
+               "headers=dict(a.split('=') for a in sys.argv[1:]))); print(200)\n"
+               "except OSError as e: print(e)" % place)
+        for words, says in ((), '403'), (('X-API-Key=' + token,), '200'):
+            said = confined(domain, (python, '-S', '-c', ask, *words), ['--net=host'])
+            check(says in said, 'wanted %s: %s' % (says, said))
+        equal(subprocess.run([python, '-S', '-c', ask], capture_output=True).stdout, b'200\n',
+              'not confined')
 
 
 # ---- it is a program as any other ----

@@ -339,6 +339,24 @@ def a_user_s_container_has_a_private_network():
         until('the port is free', lambda: fetch('127.0.0.1', port, 3) == '')
 
 
+@test('user')
+@test('no tun')
+def with_the_hosts_network_it_is_not_the_user_of_the_daemon():
+    with Domain() as d:
+        with open(os.path.join(d.dir, 'run/http.json')) as f:
+            place = json.load(f)['tcp']
+        with open(os.path.join(d.dir, 'state/http.token')) as f:
+            token = f.read().strip()
+        d.ctl('container', 'run', '-d', '--name', 'a', '--network', 'host', 'busybox', 'sleep',
+              '1000')
+        words = 'wget', '-O', '-', 'http://%s/v1/sys/containers' % place
+
+        done = d.call('container', 'exec', 'a', *words)
+        check('403' in done.stderr and not done.stdout, 'without: %r' % done)
+        done = d.call('container', 'exec', 'a', *words, '--header', 'X-API-Key: ' + token)
+        check('"name":"a"' in done.stdout.replace(' ', ''), 'with the token: %r' % done)
+
+
 @test('no tun')
 def without_tun_there_is_no_network_and_that_is_said():
     with Domain() as d:
