@@ -29,7 +29,7 @@ struct work {
 	bool files;
 	/* make: copies */
 	struct container_make make;
-	char *name, *config, *image_config, *image_id, *network_path;
+	char *name, *config, *image_config, *image_id;
 	char **layers;
 	struct container_settings *parsed;
 	struct co_buf facts;
@@ -60,7 +60,6 @@ static void work_free(struct work *w)
 	free(w->config);
 	free(w->image_config);
 	free(w->image_id);
-	free(w->network_path);
 	free(w->names);
 	free(w->service.hosts);
 	network_done(w->runner->relays, &w->network);
@@ -325,7 +324,6 @@ void work_make(struct runner *r, const struct container_make *make,
 		w->image_config = copy_span(make->image.config);
 		w->image_id = strdup(make->image.id);
 		w->names = network_names(r);
-		w->network_path = strdup(make->network_path ? make->network_path : "");
 		if (make->service) {
 			w->service = *make->service;
 			w->service.hosts = strdup(make->service->hosts);
@@ -333,7 +331,7 @@ void work_make(struct runner *r, const struct container_make *make,
 		}
 	}
 	if (!w || !copy_layers(w, make->image.layers) || !w->name || !w->config ||
-	    !w->image_config || !w->image_id || !w->network_path ||
+	    !w->image_config || !w->image_id ||
 	    (make->service && !w->service.hosts)) {
 		if (w)
 			work_free(w);
@@ -345,7 +343,6 @@ void work_make(struct runner *r, const struct container_make *make,
 	w->make.image.config = co_span(w->image_config);
 	w->make.image.id = w->image_id;
 	w->make.image.layers = (const char *const *) w->layers;
-	w->make.network_path = *w->network_path ? w->network_path : NULL;
 	submit(w);
 }
 

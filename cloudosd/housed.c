@@ -81,6 +81,16 @@ bool housed_by_itself(const struct session *s)
 	return s->housed && s->housed->ns.net >= 0;
 }
 
+bool housed_by_users(struct daemon *d)
+{
+	struct session *s, *next;
+
+	HASH_ITER (hh, d->sessions, s, next)
+		if (s->housed && s->housed->uids)
+			return true;
+	return false;
+}
+
 const char *housed_owner(struct daemon *d, uid_t uid)
 {
 	struct session *s, *next;

@@ -33,6 +33,9 @@ void housed_end(struct session *s);
 /* Has it a network of its own?  Only then what follows is of use. */
 bool housed_by_itself(const struct session *s);
 
+/* Is there a container that has our network and not our users? */
+bool housed_by_users(struct daemon *d);
+
 /* The service in whose container that user of this machine lives, where the container has
  * our network and not our users; NULL. */
 const char *housed_owner(struct daemon *d, uid_t uid);

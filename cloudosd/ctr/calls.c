@@ -25,6 +25,7 @@
 #include "lib/engine.h"
 #include "lib/json_scan.h"
 #include "lib/paths.h"
+#include "lib/rights.h"
 
 enum {
 	AGAIN_SOON_MS = 20,    /* the daemon's queue of connections is full */
@@ -246,44 +247,23 @@ int ctr_calls_keep(const struct ctr_calls *c)
 
 /* ---- inside ---- */
 
-static int send_out(int fd, char what, const int *fds, size_t n)
-{
-	struct iovec iov = { &what, 1 };
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(SENT_MAX * sizeof(int))];
-	} control = { 0 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (n) {
-		struct cmsghdr *c;
-
-		msg.msg_control = control.space;
-		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(n * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
-	}
-	return sendmsg(fd, &msg, MSG_NOSIGNAL) == 1 ? 0 : -1;
-}
-
 /* The listener, and of a service the way to its network. */
 static int hand_over(const struct ctr_calls *c, int listener)
 {
-	int fds[SENT_MAX] = { listener, -1, -1 }, r;
+	const char what = listener >= 0 ? HAS_LISTENER : HAS_NOT;
+	int fds[SENT_MAX] = { listener, -1, -1 };
 	size_t n = listener >= 0;
+	ssize_t sent;
 
 	if (n && c->service[0]) {
 		fds[1] = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
 		fds[2] = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 		n = fds[1] >= 0 && fds[2] >= 0 ? SENT_MAX : 1;
 	}
-	r = send_out(c->pair[1], listener >= 0 ? HAS_LISTENER : HAS_NOT, fds, n);
+	sent = co_rights_send(c->pair[1], &what, 1, fds, n);
 	close_one(&fds[1]);
 	close_one(&fds[2]);
-	return r;
+	return sent == 1 ? 0 : -1;
 }
 
 /* Until its addresses are there; without a daemon it has none, and goes on. */
@@ -383,54 +363,28 @@ static void want(struct ctr_calls *c, int wait_ms)
 	c->next_ms = now_ms() + wait_ms;
 }
 
-static void take_descriptors(struct ctr_calls *c, struct cmsghdr *m)
-{
-	int *to[SENT_MAX] = { &c->listener, &c->spaces[0], &c->spaces[1] };
-	size_t n = (m->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-	for (size_t i = 0; i < n && i < SENT_MAX; i++) {
-		close_one(to[i]);
-		memcpy(to[i], CMSG_DATA(m) + i * sizeof(int), sizeof(int));
-	}
-}
-
-/* What came beside; the process is the one that will be the program, not its init. */
-static void take_ancillary(struct ctr_calls *c, struct msghdr *msg)
-{
-	for (struct cmsghdr *m = CMSG_FIRSTHDR(msg); m; m = CMSG_NXTHDR(msg, m)) {
-		struct ucred who;
-
-		if (m->cmsg_level != SOL_SOCKET)
-			continue;
-		if (m->cmsg_type == SCM_RIGHTS) {
-			take_descriptors(c, m);
-		} else if (m->cmsg_type == SCM_CREDENTIALS) {
-			memcpy(&who, CMSG_DATA(m), sizeof(who));
-			if (who.pid > 0)
-				c->pid = who.pid;
-		}
-	}
-}
-
 static void receive_listener(struct ctr_calls *c)
 {
 	char what = 0;
 	struct iovec iov = { &what, 1 };
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(SENT_MAX * sizeof(int)) +
-			   CMSG_SPACE(sizeof(struct ucred))];
-	} control;
+	union co_rights_room room;
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
-			      .msg_control = control.space,
-			      .msg_controllen = sizeof(control.space) };
+			      .msg_control = &room,
+			      .msg_controllen = sizeof(room) };
 	ssize_t n = recvmsg(c->pair[0], &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n == 1)
-		take_ancillary(c, &msg);
+	if (n == 1) {
+		int fds[SENT_MAX] = { -1, -1, -1 };
+
+		close_one(&c->listener);
+		/* the process is the one that will be the program, not its init */
+		(void) co_rights_take(&msg, fds, SENT_MAX, &c->pid);
+		c->listener = fds[0];
+		memcpy(c->spaces, fds + 1, sizeof(c->spaces));
+	}
 	if (n != 1)
 		over(c, "the program ended before it began");
 	else if (c->listener < 0)

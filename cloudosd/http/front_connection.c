@@ -702,13 +702,21 @@ static bool make_room(struct front *f, bool contained)
 	return false;
 }
 
+/* It comes from the container of that service; NULL: from none. */
+static void take_owner(struct front_connection *c, const char *service)
+{
+	if (!service)
+		return;
+	(void) snprintf(c->owner, sizeof(c->owner), "%s", service);
+	c->front->numbers.contained++;
+}
+
 static void who(struct front_connection *c, const struct front_listener *l)
 {
 	struct sockaddr_in peer = { 0 };
 	int size = sizeof(peer), fd = -1;
 	char text[INET_ADDRSTRLEN];
-	const char *owner;
-	uid_t uid = geteuid();
+	uid_t uid;
 
 	(void) inet_ntop(AF_INET, &l->address.sin_addr, text, sizeof(text));
 	(void) snprintf(c->place, sizeof(c->place), "%s:%u", text,
@@ -717,19 +725,12 @@ static void who(struct front_connection *c, const struct front_listener *l)
 	/* of a connection that is over already there is none */
 	(void) uv_tcp_getpeername(&c->wire.uv.tcp, (struct sockaddr *) &peer, &size);
 	(void) inet_ntop(AF_INET, &peer.sin_addr, c->client, sizeof(c->client));
-	if (l->room) { /* whose only programs have been let in by who made it */
-		(void) snprintf(c->owner, sizeof(c->owner), "%s", l->room->owner);
-		c->front->numbers.contained++;
-		return;
-	}
-	c->stranger = uv_fileno(&c->wire.uv.handle, &fd) < 0 ||
-		      peer_uid(fd, &uid) < 0 || uid != geteuid();
-	owner = c->stranger && fd >= 0 ? housed_owner(c->front->daemon, uid) : NULL;
-	if (owner) { /* a service's container that has the machine's network */
-		(void) snprintf(c->owner, sizeof(c->owner), "%s", owner);
-		c->front->numbers.contained++;
-		c->stranger = false;
-	}
+	if (l->room) /* whose only programs have been let in by who made it */
+		take_owner(c, l->room->owner);
+	else if (uv_fileno(&c->wire.uv.handle, &fd) == 0 &&
+		 housed_by_users(c->front->daemon) && peer_uid(fd, &uid) == 0)
+		take_owner(c, housed_owner(c->front->daemon, uid));
+	c->stranger = !*c->owner && !(fd >= 0 && peer_is_own(fd));
 }
 
 static struct front_connection *connection_new(struct front_listener *l)
