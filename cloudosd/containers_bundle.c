@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cloudosd/containers_inside.h"
+#include "cloudosd/ctr/state.h"
 #include "lib/cleanup.h"
 #include "lib/json_scan.h"
 
@@ -81,6 +82,7 @@ struct bundle {
 	char *profile;
 	struct container_device devices[DEVICES];
 	struct co_buf network;
+	char net_path[48], user_path[48]; /* of the one whose network it is in */
 };
 
 /* ---- removing ---- */
@@ -457,6 +459,34 @@ static bool is_builtin(const struct bundle *b)
 	return !*runtime || strcmp(runtime, "builtin") == 0;
 }
 
+/* The network name space of another container's first process: whichever has its number, when
+ * the monitor opens it, must have begun when that one did. */
+static int join(struct bundle *b, struct container_place *where, struct co_err *err)
+{
+	struct ctr_state other;
+	char id[16];
+	int r;
+
+	(void) snprintf(id, sizeof(id), "%" PRIu32, b->make->network_of);
+	r = ctr_state_read(b->place->run, id, &other, err);
+	if (r)
+		return r;
+	where->joined = other.pid;
+	where->joined_start = other.pid_start;
+	ctr_state_done(&other);
+	(void) snprintf(b->net_path, sizeof(b->net_path), "/proc/%" PRId64 "/ns/net",
+			where->joined);
+	where->network_path = b->net_path;
+	if (b->place->root)
+		return 0;
+	/* it belongs to that one's user name space */
+	(void) snprintf(b->user_path, sizeof(b->user_path), "/proc/%" PRId64 "/ns/user",
+			where->joined);
+	where->user_path = b->user_path;
+	where->uids[0].count = where->gids[0].count = 0;
+	return 0;
+}
+
 static int write_spec(struct bundle *b, const char *const *layers, struct co_err *err)
 {
 	struct container_place where = { .bundle = b->path,
@@ -474,7 +504,6 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 					 .root = b->place->root };
 	const char *user = b->config->user ? b->config->user : b->defaults.user;
 	autobuf struct co_buf text = { 0 };
-	char user_path[64];
 	int r = bundle_user(user, b->upper, layers, &where.user, err);
 
 	if (!r)
@@ -484,15 +513,10 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 	map_users(b->place, b->make->users, b->config, &where);
 	if (!is_mode(b->mode, "none"))
 		where.network = (struct co_span){ b->network.data, b->network.size };
-	if (is_mode(b->mode, "container"))
-		where.network_path = b->make->network_path;
-	if (where.network_path && !b->place->root) {
-		/* /proc/PID/ns/net belongs to that one's user name space */
-		(void) snprintf(user_path, sizeof(user_path), "%.*s/user",
-				(int) (strlen(where.network_path) - 4),
-				where.network_path);
-		where.user_path = user_path;
-		where.uids[0].count = where.gids[0].count = 0;
+	if (b->make->network_of) {
+		r = join(b, &where, err);
+		if (r)
+			return r;
 	}
 	if (b->config->privileged)
 		where.ndevices = read_devices(b->devices);

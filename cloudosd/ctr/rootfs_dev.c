@@ -88,23 +88,28 @@ static int make_room(int folder, const char *name, const struct ctr_device *d)
 	return is_device(&st, d) ? 0 : -errno;
 }
 
-/* A file for the host's node to be bound on. */
+/* A file for the host's node to be bound on.  Another container may be making it just now,
+ * in a root that they share. */
 static int make_file(int folder, const char *name)
 {
-	struct stat st;
-	int fd;
+	for (int attempt = 0;; attempt++) {
+		struct stat st;
+		int fd;
 
-	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    !S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode))
-		return 0;
-	if (unlinkat(folder, name, 0) < 0 && errno != ENOENT)
-		return -errno;
-	fd = openat(folder, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC,
-		    0644);
-	if (fd < 0)
-		return -errno;
-	(void) close(fd); /* nothing was written */
-	return 0;
+		if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    !S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode))
+			return 0;
+		if (unlinkat(folder, name, 0) < 0 && errno != ENOENT)
+			return -errno;
+		fd = openat(folder, name,
+			    O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
+		if (fd >= 0) {
+			(void) close(fd); /* nothing was written */
+			return 0;
+		}
+		if (errno != EEXIST || attempt == 3)
+			return -errno;
+	}
 }
 
 /* 0, or a negative errno. */

@@ -81,8 +81,7 @@ static void on_made(void *arg, const struct container_report *report)
 }
 
 /* networkMode container:NAME is the network name space of that one's first process. */
-static int find_network(const struct container *c, char path[48], const char **out,
-			struct co_err *err)
+static int find_network(const struct container *c, uint32_t *out, struct co_err *err)
 {
 	const char *mode = c->config->network;
 	const struct container *other;
@@ -99,8 +98,7 @@ static int find_network(const struct container *c, char path[48], const char **o
 		return co_fail(err, CO_BUSY,
 			       "container %s has no network to be used: start it first",
 			       other->name);
-	(void) snprintf(path, 48, "/proc/%" PRId32 "/ns/net", other->pid); /* fits */
-	*out = path;
+	*out = other->id;
 	return 0;
 }
 
@@ -158,11 +156,10 @@ static void make_now(struct container *c)
 				       .users = c->users,
 				       .fresh = c->making };
 	struct co_err err = { 0 };
-	char path[48];
 	int r;
 
 	c->wants_make = false;
-	r = find_network(c, path, &make.network_path, &err);
+	r = find_network(c, &make.network_of, &err);
 	if (r == 0)
 		r = container_defaults_of(c, &make.image, &err);
 	if (r == 0)

@@ -314,7 +314,7 @@ static void remove_begin(struct container *c)
 	struct container_op *op = c->op;
 
 	if (!op->force && (container_lives(c) || c->state == CONTAINER_IS_RESTARTING)) {
-		wrong_state(op, "stop it first, or use force");
+		wrong_state(op, "stop it first, or remove it by force (-f)");
 		return;
 	}
 	c->wanted = false;

@@ -32,7 +32,8 @@ struct container_make {
 	struct container_image image; /* copied */
 	uint32_t users;               /* which block of 65536 outside ids is its own */
 	bool fresh; /* it never was: what is there of that id is none of it */
-	const char *network_path; /* the network name space of another; NULL; copied */
+	uint32_t
+		network_of; /* whose network it is in: another, which lives; 0: its own */
 };
 
 /* Of a container as its monitor sees it. */

@@ -585,6 +585,11 @@ static void write_extension(struct writing *w)
 		member(w, "network");
 		co_buf_span(w->out, p->network);
 	}
+	if (p->network_path) {
+		member(w, "joined");
+		co_buf_format(w->out, "{\"pid\":%" PRId64 ",\"start\":%" PRIu64 "}",
+			      p->joined, p->joined_start);
+	}
 	flag(w, "allowUnenforcedLimits", w->config->allow_unenforced);
 	co_buf_char(w->out, '}');
 }

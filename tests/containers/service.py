@@ -384,6 +384,11 @@ def networks_can_be_shared_and_prune_removes_what_has_ended():
         b = box.begin(WAITS, name='b', networkMode='container:a')
         equal(os.readlink('/proc/%d/ns/net' % b['pid']), os.readlink('/proc/%d/ns/net' % a['pid']),
               'the network of both')
+        with open(os.path.join(b['bundle'], 'config.json')) as f, \
+                open('/proc/%d/stat' % a['pid']) as stat:
+            equal(json.load(f)['cloudos']['joined'],
+                  {'pid': a['pid'], 'start': int(stat.read().rpartition(')')[2].split()[19])},
+                  'and nobody who has its number later')
         box.refused(404, 'NOT_FOUND', 'POST', 'containers', {
             'rootfs': box.root, 'command': 'x', 'networkMode': 'container:none'})
         box.want('POST', 'container/b/stop', {})
@@ -509,4 +514,5 @@ def a_tree_deeper_than_any_path_is_removed_with_its_container():
         check(not os.path.exists(made['bundle']), 'the bundle is left')
 
 
-run()
+if __name__ == '__main__':
+    run()
