@@ -123,21 +123,6 @@ def refused_in(flags):
         equal(ask('X-API-Key: %s\r\n' % g.token()), 200, 'with the token')
         for _ in range(3):
             equal(g.get().status, 200, 'ourselves')
-        inside, outside = socket.socketpair()
-
-        def hand_out():
-            inside.recv(1)
-            with g.connect() as c:
-                socket.send_fds(inside, [b'x'], [c.socket.fileno()])
-            return 0
-        with outside:
-            outside.send(b'x')
-            equal(in_own_space(flags, hand_out), 0, 'handing over')
-            fd = socket.recv_fds(outside, 1, 1)[1][0]
-            with socket.socket(fileno=fd) as s:
-                s.settimeout(20)
-                s.sendall((plain % '').encode())
-                check(b' 200 ' in s.recv(100), 'who has it now counts')
 
 
 @test
