@@ -220,6 +220,10 @@ static void plan_inside(struct making *m)
 	memcpy(in->stdio, how->stdio, sizeof(in->stdio));
 	memcpy(in->keep, how->keep, sizeof(in->keep));
 	m->flags &= ~(uint64_t) CLONE_NEWCGROUP; /* when it is in its cgroup */
+	/* the dearest of them, made while the creator does what it does before the files */
+	in->late_net = in->own_net && !how->prepared;
+	if (in->late_net)
+		m->flags &= ~(uint64_t) CLONE_NEWNET;
 }
 
 static int plan(struct making *m, struct co_err *err)

@@ -40,7 +40,7 @@ struct ctr_create {
 	 * May be NULL. */
 	void (*remark)(void *arg, const char *sentence);
 	/* Called outside, when name spaces and cgroup stand and before the files are built:
-	 * network, hooks.  May be NULL. */
+	 * network.  May be NULL, and then the network name space comes later, too. */
 	int (*prepared)(void *arg, pid_t pid, struct co_err *err);
 	/* Called outside while the process builds its files: what takes time and does not need
 	 * it.  May be NULL. */
