@@ -12,7 +12,7 @@ int cmd_ps(struct ctl *ctl)
 	if (!ctl_request(ctl, WIRE_session_list_req))
 		return ctl->err.code;
 	return ctl_list(ctl, WIRE_session_row,
-			"id name pid personality engine calls failed age_ms command",
+			"id name container pid personality engine calls failed age_ms command",
 			NULL);
 }
 

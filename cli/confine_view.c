@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* --confine: what the program sees, as a container's configuration.  HOST. */
+#include <co/limits.h>
 #include <co/trap.h>
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +13,10 @@
 #include "lib/buf.h"
 #include "lib/cleanup.h"
 
-enum { FIRST_ID = 100000, IDS = 65536, PERIOD_US = 100000, THOUSAND = 1000 };
+enum { IDS = 65536, PERIOD_US = 100000, THOUSAND = 1000 };
+
+/* Users that nobody else has: containers.users (cloudosd/config.def) cannot come here. */
+#define FIRST_ID 1879048192
 
 static const char *const systems[] = { "/usr",   "/bin",   "/sbin",   "/lib",
 				       "/lib32", "/lib64", "/libx32", "/etc" };
@@ -258,7 +262,12 @@ static void put_process(struct co_buf *b, const struct confine *c,
 	co_buf_text(b, ",\"noNewPrivileges\":true,\"capabilities\":{\"bounding\":[],"
 		       "\"effective\":[],\"permitted\":[],\"inheritable\":[],"
 		       "\"ambient\":[]},\"rlimits\":[{\"type\":\"RLIMIT_CORE\","
-		       "\"soft\":0,\"hard\":0}]},");
+		       "\"soft\":0,\"hard\":0}");
+	/* it cannot become another user, so this is a bound of all it has */
+	if (!c->pids)
+		co_buf_format(b, ",{\"type\":\"RLIMIT_NPROC\",\"soft\":%d,\"hard\":%d}",
+			      CO_LIMIT_CTR_PROCESSES, CO_LIMIT_CTR_PROCESSES);
+	co_buf_text(b, "]},");
 }
 
 static int put_mounts(struct co_buf *b, const struct confine *c,

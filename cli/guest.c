@@ -26,7 +26,8 @@ int guest_folder(struct ctl *ctl, const char *project, const char *name, char *o
 
 	return n < 0 || (size_t) n >= size
 		       ? co_fail(&ctl->err, CO_NAME_TOO_LONG,
-				 "the path of guest \"%.60s\" is too long", name)
+				 "the path of guest \"%.60s\" is too long",
+				 name ? name : "*")
 		       : 0;
 }
 

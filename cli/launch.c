@@ -32,6 +32,7 @@
 #include "cli/system.h"
 #include "launch/channel.h"
 #include "lib/cleanup.h"
+#include "lib/rights.h"
 
 enum { LINE_MS = 500 }; /* so long a line may be without its end */
 
@@ -63,25 +64,8 @@ struct told {
 static void tell(int fd, int step, int errnum, int listener)
 {
 	struct told told = { errnum, step };
-	struct iovec iov = { &told, sizeof(told) };
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (listener > 0) {
-		struct cmsghdr *c;
-
-		msg.msg_control = control.space;
-		msg.msg_controllen = sizeof(control.space);
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &listener, sizeof(int));
-	}
-	if (sendmsg(fd, &msg, MSG_NOSIGNAL) < 0)
+	if (co_rights_send(fd, &told, sizeof(told), &listener, listener > 0) < 0)
 		_exit(EXIT_LAUNCHER); /* the launcher is gone: nobody is left to run for */
 }
 
@@ -229,34 +213,15 @@ static int confined_child(void *arg, const struct ctr_process_spec *p,
 	return 0; /* it does not come back */
 }
 
-/* Who sent it, as he is called here, and the listener that came along. */
-static void take_ancillary(struct msghdr *msg, int *out_listener, pid_t *out_sender)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-		struct ucred who;
-
-		if (c->cmsg_type == SCM_RIGHTS)
-			memcpy(out_listener, CMSG_DATA(c), sizeof(int));
-		if (c->cmsg_type != SCM_CREDENTIALS)
-			continue;
-		memcpy(&who, CMSG_DATA(c), sizeof(who));
-		if (who.pid > 0)
-			*out_sender = who.pid;
-	}
-}
-
 /* 0: it runs (or there is nothing more to hear); -1: the connection ended. */
 static int hear(int fd, struct told *out, int *out_listener, pid_t *out_sender)
 {
 	struct iovec iov = { out, sizeof(*out) };
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
-	} control;
+	union co_rights_room room;
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
-			      .msg_control = control.space,
-			      .msg_controllen = sizeof(control.space) };
+			      .msg_control = &room,
+			      .msg_controllen = sizeof(room) };
 	ssize_t n;
 
 	do
@@ -264,7 +229,7 @@ static int hear(int fd, struct told *out, int *out_listener, pid_t *out_sender)
 	while (n < 0 && errno == EINTR);
 	if (n != sizeof(*out))
 		return -1;
-	take_ancillary(&msg, out_listener, out_sender);
+	(void) co_rights_take(&msg, out_listener, 1, out_sender);
 	return 0;
 }
 

@@ -67,6 +67,9 @@ void client_reply(struct client *client, uint32_t type, uint64_t tag, int status
 /* May it take part in that session?  One of a container only in those that began there. */
 bool client_may_join(const struct client *client, uint64_t session);
 
+/* Are both in one pid name space? */
+bool same_pids(pid_t a, pid_t b);
+
 /* Takes the connection away from its client, which ends; -1 while answers wait in it. */
 int client_take_fd(struct client *client);
 

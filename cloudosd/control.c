@@ -516,7 +516,7 @@ void control_listen_contained(struct control *c, int fd)
 	c->guest_watch = host->watch_new(host->ctx, fd, false, accept_contained, c);
 }
 
-static bool same_pids(pid_t a, pid_t b)
+bool same_pids(pid_t a, pid_t b)
 {
 	struct stat one, other;
 	char path[64];

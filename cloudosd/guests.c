@@ -33,6 +33,7 @@ static void each(void *ctx, void (*visit)(void *arg, const struct guest_row *row
 					 .command = t->command,
 					 .personality = s->personality->name,
 					 .engine = co_engine_name(s->engine),
+					 .container = session_container(s),
 					 .pid = t->pid,
 					 .calls = atomic_load(&s->calls),
 					 .failed = atomic_load(&s->failed),

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -648,6 +649,19 @@ void notify_take_over(struct daemon *d)
 
 /* ---- life ---- */
 
+/* What else came may be a file whose owner answers an ioctl as late as he likes; its name
+ * is looked at first, which asks nobody. */
+static bool is_listener(int fd)
+{
+	static const char name[] = "anon_inode:seccomp notify";
+	char path[48], target[64];
+	ssize_t n;
+
+	(void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, target, sizeof(target));
+	return n == (ssize_t) strlen(name) && !memcmp(target, name, strlen(name));
+}
+
 int notify_add(struct session *s, struct co_err *err)
 {
 	struct epoll_event event = { .events = EPOLLONESHOT, .data.u64 = s->id };
@@ -656,7 +670,8 @@ int notify_add(struct session *s, struct co_err *err)
 	if (s->listener < 0)
 		return 0;
 	/* anything else would be ready for ever and give nothing */
-	if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &no_id) == 0 ||
+	if (!is_listener(s->listener) ||
+	    ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &no_id) == 0 ||
 	    errno != ENOENT)
 		return co_fail(
 			err, CO_INVALID,

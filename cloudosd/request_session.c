@@ -22,8 +22,15 @@ static int contained(struct client *client, struct session_spec *spec,
 
 	if (!client->contained)
 		return 0;
-	HASH_ITER (hh, client->daemon->sessions, s, next)
-		n += session_row(s)->contained;
+	spec->container = 0; /* whatever it says */
+	HASH_ITER (hh, client->daemon->sessions, s, next) {
+		const struct table_session *row = session_row(s);
+
+		n += row->contained;
+		if (!spec->container && row->container && !row->contained &&
+		    same_pids(client->pid, row->pid))
+			spec->container = row->container;
+	}
 	if (n >= CO_LIMIT_CONTAINED_SESSIONS)
 		return co_fail(err, CO_TABLE_FULL,
 			       "%d programs that were begun in containers run already, "
@@ -54,6 +61,7 @@ void request_attach(struct client *client)
 				     .trace = req->trace,
 				     .pid = req->pid,
 				     .launcher_pid = client->pid,
+				     .container = req->container,
 				     .name = request_text(client, req->name),
 				     .command = request_text(client, req->command),
 				     .service = request_text(client, req->service) };
@@ -134,6 +142,7 @@ static void session_row_send(struct client *client, uint64_t tag,
 	row->failed = atomic_load(&s->failed);
 	row->age_ms = (d->host->wall_ns(d->host->ctx) - t->started_ns) / 1000000;
 	co_msg_text(out, &row->command, t->command);
+	co_msg_text(out, &row->container, session_container(s));
 	client_send(client);
 }
 

@@ -19,6 +19,7 @@
 #include "cloudosd/memory.h"
 #include "cloudosd/notify.h"
 #include "cloudosd/pending.h"
+#include "cloudosd/service/container.h"
 #include "cloudosd/serving.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
@@ -63,6 +64,19 @@ struct session *session_find(struct daemon *d, uint64_t id, const char *name)
 		    (!best || s->id > best->id))
 			best = s;
 	return best;
+}
+
+const char *session_container(const struct session *s)
+{
+	struct container_look look;
+	char id[16];
+
+	if (!session_row(s)->container || !s->daemon->services.containers)
+		return "";
+	(void) snprintf(id, sizeof(id), "%u", session_row(s)->container); /* fits */
+	return containers_look(s->daemon->services.containers, co_span(id), &look)
+		       ? look.name
+		       : "";
 }
 
 /* Descriptors are taken, also on failure. */
@@ -120,9 +134,13 @@ static struct session *session_new(struct daemon *d, uint32_t index, int link_fd
 static int session_begin(struct session *s, struct co_err *err)
 {
 	struct daemon *d = s->daemon;
+	const struct table_session *row = session_row(s);
 	int r;
 
 	HASH_ADD(hh, d->sessions, id, sizeof(s->id), s);
+	if (row->container && !row->contained)
+		containers_session_begins(d->services.containers, row->container,
+					  s->id);
 	serving_begin(s);
 	d->served = true;
 	r = notify_add(s, err);
@@ -155,6 +173,7 @@ static void row_fill(struct daemon *d, uint32_t index, const struct session_spec
 	row->personality = spec->personality;
 	row->trace = spec->trace;
 	row->contained = spec->contained;
+	row->container = spec->container;
 	(void) snprintf(row->name, sizeof(row->name), "%s", spec->name);
 	(void) snprintf(row->command, sizeof(row->command), "%s", spec->command);
 	(void) snprintf(row->service, sizeof(row->service), "%s",
@@ -241,8 +260,10 @@ int session_attach(struct daemon *d, const struct session_spec *spec,
 	r = session_begin(s, err);
 	if (r)
 		return r;
-	co_log_session(session, INFO, s->id, spec->pid, "%s begins under %s: %s",
-		       row->name, co_engine_name(s->engine), row->command);
+	co_log_session(session, INFO, s->id, spec->pid, "%s begins under %s%s%s: %s",
+		       row->name, co_engine_name(s->engine),
+		       *session_container(s) ? " in container " : "",
+		       session_container(s), row->command);
 	serving_started(s);
 	*out = s;
 	return 0;
@@ -283,6 +304,9 @@ void session_end(struct session *s, const char *why)
 		       session_row(s)->name,
 		       (unsigned long long) atomic_load(&s->calls), why);
 	HASH_DEL(d->sessions, s);
+	if (session_row(s)->container)
+		containers_session_ends(d->services.containers,
+					session_row(s)->container, s->id);
 	notify_remove(s);
 	leftover_forget(s);
 	if (s->link) {

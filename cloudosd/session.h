@@ -79,7 +79,8 @@ struct session_spec {
 	uint32_t personality, trace;
 	int32_t pid, launcher_pid;
 	const char *name, *command, *service;
-	bool contained; /* it was begun by a program in a container */
+	bool contained;     /* it was begun by a program in a container */
+	uint32_t container; /* of the daemon, in which it runs; 0 */
 	int link_fd, listener; /* taken, also on failure; listener -1 but for notify */
 };
 
@@ -106,5 +107,8 @@ struct session *session_ref(struct session *s);
 struct session *session_unref(struct session *s);
 
 struct table_session *session_row(const struct session *s);
+
+/* The name of the daemon's container that it runs in, or ""; of the core lock's owner. */
+const char *session_container(const struct session *s);
 
 #endif

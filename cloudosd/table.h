@@ -26,7 +26,7 @@
 #include "lib/err.h"
 
 #define TABLE_MAGIC   0x436c6f75644f5301ULL
-#define TABLE_VERSION 3U
+#define TABLE_VERSION 4U
 #define TABLE_ERRORS  4096
 
 /* What the keeper holds descriptors for: sessions, then segments of shared memory, then
@@ -67,6 +67,8 @@ struct table_session {
 	char command[192];
 	char service[64]; /* "" or its full name */
 	uint64_t mounts;  /* its mount name space, where that is its own; 0 */
+	uint32_t container; /* of the daemon, in which it runs; 0 */
+	uint32_t zero;
 };
 
 struct table {

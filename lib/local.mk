@@ -23,6 +23,7 @@ libco_a_SOURCES = \
 	%D%/nearest.h %D%/nearest.c \
 	%D%/paths.h %D%/paths.c \
 	%D%/pattern.h %D%/pattern.c \
+	%D%/rights.h %D%/rights.c \
 	%D%/span.h \
 	%D%/sse.h %D%/sse.c \
 	%D%/uri.h %D%/uri.c \

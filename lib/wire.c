@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/rights.h"
 
 /* ---- layouts ---- */
 
@@ -276,63 +277,24 @@ int co_wire_check(const void *data, size_t n, uint32_t nfds, struct co_err *err)
 
 int co_msg_send(const struct co_msg *m, int fd, const int *fds, uint32_t n)
 {
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(CO_WIRE_FDS_MAX * sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { .iov_base = m->bytes, .iov_len = m->header->size };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
 	if (m->overflow)
 		return CO_TOO_BIG;
-	if (n) {
-		struct cmsghdr *c;
-
-		msg.msg_control = control.space;
-		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(n * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
-	}
-	for (;;) {
-		if (sendmsg(fd, &msg, MSG_NOSIGNAL) >= 0)
-			return 0;
-		if (errno == EINTR)
-			continue;
-		if (errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS)
-			return CO_BUSY;
-		return co_status_from_errno(errno);
-	}
-}
-
-static void keep_fd(struct co_msg *m, const unsigned char *from, bool *too_many)
-{
-	int fd;
-
-	memcpy(&fd, from, sizeof(fd));
-	if (m->nfds < CO_WIRE_FDS_MAX) {
-		m->fds[m->nfds++] = fd;
-		return;
-	}
-	(void) close(fd); /* nobody is left who could care */
-	*too_many = true;
+	if (co_rights_send(fd, m->bytes, m->header->size, fds, n) >= 0)
+		return 0;
+	if (errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS)
+		return CO_BUSY;
+	return co_status_from_errno(errno);
 }
 
 int co_msg_receive(struct co_msg *m, int fd, struct co_err *err)
 {
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(CO_WIRE_FDS_MAX * sizeof(int)) +
-			   CMSG_SPACE(sizeof(struct ucred))];
-	} control;
+	union co_rights_room room;
 	struct iovec iov = { .iov_base = m->bytes, .iov_len = CO_WIRE_MAX };
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
-			      .msg_control = control.space,
-			      .msg_controllen = sizeof(control.space) };
-	bool too_many = false; /* in the room that is for the sender */
+			      .msg_control = &room,
+			      .msg_controllen = sizeof(room) };
+	size_t came;
 	ssize_t n;
 
 	drop_fds(m);
@@ -347,23 +309,11 @@ int co_msg_receive(struct co_msg *m, int fd, struct co_err *err)
 			return CO_BUSY;
 		return co_fail_errno(err, errno, "cannot receive a message");
 	}
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
-		struct ucred sender;
-		size_t count;
-
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS) {
-			memcpy(&sender, CMSG_DATA(c), sizeof(sender));
-			m->sender = sender.pid;
-		}
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < count; i++)
-			keep_fd(m, CMSG_DATA(c) + i * sizeof(int), &too_many);
-	}
+	came = co_rights_take(&msg, m->fds, CO_WIRE_FDS_MAX, &m->sender);
+	m->nfds = came < CO_WIRE_FDS_MAX ? (uint32_t) came : CO_WIRE_FDS_MAX;
 	if (n == 0) /* the end, or an empty message: descriptors may have come with it */
 		return CO_GONE;
-	if (too_many || msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+	if (came > CO_WIRE_FDS_MAX || msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
 		return co_fail(err, CO_PROTOCOL,
 			       "a message or its descriptors are too long");
 	return co_wire_check(m->bytes, (size_t) n, m->nfds, err);

@@ -25,6 +25,7 @@
 #include "lib/engine.h"
 #include "lib/json_scan.h"
 #include "lib/paths.h"
+#include "lib/rights.h"
 
 enum {
 	AGAIN_SOON_MS = 20,   /* the daemon's queue of connections is full */
@@ -43,6 +44,7 @@ struct ctr_calls {
 	struct ctr_filter ask;     /* for the private numbers */
 	struct ctr_filter profile; /* what the container may do at all */
 	uint32_t personality;      /* as the daemon counts them */
+	uint32_t container;        /* of the daemon's; 0: none of its */
 	char socket[CO_PATH_SIZE], name[64], command[192];
 	int pair[2]; /* ours, that of the program */
 	enum state state;
@@ -88,11 +90,25 @@ static void command_line(const struct ctr_process_spec *p, char *out, size_t n)
 	}
 }
 
+static uint32_t number_of(const struct ctr_config *config, const char *name)
+{
+	struct co_span ours, value;
+	int64_t number;
+
+	return co_json_member(config->json, "cloudos", &ours) &&
+			       co_json_member(ours, name, &value) &&
+			       co_json_whole(value, &number) && number > 0 &&
+			       number <= UINT32_MAX
+		       ? (uint32_t) number
+		       : 0;
+}
+
 static int describe(struct ctr_calls *c, const struct ctr_calls_spec *spec,
 		    struct co_err *err)
 {
 	struct co_paths paths;
 
+	c->container = number_of(spec->config, "container");
 	if (!text_of(spec->config, "name", c->name, sizeof(c->name)))
 		(void) snprintf(c->name, sizeof(c->name), "%s", spec->id);
 	command_line(spec->process, c->command, sizeof(c->command));
@@ -194,35 +210,13 @@ int ctr_calls_keep(const struct ctr_calls *c)
 
 /* ---- inside ---- */
 
-static int send_out(int fd, char what, int listener)
-{
-	struct iovec iov = { &what, 1 };
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (listener >= 0) {
-		struct cmsghdr *c;
-
-		msg.msg_control = control.space;
-		msg.msg_controllen = sizeof(control.space);
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &listener, sizeof(int));
-	}
-	return sendmsg(fd, &msg, MSG_NOSIGNAL) == 1 ? 0 : -1;
-}
-
 int ctr_calls_become(void *arg, const struct ctr_process_spec *p, struct co_err *err)
 {
 	struct ctr_calls *c = arg;
 	struct classified file;
 	char path[CO_PATH_SIZE];
 	int listener = -1, other = -1, r;
+	char what;
 
 	r = ctr_find_program(p, path, sizeof(path), err);
 	if (!r)
@@ -235,7 +229,8 @@ int ctr_calls_become(void *arg, const struct ctr_process_spec *p, struct co_err 
 	if (r && r != CO_BUSY)
 		return r;
 	/* one that is around us answers them, or nobody does; either way it is no error */
-	if (send_out(c->pair[1], r ? HAS_NOT : HAS_LISTENER, listener))
+	what = r ? HAS_NOT : HAS_LISTENER;
+	if (co_rights_send(c->pair[1], &what, 1, &listener, listener >= 0) != 1)
 		return co_fail_errno(err, errno, "cannot hand the listener over");
 	close_one(&listener);
 	close_one(&c->pair[1]);
@@ -281,44 +276,24 @@ static void want(struct ctr_calls *c, int wait_ms)
 	c->next_ms = now_ms() + wait_ms;
 }
 
-/* What came beside; the process is the one that will be the program, not its init. */
-static void take_ancillary(struct ctr_calls *c, struct msghdr *msg)
-{
-	for (struct cmsghdr *m = CMSG_FIRSTHDR(msg); m; m = CMSG_NXTHDR(msg, m)) {
-		struct ucred who;
-
-		if (m->cmsg_level != SOL_SOCKET)
-			continue;
-		if (m->cmsg_type == SCM_RIGHTS &&
-		    m->cmsg_len == CMSG_LEN(sizeof(int))) {
-			close_one(&c->listener);
-			memcpy(&c->listener, CMSG_DATA(m), sizeof(int));
-		} else if (m->cmsg_type == SCM_CREDENTIALS) {
-			memcpy(&who, CMSG_DATA(m), sizeof(who));
-			if (who.pid > 0)
-				c->pid = who.pid;
-		}
-	}
-}
-
 static void receive_listener(struct ctr_calls *c)
 {
 	char what = 0;
 	struct iovec iov = { &what, 1 };
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
-	} control;
+	union co_rights_room room;
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
-			      .msg_control = control.space,
-			      .msg_controllen = sizeof(control.space) };
+			      .msg_control = &room,
+			      .msg_controllen = sizeof(room) };
 	ssize_t n = recvmsg(c->pair[0], &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n == 1)
-		take_ancillary(c, &msg);
+	if (n == 1) {
+		close_one(&c->listener);
+		/* the process is the one that will be the program, not its init */
+		(void) co_rights_take(&msg, &c->listener, 1, &c->pid);
+	}
 	if (n != 1)
 		over(c, "the program ended before it began");
 	else if (c->listener < 0)
@@ -409,6 +384,7 @@ static int ask_session(struct ctr_calls *c, int link)
 	req->personality = c->personality;
 	req->pid = c->pid;
 	req->launcher_pid = getpid();
+	req->container = c->container;
 	co_msg_text(out, &req->name, c->name);
 	co_msg_text(out, &req->command, c->command);
 	co_msg_text(out, &req->service, "");

@@ -4,42 +4,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
-#include "lib/cleanup.h"
-
-enum { NOTE_FDS = 250 }; /* the kernel sends at most 253 at once */
-
-union control {
-	struct cmsghdr align;
-	char room[CMSG_SPACE(sizeof(int) * NOTE_FDS)];
-};
+#include "lib/rights.h"
 
 int ctr_note_send(int link, const struct ctr_note *n, const int *fds, size_t count)
 {
-	struct iovec part = { .iov_base = (void *) (uintptr_t) n,
-			      .iov_len = sizeof(*n) };
-	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
-	union control control;
-	ssize_t sent;
-
-	if (count > NOTE_FDS)
+	if (count > CO_RIGHTS_MAX)
 		return CO_TOO_BIG;
-	if (count) {
-		struct cmsghdr *c = &control.align;
-
-		memset(&control, 0, sizeof(control));
-		m.msg_control = &control;
-		m.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * count);
-		memcpy(CMSG_DATA(c), fds, sizeof(int) * count);
-	}
-	do
-		sent = sendmsg(link, &m, MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
-	if (sent < 0)
+	if (co_rights_send(link, n, sizeof(*n), fds, count) < 0)
 		return errno == EPIPE || errno == ECONNRESET
 			       ? CO_GONE
 			       : co_status_from_errno(errno);
@@ -68,38 +40,16 @@ void ctr_say_failed(int link, const struct co_err *err)
 	(void) ctr_note_send(link, &n, NULL, 0); /* nobody there: nobody to tell */
 }
 
-static void keep_fds(struct msghdr *m, int *fds, size_t *count)
-{
-	size_t room = count ? *count : 0, n = 0;
-
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		size_t came = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < came; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			if (n < room)
-				fds[n++] = fd;
-			else
-				(void) close(fd); /* nobody asked for it */
-		}
-	}
-	if (count)
-		*count = n;
-}
-
 int ctr_note_receive(int link, struct ctr_note *out, int *fds, size_t *count,
 		     struct co_err *err)
 {
-	union control control;
+	union co_rights_room beside;
+	size_t room = count ? *count : 0, came;
 	struct iovec part = { .iov_base = out, .iov_len = sizeof(*out) };
 	struct msghdr m = { .msg_iov = &part,
 			    .msg_iovlen = 1,
-			    .msg_control = &control,
-			    .msg_controllen = sizeof(control) };
+			    .msg_control = &beside,
+			    .msg_controllen = sizeof(beside) };
 	int resets =
 		0; /* told once of who left something unread, before what he said */
 	ssize_t got;
@@ -113,7 +63,9 @@ int ctr_note_receive(int link, struct ctr_note *out, int *fds, size_t *count,
 		return co_fail_errno(err, errno, "the other side cannot be heard");
 	if (got <= 0)
 		return co_fail(err, CO_GONE, "the other side is gone");
-	keep_fds(&m, fds, count);
+	came = co_rights_take(&m, fds, room, NULL);
+	if (count)
+		*count = came < room ? came : room;
 	if (got != sizeof(*out))
 		return co_fail(err, CO_PROTOCOL, "half a note came");
 	out->text[sizeof(out->text) - 1] = '\0';

@@ -17,6 +17,7 @@
 #include "lib/buf.h"
 #include "lib/cleanup.h"
 #include "lib/json_scan.h"
+#include "lib/rights.h"
 
 enum { AGENT_MS = 2000, NUMBERS_MAX = 60 /* each a pair of near jumps */ };
 
@@ -83,6 +84,7 @@ int ctr_filter_private(struct ctr_filter *f, const struct ctr_numbers *numbers,
 	if (ctr_bpf_take(&b, &f->program, err))
 		return err ? err->code : CO_NO_MEMORY;
 	free(old.filter);
+	f->is_default = false;
 	if (action == SECCOMP_RET_USER_NOTIF)
 		f->notifies = true;
 	return 0;
@@ -149,28 +151,8 @@ static int agent_connect(const char *path, struct co_err *err)
 static int send_all(int fd, const char *data, size_t n, int descriptor)
 {
 	while (n) {
-		struct iovec iov = { (void *) data, n };
-		union {
-			struct cmsghdr align;
-			char space[CMSG_SPACE(sizeof(int))];
-		} control = { 0 };
-		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-		ssize_t put;
+		ssize_t put = co_rights_send(fd, data, n, &descriptor, descriptor >= 0);
 
-		if (descriptor >= 0) {
-			struct cmsghdr *c;
-
-			msg.msg_control = control.space;
-			msg.msg_controllen = sizeof(control.space);
-			c = CMSG_FIRSTHDR(&msg);
-			c->cmsg_level = SOL_SOCKET;
-			c->cmsg_type = SCM_RIGHTS;
-			c->cmsg_len = CMSG_LEN(sizeof(int));
-			memcpy(CMSG_DATA(c), &descriptor, sizeof(int));
-		}
-		put = sendmsg(fd, &msg, MSG_NOSIGNAL);
-		if (put < 0 && errno == EINTR)
-			continue;
 		if (put <= 0)
 			return -1;
 		descriptor = -1;

@@ -5,11 +5,11 @@
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/statfs.h>
 
 #include "cloudosd/ctr/inside.h"
 #include "lib/cleanup.h"
+#include "lib/rights.h"
 
 /* A new master of the container's own devpts: what is elsewhere is not trusted. */
 static int open_master(struct co_err *err)
@@ -78,22 +78,9 @@ int ctr_terminal_take(int slave, struct co_err *err)
 
 int ctr_terminal_send(int socket, int master, struct co_err *err)
 {
-	char name[64] = "/dev/ptmx";
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec part = { .iov_base = name, .iov_len = strlen(name) };
-	struct msghdr m = { .msg_iov = &part,
-			    .msg_iovlen = 1,
-			    .msg_control = &control,
-			    .msg_controllen = sizeof(control) };
+	static const char name[] = "/dev/ptmx";
 
-	control.align.cmsg_level = SOL_SOCKET;
-	control.align.cmsg_type = SCM_RIGHTS;
-	control.align.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&control.align), &master, sizeof(master));
-	if (sendmsg(socket, &m, MSG_NOSIGNAL) < 0)
+	if (co_rights_send(socket, name, sizeof(name) - 1, &master, 1) < 0)
 		return co_fail_errno(
 			err, errno,
 			"the terminal cannot be sent to the console socket");

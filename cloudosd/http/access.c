@@ -3,7 +3,7 @@
  * Who may make a request, and which service it is for.  HOST.
  *
  * A client is the daemon's own user, whom the kernel names (SO_PEERCRED, or the owner of the
- * socket at the other end), or it shows the token.  What a browser sends for a page of
+ * socket at the other end, if no container has it), or it shows the token.  What a browser sends for a page of
  * somebody else is refused: by Host, which such a page cannot choose, and by Origin, which it
  * cannot leave out of a write.
  */
@@ -111,13 +111,11 @@ bool http_server_token_shown(const struct http_server *s,
 
 static bool is_own_user(struct connection *c)
 {
-	uid_t uid;
 	int fd;
 
 	if (c->trusted || c->stranger)
 		return c->trusted;
-	c->trusted = c->local && uv_fileno(&c->uv.handle, &fd) == 0 &&
-		     peer_uid(fd, &uid) == 0 && uid == geteuid();
+	c->trusted = c->local && uv_fileno(&c->uv.handle, &fd) == 0 && peer_is_own(fd);
 	c->stranger = !c->trusted;
 	return c->trusted;
 }
@@ -147,8 +145,9 @@ static int check_client(struct connection *c, const struct co_http_head *head,
 	if (!is_own_user(c))
 		return refused(
 			fault, 403, "FORBIDDEN",
-			"this daemon answers its own user; others show the token "
-			"as Authorization: Bearer or X-API-Key");
+			"this daemon answers its own user; others, and programs in "
+			"containers, show the token as Authorization: Bearer or "
+			"X-API-Key");
 	return 0;
 }
 

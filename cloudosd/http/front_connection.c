@@ -701,7 +701,6 @@ static void who(struct front_connection *c, const struct front_listener *l)
 	struct sockaddr_in peer = { 0 };
 	int size = sizeof(peer), fd;
 	char text[INET_ADDRSTRLEN];
-	uid_t uid;
 
 	(void) inet_ntop(AF_INET, &l->address.sin_addr, text, sizeof(text));
 	(void) snprintf(c->place, sizeof(c->place), "%s:%u", text,
@@ -710,8 +709,7 @@ static void who(struct front_connection *c, const struct front_listener *l)
 	/* of a connection that is over already there is none */
 	(void) uv_tcp_getpeername(&c->wire.uv.tcp, (struct sockaddr *) &peer, &size);
 	(void) inet_ntop(AF_INET, &peer.sin_addr, c->client, sizeof(c->client));
-	c->stranger = uv_fileno(&c->wire.uv.handle, &fd) < 0 ||
-		      peer_uid(fd, &uid) < 0 || uid != geteuid();
+	c->stranger = uv_fileno(&c->wire.uv.handle, &fd) < 0 || !peer_is_own(fd);
 }
 
 static struct front_connection *connection_new(struct front_listener *l)

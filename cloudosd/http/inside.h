@@ -208,8 +208,13 @@ int access_check(struct http_call *call, struct co_http_fault *fault);
 
 /* ---- peer_uid.c ---- */
 
-/* The user whose socket is at the other end of that TCP connection within this machine.
- * 0, CO_NOT_FOUND: there is none (any more), or it cannot be found out. */
-int peer_uid(int fd, uid_t *out_uid);
+/* The socket at the other end of that TCP connection within this machine is our user's, and a
+ * process has it that lives in no container.  false: or it cannot be found out. */
+bool peer_is_own(int fd);
+
+/* ---- peer_holder.c ---- */
+
+/* Likewise, of a socket of our user. */
+bool peer_holder_is_ours(unsigned long inode);
 
 #endif

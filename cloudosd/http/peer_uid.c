@@ -5,6 +5,7 @@
  * The kernel is asked for exactly that socket (sock_diag); it answers within the send, so
  * nothing waits.  Where it has no such interface the table in /proc is read, up to a bound.
  * A socket without an inode has been closed: its user would be shown as root.
+ * That it is our user is not enough: peer_holder.c.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -60,7 +61,7 @@ static bool ends_of(int fd, struct ends *out)
 }
 
 /* Seen from the other end, source and destination change places. */
-static int ask_kernel(const struct ends *ends, uid_t *out_uid)
+static int ask_kernel(const struct ends *ends, uid_t *out_uid, unsigned long *out_inode)
 {
 	autoclose int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
 				  NETLINK_SOCK_DIAG);
@@ -106,6 +107,7 @@ static int ask_kernel(const struct ends *ends, uid_t *out_uid)
 	if (!answer.body.idiag_inode)
 		return CO_NOT_FOUND;
 	*out_uid = answer.body.idiag_uid;
+	*out_inode = answer.body.idiag_inode;
 	return 0;
 }
 
@@ -120,7 +122,7 @@ static void as_in_table(const struct ends *ends, int which, char out[48])
 	(void) snprintf(out + n, 48 - n, ":%04X", ntohs(ends->port[which]));
 }
 
-static int read_table(const struct ends *ends, uid_t *out_uid)
+static int read_table(const struct ends *ends, uid_t *out_uid, unsigned long *out_inode)
 {
 	autofclose FILE *f = fopen(
 		ends->family == AF_INET ? "/proc/net/tcp" : "/proc/net/tcp6", "re");
@@ -135,18 +137,23 @@ static int read_table(const struct ends *ends, uid_t *out_uid)
 			   local, remote, &uid, &inode) == 4 &&
 		    strcmp(local, theirs) == 0 && strcmp(remote, ours) == 0) {
 			*out_uid = uid;
+			*out_inode = inode;
 			return inode ? 0 : CO_NOT_FOUND;
 		}
 	return CO_NOT_FOUND;
 }
 
-int peer_uid(int fd, uid_t *out_uid)
+bool peer_is_own(int fd)
 {
 	struct ends ends;
+	unsigned long inode;
+	uid_t uid;
 	int r;
 
 	if (!ends_of(fd, &ends))
-		return CO_NOT_FOUND;
-	r = ask_kernel(&ends, out_uid);
-	return r == CO_UNSUPPORTED ? read_table(&ends, out_uid) : r;
+		return false;
+	r = ask_kernel(&ends, &uid, &inode);
+	if (r == CO_UNSUPPORTED)
+		r = read_table(&ends, &uid, &inode);
+	return r == 0 && uid == geteuid() && peer_holder_is_ours(inode);
 }

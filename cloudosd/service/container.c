@@ -11,6 +11,7 @@
 
 #include "cloudosd/service/container_inside.h"
 #include "lib/cleanup.h"
+#include "lib/json_scan.h"
 
 #define NEXT_KEY "/container-next"
 
@@ -303,6 +304,32 @@ bool containers_use_image(const struct containers *all, const char *image_id,
 	return false;
 }
 
+static bool names_volume(const struct container *c, const char *name)
+{
+	for (size_t i = 0; i < c->config->nvolumes; i++)
+		if (c->config->volumes[i].named &&
+		    strcmp(c->config->volumes[i].source, name) == 0)
+			return true;
+	return false;
+}
+
+void containers_volume_users(const struct containers *all, const char *name,
+			     uint32_t owner, struct co_buf *out)
+{
+	const struct container *c;
+	const char *comma = "";
+
+	if (!all)
+		return;
+	DL_FOREACH (all->list, c) {
+		if (c->id != owner && !names_volume(c, name))
+			continue;
+		co_buf_text(out, comma);
+		co_buf_json_text(out, co_span(c->name));
+		comma = ",";
+	}
+}
+
 /* ---- reading them back ---- */
 
 static void load_end(struct containers *all, int status, const char *reason)
@@ -385,7 +412,54 @@ int containers_load(struct containers *all,
 	return store_list(all->store, "/container/", NULL, 256, 0, on_page, all);
 }
 
+/* ---- its calls ---- */
+
+static struct container *numbered(const struct containers *all, uint32_t id)
+{
+	struct container *c = NULL;
+
+	if (all)
+		HASH_FIND(by_id, all->by_id, &id, sizeof(id), c);
+	return c;
+}
+
+/* Sessions count upwards, and come in any order after the daemon has started anew. */
+void containers_session_begins(struct containers *all, uint32_t id, uint64_t session)
+{
+	struct container *c = numbered(all, id);
+
+	if (c && (!c->session || session < c->session))
+		c->session = session;
+}
+
+void containers_session_ends(struct containers *all, uint32_t id, uint64_t session)
+{
+	struct container *c = numbered(all, id);
+
+	if (c && c->session == session)
+		c->session = 0;
+}
+
 /* ---- looking ---- */
+
+/* The member ip of "network":{...} among its facts. */
+static void read_ip(const struct container *c, char *out, size_t size)
+{
+	autobuf struct co_buf facts = { 0 }, ip = { 0 };
+	struct co_json_fault fault;
+	struct co_span object, value;
+
+	if (!*c->facts)
+		return;
+	co_buf_format(&facts, "{%s}", c->facts);
+	if (facts.failed ||
+	    co_json_check((struct co_span){ facts.data, facts.size }, &object, &fault) <
+		    0 ||
+	    !co_json_member(object, "network", &value) ||
+	    !co_json_member(value, "ip", &value) || co_json_unescape(value, &ip) < 0)
+		return;
+	(void) snprintf(out, size, "%s", ip.data ? ip.data : "");
+}
 
 static void look_at(const struct container *c, struct container_look *out)
 {
@@ -394,7 +468,6 @@ static void look_at(const struct container *c, struct container_look *out)
 					.image = c->config->image ? c->config->image
 								  : "",
 					.error = c->error,
-					.ip = "",
 					.state = c->state,
 					.health = c->health,
 					.pid = c->pid,
@@ -406,7 +479,9 @@ static void look_at(const struct container *c, struct container_look *out)
 					.started_ns = c->started_ns,
 					.finished_ns = c->finished_ns,
 					.config = c->config,
-					.image_id = c->image_id };
+					.image_id = c->image_id,
+					.session = c->session };
+	read_ip(c, out->ip, sizeof(out->ip));
 }
 
 bool containers_look(const struct containers *all, struct co_span which,

@@ -26,6 +26,7 @@
 #include "store/store.h"
 
 struct containers;
+struct volumes;
 
 enum container_stage {
 	CONTAINER_IS_CREATED,
@@ -48,7 +49,8 @@ enum container_health {
 
 struct containers_options {
 	const struct container_runtime *runtime;
-	char boot[40]; /* of this boot of the machine */
+	struct volumes *volumes; /* NULL: there are none */
+	char boot[40];           /* of this boot of the machine */
 	/* An image by its name: 0; or a status and a sentence.  NULL: there are none. */
 	int (*image)(void *arg, const char *name, struct container_image *out,
 		     struct co_err *err);
@@ -83,6 +85,11 @@ bool containers_keep_alive(const struct containers *all);
 /* Does a container stand on that image (its id)?  Its name in out. */
 bool containers_use_image(const struct containers *all, const char *image_id,
 			  const char **out_name);
+
+/* Adds the names of the containers that have the volume, as JSON texts with commas between:
+ * those that name it, and the one it was made for (owner; 0: none). */
+void containers_volume_users(const struct containers *all, const char *name,
+			     uint32_t owner, struct co_buf *out);
 
 /* ---- requests ---- */
 
@@ -132,6 +139,7 @@ struct container_request {
 	uint32_t timeout_s;    /* STOP, RESTART: before it is killed */
 	int signal;            /* KILL; 0: SIGKILL */
 	bool force;            /* REMOVE: also one that runs */
+	bool volumes;          /* REMOVE: those of its image, too */
 	struct co_span config; /* UPDATE: checked JSON, a part of CONFIG */
 };
 
@@ -147,11 +155,19 @@ void containers_list(const struct containers *all, bool every, struct co_buf *ou
 /* Removes what has ended and what was never begun before; {"removed":[...]}. */
 void containers_prune(struct containers *all, const struct container_asker *asker);
 
+/* ---- its calls ---- */
+
+/* A session that answers calls in it is there, or no more.  Of several the first is told:
+ * the others are of further programs that were run in it.  `all` NULL is nothing. */
+void containers_session_begins(struct containers *all, uint32_t id, uint64_t session);
+void containers_session_ends(struct containers *all, uint32_t id, uint64_t session);
+
 /* ---- as others look at one ---- */
 
 struct container_look {
 	uint32_t id;
-	const char *name, *image, *error, *ip;
+	const char *name, *image, *error;
+	char ip[48]; /* "": none of its own */
 	enum container_stage state;
 	enum container_health health;
 	int32_t pid; /* of the first process; 0 */
@@ -161,6 +177,7 @@ struct container_look {
 	uint64_t created_ns, started_ns, finished_ns; /* since the epoch; 0: never */
 	const struct container_settings *config;
 	const char *image_id; /* "" */
+	uint64_t session;     /* that answers its calls; 0 */
 };
 
 /* false: there is none.  Valid until the core lock is left. */

@@ -2,6 +2,7 @@
 /* config.json of a container.  HOST. */
 #include "cloudosd/service/container_spec.h"
 
+#include <co/limits.h>
 #include <inttypes.h>
 #include <linux/capability.h>
 #include <stdlib.h>
@@ -57,6 +58,11 @@ static void list(struct writing *w, const char *name, const char *const *values)
 	for (; *values; values++)
 		element(w, *values);
 	co_buf_char(w->out, ']');
+}
+
+static bool has_users(const struct writing *w)
+{
+	return w->place->uids[0].count > 0;
 }
 
 /* ---- capabilities ---- */
@@ -228,6 +234,23 @@ static void write_env(struct writing *w)
 	co_buf_char(w->out, ']');
 }
 
+/* So that a fork bomb ends in itself also where nobody thought of a limit.  The kernel counts
+ * this for each user of a user name space: it costs nothing, as a control group would. */
+static void write_bound(struct writing *w)
+{
+	const struct container_settings *c = w->config;
+
+	if (c->privileged || (!has_users(w) && !w->place->user_path) ||
+	    (c->pids && !c->allow_unenforced))
+		return;
+	member(w, "rlimits");
+	co_buf_format(w->out,
+		      "[{\"type\":\"RLIMIT_NPROC\",\"soft\":%" PRIu64
+		      ",\"hard\":%" PRIu64 "}]",
+		      c->pids ? c->pids : CO_LIMIT_CTR_PROCESSES,
+		      c->pids ? c->pids : CO_LIMIT_CTR_PROCESSES);
+}
+
 static int write_process(struct writing *w)
 {
 	const struct container_user *u = &w->place->user;
@@ -252,7 +275,9 @@ static int write_process(struct writing *w)
 	text_member(w, "cwd", cwd && *cwd == '/' ? cwd : "/");
 	r = write_capabilities(w);
 	member(w, "noNewPrivileges");
-	co_buf_text(w->out, w->config->privileged ? "false}" : "true}");
+	co_buf_text(w->out, w->config->privileged ? "false" : "true");
+	write_bound(w);
+	co_buf_char(w->out, '}');
 	return r;
 }
 
@@ -276,11 +301,6 @@ static void mount(struct writing *w, const char *destination, const char *type,
 		options += n + (options[n] == ',');
 	}
 	co_buf_text(w->out, "]}");
-}
-
-static bool has_users(const struct writing *w)
-{
-	return w->place->uids[0].count > 0;
 }
 
 static void write_system_mounts(struct writing *w)
@@ -331,26 +351,72 @@ static void write_volume(struct writing *w, const struct container_volume *v)
 	co_buf_text(&options, v->read_only ? "ro,rprivate" : "rw,rprivate");
 	if (v->named)
 		co_buf_text(&options, ",nosuid,nodev");
+	if (v->named && !v->read_only && w->place->fills)
+		co_buf_text(&options, ",copyup");
 	if (v->idmap && has_users(w) && w->place->root)
 		co_buf_text(&options, ",idmap");
 	if (!source.failed && !options.failed)
 		mount(w, v->inside, "bind", source.data, options.data);
 }
 
+static void write_image_volume(struct writing *w, size_t i)
+{
+	char name[CONTAINER_NAME];
+	struct container_volume v = { .source = name,
+				      .inside = w->defaults->volumes.at[i],
+				      .named = true,
+				      .idmap = true };
+
+	container_image_volume_name(name, w->place->id, i);
+	write_volume(w, &v);
+}
+
+static unsigned depth_of(const char *path)
+{
+	unsigned n = 0;
+
+	for (; *path; path++)
+		n += *path == '/' && path[1] && path[1] != '/';
+	return n;
+}
+
+/* What people and images ask for: folders before what is in them, otherwise an image's
+ * first, then in the order given. */
+static size_t write_depth(struct writing *w, unsigned depth)
+{
+	const struct container_settings *c = w->config;
+	const struct container_texts *image = &w->defaults->volumes;
+	size_t n = 0;
+
+	for (size_t i = 0; i < image->count; i++)
+		if (container_image_volume(w->defaults, c, i) &&
+		    depth_of(image->at[i]) == depth && ++n)
+			write_image_volume(w, i);
+	for (size_t i = 0; i < c->tmpfs.count; i++)
+		if (depth_of(c->tmpfs.at[i]) == depth && ++n)
+			mount(w, c->tmpfs.at[i], "tmpfs", "tmpfs",
+			      "nosuid,nodev,mode=1777");
+	for (size_t i = 0; i < c->nvolumes; i++)
+		if (depth_of(c->volumes[i].inside) == depth && ++n)
+			write_volume(w, &c->volumes[i]);
+	return n;
+}
+
 static void write_mounts(struct writing *w)
 {
 	const struct container_settings *c = w->config;
+	size_t left = c->tmpfs.count + c->nvolumes;
 
+	for (size_t i = 0; i < w->defaults->volumes.count; i++)
+		left += container_image_volume(w->defaults, c, i);
 	member(w, "mounts");
 	co_buf_char(w->out, '[');
 	write_system_mounts(w);
-	for (size_t i = 0; i < c->tmpfs.count; i++)
-		mount(w, c->tmpfs.at[i], "tmpfs", "tmpfs", "nosuid,nodev,mode=1777");
 	write_file_mount(w, "/etc/hosts", "hosts");
 	write_file_mount(w, "/etc/hostname", "hostname");
 	write_file_mount(w, "/etc/resolv.conf", "resolv.conf");
-	for (size_t i = 0; i < c->nvolumes; i++)
-		write_volume(w, &c->volumes[i]);
+	for (unsigned depth = 0; left && !w->out->failed; depth++)
+		left -= write_depth(w, depth);
 	co_buf_char(w->out, ']');
 }
 
@@ -513,9 +579,16 @@ static void write_extension(struct writing *w)
 	flag(w, "calls", w->config->calls);
 	text_member(w, "socket", p->socket);
 	text_member(w, "name", p->name);
+	member(w, "container");
+	co_buf_format(w->out, "%" PRIu32, p->id);
 	if (p->network.data) {
 		member(w, "network");
 		co_buf_span(w->out, p->network);
+	}
+	if (p->network_path) {
+		member(w, "joined");
+		co_buf_format(w->out, "{\"pid\":%" PRId64 ",\"start\":%" PRIu64 "}",
+			      p->joined, p->joined_start);
 	}
 	flag(w, "allowUnenforcedLimits", w->config->allow_unenforced);
 	co_buf_char(w->out, '}');

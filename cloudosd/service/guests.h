@@ -15,7 +15,8 @@
 struct guest_row {
 	uint64_t session;
 	const char *name, *command, *personality, *engine;
-	int32_t pid; /* of its first process */
+	const char *container; /* its name; "": it runs in none of the daemon's */
+	int32_t pid;           /* of its first process */
 	uint64_t calls, failed;
 	uint64_t started_ms;        /* since the epoch */
 	struct process_usage usage; /* of that process */

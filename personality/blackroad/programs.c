@@ -33,6 +33,8 @@ static void session(void *arg, const struct guest_row *row)
 	text(b, "personality", row->personality);
 	text(b, "engine", row->engine);
 	text(b, "command", row->command);
+	if (*row->container)
+		text(b, "container", row->container);
 	co_buf_text(b, ",\"pid\":");
 	co_buf_i64(b, row->pid);
 	number(b, "calls", row->calls);

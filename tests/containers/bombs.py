@@ -16,6 +16,13 @@ LIMITS = {'pids': {'limit': 64}, 'memory': {'limit': 64 << 20, 'swap': 64 << 20}
           'cpu': {'quota': 50000, 'period': 100000}}
 
 
+def uid_of(pid):
+    try:
+        return os.stat('/proc/' + pid).st_uid if pid.isdigit() else None
+    except OSError:
+        return None
+
+
 def p99(neighbour):
     took = []
     for _ in range(TIMES):
@@ -25,21 +32,33 @@ def p99(neighbour):
     return sorted(took)[TIMES * 99 // 100]
 
 
+# A bound as every container has it that was given no limit (of another size: it has to fill).
+USERS = {'linux': {'namespaces': [{'type': kind} for kind in
+                                  ('pid', 'mount', 'ipc', 'uts', 'network', 'user')],
+                   'uidMappings': [{'containerID': 0, 'hostID': 300000, 'size': 65536}],
+                   'gidMappings': [{'containerID': 0, 'hostID': 300000, 'size': 65536}]},
+         'mounts': [{'destination': '/proc', 'type': 'proc', 'source': 'proc'},
+                    {'destination': '/dev', 'type': 'tmpfs', 'source': 'tmpfs'}],
+         'rlimits': [{'type': 'RLIMIT_NPROC', 'soft': 128, 'hard': 128}]}
+
+
 def bomb(box, args, *options, **more):
-    c = box.prepare(args, linux={'resources': LIMITS}, init=True, **more)
+    more = more or {'linux': {'resources': LIMITS}}
+    c = box.prepare(args, init=True, **more)
     c.launch(*options)
     try:
         c.created()
     except Refused as why:
-        raise Skip('no limits here: %s' % why) from why
+        raise Skip('it cannot be made here: %s' % why) from why
     return c.commit()
 
 
-def neighbours_are_kept(args, goes_off, *options):
+def neighbours_are_kept(args, goes_off, *options, **more):
     box = Box()
+    os.chmod(box.dir, 0o755)  # of other users, too
     try:
         neighbour = box.container(['sleep', '1000'], init=True).start()
-        c = bomb(box, args, *options)
+        c = bomb(box, args, *options, **more)
         tried = []
         for _ in range(ATTEMPTS):
             before = p99(neighbour)
@@ -79,6 +98,20 @@ def a_fork_bomb():
             c.creator.send('exec', args=['sh', '-c', bang], timeoutMs=1000)
         return usage['pids']['used'] >= 50 or usage['cpu']['throttled'] > 0
     neighbours_are_kept(bang + ' exec sleep 1000', full)
+
+
+@test
+def a_fork_bomb_of_a_container_without_limits():
+    def inside(c):
+        return sum(uid == 300000 for uid in map(uid_of, os.listdir('/proc')))
+    bang = '(while :; do (while :; do :; done) & done) & exec sleep 1000'
+    most = []
+
+    def full(c):
+        most.append(inside(c))
+        return most[-1] >= 120
+    neighbours_are_kept(bang, full, **USERS)
+    check(max(most) <= 128, '%d processes' % max(most))
 
 
 @test

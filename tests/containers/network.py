@@ -6,7 +6,6 @@ As root everything happens in a network name space of the test's own, which is "
 the tests of users run as nobody from a copy of the programs; otherwise only those run, as who
 we are.  What the box cannot do is skipped with what `cloudosctl doctor` says of it.
 """
-import contextlib
 import ctypes
 import fcntl
 import json
@@ -20,6 +19,8 @@ import sys
 import tempfile
 import time
 import traceback
+
+from cleared import clear
 
 SRC = os.path.abspath(os.environ.get('srcdir', '.'))
 BUILD = os.path.abspath(os.environ.get('builddir', '.'))
@@ -145,12 +146,9 @@ class Domain:
         return self
 
     def __exit__(self, *error):
-        with contextlib.suppress(Exception):
-            names = self.ctl('container', 'ls', '-a', '-o', 'json')
-            for c in json.loads(names or '[]'):
-                self.ctl('container', 'rm', '-f', c.get('name') or c.get('NAME'))
-        subprocess.run([os.path.join(PROGRAMS, 'cloudosctl'), 'daemon', 'stop'], env=self.env,
-                       capture_output=True, timeout=LIMIT)
+        why = clear([os.path.join(PROGRAMS, 'cloudosctl')], self.env, LIMIT)
+        if why:
+            print('the containers could not be removed: %s' % why)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def call(self, *args):
@@ -341,6 +339,24 @@ def a_user_s_container_has_a_private_network():
         until('the port is free', lambda: fetch('127.0.0.1', port, 3) == '')
 
 
+@test('user')
+@test('no tun')
+def with_the_hosts_network_it_is_not_the_user_of_the_daemon():
+    with Domain() as d:
+        with open(os.path.join(d.dir, 'run/http.json')) as f:
+            place = json.load(f)['tcp']
+        with open(os.path.join(d.dir, 'state/http.token')) as f:
+            token = f.read().strip()
+        d.ctl('container', 'run', '-d', '--name', 'a', '--network', 'host', 'busybox', 'sleep',
+              '1000')
+        words = 'wget', '-O', '-', 'http://%s/v1/sys/containers' % place
+
+        done = d.call('container', 'exec', 'a', *words)
+        check('403' in done.stderr and not done.stdout, 'without: %r' % done)
+        done = d.call('container', 'exec', 'a', *words, '--header', 'X-API-Key: ' + token)
+        check('"name":"a"' in done.stdout.replace(' ', ''), 'with the token: %r' % done)
+
+
 @test('no tun')
 def without_tun_there_is_no_network_and_that_is_said():
     with Domain() as d:
@@ -417,7 +433,8 @@ def main():
         for name in ('cloudosctl', 'cloudosd/cloudosd', 'cloudos-keeper', 'cloudos-ctr',
                      'cloudos-image', 'cloudos-exec', 'cloudos-loader'):
             shutil.copy(os.path.join(BUILD, name), folder)
-        shutil.copy(os.path.abspath(__file__), os.path.join(folder, 'network.py'))
+        for name in ('network.py', 'cleared.py'):
+            shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), name), folder)
         failed = run_as_nobody('user', folder) + run_as_nobody('no tun', folder)
     finally:
         shutil.rmtree(folder)

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: MIT
 """Who may ask: users, tokens, pages of others, names that are not ours."""
+import ctypes
 import encodings.idna  # noqa: F401  while its file can be read: see as_nobody
 import json
 import os
 import signal
 import socket
 import stat
+import time
 import traceback
 
 from talk import Gateway, Skip, check, equal, run, stop, test
+
+NEW_USER, NEW_PID = 0x10000000, 0x20000000
+
 
 def as_nobody(act):
     """act() in a process of another user; what it returns, a small number."""
@@ -76,6 +81,101 @@ def where_the_kernel_cannot_be_asked_its_table_is_read():
         for _ in range(3):
             equal(g.get().status, 200, 'ourselves')
             equal(ask_as_nobody(g, plain), 403, 'another user')
+
+
+def in_own_space(flags, act):
+    """act() as the same user, in name spaces of its own; what it returns, a small number."""
+    child = os.fork()
+    if not child:
+        result = 255
+        try:
+            user, group = os.geteuid(), os.getegid()
+            if ctypes.CDLL(None, use_errno=True).unshare(flags):
+                os._exit(254)
+            if flags & NEW_USER:
+                for name, text in (('setgroups', 'deny'), ('uid_map', '%d %d 1' % (user, user)),
+                                   ('gid_map', '%d %d 1' % (group, group))):
+                    with open('/proc/self/' + name, 'w') as f:
+                        f.write(text)
+            inner = os.fork()
+            if inner:
+                result = os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1])
+            else:
+                result = act()
+        except Exception:  # the parent sees the number
+            traceback.print_exc()
+        finally:
+            os._exit(result)
+    result = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if result == 254:
+        raise Skip('name spaces are forbidden here')
+    return result
+
+
+def refused_in(flags):
+    plain = 'GET /health HTTP/1.1\r\nHost: localhost\r\n%s\r\n'
+
+    def ask(field=''):
+        return 200 + in_own_space(
+            flags, lambda: g.ask((plain % field).encode()).status - 200)
+    with Gateway() as g:
+        equal(ask(), 403, 'without')
+        equal(ask('X-API-Key: %s\r\n' % g.token()), 200, 'with the token')
+        for _ in range(3):
+            equal(g.get().status, 200, 'ourselves')
+        inside, outside = socket.socketpair()
+
+        def hand_out():
+            inside.recv(1)
+            with g.connect() as c:
+                socket.send_fds(inside, [b'x'], [c.socket.fileno()])
+            return 0
+        with outside:
+            outside.send(b'x')
+            equal(in_own_space(flags, hand_out), 0, 'handing over')
+            fd = socket.recv_fds(outside, 1, 1)[1][0]
+            with socket.socket(fileno=fd) as s:
+                s.settimeout(20)
+                s.sendall((plain % '').encode())
+                check(b' 200 ' in s.recv(100), 'who has it now counts')
+
+
+@test
+def a_program_with_our_user_in_another_user_name_space_is_refused():
+    # as a container with this machine's network is, and cloudos-exec --confine --net=host
+    refused_in(NEW_USER)
+
+
+@test
+def a_program_with_our_user_in_another_pid_name_space_is_refused():
+    if os.geteuid():
+        raise Skip('only root can have one without a user name space')
+    refused_in(NEW_PID)
+
+
+@test
+def who_hides_his_socket_is_refused_and_holds_up_nobody():
+    plain = b'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n'
+
+    def hidden():
+        """A connection that no process has: on its way in a socket that nobody reads."""
+        a, b = socket.socketpair()
+        with g.connect() as c:
+            c.send(plain)
+            socket.send_fds(a, [b'x'], [c.socket.fileno()])
+        return a, b
+    with Gateway() as g:
+        g.get()
+        stop(g.processes(['cloudosd'])[0])
+        pairs = [hidden() for _ in range(60)]
+        os.kill(g.processes(['cloudosd'])[0], signal.SIGCONT)
+        begun = time.monotonic()
+        equal(g.get().status, 200, 'ourselves')
+        check(time.monotonic() - begun < 5, 'it took %.1f s' % (time.monotonic() - begun))
+        for a, b in pairs:
+            with a, b, socket.socket(fileno=socket.recv_fds(b, 1, 1)[1][0]) as s:
+                s.settimeout(20)
+                check(b' 403 ' in s.recv(100), 'a socket of nobody')
 
 
 @test

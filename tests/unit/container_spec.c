@@ -139,6 +139,26 @@ START_TEST(limits_have_the_units_of_the_kernel)
 }
 END_TEST
 
+START_TEST(without_a_limit_a_fork_bomb_has_a_bound)
+{
+	struct container_place place = place_of_root();
+
+	make(ROOT "}", "");
+	has("\"rlimits\":[{\"type\":\"RLIMIT_NPROC\",\"soft\":2048,\"hard\":2048}]");
+	make(ROOT ",\"pidsLimit\":7,\"allowUnenforcedLimits\":true}", "");
+	has("\"soft\":7,\"hard\":7}]");
+	/* an enforced one can be changed while it runs, and this could not */
+	make(ROOT ",\"pidsLimit\":7}", "");
+	has_no("rlimits");
+	make(ROOT ",\"privileged\":true}", "");
+	has_no("rlimits");
+	/* the users of the machine are counted all over the machine */
+	place.uids[0].count = place.gids[0].count = 0;
+	ck_assert_int_eq(make_at(ROOT "}", "", &place), 0);
+	has_no("rlimits");
+}
+END_TEST
+
 START_TEST(what_is_privileged_has_no_masks)
 {
 	struct container_place place = place_of_root();
@@ -186,8 +206,11 @@ START_TEST(name_spaces_follow_the_network)
 	has("\"destination\":\"/sys\",\"type\":\"bind\""); /* of the host's network */
 	place.network_mode = "container";
 	place.network_path = "/proc/7/ns/net";
+	place.joined = 7;
+	place.joined_start = 99;
 	ck_assert_int_eq(make_at(ROOT "}", "", &place), 0);
 	has("{\"type\":\"network\",\"path\":\"/proc/7/ns/net\"}");
+	has("\"joined\":{\"pid\":7,\"start\":99}");
 }
 END_TEST
 
@@ -245,6 +268,7 @@ int main(void)
 	tcase_add_test(tests, without_a_program_there_is_no_container);
 	tcase_add_test(tests, capabilities_are_dockers_and_can_be_changed);
 	tcase_add_test(tests, limits_have_the_units_of_the_kernel);
+	tcase_add_test(tests, without_a_limit_a_fork_bomb_has_a_bound);
 	tcase_add_test(tests, what_is_privileged_has_no_masks);
 	tcase_add_test(tests, volumes_and_files_are_mounted);
 	tcase_add_test(tests, name_spaces_follow_the_network);
