@@ -29,7 +29,7 @@ struct work {
 	bool files;
 	/* make: copies */
 	struct container_make make;
-	char *name, *config, *image_config, *image_id, *network_path;
+	char *name, *config, *image_config, *image_id;
 	char **layers;
 	struct container_settings *parsed;
 	struct co_buf facts;
@@ -59,7 +59,6 @@ static void work_free(struct work *w)
 	free(w->config);
 	free(w->image_config);
 	free(w->image_id);
-	free(w->network_path);
 	free(w->names);
 	network_done(w->runner->relays, &w->network);
 	free(w->ids);
@@ -167,8 +166,10 @@ static void run_path(const struct runner_place *p, uint32_t id, char out[RUNNER_
 /* force: also when its monitor lives. */
 static void reap(const struct runner_place *p, const char *id, bool force)
 {
-	const char *argv[] = { p->program, "--root", p->run, "reap",
-			       force ? "--force" : id, force ? id : NULL, NULL };
+	const char *argv[] = {
+		p->program,        "--root", p->run, "reap", force ? "--force" : id,
+		force ? id : NULL, NULL
+	};
 
 	(void) run_program(argv, -1, "/dev/null"); /* nothing there is no failure */
 }
@@ -321,10 +322,9 @@ void work_make(struct runner *r, const struct container_make *make,
 		w->image_config = copy_span(make->image.config);
 		w->image_id = strdup(make->image.id);
 		w->names = network_names(r);
-		w->network_path = strdup(make->network_path ? make->network_path : "");
 	}
 	if (!w || !copy_layers(w, make->image.layers) || !w->name || !w->config ||
-	    !w->image_config || !w->image_id || !w->network_path) {
+	    !w->image_config || !w->image_id) {
 		if (w)
 			work_free(w);
 		runner_report(done, arg, CO_NO_MEMORY, "no memory for a container");
@@ -335,7 +335,6 @@ void work_make(struct runner *r, const struct container_make *make,
 	w->make.image.config = co_span(w->image_config);
 	w->make.image.id = w->image_id;
 	w->make.image.layers = (const char *const *) w->layers;
-	w->make.network_path = *w->network_path ? w->network_path : NULL;
 	submit(w);
 }
 

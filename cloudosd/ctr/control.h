@@ -170,6 +170,17 @@ void ctr_exit_print(const struct ctr_exit *e, struct co_buf *out);
  * next one at its start.  Saving is atomic, and durable when it returns.  Loading: 1: there is none.
  */
 int ctr_exit_save(const char *bundle, const struct ctr_exit *e, struct co_err *err);
+
+/*
+ * The same in two steps.  Reserving, at the start, removes the old record and puts a blank
+ * one on the disk under another name; *out_fd -1: that could not be had.  Then writing needs
+ * no room and no other record of the file system: everybody sees it at once, and it is
+ * durable after fdatasync.  Negative: save it instead.
+ */
+int ctr_exit_reserve(const char *bundle, int *out_fd, struct co_err *err);
+int ctr_exit_write(const char *bundle, int fd, const struct ctr_exit *e);
+void ctr_exit_unreserve(const char *bundle, int *fd); /* NULL: not open here */
+
 int ctr_exit_load(const char *bundle, struct ctr_exit *out, struct co_err *err);
 
 /* ---- leaving a terminal that stays ---- */

@@ -111,14 +111,10 @@ bool ctr_status_parse(struct co_span reply, struct ctr_status *out)
 
 /* ---- exit.json ---- */
 
-static int write_record(int dir, struct co_span text)
-{
-	autoclose int fd =
-		openat(dir, EXIT_NEW,
-		       O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+enum { RESERVED = 512 /* one sector: written or not */ };
 
-	if (fd < 0)
-		return -1;
+static int write_all(int fd, struct co_span text)
+{
 	while (text.size) {
 		ssize_t n = write(fd, text.data, text.size);
 
@@ -129,7 +125,16 @@ static int write_record(int dir, struct co_span text)
 		text.data += n;
 		text.size -= (size_t) n;
 	}
-	return fdatasync(fd);
+	return 0;
+}
+
+static int write_record(int dir, struct co_span text)
+{
+	autoclose int fd =
+		openat(dir, EXIT_NEW,
+		       O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	return fd < 0 || write_all(fd, text) < 0 ? -1 : fdatasync(fd);
 }
 
 int ctr_exit_save(const char *bundle, const struct ctr_exit *e, struct co_err *err)
@@ -152,27 +157,91 @@ int ctr_exit_save(const char *bundle, const struct ctr_exit *e, struct co_err *e
 	return co_fail_errno(err, failed, "cannot write %s/" EXIT_NAME, bundle);
 }
 
-int ctr_exit_load(const char *bundle, struct ctr_exit *out, struct co_err *err)
+int ctr_exit_reserve(const char *bundle, int *out_fd, struct co_err *err)
 {
-	char path[4096], text[4096];
-	struct co_span value;
-	struct co_json_fault fault;
+	autoclose int dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	autoclose int fd = -1;
-	ssize_t n;
+	char blanks[RESERVED];
 
-	if (snprintf(path, sizeof(path), "%s/" EXIT_NAME, bundle) >= (int) sizeof(path))
+	*out_fd = -1;
+	if (dir < 0 || (unlinkat(dir, EXIT_NAME, 0) < 0 && errno != ENOENT))
+		return co_fail_errno(err, errno, "cannot remove %s/" EXIT_NAME, bundle);
+	memset(blanks, ' ', sizeof(blanks));
+	fd = openat(dir, EXIT_NEW,
+		    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd >= 0 && write_all(fd, (struct co_span){ blanks, sizeof(blanks) }) == 0 &&
+	    fsync(fd) == 0)
+		*out_fd = take_fd(fd); /* otherwise it is saved as a new file */
+	return 0;
+}
+
+void ctr_exit_unreserve(const char *bundle, int *fd)
+{
+	autoclose int dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir >= 0)
+		(void) unlinkat(dir, EXIT_NEW, 0); /* may not be there */
+	if (fd && *fd >= 0)
+		(void) close(*fd); /* nothing of worth was written */
+	if (fd)
+		*fd = -1;
+}
+
+int ctr_exit_write(const char *bundle, int fd, const struct ctr_exit *e)
+{
+	autoclose int dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autobuf struct co_buf text = { 0 };
+
+	ctr_exit_print(e, &text);
+	while (text.size < RESERVED - 1 && !text.failed)
+		co_buf_char(&text, ' ');
+	co_buf_char(&text, '\n');
+	if (text.failed || dir < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
+	    write_all(fd, (struct co_span){ text.data, text.size }) < 0 ||
+	    renameat(dir, EXIT_NEW, dir, EXIT_NAME) < 0)
+		return -1;
+	/* on its way to the disk until somebody waits for that; not everywhere */
+	(void) sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	return 0;
+}
+
+static int open_record(const char *bundle, const char *name, struct co_err *err)
+{
+	char path[4096];
+	int fd;
+
+	if (snprintf(path, sizeof(path), "%s/%s", bundle, name) >= (int) sizeof(path))
 		return co_fail(err, CO_NAME_TOO_LONG, "the path of %s is too long",
 			       bundle);
 	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
-		return 1;
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text));
-	if (n < 0)
+	if (fd < 0 && errno != ENOENT)
 		return co_fail_errno(err, errno, "cannot read %s", path);
-	if (co_json_check((struct co_span){ text, (size_t) n }, &value, &fault) < 0 ||
-	    !ctr_exit_parse(value, out))
-		return co_fail(err, CO_CORRUPT, "%s is not an exit record", path);
-	return 0;
+	return fd < 0 ? CO_NOT_FOUND : fd;
+}
+
+int ctr_exit_load(const char *bundle, struct ctr_exit *out, struct co_err *err)
+{
+	autoclose int fd = open_record(bundle, EXIT_NAME, err);
+	char text[4096];
+	struct co_span value;
+	struct co_json_fault fault;
+	bool renamed = fd != CO_NOT_FOUND;
+	ssize_t n;
+
+	/* the machine ended before the new name was on the disk; or it is blank */
+	if (!renamed)
+		fd = open_record(bundle, EXIT_NEW, err);
+	if (fd < 0)
+		return fd == CO_NOT_FOUND ? 1 : fd;
+	n = read(fd, text, sizeof(text));
+	if (n < 0)
+		return co_fail_errno(err, errno, "cannot read %s/" EXIT_NAME, bundle);
+	if (co_json_check((struct co_span){ text, (size_t) n }, &value, &fault) == 0 &&
+	    ctr_exit_parse(value, out))
+		return 0;
+	return renamed ? co_fail(err, CO_CORRUPT,
+				 "%s/" EXIT_NAME " is not an exit record", bundle)
+		       : 1;
 }
 
 /* ---- detach keys ---- */

@@ -314,35 +314,57 @@ static _Noreturn void run_program(struct ctr_inside *in, int link)
 	_exit(err.code == CO_NOT_FOUND ? 127 : 126);
 }
 
-static _Noreturn void run_under_init(struct ctr_inside *in, int link)
+/*
+ * Pid 1 becomes our init, and returns as its child, which is the program in the end: so init
+ * is there long before anybody starts it.  It could be traced until it has hidden itself;
+ * in->hidden tells.
+ */
+static int leave_to_init(struct ctr_inside *in, struct co_err *err)
 {
 	sigset_t all;
 	pid_t child = -1;
-	int ready[2];
-	char byte;
+	int hidden[2];
 
 	(void) sigfillset(&all);
 	(void) sigprocmask(SIG_SETMASK, &all, NULL); /* init takes them up one by one */
-	if (pipe2(ready, O_CLOEXEC) == 0)
+	if (pipe2(hidden, O_CLOEXEC) == 0)
 		child = fork();
-	if (child == 0) {
-		/* init could be traced until it has hidden itself: it is first */
-		(void) close(ready[1]);
-		if (read(ready[0], &byte, 1) != 1)
-			_exit(126);
-		(void) close(ready[0]);
-		(void) setsid(); /* a leader of nothing: cannot fail */
-		run_program(in, link);
+	if (child < 0)
+		return co_fail_errno(err, errno, "no process for the program");
+	if (child > 0) {
+		(void) close(hidden[0]);
+		ctr_init_become(child, hidden[1], in->die_with_parent);
 	}
-	if (child < 0) {
-		struct co_err err;
+	(void) close(hidden[1]);
+	in->hidden = hidden[0];
+	return 0;
+}
 
-		(void) co_fail_errno(&err, errno, "no process for the program");
-		ctr_say_failed(link, &err);
-		_exit(126);
-	}
-	(void) close(ready[0]);
-	ctr_init_become(child, ready[1], in->die_with_parent);
+/* Nothing of the container is executed before. */
+static void await_init(struct ctr_inside *in)
+{
+	char byte;
+
+	if (in->hidden < 0)
+		return;
+	if (read(in->hidden, &byte, 1) != 1)
+		_exit(126); /* init is gone */
+	(void) close(in->hidden);
+	(void) setsid(); /* a leader of nothing: cannot fail */
+}
+
+/* Our own profile lets through what is still to be done.  So that installing it takes
+ * nothing of the start. */
+static int install_early(struct ctr_inside *in, struct co_err *err)
+{
+	int listener, rc;
+
+	if (in->become || !in->filter || !in->filter->is_default ||
+	    in->config->start_container.count > 0)
+		return 0;
+	rc = ctr_filter_install(in->filter, &listener, err);
+	in->filter = NULL;
+	return rc;
 }
 
 /* Parked until somebody starts it; returns the connection that wants to know of exec. */
@@ -383,6 +405,8 @@ static int set_up(struct ctr_inside *in, struct co_err *err)
 
 	rc = take_stdio(in, err);
 	close_foreign(in);
+	if (rc == 0 && in->late_net && unshare(CLONE_NEWNET) < 0)
+		rc = co_fail_errno(err, errno, "no network name space");
 	if (rc == 0)
 		rc = await_go(in, &files, err);
 	if (rc == 0)
@@ -393,6 +417,10 @@ static int set_up(struct ctr_inside *in, struct co_err *err)
 		rc = build(in, &files, err);
 	if (rc == 0 && in->process)
 		rc = prepare_program(in, err);
+	if (rc == 0 && in->process && in->config->cloudos.init)
+		rc = leave_to_init(in, err);
+	if (rc == 0)
+		rc = install_early(in, err);
 	return rc;
 }
 
@@ -401,7 +429,7 @@ _Noreturn void ctr_inside_create(struct ctr_inside *in)
 	struct co_err err = { 0 };
 	int link;
 
-	in->slave = in->terminal[0] = in->terminal[1] = -1;
+	in->slave = in->terminal[0] = in->terminal[1] = in->hidden = -1;
 	if (set_up(in, &err) < 0)
 		give_up(in, &err);
 	(void) ctr_say(in->link, CTR_SAID_READY, 0); /* a dead creator is seen below */
@@ -412,13 +440,12 @@ _Noreturn void ctr_inside_create(struct ctr_inside *in)
 		_exit(1);
 	if (!in->process)
 		without_program(link);
+	await_init(in);
 	if (hooks(in, &in->config->start_container, "startContainer", "created", &err) <
 	    0) {
 		ctr_say_failed(link, &err);
 		_exit(1);
 	}
-	if (in->config->cloudos.init)
-		run_under_init(in, link);
 	run_program(in, link);
 }
 

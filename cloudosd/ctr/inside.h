@@ -25,7 +25,7 @@ struct ctr_inside {
 	const struct ctr_filter *filter; /* NULL: none, or become's business */
 	int link;                        /* notes to and from the creator */
 	int start; /* parked on it; a listener with `listens`; -1: exec */
-	bool listens, die_with_parent, late_program, no_pivot, new_keyring;
+	bool listens, late_net, die_with_parent, late_program, no_pivot, new_keyring;
 	int stdio[3], preserve_fds;
 	int (*become)(void *arg, const struct ctr_process_spec *p, struct co_err *err);
 	void *become_arg;
@@ -36,8 +36,9 @@ struct ctr_inside {
 	/* between the steps */
 	pid_t pid; /* as seen from outside */
 	int labels[2], slave;
-	int terminal[2];                   /* master and slave; -1: none */
-	char path[4096];                   /* of the program */
+	int hidden;      /* gets a byte when our init is; -1: there is none */
+	int terminal[2]; /* master and slave; -1: none */
+	char path[4096]; /* of the program */
 	struct ctr_process_spec with_home; /* process, with HOME */
 	char home[4096];
 };

@@ -175,6 +175,8 @@ static void save_exit(struct monitor *m)
 	const struct ctr_monitor_options *o = m->options;
 	char name[16];
 
+	if (m->record >= 0 && ctr_exit_write(o->bundle, m->record, &m->exit) == 0)
+		return;
 	for (unsigned n = CO_LIMIT_CTR_LOG_FILES; n > 0; n--) {
 		autofree char *path = NULL;
 
@@ -200,10 +202,14 @@ static void finish(struct monitor *m, int status)
 		ctr_log_close(m->log);
 	m->log = NULL;
 	(void) co_fault("monitor.ended");
-	if (!m->undone)
+	if (m->undone)
+		ctr_exit_unreserve(m->options->bundle, &m->record);
+	else
 		save_exit(m);
 	(void) co_fault("monitor.recorded");
 	monitor_clean(m);
+	if (m->record >= 0)
+		(void) fdatasync(m->record); /* nobody is left to tell */
 	(void) co_fault("monitor.cleaned");
 	m->over = true;
 	monitor_tell_exit(m);
@@ -344,7 +350,6 @@ static int open_calls(struct monitor *m, struct ctr_create *how, struct co_err *
 static int open_folder(void *arg, pid_t pid, struct co_err *err)
 {
 	struct monitor *m = arg;
-	autofree char *record = monitor_path(m->options->bundle, "exit.json", NULL);
 	int rc;
 
 	(void) co_fault("monitor.made");
@@ -357,8 +362,8 @@ static int open_folder(void *arg, pid_t pid, struct co_err *err)
 		rc = monitor_state(m, err);
 	if (rc == 0)
 		rc = monitor_clients_open(m, err);
-	if (rc == 0 && record && unlink(record) < 0 && errno != ENOENT)
-		rc = co_fail_errno(err, errno, "cannot remove %s", record);
+	if (rc == 0)
+		rc = ctr_exit_reserve(m->options->bundle, &m->record, err);
 	return rc;
 }
 
@@ -385,7 +390,8 @@ static int make_process(struct monitor *m, struct co_err *err)
 				  .keep = { -1, -1, -1, -1 },
 				  .die_with_parent = true,
 				  .late_program = true,
-				  .prepared = open_network,
+				  .prepared = m->config->cloudos.network ? open_network
+									 : NULL,
 				  .meanwhile = open_folder,
 				  .arg = m };
 	int rc = monitor_stdio_make(m, how.stdio, err);
@@ -438,6 +444,8 @@ static void give_up(struct monitor *m, struct co_err *err)
 		(void) kill(m->container.pid, SIGKILL); /* waited for below */
 		(void) waitpid(m->container.pid, NULL, 0);
 	}
+	if (m->record >= 0)
+		ctr_exit_unreserve(m->options->bundle, &m->record);
 	if (m->lock >= 0)
 		monitor_clean(m);
 	if (m->log)
@@ -555,7 +563,7 @@ int ctr_monitor_run(const struct ctr_monitor_options *options)
 	int rc;
 
 	m.options = options;
-	m.lock = m.epoll = -1;
+	m.lock = m.epoll = m.record = -1;
 	m.container.pidfd = m.container.start = m.container.console = -1;
 	m.listener.fd = m.signals.fd = m.oom.fd = m.carrier.fd = -1;
 	for (int i = 0; i < CTR_CALLS_FDS; i++)

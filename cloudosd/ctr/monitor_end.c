@@ -372,7 +372,11 @@ static void record_death(const struct note *n)
 			      .error = "its monitor was killed" };
 	struct ctr_exit old;
 
-	if (n->committed && n->bundle && ctr_exit_load(n->bundle, &old, NULL) == 1)
+	if (!n->bundle)
+		return;
+	if (!n->committed)
+		ctr_exit_unreserve(n->bundle, NULL);
+	else if (ctr_exit_load(n->bundle, &old, NULL) == 1)
 		(void) ctr_exit_save(n->bundle, &e, NULL); /* the bundle may be gone */
 }
 

@@ -40,7 +40,7 @@ struct ctr_create {
 	 * May be NULL. */
 	void (*remark)(void *arg, const char *sentence);
 	/* Called outside, when name spaces and cgroup stand and before the files are built:
-	 * network, hooks.  May be NULL. */
+	 * network.  May be NULL, and then the network name space comes later, too. */
 	int (*prepared)(void *arg, pid_t pid, struct co_err *err);
 	/* Called outside while the process builds its files: what takes time and does not need
 	 * it.  May be NULL. */
@@ -62,6 +62,10 @@ int ctr_create(const struct ctr_create *how, struct ctr_container *out,
 /* c->start may be a connection to the start_listener.  Returns when exec has succeeded;
  * otherwise CO_NOT_FOUND, CO_ACCESS... and a sentence. */
 int ctr_start(struct ctr_container *c, struct co_err *err);
+
+/* CO_GONE if the process whose name spaces a configuration names by its number is not the one
+ * that was meant (cloudos.joined), or has ended.  To be asked when they have been opened. */
+int ctr_joined_check(const struct ctr_config *c, struct co_err *err);
 
 /* The two halves of it: for who has something to tell `become` in between. */
 int ctr_let_go(struct ctr_container *c, struct co_err *err);

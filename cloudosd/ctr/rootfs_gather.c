@@ -82,12 +82,13 @@ static int bind_tree(struct ctr_rootfs *r, const struct ctr_mount *mount,
 	return status < 0 ? status : push(r, take_fd(tree), err);
 }
 
-/* Whether we may copy mounts at all. */
+/* Whether we may copy mounts at all: that is asked before there is no such name.  A copy
+ * of something else would cost a grace period of RCU when it is let go. */
 static bool may_mount(void)
 {
-	autoclose int tree = rootfs_tree_open("/dev/null", false);
+	autoclose int tree = rootfs_tree_open("", false);
 
-	return tree >= 0;
+	return tree >= 0 || errno == ENOENT;
 }
 
 static int root(const struct ctr_config *config, int user_ns, struct ctr_rootfs *r,

@@ -84,6 +84,7 @@ int ctr_filter_private(struct ctr_filter *f, const struct ctr_numbers *numbers,
 	if (ctr_bpf_take(&b, &f->program, err))
 		return err ? err->code : CO_NO_MEMORY;
 	free(old.filter);
+	f->is_default = false;
 	if (action == SECCOMP_RET_USER_NOTIF)
 		f->notifies = true;
 	return 0;

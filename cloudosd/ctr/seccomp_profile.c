@@ -11,15 +11,16 @@
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "cloudosd/ctr/bpf.h"
 #include "cloudosd/ctr/seccomp.h"
+#include "cloudosd/ctr/seccomp_numbers.h"
 #include "lib/cleanup.h"
 
 /* Kernel headers of Debian 12 do not know all of them. */
@@ -128,7 +129,6 @@ enum {
 
 struct row {
 	const char *name;
-	int number; /* -1: libseccomp knows */
 	short usual, strict;
 };
 
@@ -144,8 +144,8 @@ struct row {
 #define SOCKET_STRICT WORD_SOCKET_STRICT
 #define IOCTL         WORD_IOCTL
 #define PRCTL         WORD_PRCTL
-#define CALL(call, usual, strict)          { #call, -1, usual, strict },
-#define NEWER(call, number, usual, strict) { #call, number, usual, strict },
+#define CALL(call, usual, strict)          { #call, usual, strict },
+#define NEWER(call, number, usual, strict) { #call, usual, strict },
 static const struct row rows[] = {
 #include "cloudosd/ctr/seccomp.def"
 };
@@ -205,52 +205,58 @@ static const struct ctr_rule *rule_of(const struct choice *c, const struct row *
 
 /* ---- the program ---- */
 
+enum { NUMBERS = 1024 /* all calls are below */ };
 #define SPANS (2 * co_countof(rows) + 8)
 
-static int by_number(const void *a, const void *b)
-{
-	const struct ctr_span_rule *one = a, *other = b;
-
-	return (one->from > other->from) - (one->from < other->from);
-}
+/* What is made of the table on the way to a program. */
+struct work {
+	const struct ctr_rule *by_number[NUMBERS]; /* NULL: no row */
+	struct ctr_span_rule spans[SPANS];
+};
 
 /* Numbers between these are refused, newer ones are unknown. */
-static size_t known(const struct choice *c, uint32_t arch, struct ctr_span_rule *out)
+static uint32_t known(const struct choice *c, const char *const texts[],
+		      const struct ctr_rule *by_number[NUMBERS])
 {
-	size_t n = 0;
+	uint32_t end = 0;
 
+	memset(by_number, 0, NUMBERS * sizeof(*by_number));
 	for (size_t i = 0; i < co_countof(rows); i++) {
-		int number = rows[i].number;
+		uint32_t number = 0;
 
-		if (number < 0)
-			number = seccomp_syscall_resolve_name_arch(arch, rows[i].name);
-		if (number >= 0)
-			out[n++] = (struct ctr_span_rule){ (uint32_t) number,
-							   rule_of(c, &rows[i]) };
+		if (texts[i][0] < '0' || texts[i][0] > '9')
+			continue;
+		for (const char *digit = texts[i]; *digit; digit++)
+			number = number * 10 + (uint32_t) (*digit - '0');
+		if (number >= NUMBERS || by_number[number])
+			continue; /* two names of one call */
+		by_number[number] = rule_of(c, &rows[i]);
+		end = number >= end ? number + 1 : end;
 	}
-	qsort(out, n, sizeof(*out), by_number);
-	return n;
+	return end;
 }
 
 /* All numbers of one architecture. */
-static void numbers(struct ctr_bpf *b, const struct choice *c, uint32_t arch,
-		    struct ctr_span_rule *work)
+static void numbers(struct ctr_bpf *b, const struct choice *c, bool native,
+		    struct work *w)
 {
-	struct ctr_span_rule *calls = work, *spans = work + SPANS;
-	size_t n = known(c, arch, calls), m = 0;
-	uint32_t next = 0;
+	uint32_t end =
+		known(c, native ? ctr_numbers_x86_64 : ctr_numbers_i386, w->by_number);
+	struct ctr_span_rule *spans = w->spans;
+	const struct ctr_rule *last = NULL;
+	size_t m = 0;
 
 	ctr_bpf_add(b, (struct sock_filter) LOAD(nr));
-	for (size_t i = 0; i < n; i++) {
-		if (calls[i].from < next)
-			continue; /* two names of one call */
-		if (calls[i].from > next)
-			spans[m++] = (struct ctr_span_rule){ next, &rule_refuse };
-		spans[m++] = calls[i];
-		next = calls[i].from + 1;
+	for (uint32_t i = 0; i < end; i++) {
+		const struct ctr_rule *rule =
+			w->by_number[i] ? w->by_number[i] : &rule_refuse;
+
+		if (rule != last)
+			spans[m++] = (struct ctr_span_rule){ i, rule };
+		last = rule;
 	}
-	spans[m++] = (struct ctr_span_rule){ next, &rule_unknown };
-	if (arch == SCMP_ARCH_X86_64) {
+	spans[m++] = (struct ctr_span_rule){ end, &rule_unknown };
+	if (native) {
 		/* ours; who serves them asks for them, and otherwise there is no such call */
 		spans[m++] = (struct ctr_span_rule){ CTR_PRIVATE_FIRST, &rule_allow };
 		spans[m++] =
@@ -263,7 +269,7 @@ static void numbers(struct ctr_bpf *b, const struct choice *c, uint32_t arch,
 
 static int profile(const struct choice *c, struct ctr_filter *out, struct co_err *err)
 {
-	autofree struct ctr_span_rule *work = calloc(2 * SPANS, sizeof(*work));
+	autofree struct work *work = malloc(sizeof(*work));
 	struct ctr_bpf b = { 0 };
 	size_t other;
 
@@ -274,13 +280,13 @@ static int profile(const struct choice *c, struct ctr_filter *out, struct co_err
 	ctr_bpf_add(&b, (struct sock_filter) IS(AUDIT_ARCH_X86_64, 1, 0));
 	other = b.n;
 	ctr_bpf_add(&b, (struct sock_filter) BPF_STMT(BPF_JMP | BPF_JA, 0));
-	numbers(&b, c, SCMP_ARCH_X86_64, work);
+	numbers(&b, c, true, work);
 	if (!b.failed)
 		b.at[other].k = (uint32_t) (b.n - other - 1);
 	if (!c->strict) {
 		ctr_bpf_add(&b, (struct sock_filter) IS(AUDIT_ARCH_I386, 1, 0));
 		ctr_bpf_rule(&b, &rule_kill);
-		numbers(&b, c, SCMP_ARCH_X86, work);
+		numbers(&b, c, false, work);
 	} else {
 		ctr_bpf_rule(&b, &rule_kill);
 	}
@@ -291,8 +297,10 @@ int ctr_filter_default(uint64_t capabilities, struct ctr_filter *out,
 		       struct co_err *err)
 {
 	struct choice c = { .capabilities = capabilities };
+	int rc = profile(&c, out, err);
 
-	return profile(&c, out, err);
+	out->is_default = rc == 0;
+	return rc;
 }
 
 int ctr_filter_strict(unsigned int flags, struct ctr_filter *out, struct co_err *err)

@@ -103,6 +103,35 @@ START_TEST(an_exit_record_comes_back_as_it_was_saved)
 }
 END_TEST
 
+START_TEST(a_reserved_record_is_none_until_it_is_written_and_outlives_a_lost_name)
+{
+	char folder[] = "/tmp/ctr-control.XXXXXX", path[64], reserved[64];
+	struct ctr_exit e = { .code = 3, .started = 1, .finished = 2 }, got;
+	struct co_err err;
+	int fd = -1;
+
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/exit.json", folder);
+	snprintf(reserved, sizeof(reserved), "%s/.exit.json.new", folder);
+	ck_assert_int_eq(ctr_exit_save(folder, &e, &err), 0);
+	ck_assert_int_eq(ctr_exit_reserve(folder, &fd, &err), 0);
+	ck_assert_int_eq(ctr_exit_load(folder, &got, &err), 1); /* not the old one */
+	e.code = 4;
+	ck_assert_int_eq(ctr_exit_write(folder, fd, &e), 0);
+	ck_assert_int_eq(ctr_exit_load(folder, &got, &err), 0);
+	ck_assert_int_eq(got.code, 4);
+	/* what a disk has when the machine ends before the rename is on it */
+	ck_assert_int_eq(rename(path, reserved), 0);
+	ck_assert_int_eq(ctr_exit_load(folder, &got, &err), 0);
+	ck_assert_int_eq(got.code, 4);
+	ctr_exit_unreserve(folder, &fd);
+	ck_assert_int_eq(fd, -1);
+	ck_assert_int_eq(ctr_exit_load(folder, &got, &err), 1);
+	ck_assert_int_eq(rmdir(folder), 0);
+	ck_assert_int_lt(ctr_exit_reserve(folder, &fd, &err), 0);
+}
+END_TEST
+
 static void answer(int fd, const char *text)
 {
 	ck_assert_int_eq(ctr_control_packet(fd, -1, text, strlen(text), NULL), 0);
@@ -233,6 +262,9 @@ int main(void)
 	tcase_add_test(tc, detach_keys_are_found_wherever_the_input_is_cut);
 	tcase_add_test(tc, wrong_detach_keys_are_refused);
 	tcase_add_test(tc, an_exit_record_comes_back_as_it_was_saved);
+	tcase_add_test(
+		tc,
+		a_reserved_record_is_none_until_it_is_written_and_outlives_a_lost_name);
 	tcase_add_test(tc, messages_are_told_apart);
 	tcase_add_test(tc, a_call_gets_its_own_reply_or_says_why_not);
 	tcase_add_test(tc, what_does_not_fit_or_is_not_read_is_refused);
