@@ -296,7 +296,7 @@ printf 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: {"phase"
 expect 0 "$ctl" image import "$work/file.tar" --name bb:1
 has "$requests" "Accept: text/event-stream"
 sent "j['name'] == 'bb:1' and j['path'].endswith('/file.tar')"
-[ "$(cat "$out")" = busybox:latest ] || fail "import says the name"
+[ "$(cat "$out")" = bb:1 ] || fail "import says the name"
 [ -s "$err" ] && fail "a bar where nobody looks"
 printf 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: {"event":"failed","status":"CORRUPT","message":"a digest is wrong"}\n\n' \
 	>"$work/replies/_v1_sys_images_import"
