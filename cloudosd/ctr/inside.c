@@ -271,7 +271,7 @@ static int load_answered(struct ctr_inside *in, struct co_err *err)
 static int prepare_program(struct ctr_inside *in, struct co_err *err)
 {
 	const struct ctr_process_spec *p = in->process;
-	int rc = ctr_program_folder(p, err);
+	int rc = ctr_program_folder(p, in->start >= 0, err);
 
 	if (rc == 0 && p->terminal && in->terminal[0] < 0)
 		rc = ctr_terminal_open(in->terminal, err);
