@@ -14,6 +14,7 @@
 #define CO_CONTAINERS_INSIDE_H
 
 #include <limits.h>
+#include <pthread.h>
 #include <uthash.h>
 #include <utlist.h>
 
@@ -93,6 +94,9 @@ struct runner {
 	void (*oom)(void *arg, uint32_t id);
 	void *listener;
 	struct container_runtime table;
+	/* of worker threads */
+	pthread_mutex_t sealing;
+	int sealed; /* -1: not yet, or it cannot be had */
 };
 
 /* ---- containers_runtime.c ---- */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,10 +17,11 @@
 #include <unistd.h>
 
 #include "cloudosd/containers_inside.h"
+#include "cloudosd/ctr/seal.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
-enum { CONTROL_FD = 3, RETRY_MS = 20 };
+enum { CONTROL_FD = 3, SEALED_FD, RETRY_MS = 20 };
 
 struct work {
 	struct runner *runner;
@@ -108,16 +110,39 @@ static struct work *work_new(struct runner *r, uint32_t id, void (*run)(void *ar
 
 /* ---- running cloudos-ctr ---- */
 
-/* Runs it to its end, with fd as CONTROL_FD unless -1.  Its exit status; negative: it
- * could not be started. */
-static int run_program(const char *const *argv, int fd, const char *errors)
+/*
+ * A file of it that no container can change, the same for all monitors: otherwise each would
+ * make its own and execute itself anew.  -1: that could not be had, and they do.
+ */
+static int sealed(struct runner *r)
+{
+	struct co_err err;
+	int fd, high;
+
+	(void) pthread_mutex_lock(&r->sealing); /* cannot fail: it is initialised */
+	if (r->sealed < 0 && ctr_seal_open(r->place.program, &fd, &err) == 0) {
+		high = fcntl(fd, F_DUPFD_CLOEXEC, SEALED_FD + 1); /* not in the way */
+		(void) close(fd);
+		r->sealed = high;
+	}
+	fd = r->sealed;
+	(void) pthread_mutex_unlock(&r->sealing);
+	return fd;
+}
+
+/* Runs it to its end, with fd as CONTROL_FD unless -1, and then from the file `exe` unless -1.
+ * Its exit status; negative: it could not be started. */
+static int run_program(const char *const *argv, int fd, int exe, const char *errors)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
+	char number[32]; /* it is SEALED_FD when that is executed */
+	const char *program = exe >= 0 ? number : argv[0];
 	sigset_t signals;
 	int status = -1, failed;
 	pid_t pid;
 
+	(void) snprintf(number, sizeof(number), "/proc/self/fd/%d", SEALED_FD);
 	(void) sigfillset(&signals);
 	failed = posix_spawn_file_actions_init(&actions);
 	if (failed)
@@ -139,9 +164,11 @@ static int run_program(const char *const *argv, int fd, const char *errors)
 		&actions, 2, errors, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
 	if (fd >= 0)
 		(void) posix_spawn_file_actions_adddup2(&actions, fd, CONTROL_FD);
-	(void) posix_spawn_file_actions_addclosefrom_np(&actions,
-							CONTROL_FD + (fd >= 0));
-	failed = posix_spawn(&pid, argv[0], &actions, &attributes,
+	if (exe >= 0)
+		(void) posix_spawn_file_actions_adddup2(&actions, exe, SEALED_FD);
+	(void) posix_spawn_file_actions_addclosefrom_np(
+		&actions, CONTROL_FD + (fd >= 0) + (exe >= 0));
+	failed = posix_spawn(&pid, program, &actions, &attributes,
 			     (char *const *) (uintptr_t) argv, environ);
 	(void) posix_spawn_file_actions_destroy(&actions);
 	(void) posix_spawnattr_destroy(&attributes);
@@ -167,13 +194,15 @@ static void run_path(const struct runner_place *p, uint32_t id, char out[RUNNER_
 /* force: also when its monitor lives. */
 static void reap(const struct runner_place *p, const char *id, bool force)
 {
-	const char *argv[] = { p->program, "--root", p->run, "reap",
-			       force ? "--force" : id, force ? id : NULL, NULL };
+	const char *argv[] = {
+		p->program,        "--root", p->run, "reap", force ? "--force" : id,
+		force ? id : NULL, NULL
+	};
 
-	(void) run_program(argv, -1, "/dev/null"); /* nothing there is no failure */
+	(void) run_program(argv, -1, -1, "/dev/null"); /* nothing there is no failure */
 }
 
-/* Removes all there is of an id. */
+/* Removes all there is of an id but its bundle. */
 static int clear_id(struct work *w)
 {
 	char path[RUNNER_PATH], id[16];
@@ -182,8 +211,13 @@ static int clear_id(struct work *w)
 	run_path(&w->runner->place, w->id, path);
 	if (access(path, F_OK) == 0)
 		reap(&w->runner->place, id, true);
-	if (bundle_remove(path, &w->err))
-		return w->err.code;
+	return bundle_remove(path, &w->err);
+}
+
+static int clear_bundle(struct work *w)
+{
+	char path[RUNNER_PATH];
+
 	bundle_path(&w->runner->place, w->id, path);
 	return bundle_remove(path, &w->err);
 }
@@ -229,7 +263,7 @@ static int start_monitor(struct work *w, int theirs, struct co_err *err)
 	}
 	argv[n++] = id;
 	argv[n] = NULL;
-	status = run_program(argv, theirs, errors);
+	status = run_program(argv, theirs, sealed(w->runner), errors);
 	if (status == 0)
 		return 0;
 	last_words(errors, words);
@@ -245,7 +279,7 @@ static void run_make(void *arg)
 	const struct runner_place *p = &w->runner->place;
 	autoclose int theirs = -1;
 
-	if (w->make.fresh && clear_id(w))
+	if (w->make.fresh && (clear_id(w) || clear_bundle(w)))
 		return;
 	if (bundle_write(p, &w->make, &w->parsed, &w->facts, &w->err) ||
 	    network_open(w->runner, w->id, &w->network, &w->err) ||
@@ -431,14 +465,36 @@ static void run_clear(void *arg)
 		(void) clear_id(w); /* the work tells */
 }
 
+static void run_rest(void *arg)
+{
+	struct work *w = arg;
+
+	if (clear_bundle(w)) /* what stays is swept by the next daemon */
+		co_log(daemon, WARN, "%s", w->err.message);
+}
+
+static void end_rest(struct work *w)
+{
+	(void) w;
+}
+
+/* The files go behind the answer: nobody knows of them any more, and a sweep finds those of
+ * unknown ids.  Of one that could not be made nobody ever knew. */
 static void end_clear(struct work *w)
 {
 	struct container_report report = { .status = w->err.code,
 					   .reason = w->err.message,
 					   .seen = w->seen };
+	struct runner *r = w->runner;
+	uint32_t id = w->id;
+	bool files = w->files && w->err.code == 0;
+	struct work *rest;
 
 	if (w->done)
 		w->done(w->arg, &report);
+	rest = files ? work_new(r, id, run_rest, end_rest) : NULL;
+	if (rest)
+		submit(rest);
 }
 
 void work_clear(struct runner *r, uint32_t id, bool files, container_reported *done,
