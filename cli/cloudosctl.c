@@ -102,7 +102,7 @@ int main(int argc, char **argv)
 	ctl.style.colour = wants_colour();
 	rc = run(&ctl, argc, argv);
 	status = exit_status(&ctl, rc);
-	if (status && rc < 0) {
+	if (status && rc < 0 && ctl.err.message[0]) {
 		(void) fputs(CTL_PROGRAM ": ", stderr); /* nowhere else to complain */
 		(void) co_print_escaped(stderr, ctl.err.message,
 					strlen(ctl.err.message));

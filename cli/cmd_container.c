@@ -158,6 +158,8 @@ static int remove_one(struct ctl *ctl, const char *name)
 	g.timeout_ms = -1;
 	if (ctl_option(ctl, "force"))
 		gateway_query(&g, "force", "true");
+	if (ctl_option(ctl, "volumes"))
+		gateway_query(&g, "volumes", "true");
 	return say_done(&g, name);
 }
 

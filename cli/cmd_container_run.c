@@ -179,21 +179,6 @@ static int run_here(struct ctl *ctl, const struct known *k)
 	return rc < 0 ? rc : stay(ctl, k, &a);
 }
 
-/* An image that is not there: what to do about it. */
-static int create_failed(struct ctl *ctl, int rc)
-{
-	bool busybox = strncmp(ctl->operands[0], "busybox", 7) == 0;
-	char why[400];
-
-	if (rc != CO_NOT_FOUND || ctl_option(ctl, "rootfs") ||
-	    strstr(ctl->err.message, CTL_PROGRAM))
-		return rc;
-	(void) snprintf(why, sizeof(why), "%.399s", ctl->err.message);
-	return co_fail(&ctl->err, rc, "%s; `" CTL_PROGRAM " image %s", why,
-		       busybox ? "create-busybox` makes one"
-			       : "import FILE` adds images");
-}
-
 int cmd_container_run(struct ctl *ctl)
 {
 	bool detach = ctl_option(ctl, "detach");
@@ -210,12 +195,10 @@ int cmd_container_run(struct ctl *ctl)
 		return ctl_usage(ctl, "-t needs a terminal on standard input; leave it "
 				      "out");
 	rc = container_daemon(ctl);
-	if (rc < 0)
-		return rc;
-	rc = gateway_call(&g);
-	if (rc < 0)
-		return create_failed(ctl, rc);
-	rc = know(&k, ctl, g.value);
+	if (rc == 0)
+		rc = gateway_call(&g);
+	if (rc == 0)
+		rc = know(&k, ctl, g.value);
 	if (rc < 0)
 		return rc;
 	return detach ? run_detached(ctl, &k) : run_here(ctl, &k);
@@ -244,6 +227,13 @@ static int follow_start(struct ctl *ctl, const char *name, struct known *k)
 	return rc;
 }
 
+static bool state_is(struct co_span c, const char *wanted)
+{
+	autofree char *state = container_text(c, "state");
+
+	return state && strcmp(state, wanted) == 0;
+}
+
 static int attach_to(struct ctl *ctl, const char *name, bool starts, bool input)
 {
 	autoknown struct known k = { 0 };
@@ -263,7 +253,11 @@ static int attach_to(struct ctl *ctl, const char *name, bool starts, bool input)
 		.tty = k.tty,
 		.no_signals = ctl_option(ctl, "no-signals"),
 	};
-	rc = attach_begin(&a, ctl);
+	/* the monitor of its last run may be there for a moment still */
+	if (starts && (state_is(g.value, "exited") || state_is(g.value, "dead")))
+		rc = CO_GONE;
+	else
+		rc = attach_begin(&a, ctl);
 	if (rc == CO_GONE && starts && !input && !k.tty) {
 		ctl->err = (struct co_err){ 0 };
 		return follow_start(ctl, name, &k);
@@ -402,6 +396,11 @@ int cmd_container_exec(struct ctl *ctl)
 		rc = co_fail(&ctl->err, CO_CONFLICT,
 			     "container %.100s does not run; `" CTL_PROGRAM
 			     " container start %.100s` starts it",
+			     ctl->operands[0], ctl->operands[0]);
+	if (rc == 0 && state_is(g.value, "paused"))
+		rc = co_fail(&ctl->err, CO_CONFLICT,
+			     "container %.100s is paused; `" CTL_PROGRAM
+			     " container unpause %.100s` lets it go on",
 			     ctl->operands[0], ctl->operands[0]);
 	if (rc == 0)
 		rc = exec_words(ctl, &k, &w);

@@ -85,6 +85,8 @@ static void operand_words(FILE *out, const struct ctl_command *c)
 		(void) fputs("$(cloudosctl image ls 2>/dev/null | awk "
 			     "'NR>1{print $1}')",
 			     out);
+	} else if (begins(c->operands, "VOLUME")) {
+		(void) fputs("$(cloudosctl volume ls -q 2>/dev/null)", out);
 	} else if (strcmp(c->operands, "GUEST") == 0) {
 		(void) fputs("$(cloudosctl guest ls 2>/dev/null | awk "
 			     "'NR>1{print $1}')",

@@ -64,29 +64,30 @@ int64_t container_number(struct co_span container, const char *member,
 	return otherwise;
 }
 
+/* In the order of the operands, also between what is printed about others. */
+static void complain(struct ctl *ctl)
+{
+	(void) co_print_flush(ctl->style.out);
+	(void) fputs(CTL_PROGRAM ": ", stderr); /* nowhere else to complain */
+	(void) co_print_escaped(stderr, ctl->err.message, strlen(ctl->err.message));
+	(void) fputc('\n', stderr);
+	ctl->err = (struct co_err){ 0 };
+}
+
 int container_each(struct ctl *ctl, int (*one)(struct ctl *ctl, const char *name))
 {
-	struct co_err first = { 0 };
 	int rc, failed = 0;
 
 	for (size_t i = 0; i < ctl->noperands && !ctl->no_daemon && !ctl->quiet; i++) {
-		ctl->err = (struct co_err){ 0 };
+		if (ctl->err.message[0])
+			complain(ctl);
 		rc = one(ctl, ctl->operands[i]);
 		if (rc == 0)
-			continue;
-		if (!failed) {
+			ctl->err = (struct co_err){ 0 };
+		else if (!failed)
 			failed = rc;
-			first = ctl->err;
-			continue;
-		}
-		/* the first one is said at the end; nowhere else to complain */
-		(void) fputs(CTL_PROGRAM ": ", stderr);
-		(void) co_print_escaped(stderr, ctl->err.message,
-					strlen(ctl->err.message));
-		(void) fputc('\n', stderr);
 	}
-	ctl->err = first;
-	return failed;
+	return failed; /* the last one's sentence is said at the end */
 }
 
 /* ---- programs of ours ---- */

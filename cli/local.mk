@@ -26,6 +26,7 @@ cloudosctl_SOURCES = \
 	%D%/cmd_apply.c %D%/cmd_guest.c \
 	%D%/cmd_container.c %D%/cmd_container_run.c %D%/cmd_container_logs.c \
 	%D%/cmd_container_stats.c %D%/cmd_container_files.c %D%/cmd_image.c \
+	%D%/cmd_volume.c \
 	%D%/cmd_about.c %D%/cmd_channel.c %D%/cmd_daemon.c %D%/cmd_doctor.c %D%/doctor.h %D%/doctor_container.c \
 	%D%/cmd_job.c \
 	%D%/cmd_event.c %D%/cmd_log.c %D%/cmd_metric.c %D%/cmd_page.c \

@@ -15,6 +15,7 @@
 #include "cloudosd/containers_inside.h"
 #include "cloudosd/service/events.h"
 #include "cloudosd/service/image.h"
+#include "cloudosd/service/volume.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
@@ -66,6 +67,51 @@ static void use_image(void *arg, const char *id, bool used)
 		images_unuse(d->services.images, id);
 	else if (images_use(d->services.images, id))
 		co_log(service, WARN, "no memory to count who uses the image %s", id);
+}
+
+/* ---- volumes ---- */
+
+static void volume_users(void *arg, const char *name, uint32_t owner,
+			 struct co_buf *out)
+{
+	const struct daemon *d = arg;
+
+	containers_volume_users(d->services.containers, name, owner, out);
+}
+
+/* Containers come after their volumes. */
+struct loading {
+	struct daemon *daemon;
+	void (*loaded)(void *arg, int status, const char *reason);
+};
+
+static void volumes_loaded(void *arg, int status, const char *reason)
+{
+	struct loading *l = arg;
+	struct daemon *d = l->daemon;
+	void (*done)(void *arg, int status, const char *reason) = l->loaded;
+
+	free(l);
+	if (status)
+		done(d, status, reason);
+	else if (containers_load(d->services.containers, done, d) < 0)
+		done(d, CO_IO, "the store takes no requests");
+}
+
+static int load(struct daemon *d,
+		void (*loaded)(void *arg, int status, const char *reason),
+		struct co_err *err)
+{
+	struct loading *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return co_fail(err, CO_NO_MEMORY, "no memory for containers");
+	l->daemon = d;
+	l->loaded = loaded;
+	if (volumes_load(d->services.volumes, volumes_loaded, l) == 0)
+		return 0;
+	free(l);
+	return co_fail(err, CO_IO, "cannot load the volumes");
 }
 
 /* ---- where they are ---- */
@@ -183,6 +229,9 @@ int containers_start(struct daemon *d,
 					      .log = note,
 					      .changed = changed,
 					      .arg = d };
+	struct volumes_options volumes = {
+		.users = volume_users, .emit = emit, .log = note, .arg = d
+	};
 	autofree struct runner_place *place = calloc(1, sizeof(*place));
 	struct co_err why = { 0 };
 	struct runner *runner;
@@ -203,11 +252,12 @@ int containers_start(struct daemon *d,
 		r = runner_new(&runner, d, place, err);
 	if (r)
 		return r;
-	options.runtime = &runner->table;
+	options.runtime = volumes.runtime = &runner->table;
+	volumes.folder = runner->place.volumes;
+	d->services.volumes = options.volumes =
+		volumes_new(d->host, d->store, &volumes);
 	d->services.containers = containers_new(d->host, d->store, &options);
-	if (!d->services.containers)
+	if (!d->services.containers || !d->services.volumes)
 		return co_fail(err, CO_NO_MEMORY, "no memory for containers");
-	if (containers_load(d->services.containers, loaded, d) < 0)
-		return co_fail(err, CO_IO, "cannot load the containers");
-	return 0;
+	return load(d, loaded, err);
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cloudosd/containers_inside.h"
+#include "cloudosd/ctr/state.h"
 #include "lib/cleanup.h"
 #include "lib/json_scan.h"
 
@@ -69,6 +70,20 @@ static char *read_file(const char *path, struct co_err *err)
 	free(text);
 	return NULL;
 }
+
+/* What is made into one. */
+struct bundle {
+	const struct runner_place *place;
+	const struct container_make *make;
+	struct container_settings *config;
+	struct container_defaults defaults;
+	char path[RUNNER_PATH], upper[RUNNER_PATH + 8], hostname[65], cgroup[64];
+	const char *mode;
+	char *profile;
+	struct container_device devices[DEVICES];
+	struct co_buf network;
+	char net_path[48], user_path[48]; /* of the one whose network it is in */
+};
 
 /* ---- removing ---- */
 
@@ -281,16 +296,32 @@ static void map_users(const struct runner_place *place, uint32_t block,
 
 /* ---- what the configuration names on the host ---- */
 
-static int look_at_volumes(const struct runner_place *place,
-			   const struct container_settings *config, struct co_err *err)
+int bundle_volume(const struct runner_place *place, const char *name,
+		  struct co_err *err)
 {
+	int r = make_folder(place->volumes, "", 0711, err);
+
+	return r ? r : make_folder(place->volumes, name, 0755, err);
+}
+
+static int look_at_volumes(const struct bundle *b, struct co_err *err)
+{
+	const struct runner_place *place = b->place;
+	const struct container_settings *config = b->config;
+	char name[CONTAINER_NAME];
 	struct stat st;
+
+	for (size_t i = 0; i < b->defaults.volumes.count; i++) {
+		container_image_volume_name(name, b->make->id, i);
+		if (container_image_volume(&b->defaults, config, i) &&
+		    bundle_volume(place, name, err))
+			return err->code;
+	}
 
 	for (size_t i = 0; i < config->nvolumes; i++) {
 		const struct container_volume *v = &config->volumes[i];
 
-		if (v->named && (make_folder(place->volumes, "", 0711, err) ||
-				 make_folder(place->volumes, v->source, 0755, err)))
+		if (v->named && bundle_volume(place, v->source, err))
 			return err->code;
 		if (!v->named && stat(v->source, &st) < 0)
 			return co_fail_errno(err, errno, "cannot use the volume %s",
@@ -401,18 +432,6 @@ void bundle_network_done(struct bundle_network *n)
 
 /* ---- all of it ---- */
 
-struct bundle {
-	const struct runner_place *place;
-	const struct container_make *make;
-	struct container_settings *config;
-	struct container_defaults defaults;
-	char path[RUNNER_PATH], upper[RUNNER_PATH + 8], hostname[65], cgroup[64];
-	const char *mode;
-	char *profile;
-	struct container_device devices[DEVICES];
-	struct co_buf network;
-};
-
 static int write_files(struct bundle *b, const char *address, struct co_err *err)
 {
 	int r = make_folder(b->path, "", 0700, err);
@@ -432,14 +451,51 @@ static int write_files(struct bundle *b, const char *address, struct co_err *err
 	return r;
 }
 
+static bool is_builtin(const struct bundle *b)
+{
+	const char *runtime =
+		b->config->runtime ? b->config->runtime : b->place->runtime;
+
+	return !*runtime || strcmp(runtime, "builtin") == 0;
+}
+
+/* The network name space of another container's first process: whichever has its number, when
+ * the monitor opens it, must have begun when that one did. */
+static int join(struct bundle *b, struct container_place *where, struct co_err *err)
+{
+	struct ctr_state other;
+	char id[16];
+	int r;
+
+	(void) snprintf(id, sizeof(id), "%" PRIu32, b->make->network_of);
+	r = ctr_state_read(b->place->run, id, &other, err);
+	if (r)
+		return r;
+	where->joined = other.pid;
+	where->joined_start = other.pid_start;
+	ctr_state_done(&other);
+	(void) snprintf(b->net_path, sizeof(b->net_path), "/proc/%" PRId64 "/ns/net",
+			where->joined);
+	where->network_path = b->net_path;
+	if (b->place->root)
+		return 0;
+	/* it belongs to that one's user name space */
+	(void) snprintf(b->user_path, sizeof(b->user_path), "/proc/%" PRId64 "/ns/user",
+			where->joined);
+	where->user_path = b->user_path;
+	where->uids[0].count = where->gids[0].count = 0;
+	return 0;
+}
+
 static int write_spec(struct bundle *b, const char *const *layers, struct co_err *err)
 {
 	struct container_place where = { .bundle = b->path,
 					 .layers = layers,
 					 .volumes = b->place->volumes,
+					 .id = b->make->id,
+					 .fills = is_builtin(b),
 					 .hostname = b->hostname,
 					 .name = b->make->name,
-					 .id = b->make->id,
 					 .socket = b->place->socket,
 					 .cgroup = b->cgroup,
 					 .network_mode = b->mode,
@@ -448,7 +504,6 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 					 .root = b->place->root };
 	const char *user = b->config->user ? b->config->user : b->defaults.user;
 	autobuf struct co_buf text = { 0 };
-	char user_path[64];
 	int r = bundle_user(user, b->upper, layers, &where.user, err);
 
 	if (!r)
@@ -458,15 +513,10 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 	map_users(b->place, b->make->users, b->config, &where);
 	if (!is_mode(b->mode, "none"))
 		where.network = (struct co_span){ b->network.data, b->network.size };
-	if (is_mode(b->mode, "container"))
-		where.network_path = b->make->network_path;
-	if (where.network_path && !b->place->root) {
-		/* /proc/PID/ns/net belongs to that one's user name space */
-		(void) snprintf(user_path, sizeof(user_path), "%.*s/user",
-				(int) (strlen(where.network_path) - 4),
-				where.network_path);
-		where.user_path = user_path;
-		where.uids[0].count = where.gids[0].count = 0;
+	if (b->make->network_of) {
+		r = join(b, &where, err);
+		if (r)
+			return r;
 	}
 	if (b->config->privileged)
 		where.ndevices = read_devices(b->devices);
@@ -489,7 +539,7 @@ static int write_all(struct bundle *b, struct co_buf *facts, struct co_err *err)
 		    (struct co_span){ network.json.data, network.json.size });
 	co_buf_span(facts, (struct co_span){ network.facts.data, network.facts.size });
 	bundle_network_done(&network);
-	r = look_at_volumes(b->place, b->config, err);
+	r = look_at_volumes(b, err);
 	if (!r)
 		r = write_files(b, network.address, err);
 	return r ? r : write_spec(b, layers, err);

@@ -8,6 +8,7 @@
  *	containers_work.c     what blocks, on worker threads: making, adopting, removing
  *	containers_network.c  default mode, ports on the loopback, names
  *	containers_bundle.c   the files of a bundle
+ *	containers_volume.c   the folders of volumes
  *	containers_user.c     who the program is, out of the image's /etc/passwd
  */
 #ifndef CO_CONTAINERS_INSIDE_H
@@ -128,6 +129,9 @@ void work_clear(struct runner *r, uint32_t id, bool files, container_reported *d
 		void *arg);
 /* After a monitor was killed: the record of the end, if there is one. */
 void work_lost(struct runner *r, uint32_t id);
+/* The folder of a volume; see container_runtime.h. */
+void work_volume(struct runner *r, enum container_volume_act act, const char *name,
+		 container_reported *done, void *arg);
 void work_sweep(struct runner *r, const uint32_t *ids, size_t n, uint32_t below);
 
 /* ---- containers_network.c ---- */
@@ -164,6 +168,10 @@ void bundle_network(const struct runner_place *place, uint32_t users,
 		    const struct container_settings *config, const char *mode,
 		    struct bundle_network *out);
 void bundle_network_done(struct bundle_network *n);
+
+/* The folder of a volume, unless it is there. */
+int bundle_volume(const struct runner_place *place, const char *name,
+		  struct co_err *err);
 
 /* Removes a tree, which may be hostile, and follows nothing in it. */
 int bundle_remove(const char *path, struct co_err *err);

@@ -163,6 +163,12 @@ static void sweep(void *ctx, const uint32_t *ids, size_t n, uint32_t below)
 	work_sweep(ctx, ids, n, below);
 }
 
+static void volume(void *ctx, enum container_volume_act what, const char *name,
+		   container_reported *done, void *arg)
+{
+	work_volume(ctx, what, name, done, arg);
+}
+
 static void describe(void *ctx, uint32_t id, struct co_buf *out)
 {
 	const struct runner_place *p = &((struct runner *) ctx)->place;
@@ -218,6 +224,7 @@ int runner_new(struct runner **out, struct daemon *d, const struct runner_place 
 					       .adopt = adopt,
 					       .unmake = unmake,
 					       .sweep = sweep,
+					       .volume = volume,
 					       .describe = describe,
 					       .listen = listen_to };
 	*out = r;

@@ -31,7 +31,7 @@ struct work {
 	bool files;
 	/* make: copies */
 	struct container_make make;
-	char *name, *config, *image_config, *image_id, *network_path;
+	char *name, *config, *image_config, *image_id;
 	char **layers;
 	struct container_settings *parsed;
 	struct co_buf facts;
@@ -61,7 +61,6 @@ static void work_free(struct work *w)
 	free(w->config);
 	free(w->image_config);
 	free(w->image_id);
-	free(w->network_path);
 	free(w->names);
 	network_done(w->runner->relays, &w->network);
 	free(w->ids);
@@ -202,7 +201,7 @@ static void reap(const struct runner_place *p, const char *id, bool force)
 	(void) run_program(argv, -1, -1, "/dev/null"); /* nothing there is no failure */
 }
 
-/* Removes all there is of an id but its bundle. */
+/* Removes all there is of an id. */
 static int clear_id(struct work *w)
 {
 	char path[RUNNER_PATH], id[16];
@@ -211,13 +210,8 @@ static int clear_id(struct work *w)
 	run_path(&w->runner->place, w->id, path);
 	if (access(path, F_OK) == 0)
 		reap(&w->runner->place, id, true);
-	return bundle_remove(path, &w->err);
-}
-
-static int clear_bundle(struct work *w)
-{
-	char path[RUNNER_PATH];
-
+	if (bundle_remove(path, &w->err))
+		return w->err.code;
 	bundle_path(&w->runner->place, w->id, path);
 	return bundle_remove(path, &w->err);
 }
@@ -279,7 +273,7 @@ static void run_make(void *arg)
 	const struct runner_place *p = &w->runner->place;
 	autoclose int theirs = -1;
 
-	if (w->make.fresh && (clear_id(w) || clear_bundle(w)))
+	if (w->make.fresh && clear_id(w))
 		return;
 	if (bundle_write(p, &w->make, &w->parsed, &w->facts, &w->err) ||
 	    network_open(w->runner, w->id, &w->network, &w->err) ||
@@ -355,10 +349,9 @@ void work_make(struct runner *r, const struct container_make *make,
 		w->image_config = copy_span(make->image.config);
 		w->image_id = strdup(make->image.id);
 		w->names = network_names(r);
-		w->network_path = strdup(make->network_path ? make->network_path : "");
 	}
 	if (!w || !copy_layers(w, make->image.layers) || !w->name || !w->config ||
-	    !w->image_config || !w->image_id || !w->network_path) {
+	    !w->image_config || !w->image_id) {
 		if (w)
 			work_free(w);
 		runner_report(done, arg, CO_NO_MEMORY, "no memory for a container");
@@ -369,7 +362,6 @@ void work_make(struct runner *r, const struct container_make *make,
 	w->make.image.config = co_span(w->image_config);
 	w->make.image.id = w->image_id;
 	w->make.image.layers = (const char *const *) w->layers;
-	w->make.network_path = *w->network_path ? w->network_path : NULL;
 	submit(w);
 }
 
@@ -465,36 +457,14 @@ static void run_clear(void *arg)
 		(void) clear_id(w); /* the work tells */
 }
 
-static void run_rest(void *arg)
-{
-	struct work *w = arg;
-
-	if (clear_bundle(w)) /* what stays is swept by the next daemon */
-		co_log(daemon, WARN, "%s", w->err.message);
-}
-
-static void end_rest(struct work *w)
-{
-	(void) w;
-}
-
-/* The files go behind the answer: nobody knows of them any more, and a sweep finds those of
- * unknown ids.  Of one that could not be made nobody ever knew. */
 static void end_clear(struct work *w)
 {
 	struct container_report report = { .status = w->err.code,
 					   .reason = w->err.message,
 					   .seen = w->seen };
-	struct runner *r = w->runner;
-	uint32_t id = w->id;
-	bool files = w->files && w->err.code == 0;
-	struct work *rest;
 
 	if (w->done)
 		w->done(w->arg, &report);
-	rest = files ? work_new(r, id, run_rest, end_rest) : NULL;
-	if (rest)
-		submit(rest);
 }
 
 void work_clear(struct runner *r, uint32_t id, bool files, container_reported *done,

@@ -332,8 +332,9 @@ int co_image_index_find(const struct co_image_index *index, struct co_span text,
 					      : CO_NOT_FOUND;
 	if (r == CO_NOT_FOUND)
 		return co_fail(err, CO_NOT_FOUND,
-			       "there is no image %.*s: import one, or make one with "
-			       "image create-busybox",
+			       "there is no image %.*s; `cloudosctl image import FILE` "
+			       "adds images, `cloudosctl image create-busybox` makes a "
+			       "small one",
 			       (int) text.size, text.data);
 	return r;
 }

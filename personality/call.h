@@ -31,6 +31,7 @@
 
 struct bridge;
 struct containers;
+struct volumes;
 struct expiry;
 struct handlers;
 struct idempotency;
@@ -67,8 +68,9 @@ struct co_services {
 	struct handlers *handlers;       /* cloudosd/service/handler.h */
 	struct jobs *jobs;               /* cloudosd/service/job.h */
 	struct containers
-		*containers; /* cloudosd/service/container.h; NULL: none here */
-	struct images *images; /* cloudosd/service/image.h */
+		*containers;     /* cloudosd/service/container.h; NULL: none here */
+	struct volumes *volumes; /* cloudosd/service/volume.h; NULL: as containers */
+	struct images *images;   /* cloudosd/service/image.h */
 	const struct co_guests *guests; /* cloudosd/service/guests.h */
 	struct names *names;            /* cloudosd/service/names.h */
 	uint64_t

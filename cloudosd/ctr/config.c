@@ -128,6 +128,16 @@ static int read_network(struct ctr_read *r, struct co_span value, void *out)
 	return *(char **) out ? 0 : co_fail(r->err, CO_NO_MEMORY, "out of memory");
 }
 
+static int read_joined(struct ctr_read *r, struct co_span value, void *out)
+{
+	static const struct ctr_field fields[] = {
+		CTR_FIELD(struct ctr_extension, "pid", ctr_read_i64, joined_pid),
+		CTR_FIELD(struct ctr_extension, "start", ctr_read_u64, joined_start),
+	};
+
+	return CTR_READ_OBJECT(r, value, fields, out);
+}
+
 static int read_extension(struct ctr_read *r, struct co_span value, void *out)
 {
 	static const struct ctr_field fields[] = {
@@ -141,6 +151,7 @@ static int read_extension(struct ctr_read *r, struct co_span value, void *out)
 		FIELD("calls", ctr_read_bool, calls),
 		FIELD("confined", ctr_read_bool, confined),
 		FIELD("network", read_network, network),
+		{ "joined", read_joined, 0 },
 		FIELD("cgroupParent", ctr_read_text, cgroup_parent),
 		FIELD("socket", ctr_read_text, socket),
 		FIELD("name", ctr_read_text, name),

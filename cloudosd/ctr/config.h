@@ -174,8 +174,10 @@ struct ctr_extension {
 	char *network; /* raw JSON object for network.h, checked; NULL: loopback only */
 	char *cgroup_parent; /* below which its cgroup is made; NULL: chosen */
 	bool allow_unenforced_limits;
-	char *socket; /* the control socket of the daemon that owns it */
-	char *name;   /* the container's, for people; NULL: its id */
+	int64_t joined_pid;    /* name spaces with a path are this process's ... */
+	uint64_t joined_start; /* ... if it began then (ctr_pid_start); 0: whoever's */
+	char *socket;          /* the control socket of the daemon that owns it */
+	char *name;            /* the container's, for people; NULL: its id */
 };
 
 struct ctr_config {

@@ -12,6 +12,7 @@ libctr_a_SOURCES += %D%/seccomp.h
 libctr_a_SOURCES += %D%/rootfs.c
 libctr_a_SOURCES += %D%/rootfs_cgroup.c
 libctr_a_SOURCES += %D%/rootfs_copy.c
+libctr_a_SOURCES += %D%/rootfs_fill.c
 libctr_a_SOURCES += %D%/rootfs_dev.c
 libctr_a_SOURCES += %D%/rootfs_gather.c
 libctr_a_SOURCES += %D%/rootfs_layers.c

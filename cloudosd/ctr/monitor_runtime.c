@@ -238,7 +238,8 @@ int monitor_runtime_create(struct monitor *m, const int stdio[3], struct co_err 
 	if (m->container.pidfd < 0)
 		return co_fail_errno(err, errno, "process %d cannot be held",
 				     (int) m->container.pid);
-	return ctr_cgroup_add(m->cgroup, m->container.pid, err);
+	rc = ctr_joined_check(m->config, err);
+	return rc < 0 ? rc : ctr_cgroup_add(m->cgroup, m->container.pid, err);
 }
 
 int monitor_runtime_start(struct monitor *m, struct co_err *err)

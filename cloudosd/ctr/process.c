@@ -18,6 +18,7 @@
 #include "cloudosd/ctr/id_maps.h"
 #include "cloudosd/ctr/inside.h"
 #include "cloudosd/ctr/program.h"
+#include "cloudosd/ctr/state.h"
 #include "lib/cleanup.h"
 
 /* ---- cloning ---- */
@@ -148,13 +149,25 @@ static int plan_join(struct making *m, const struct ctr_namespace *n,
 	return 0;
 }
 
+/* After they were opened: as long as that process lives, nobody else has had its number. */
+int ctr_joined_check(const struct ctr_config *c, struct co_err *err)
+{
+	const struct ctr_extension *x = &c->cloudos;
+
+	if (!x->joined_start || ctr_pid_start((pid_t) x->joined_pid) == x->joined_start)
+		return 0;
+	return co_fail(err, CO_GONE,
+		       "the container whose name spaces it was to be in has ended; "
+		       "start that one first");
+}
+
 static int plan_namespaces(struct making *m, struct co_err *err)
 {
 	const struct ctr_config *c = m->config;
+	int rc;
 
 	for (size_t i = 0; i < c->namespace_count; i++) {
 		const struct ctr_namespace *n = &c->namespaces[i];
-		int rc;
 
 		if (!n->path) {
 			if (n->kind == CLONE_NEWTIME)
@@ -168,6 +181,9 @@ static int plan_namespaces(struct making *m, struct co_err *err)
 		if (rc < 0)
 			return rc;
 	}
+	rc = ctr_joined_check(c, err);
+	if (rc < 0)
+		return rc;
 	if (geteuid() != 0 && !ctr_config_namespace(c, CLONE_NEWUSER))
 		m->flags |= CLONE_NEWUSER; /* nothing else is possible */
 	return 0;

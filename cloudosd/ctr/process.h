@@ -63,6 +63,10 @@ int ctr_create(const struct ctr_create *how, struct ctr_container *out,
  * otherwise CO_NOT_FOUND, CO_ACCESS... and a sentence. */
 int ctr_start(struct ctr_container *c, struct co_err *err);
 
+/* CO_GONE if the process whose name spaces a configuration names by its number is not the one
+ * that was meant (cloudos.joined), or has ended.  To be asked when they have been opened. */
+int ctr_joined_check(const struct ctr_config *c, struct co_err *err);
+
 /* The two halves of it: for who has something to tell `become` in between. */
 int ctr_let_go(struct ctr_container *c, struct co_err *err);
 int ctr_await_exec(struct ctr_container *c, struct co_err *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copies of folders: for a tmpfs that begins as what it hides, and for a root where there
- * is no overlay.  HOST.
+ * Copies of folders: for a tmpfs or a volume that begins as what it hides, and for a root
+ * where there is no overlay.  HOST.
  *
  * Both sides are descriptors and no link is followed.  Blocks are shared where the file
  * system can.
@@ -100,7 +100,8 @@ static int copy_xattrs(int at_from, int at_to, const char *name)
 
 /* ---- what a layer takes away ---- */
 
-static int remove_below(int folder, int depth)
+/* All of it, but at the top not `but`. */
+static int remove_below(int folder, const char *but, int depth)
 {
 	int fd = depth < DEEPEST
 			 ? openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -114,13 +115,14 @@ static int remove_below(int folder, int depth)
 	while (status == 0 && (e = readdir(list))) {
 		autoclose int below = -1;
 
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+		    (but && strcmp(e->d_name, but) == 0))
 			continue;
 		if (unlinkat(folder, e->d_name, 0) == 0)
 			continue;
 		below = openat(folder, e->d_name,
 			       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		status = below < 0 ? -errno : remove_below(below, depth + 1);
+		status = below < 0 ? -errno : remove_below(below, NULL, depth + 1);
 		if (status == 0 && unlinkat(folder, e->d_name, AT_REMOVEDIR) < 0)
 			status = -errno;
 	}
@@ -137,7 +139,7 @@ static int remove_one(int folder, const char *name)
 	if (unlinkat(folder, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	below = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	status = below < 0 ? -errno : remove_below(below, 0);
+	status = below < 0 ? -errno : remove_below(below, NULL, 0);
 	if (status == 0 && unlinkat(folder, name, AT_REMOVEDIR) < 0)
 		status = -errno;
 	return status;
@@ -194,7 +196,7 @@ static int copy_sub(const struct rootfs_copying *how, int from, int to,
 	if (out < 0)
 		return -errno;
 	if (how->is_layer && is_opaque(in))
-		status = remove_below(out, 0);
+		status = remove_below(out, NULL, 0);
 	return status < 0 ? status : copy_folder(how, in, out, depth + 1);
 }
 
@@ -266,13 +268,18 @@ static int copy_folder(const struct rootfs_copying *how, int from, int to, int d
 	return status;
 }
 
+int rootfs_empty(int folder, const char *but)
+{
+	return remove_below(folder, but, 0);
+}
+
 int rootfs_copy(const struct rootfs_copying *how, int from, int to, const char *name,
 		struct co_err *err)
 {
 	struct stat st;
 	int status = copy_folder(how, from, to, 0);
 
-	if (status == 0 && how->is_layer)
+	if (status == 0 && (how->is_layer || how->top))
 		status = fstat(from, &st) < 0 ? -errno : copy_stat(how, to, ".", &st);
 	return status == 0 ? 0 : co_fail_errno(err, -status, "cannot copy %s", name);
 }

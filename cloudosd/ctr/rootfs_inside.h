@@ -19,6 +19,7 @@ struct rootfs_options {
 	bool bind, recursive;
 	bool idmap, idmap_all;
 	bool copy_up; /* a tmpfs begins as a copy of what it hides */
+	bool fill;    /* so does an empty folder that is bound (a word of ours) */
 };
 
 /* 0 or CO_INVALID: words that contradict the kind of mount. */
@@ -170,10 +171,20 @@ struct rootfs_copying {
 	bool is_layer; /* whiteouts and opaque folders remove, files replace */
 	const struct ctr_id_maps *uids,
 		*gids; /* of the copy's owners; NULL: as they are */
+	bool top;      /* owner, mode and times of the folder itself, too */
 };
 
 /* Copies everything in the folder `from` into the folder `to`. */
 int rootfs_copy(const struct rootfs_copying *how, int from, int to, const char *name,
 		struct co_err *err);
+
+/* Removes everything in a folder but the entry of that name (NULL: everything). */
+int rootfs_empty(int folder, const char *but);
+
+/* ---- rootfs_fill.c ---- */
+
+/* What the folder `from` of the image has goes into the folder `to` if that is empty: once,
+ * whoever else does it and whatever ends us meanwhile. */
+int rootfs_fill(int from, int to, const char *name, struct co_err *err);
 
 #endif

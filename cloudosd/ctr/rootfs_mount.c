@@ -135,6 +135,10 @@ static int bind_one(struct rootfs *r, const struct ctr_mount *mount,
 		return status;
 	if (is_path(mount->destination, "/dev"))
 		r->dev_is_foreign = true;
+	if (o->fill && S_ISDIR(st.st_mode))
+		status = rootfs_fill(target, tree, mount->destination, err);
+	if (status < 0)
+		return status;
 	return rootfs_tree_move(tree, target, mount->destination, err);
 }
 

@@ -16,6 +16,7 @@ enum kind {
 	BIND,
 	IDMAP,
 	COPY_UP,
+	FILL,
 	DATA,    /* of the file system, as words that we do not know */
 	NOTHING, /* known and without meaning here */
 };
@@ -31,6 +32,7 @@ static const struct word words[] = {
 	{ "async", NOTHING, 0 },
 	{ "atime", TIME, MOUNT_ATTR_RELATIME },
 	{ "bind", BIND, 0 },
+	{ "copyup", FILL, 0 },
 	{ "defaults", NOTHING, 0 },
 	{ "dev", CLEAR, MOUNT_ATTR_NODEV },
 	{ "diratime", CLEAR, MOUNT_ATTR_NODIRATIME },
@@ -166,6 +168,9 @@ static void apply(struct rootfs_options *o, const struct word *w)
 	case COPY_UP:
 		o->copy_up = true;
 		break;
+	case FILL:
+		o->fill = true;
+		break;
 	case DATA:
 	case NOTHING:
 		break;
@@ -192,6 +197,12 @@ int rootfs_options_read(const struct ctr_mount *mount, struct rootfs_options *ou
 		return co_fail(err, CO_INVALID,
 			       "the mount on %s has tmpcopyup and is no tmpfs",
 			       mount->destination);
+	if (o.fill && (!o.bind || (o.set & MOUNT_ATTR_RDONLY)))
+		return co_fail(
+			err, CO_INVALID,
+			"the mount on %s has copyup and is no bind mount that can "
+			"be written to",
+			mount->destination);
 	if (o.idmap && !o.bind)
 		return co_fail(err, CO_INVALID,
 			       "the mount on %s maps ids and is no bind mount",

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
@@ -188,6 +189,9 @@ static int wall_live(const struct sandbox *s, struct co_err *err)
 	if (setns(s->live, CLONE_NEWUSER | CLONE_NEWNS) &&
 	    (errno != EINVAL || setns(s->live, CLONE_NEWNS)))
 		return co_fail_errno(err, errno, "cannot enter the container");
+	/* our groups are none of its; EPERM: it keeps them, too, where one maps himself */
+	if (setgroups(0, NULL) && errno != EPERM)
+		return co_fail_errno(err, errno, "cannot leave the groups of outside");
 	if (setresgid(0, 0, 0) || setresuid(0, 0, 0))
 		return co_fail_errno(err, errno, "cannot become root of the container");
 	if (chdir("/"))

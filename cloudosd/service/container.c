@@ -304,6 +304,32 @@ bool containers_use_image(const struct containers *all, const char *image_id,
 	return false;
 }
 
+static bool names_volume(const struct container *c, const char *name)
+{
+	for (size_t i = 0; i < c->config->nvolumes; i++)
+		if (c->config->volumes[i].named &&
+		    strcmp(c->config->volumes[i].source, name) == 0)
+			return true;
+	return false;
+}
+
+void containers_volume_users(const struct containers *all, const char *name,
+			     uint32_t owner, struct co_buf *out)
+{
+	const struct container *c;
+	const char *comma = "";
+
+	if (!all)
+		return;
+	DL_FOREACH (all->list, c) {
+		if (c->id != owner && !names_volume(c, name))
+			continue;
+		co_buf_text(out, comma);
+		co_buf_json_text(out, co_span(c->name));
+		comma = ",";
+	}
+}
+
 /* ---- reading them back ---- */
 
 static void load_end(struct containers *all, int status, const char *reason)

@@ -26,6 +26,7 @@
 #include "store/store.h"
 
 struct containers;
+struct volumes;
 
 enum container_stage {
 	CONTAINER_IS_CREATED,
@@ -48,7 +49,8 @@ enum container_health {
 
 struct containers_options {
 	const struct container_runtime *runtime;
-	char boot[40]; /* of this boot of the machine */
+	struct volumes *volumes; /* NULL: there are none */
+	char boot[40];           /* of this boot of the machine */
 	/* An image by its name: 0; or a status and a sentence.  NULL: there are none. */
 	int (*image)(void *arg, const char *name, struct container_image *out,
 		     struct co_err *err);
@@ -83,6 +85,11 @@ bool containers_keep_alive(const struct containers *all);
 /* Does a container stand on that image (its id)?  Its name in out. */
 bool containers_use_image(const struct containers *all, const char *image_id,
 			  const char **out_name);
+
+/* Adds the names of the containers that have the volume, as JSON texts with commas between:
+ * those that name it, and the one it was made for (owner; 0: none). */
+void containers_volume_users(const struct containers *all, const char *name,
+			     uint32_t owner, struct co_buf *out);
 
 /* ---- requests ---- */
 
@@ -132,6 +139,7 @@ struct container_request {
 	uint32_t timeout_s;    /* STOP, RESTART: before it is killed */
 	int signal;            /* KILL; 0: SIGKILL */
 	bool force;            /* REMOVE: also one that runs */
+	bool volumes;          /* REMOVE: those of its image, too */
 	struct co_span config; /* UPDATE: checked JSON, a part of CONFIG */
 };
 

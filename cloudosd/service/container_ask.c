@@ -235,6 +235,7 @@ static void queue(struct container *c, const struct container_request *request,
 	op->timeout_s = request->timeout_s;
 	op->signal = request->signal;
 	op->force = request->force;
+	op->volumes = request->volumes;
 	if (request->verb == CONTAINER_UPDATE) {
 		op->part = strndup(request->config.data, request->config.size);
 		if (!op->part) {

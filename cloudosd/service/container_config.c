@@ -386,8 +386,7 @@ static bool read_ports(struct reading *r, struct co_span value, void *at)
 	return true;
 }
 
-/* Absolute, without "." and "..", not the root. */
-static bool path_is_good(const char *path)
+bool container_path_is_good(const char *path)
 {
 	const char *part = path;
 
@@ -420,9 +419,10 @@ static bool read_volume(struct reading *r, char *text, struct container_volume *
 	out->inside = inside;
 	out->named = *text != '/';
 	out->idmap = out->named;
-	if (out->named ? !container_name_is_good(co_span(text)) : !path_is_good(text))
+	if (out->named ? !container_name_is_good(co_span(text))
+		       : !container_path_is_good(text))
 		return bad(r, what);
-	if (!path_is_good(inside) || !inside[1])
+	if (!container_path_is_good(inside) || !inside[1])
 		return bad(r, what);
 	for (option = options ? strtok_r(options, ",", &rest) : NULL; option;
 	     option = strtok_r(NULL, ",", &rest)) {
@@ -586,12 +586,13 @@ static bool modes_are_good(struct reading *r)
 			      "container:NAME");
 	r->member = "runtime";
 	if (c->runtime && strcmp(c->runtime, "builtin") != 0 &&
-	    strcmp(c->runtime, "crun") != 0 && !path_is_good(c->runtime))
+	    strcmp(c->runtime, "crun") != 0 && !container_path_is_good(c->runtime))
 		return bad(r,
 			   "is none of builtin, crun and the path of an OCI runtime");
 	r->member = "seccomp";
 	if (c->seccomp && strcmp(c->seccomp, "default") != 0 &&
-	    strcmp(c->seccomp, "unconfined") != 0 && !path_is_good(c->seccomp))
+	    strcmp(c->seccomp, "unconfined") != 0 &&
+	    !container_path_is_good(c->seccomp))
 		return bad(r, "is none of default, unconfined and the path of a "
 			      "profile");
 	r->member = "ports";
@@ -617,7 +618,7 @@ static bool is_good(struct reading *r)
 		return false;
 	}
 	r->member = "rootfs";
-	if (c->rootfs && (!path_is_good(c->rootfs) || !c->rootfs[1]))
+	if (c->rootfs && (!container_path_is_good(c->rootfs) || !c->rootfs[1]))
 		return bad(r, "is not an absolute path without . and .. below /");
 	r->member = "workingDir";
 	if (c->working_dir && *c->working_dir != '/')
@@ -628,7 +629,7 @@ static bool is_good(struct reading *r)
 		return bad(r, "is not a host name of at most 64 bytes");
 	r->member = "tmpfs";
 	for (size_t i = 0; i < c->tmpfs.count; i++)
-		if (!path_is_good(c->tmpfs.at[i]) || !c->tmpfs.at[i][1])
+		if (!container_path_is_good(c->tmpfs.at[i]) || !c->tmpfs.at[i][1])
 			return bad(r, "has an entry that is not an absolute path");
 	if (c->rm && c->restart != CONTAINER_RESTART_NO) {
 		r->member = "rm";

@@ -95,6 +95,9 @@ int container_config_merge(const struct container_settings *c, struct co_span wi
 
 bool container_name_is_good(struct co_span name);
 
+/* Absolute, without "." and "..". */
+bool container_path_is_good(const char *path);
+
 /* SIGTERM of "TERM", "SIGTERM", "15"; 0: none of ours. */
 int container_signal(struct co_span text);
 

@@ -2,6 +2,8 @@
 /* What an image says of the containers made of it.  HOST. */
 #include "cloudosd/service/container_image.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,6 +121,53 @@ void container_defaults_done(struct container_defaults *d)
 	free(d->working_dir);
 	free(d->user);
 	*d = (struct container_defaults){ 0 };
+}
+
+/* ---- volumes ---- */
+
+/* "/data" and "/data/". */
+static bool same_path(const char *a, const char *b)
+{
+	size_t n = strlen(a), m = strlen(b);
+
+	while (n > 1 && a[n - 1] == '/')
+		n--;
+	while (m > 1 && b[m - 1] == '/')
+		m--;
+	return n == m && memcmp(a, b, n) == 0;
+}
+
+static bool is_below(const char *path, const char *folder)
+{
+	size_t n = strlen(folder);
+
+	return strncmp(path, folder, n) == 0 && (path[n] == '/' || !path[n]);
+}
+
+bool container_image_volume(const struct container_defaults *d,
+			    const struct container_settings *config, size_t i)
+{
+	const char *path = d->volumes.at[i];
+
+	if (!container_path_is_good(path) || !path[1] || is_below(path, "/proc") ||
+	    is_below(path, "/sys") || is_below(path, "/dev"))
+		return false;
+	for (size_t k = 0; k < config->nvolumes; k++)
+		if (same_path(path, config->volumes[k].inside))
+			return false;
+	for (size_t k = 0; k < config->tmpfs.count; k++)
+		if (same_path(path, config->tmpfs.at[k]))
+			return false;
+	for (size_t k = 0; k < i; k++)
+		if (same_path(path, d->volumes.at[k]))
+			return false;
+	return true;
+}
+
+void container_image_volume_name(char out[CONTAINER_NAME], uint32_t container, size_t i)
+{
+	(void) snprintf(out, CONTAINER_NAME, "anon-%" PRIu32 "-%zu", container,
+			i); /* fits */
 }
 
 int container_defaults_read(struct co_span config, struct container_defaults *out)

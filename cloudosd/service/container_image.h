@@ -20,4 +20,13 @@ struct container_defaults {
 int container_defaults_read(struct co_span config, struct container_defaults *out);
 void container_defaults_done(struct container_defaults *d);
 
+/* Its i-th volume is mounted in a container of that configuration, which has nothing else
+ * there.  Not /proc, /sys, /dev and the root. */
+bool container_image_volume(const struct container_defaults *d,
+			    const struct container_settings *config, size_t i);
+
+/* What that one is called: "anon-7-0" of container 7. */
+void container_image_volume_name(char out[CONTAINER_NAME], uint32_t container,
+				 size_t i);
+
 #endif

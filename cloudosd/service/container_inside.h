@@ -37,7 +37,7 @@ struct container_op {
 	struct container *container;  /* NULL: it is gone */
 	struct container_asker asker; /* done NULL: nobody waits */
 	struct store_journal journal;
-	bool has_journal, has_timeout, force, program;
+	bool has_journal, has_timeout, force, program, volumes;
 	uint32_t timeout_s;
 	int signal;
 	char *part;                        /* UPDATE: of CONFIG */
@@ -68,8 +68,9 @@ struct container {
 	struct container_defaults defaults; /* of its image */
 	/* the record */
 	enum container_stage state;
-	bool making; /* was never told to anybody */
-	bool wanted; /* begun, and nobody has stopped it since */
+	bool making;      /* was never told to anybody */
+	bool wanted;      /* begun, and nobody has stopped it since */
+	bool volumes_too; /* those of its image go when it does */
 	char boot[40];
 	int exit_code, signal;
 	bool oom_killed;
@@ -95,6 +96,7 @@ struct container {
 	uint32_t nqueued, nwaits;
 	bool wants_make;
 	void (*after_make)(struct container *c, int status, const char *reason);
+	void (*after_drop)(struct container *c);
 	UT_hash_handle by_id, by_name;
 	struct container *prev, *next;
 };
@@ -178,6 +180,9 @@ void container_now_do(struct container *c, int verb, int signal,
 		      const struct container_asker *asker);
 
 /* ---- container_make.c ---- */
+
+/* Removes the volumes that were made for it, if they are to go; then `then`. */
+void container_volumes_drop(struct container *c, void (*then)(struct container *c));
 
 /* Makes it if it has no monitor, then runs `then(c, status, reason)`. */
 void container_make(struct container *c,

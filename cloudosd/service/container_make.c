@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cloudosd/service/container_inside.h"
+#include "cloudosd/service/volume.h"
 #include "lib/cleanup.h"
 
 /* ---- its image ---- */
@@ -80,8 +81,7 @@ static void on_made(void *arg, const struct container_report *report)
 }
 
 /* networkMode container:NAME is the network name space of that one's first process. */
-static int find_network(const struct container *c, char path[48], const char **out,
-			struct co_err *err)
+static int find_network(const struct container *c, uint32_t *out, struct co_err *err)
 {
 	const char *mode = c->config->network;
 	const struct container *other;
@@ -98,9 +98,53 @@ static int find_network(const struct container *c, char path[48], const char **o
 		return co_fail(err, CO_BUSY,
 			       "container %s has no network to be used: start it first",
 			       other->name);
-	(void) snprintf(path, 48, "/proc/%" PRId32 "/ns/net", other->pid); /* fits */
-	*out = path;
+	*out = other->id;
 	return 0;
+}
+
+static void on_volumes(void *arg, int status, const char *reason)
+{
+	struct container *c = arg;
+	struct containers *all = c->all;
+
+	all->making--;
+	if (status)
+		c->after_make(c, status, reason);
+	else
+		make_now(c);
+	make_next(all); /* c may be gone */
+}
+
+/* The volumes that it has.  0: they are there; 1: on_volumes; or a sentence. */
+static int find_volumes(struct container *c, struct co_err *err)
+{
+	const struct container_settings *k = c->config;
+	const struct container_texts *image = &c->defaults.volumes;
+	autofree struct volume_need *needs = NULL;
+	size_t n = 0;
+	int r;
+
+	if (!c->all->options.volumes || k->nvolumes + image->count == 0)
+		return 0;
+	needs = calloc(k->nvolumes + image->count, sizeof(*needs));
+	if (!needs)
+		return co_fail(err, CO_NO_MEMORY, "no memory for a container");
+	for (size_t i = 0; i < image->count; i++) {
+		if (!container_image_volume(&c->defaults, k, i))
+			continue;
+		container_image_volume_name(needs[n].name, c->id, i);
+		needs[n].inside = image->at[i];
+		needs[n++].anonymous = true;
+	}
+	for (size_t i = 0; i < k->nvolumes; i++)
+		if (k->volumes[i].named)
+			(void) snprintf(needs[n++].name, sizeof(needs->name), "%s",
+					k->volumes[i].source); /* fits */
+	c->all->making++;
+	r = volumes_need(c->all->options.volumes, c->id, needs, n, on_volumes, c, err);
+	if (r <= 0)
+		c->all->making--;
+	return r;
 }
 
 static void make_now(struct container *c)
@@ -112,11 +156,17 @@ static void make_now(struct container *c)
 				       .users = c->users,
 				       .fresh = c->making };
 	struct co_err err = { 0 };
-	char path[48];
+	int r;
 
 	c->wants_make = false;
-	if (find_network(c, path, &make.network_path, &err) ||
-	    container_defaults_of(c, &make.image, &err)) {
+	r = find_network(c, &make.network_of, &err);
+	if (r == 0)
+		r = container_defaults_of(c, &make.image, &err);
+	if (r == 0)
+		r = find_volumes(c, &err);
+	if (r > 0)
+		return; /* and here again */
+	if (r < 0) {
 		c->after_make(c, err.code, err.message);
 		return;
 	}
@@ -135,6 +185,28 @@ void container_make(struct container *c,
 	c->wants_make = true;
 	if (c->all->making < CO_LIMIT_CONTAINER_MAKING)
 		make_now(c);
+}
+
+/* ---- volumes that go with it ---- */
+
+static void on_dropped(void *arg, int status, const char *reason)
+{
+	struct container *c = arg;
+
+	if (status)
+		container_log(c->all, "a volume of container %s stays: %s", c->name,
+			      reason);
+	c->after_drop(c);
+}
+
+void container_volumes_drop(struct container *c, void (*then)(struct container *c))
+{
+	bool drop = c->volumes_too || c->config->rm || c->making;
+
+	c->after_drop = then;
+	if (!drop || !c->all->options.volumes ||
+	    volumes_remove_of(c->all->options.volumes, c->id, on_dropped, c) == 0)
+		then(c);
 }
 
 /* ---- creating ---- */
@@ -160,6 +232,13 @@ static void create_undone(struct container_op *op, int status, const char *reaso
 	containers_changed(all);
 }
 
+static void undo_record(struct container *c)
+{
+	c->op->saved = create_undone;
+	c->op->has_journal = false;
+	container_erase(c, c->op, "");
+}
+
 static void on_unmade(void *arg, const struct container_report *report)
 {
 	struct container *c = arg;
@@ -167,9 +246,7 @@ static void on_unmade(void *arg, const struct container_report *report)
 	if (report->status)
 		container_log(c->all, "what was made of container %s stays: %s",
 			      c->name, report->reason);
-	c->op->saved = create_undone;
-	c->op->has_journal = false;
-	container_erase(c, c->op, "");
+	container_volumes_drop(c, undo_record);
 }
 
 static void create_undo(struct container *c, int status, const char *reason)

@@ -270,6 +270,12 @@ static void remove_end(struct container_op *op, int status, const char *reason)
 	containers_changed(all);
 }
 
+static void remove_record(struct container *c)
+{
+	c->op->saved = remove_end;
+	container_erase(c, c->op, c->making ? "" : "removed");
+}
+
 static void on_unmade(void *arg, const struct container_report *report)
 {
 	struct container *c = arg;
@@ -279,8 +285,7 @@ static void on_unmade(void *arg, const struct container_report *report)
 	c->pid = 0;
 	container_waits_answer(c);
 	if (report->status == 0) {
-		op->saved = remove_end;
-		container_erase(c, op, c->making ? "" : "removed");
+		container_volumes_drop(c, remove_record);
 		return;
 	}
 	c->state = CONTAINER_IS_DEAD;
@@ -309,13 +314,14 @@ static void remove_begin(struct container *c)
 	struct container_op *op = c->op;
 
 	if (!op->force && (container_lives(c) || c->state == CONTAINER_IS_RESTARTING)) {
-		wrong_state(op, "stop it first, or use force");
+		wrong_state(op, "stop it first, or remove it by force (-f)");
 		return;
 	}
 	c->wanted = false;
 	c->all->host->timer_stop(c->timer);
 	container_pulse_stop(c);
 	c->state = CONTAINER_IS_REMOVING;
+	c->volumes_too |= op->volumes;
 	op->saved = removing;
 	container_save(c, op, "");
 }

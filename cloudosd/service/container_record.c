@@ -52,6 +52,8 @@ void container_encode(struct co_buf *out, const struct container *c)
 	add_number(out, "users", c->users);
 	add_bool(out, "making", c->making);
 	add_bool(out, "wanted", c->wanted);
+	if (c->volumes_too)
+		add_bool(out, "volumesToo", true);
 	add_bool(out, "oomKilled", c->oom_killed);
 	co_buf_format(out, ",\"exitCode\":%d,\"signal\":%d", c->exit_code, c->signal);
 	add_number(out, "restarts", c->restarts);
@@ -130,6 +132,7 @@ static bool read_members(struct container *c, struct co_span object)
 	}
 	c->making = read_bool(object, "making");
 	c->wanted = read_bool(object, "wanted");
+	c->volumes_too = read_bool(object, "volumesToo");
 	c->oom_killed = read_bool(object, "oomKilled");
 	c->exit_code = (int) read_number(object, "exitCode");
 	c->signal = (int) read_number(object, "signal");
@@ -218,6 +221,37 @@ static void add_end(struct co_buf *out, const struct container *c)
 	add_text(out, "error", c->error);
 }
 
+static void add_volume(struct co_buf *out, const char **comma, const char *name,
+		       const char *inside, bool anonymous)
+{
+	co_buf_format(out, "%s{\"name\":", *comma);
+	co_buf_json_text(out, co_span(name));
+	add_text(out, "inside", inside);
+	add_bool(out, "anonymous", anonymous);
+	co_buf_char(out, '}');
+	*comma = ",";
+}
+
+/* Those of the domain; folders of the machine are in config. */
+static void add_volumes(struct co_buf *out, const struct container *c)
+{
+	char name[CONTAINER_NAME];
+	const char *comma = "";
+
+	co_buf_text(out, ",\"volumes\":[");
+	for (size_t i = 0; i < c->defaults.volumes.count; i++) {
+		if (!container_image_volume(&c->defaults, c->config, i))
+			continue;
+		container_image_volume_name(name, c->id, i);
+		add_volume(out, &comma, name, c->defaults.volumes.at[i], true);
+	}
+	for (size_t i = 0; i < c->config->nvolumes; i++)
+		if (c->config->volumes[i].named)
+			add_volume(out, &comma, c->config->volumes[i].source,
+				   c->config->volumes[i].inside, false);
+	co_buf_char(out, ']');
+}
+
 void container_json(struct co_buf *out, const struct container *c)
 {
 	const struct container_runtime *runtime = c->all->options.runtime;
@@ -237,6 +271,7 @@ void container_json(struct co_buf *out, const struct container *c)
 	add_time(out, "finished", c->finished_ns);
 	co_buf_text(out, ",\"config\":");
 	co_buf_span(out, c->config->json);
+	add_volumes(out, c);
 	if (*c->facts)
 		co_buf_format(out, ",%s", c->facts);
 	add_text(out, "runtime", c->config->runtime ? c->config->runtime : "builtin");

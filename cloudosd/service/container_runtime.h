@@ -32,7 +32,8 @@ struct container_make {
 	struct container_image image; /* copied */
 	uint32_t users;               /* which block of 65536 outside ids is its own */
 	bool fresh; /* it never was: what is there of that id is none of it */
-	const char *network_path; /* the network name space of another; NULL; copied */
+	uint32_t
+		network_of; /* whose network it is in: another, which lives; 0: its own */
 };
 
 /* Of a container as its monitor sees it. */
@@ -90,6 +91,12 @@ struct container_act {
 	uint32_t timeout_ms;
 };
 
+enum container_volume_act {
+	CONTAINER_VOLUME_MAKE,   /* its folder, unless it is there */
+	CONTAINER_VOLUME_REMOVE, /* with all in it; that it is not there is no failure */
+	CONTAINER_VOLUME_LIST    /* text: the names of all, each on a line */
+};
+
 struct container_runtime {
 	void *ctx;
 
@@ -113,6 +120,10 @@ struct container_runtime {
 	/* Removes what has an id below that one and belongs to no container of those; nothing
 	 * waits for it. */
 	void (*sweep)(void *ctx, const uint32_t *ids, size_t n, uint32_t below);
+
+	/* The folder of a volume; the name is copied. */
+	void (*volume)(void *ctx, enum container_volume_act act, const char *name,
+		       container_reported *done, void *arg);
 
 	/* Adds ,"bundle":"...","runFolder":"...","log":"..." */
 	void (*describe)(void *ctx, uint32_t id, struct co_buf *out);

@@ -351,26 +351,72 @@ static void write_volume(struct writing *w, const struct container_volume *v)
 	co_buf_text(&options, v->read_only ? "ro,rprivate" : "rw,rprivate");
 	if (v->named)
 		co_buf_text(&options, ",nosuid,nodev");
+	if (v->named && !v->read_only && w->place->fills)
+		co_buf_text(&options, ",copyup");
 	if (v->idmap && has_users(w) && w->place->root)
 		co_buf_text(&options, ",idmap");
 	if (!source.failed && !options.failed)
 		mount(w, v->inside, "bind", source.data, options.data);
 }
 
+static void write_image_volume(struct writing *w, size_t i)
+{
+	char name[CONTAINER_NAME];
+	struct container_volume v = { .source = name,
+				      .inside = w->defaults->volumes.at[i],
+				      .named = true,
+				      .idmap = true };
+
+	container_image_volume_name(name, w->place->id, i);
+	write_volume(w, &v);
+}
+
+static unsigned depth_of(const char *path)
+{
+	unsigned n = 0;
+
+	for (; *path; path++)
+		n += *path == '/' && path[1] && path[1] != '/';
+	return n;
+}
+
+/* What people and images ask for: folders before what is in them, otherwise an image's
+ * first, then in the order given. */
+static size_t write_depth(struct writing *w, unsigned depth)
+{
+	const struct container_settings *c = w->config;
+	const struct container_texts *image = &w->defaults->volumes;
+	size_t n = 0;
+
+	for (size_t i = 0; i < image->count; i++)
+		if (container_image_volume(w->defaults, c, i) &&
+		    depth_of(image->at[i]) == depth && ++n)
+			write_image_volume(w, i);
+	for (size_t i = 0; i < c->tmpfs.count; i++)
+		if (depth_of(c->tmpfs.at[i]) == depth && ++n)
+			mount(w, c->tmpfs.at[i], "tmpfs", "tmpfs",
+			      "nosuid,nodev,mode=1777");
+	for (size_t i = 0; i < c->nvolumes; i++)
+		if (depth_of(c->volumes[i].inside) == depth && ++n)
+			write_volume(w, &c->volumes[i]);
+	return n;
+}
+
 static void write_mounts(struct writing *w)
 {
 	const struct container_settings *c = w->config;
+	size_t left = c->tmpfs.count + c->nvolumes;
 
+	for (size_t i = 0; i < w->defaults->volumes.count; i++)
+		left += container_image_volume(w->defaults, c, i);
 	member(w, "mounts");
 	co_buf_char(w->out, '[');
 	write_system_mounts(w);
-	for (size_t i = 0; i < c->tmpfs.count; i++)
-		mount(w, c->tmpfs.at[i], "tmpfs", "tmpfs", "nosuid,nodev,mode=1777");
 	write_file_mount(w, "/etc/hosts", "hosts");
 	write_file_mount(w, "/etc/hostname", "hostname");
 	write_file_mount(w, "/etc/resolv.conf", "resolv.conf");
-	for (size_t i = 0; i < c->nvolumes; i++)
-		write_volume(w, &c->volumes[i]);
+	for (unsigned depth = 0; left && !w->out->failed; depth++)
+		left -= write_depth(w, depth);
 	co_buf_char(w->out, ']');
 }
 
@@ -538,6 +584,11 @@ static void write_extension(struct writing *w)
 	if (p->network.data) {
 		member(w, "network");
 		co_buf_span(w->out, p->network);
+	}
+	if (p->network_path) {
+		member(w, "joined");
+		co_buf_format(w->out, "{\"pid\":%" PRId64 ",\"start\":%" PRIu64 "}",
+			      p->joined, p->joined_start);
 	}
 	flag(w, "allowUnenforcedLimits", w->config->allow_unenforced);
 	co_buf_char(w->out, '}');

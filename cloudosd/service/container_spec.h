@@ -30,10 +30,11 @@ struct container_device {
 struct container_place {
 	const char *bundle;        /* with hosts, resolv.conf, hostname, upper, work */
 	const char *const *layers; /* uppermost first; NULL ends */
-	const char *volumes;       /* folder of named volumes */
+	const char *volumes;       /* folder of the domain's volumes */
+	uint32_t id;               /* the container's */
+	bool fills;                /* the runtime knows "copyup" */
 	const char *hostname;      /* unless CONFIG has one */
 	const char *name;          /* the container's */
-	uint32_t id;
 	const char *socket;        /* the daemon's, which answers calls */
 	const char *cgroup;        /* cgroupsPath */
 	struct container_user user;
@@ -45,6 +46,8 @@ struct container_place {
 	const char *network_path; /* mode container: its network name space */
 	const char *
 		user_path; /* its user name space, without which others may not join it */
+	int64_t joined;    /* the process whose name spaces these are ... */
+	uint64_t joined_start;  /* ... as long as it began then */
 	struct co_span seccomp; /* a profile of the user's; {NULL, 0}: none */
 	const struct container_device *devices; /* of a privileged one */
 	size_t ndevices;

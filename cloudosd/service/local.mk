@@ -15,6 +15,7 @@ libservice_a_SOURCES = \
 	%D%/container_save.c \
 	%D%/container_spec.h %D%/container_spec.c \
 	%D%/container_words.c \
+	%D%/volume.h %D%/volume.c \
 	%D%/cron.h %D%/cron.c \
 	%D%/errors.h %D%/errors.c \
 	%D%/attached.def %D%/attached.h %D%/attached.c \

@@ -249,5 +249,6 @@ void blackroad_on_container_remove(struct http_call *call,
 {
 	ask(call, &(struct container_request){ .verb = CONTAINER_REMOVE,
 					       .which = with->id,
-					       .force = is_true(with->force) });
+					       .force = is_true(with->force),
+					       .volumes = is_true(with->volumes) });
 }

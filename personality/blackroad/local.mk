@@ -8,6 +8,7 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/caught.h \
 	personality/blackroad/checkup.c \
 	personality/blackroad/containers.c \
+	personality/blackroad/volumes.c \
 	personality/blackroad/core.c \
 	personality/blackroad/core.h \
 	personality/blackroad/events.c \

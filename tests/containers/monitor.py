@@ -519,6 +519,55 @@ def another_runtime_is_led_out_by_no_image():
     equal(os.listdir(outside), [], 'what was made outside of the root')
 
 
+def shares_network(other, start):
+    """A bundle of one in the network of that one, which is said to have begun at `start`."""
+    pid = other.pid
+    kinds = [{'type': kind} for kind in ('pid', 'mount', 'ipc', 'uts')]
+    return other.box.prepare(
+        ['sleep', '1000'], linux={'namespaces': kinds + [
+            {'type': 'network', 'path': '/proc/%d/ns/net' % pid}]},
+        cloudos={'joined': {'pid': pid, 'start': start}})
+
+
+def began(pid):
+    with open('/proc/%d/stat' % pid) as f:
+        return int(f.read().rpartition(')')[2].split()[19])
+
+
+@test
+def a_network_is_shared_with_the_process_that_was_meant_and_not_who_has_its_number_now():
+    if os.geteuid() != 0:
+        raise Skip('not root')
+    crun = shutil.which('crun')
+    box = Box()
+    try:
+        a = box.container(['sleep', '1000']).start()
+        for options in [(), ('--runtime', crun)] if crun else [()]:
+            b = shares_network(a, began(a.pid))
+            b.launch(*options)
+            try:
+                b.created().commit()
+            except Refused as why:
+                if options:  # that runtime may not work here at all
+                    print('  not with %s: %s' % (options[1], why))
+                    continue
+                raise
+            equal(os.readlink('/proc/%d/ns/net' % b.pid), os.readlink('/proc/%d/ns/net' % a.pid),
+                  'the network of both')
+            b.kill()
+            b.exit()
+            c = shares_network(a, began(a.pid) - 1)
+            c.launch(*options)
+            try:
+                c.created()
+                check(False, 'it joined a process that was not meant')
+            except Refused as why:
+                equal(why.code, 'GONE', str(why))
+            until('nothing of it is left', lambda: not os.path.exists(c.folder))
+    finally:
+        box.close()
+
+
 @test
 def a_runtime_that_is_not_there_is_told():
     c = box().prepare('true')

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Units of lib/ and of the configuration.
 co_base_units = unit-err unit-escape unit-fault unit-log unit-config unit-siphash unit-json-scan unit-names \
-	unit-pattern unit-rights unit-http-client unit-http-message
+	unit-pattern unit-rights unit-http-client unit-http-message \
+	unit-keeper-link
 check_PROGRAMS += $(co_base_units)
 TESTS += $(co_base_units) %D%/banned.sh %D%/fault-points.sh %D%/fault-setuid.sh
 dist_noinst_SCRIPTS += %D%/banned.sh %D%/fault-points.sh %D%/fault-setuid.sh
@@ -52,6 +53,11 @@ unit_http_client_LDADD = $(CO_HTTP_LIBS) $(CO_TEST_LIBS) $(UV_LIBS)
 unit_http_message_SOURCES = %D%/http_message.c
 unit_http_message_CFLAGS = $(CO_TEST_CFLAGS)
 unit_http_message_LDADD = $(CO_HTTP_LIBS) $(CO_TEST_LIBS)
+
+unit_keeper_link_SOURCES = %D%/keeper_link.c \
+	cloudosd/core.h cloudosd/core.c cloudosd/keeper_link.h cloudosd/keeper_link.c
+unit_keeper_link_CFLAGS = $(CO_TEST_CFLAGS)
+unit_keeper_link_LDADD = $(CO_TEST_LIBS)
 
 unit_config_SOURCES = %D%/config.c \
 	cloudosd/config.def cloudosd/config.h cloudosd/config.c

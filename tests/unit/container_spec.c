@@ -206,8 +206,11 @@ START_TEST(name_spaces_follow_the_network)
 	has("\"destination\":\"/sys\",\"type\":\"bind\""); /* of the host's network */
 	place.network_mode = "container";
 	place.network_path = "/proc/7/ns/net";
+	place.joined = 7;
+	place.joined_start = 99;
 	ck_assert_int_eq(make_at(ROOT "}", "", &place), 0);
 	has("{\"type\":\"network\",\"path\":\"/proc/7/ns/net\"}");
+	has("\"joined\":{\"pid\":7,\"start\":99}");
 }
 END_TEST
 

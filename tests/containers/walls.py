@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Walls between containers, the daemon and other users of the machine."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from service import ROOT, WAITS, Box  # noqa: E402
+from talk import Skip, check, equal, run, test, until  # noqa: E402
+from harness import BUILD, TESTS  # noqa: E402
+
+TESTS.clear()  # those of service.py
+GROUP = 41234  # of nobody
+
+
+def inside(c):
+    """Who is in the container's mount name space and not of its own pid name space."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            here = [os.readlink('/proc/%s/ns/%s' % (pid, n)) for n in ('mnt', 'pid')]
+        except OSError:
+            continue
+        theirs = [os.readlink('/proc/%d/ns/%s' % (c['pid'], n)) for n in ('mnt', 'pid')]
+        if here[0] == theirs[0] and here[1] != theirs[1]:
+            found.append(int(pid))
+    return found
+
+
+def groups(pid):
+    with open('/proc/%d/status' % pid) as f:
+        return next(line.split()[1:] for line in f if line.startswith('Groups:'))
+
+
+@test
+def who_copies_out_of_a_running_container_has_left_his_groups():
+    if not ROOT:
+        raise Skip('only root has groups to give')
+    with Box() as box:
+        box.ctl('image', 'create-busybox')
+        c = box.begin('dd if=/dev/zero of=/tmp/big bs=1M count=4; ' + WAITS, name='c',
+                      rootfs=None, image='busybox')
+        until('it is up', lambda: 'up' in box.log_of(c))
+        words = ['setpriv', '--groups=%d' % GROUP, os.path.join(BUILD, 'cloudosctl'), 'container',
+                 'cp', 'c:/tmp/big', '-']
+        with subprocess.Popen(words, env=box.env, stdout=subprocess.PIPE) as copier:
+            # nobody reads: it waits inside
+            pid = until('it is inside', lambda: inside(c))[0]
+            until('it has none of our groups', lambda: groups(pid) == [])
+            check(len(copier.stdout.read()) > 4 << 20, 'it has copied')
+        equal(copier.returncode, 0, 'its end')
+
+
+if __name__ == '__main__':
+    run()
