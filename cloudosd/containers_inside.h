@@ -31,7 +31,9 @@ enum { RUNNER_FOLDER = PATH_MAX + 32, RUNNER_PATH = RUNNER_FOLDER + 300 };
 struct runner_place {
 	char program[PATH_MAX];    /* cloudos-ctr */
 	char state[RUNNER_FOLDER]; /* state/containers: bundles by id */
-	char run[RUNNER_FOLDER];   /* run/containers: --root of cloudos-ctr */
+	char gone
+		[RUNNER_FOLDER]; /* state/removed: those of removed ones, for moments */
+	char run[RUNNER_FOLDER]; /* run/containers: --root of cloudos-ctr */
 	char volumes[RUNNER_FOLDER];
 	char socket[RUNNER_FOLDER]; /* of the daemon */
 	uint64_t domain;

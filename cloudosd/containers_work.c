@@ -201,10 +201,11 @@ static void reap(const struct runner_place *p, const char *id, bool force)
 	(void) run_program(argv, -1, -1, "/dev/null"); /* nothing there is no failure */
 }
 
-/* Removes all there is of an id. */
+/* Removes all there is of an id.  Its files go behind the answer (w->files): by then they are
+ * where nobody looks but the next daemon. */
 static int clear_id(struct work *w)
 {
-	char path[RUNNER_PATH], id[16];
+	char path[RUNNER_PATH], gone[RUNNER_PATH], id[16];
 
 	(void) snprintf(id, sizeof(id), "%" PRIu32, w->id); /* fits */
 	run_path(&w->runner->place, w->id, path);
@@ -213,7 +214,35 @@ static int clear_id(struct work *w)
 	if (bundle_remove(path, &w->err))
 		return w->err.code;
 	bundle_path(&w->runner->place, w->id, path);
-	return bundle_remove(path, &w->err);
+	(void) snprintf(gone, sizeof(gone), "%s/%s", w->runner->place.gone, id);
+	w->files = rename(path, gone) == 0;
+	return w->files ? 0 : bundle_remove(path, &w->err);
+}
+
+static void run_rest(void *arg)
+{
+	struct work *w = arg;
+	char gone[RUNNER_PATH];
+	struct co_err err;
+
+	(void) snprintf(gone, sizeof(gone), "%s/%" PRIu32, w->runner->place.gone,
+			w->id);
+	if (bundle_remove(gone, &err))
+		co_log(daemon, WARN, "%s; the next daemon tries again", err.message);
+}
+
+static void end_rest(struct work *w)
+{
+	(void) w; /* nobody waits for it */
+}
+
+/* The files of a container that is gone already. */
+static void clear_rest(struct runner *r, uint32_t id)
+{
+	struct work *w = work_new(r, id, run_rest, end_rest);
+
+	if (w) /* else the next daemon does it */
+		submit(w);
 }
 
 /* ---- making ---- */
@@ -275,6 +304,8 @@ static void run_make(void *arg)
 
 	if (w->make.fresh && clear_id(w))
 		return;
+	if (w->make.fresh && w->files)
+		run_rest(w);
 	if (bundle_write(p, &w->make, &w->parsed, &w->facts, &w->err) ||
 	    network_open(w->runner, w->id, &w->network, &w->err) ||
 	    ctr_control_pair(&w->fd, &theirs, &w->err))
@@ -465,6 +496,8 @@ static void end_clear(struct work *w)
 
 	if (w->done)
 		w->done(w->arg, &report);
+	if (w->files)
+		clear_rest(w->runner, w->id);
 }
 
 void work_clear(struct runner *r, uint32_t id, bool files, container_reported *done,
@@ -545,6 +578,10 @@ static void sweep_folder(struct work *w, const char *folder, bool running)
 static void run_sweep(void *arg)
 {
 	struct work *w = arg;
+	struct co_err err;
+
+	(void) bundle_remove(w->runner->place.gone, &err); /* tried again, too */
+	(void) mkdir(w->runner->place.gone, 0700);
 
 	sweep_folder(w, w->runner->place.run, true);
 	sweep_folder(w, w->runner->place.state, false);
