@@ -18,7 +18,7 @@
 #include "cloudosd/daemon.h"
 #include "cloudosd/housed.h"
 #include "cloudosd/http/front_inside.h"
-#include "cloudosd/http/inside.h"
+#include "cloudosd/http/peer_holder.h"
 #include "cloudosd/http/server.h"
 #include "lib/cleanup.h"
 
@@ -43,6 +43,7 @@ void front_close(struct front_connection *c)
 {
 	if (c->wire.closing)
 		return;
+	c->ask = peer_ask_drop(c->ask);
 	c->x = http_exchange_cancel(c->x);
 	DL_DELETE(c->front->all, c);
 	c->front->numbers.connections--;
@@ -55,6 +56,7 @@ static void cut(struct front_connection *c)
 {
 	if (c->wire.closing)
 		return;
+	c->ask = peer_ask_drop(c->ask);
 	c->x = http_exchange_cancel(c->x);
 	DL_DELETE(c->front->all, c);
 	c->front->numbers.connections--;
@@ -730,7 +732,6 @@ static void who(struct front_connection *c, const struct front_listener *l)
 	else if (uv_fileno(&c->wire.uv.handle, &fd) == 0 &&
 		 housed_by_users(c->front->daemon) && peer_uid(fd, &uid) == 0)
 		take_owner(c, housed_owner(c->front->daemon, uid));
-	c->stranger = !*c->owner && !(fd >= 0 && peer_is_own(fd));
 }
 
 static struct front_connection *connection_new(struct front_listener *l)
@@ -757,10 +758,21 @@ static struct front_connection *connection_new(struct front_listener *l)
 	return c;
 }
 
+static void on_peer(void *arg, bool own)
+{
+	struct front_connection *c = arg;
+
+	c->ask = NULL;
+	c->stranger = !own;
+	http_wire_open(&c->wire);
+}
+
 void front_accept(struct front_listener *l)
 {
 	bool room = make_room(l->front, l->room);
 	struct front_connection *c = connection_new(l);
+	bool own = false;
+	int fd;
 
 	if (!c)
 		return; /* the kernel keeps it until there is memory */
@@ -771,7 +783,12 @@ void front_accept(struct front_listener *l)
 	(void) uv_tcp_nodelay(&c->wire.uv.tcp, 1); /* a matter of speed only */
 	who(c, l);
 	c->moved_at = uv_now(&c->front->daemon->uv);
-	http_wire_open(&c->wire);
+	own = *c->owner; /* who comes from a service's container is let in */
+	if (!own && room && uv_fileno(&c->wire.uv.handle, &fd) == 0)
+		c->ask = peer_own_ask(c->front->daemon->host, fd, &own, on_peer, c);
+	c->stranger = !own;
+	if (!c->ask)
+		http_wire_open(&c->wire);
 	if (!room) {
 		answer(c, 503, "TOO_MANY_CONNECTIONS", "no connection is free here");
 		work(c);
