@@ -392,6 +392,48 @@ def a_service_in_a_container_has_no_part_in_containers():
         equal(out.finish()[0], 0, 'exit status')
 
 
+# So many threads in a call that nobody answers.
+BLOCKS = r"""
+import ctypes, sys, threading, time
+libc = ctypes.CDLL(None)
+threading.stack_size(32768)
+def block():
+    room, sender = ctypes.create_string_buffer(64), ctypes.c_uint32()
+    libc.syscall(20301, ctypes.byref(sender), room, ctypes.c_size_t(64))
+for i in range(int(sys.argv[1])):
+    threading.Thread(target=block, daemon=True).start()
+print('all call', flush=True)
+time.sleep(3600)
+"""
+
+
+@test
+def who_blocks_thousands_of_calls_leaves_neighbours_theirs():
+    with Shop() as shop:
+        greedy = [shop.begin('greedy%d' % i, [PYTHON, '-B', '-c', BLOCKS, '1400'])
+                  for i in range(4)]
+        for c in greedy:
+            until('its threads', lambda: 'all call' in shop.log_of(c), 4 * LIMIT)
+        last = [0]
+
+        def settled():
+            before, last[0] = last[0], shop.status()['calls_pending']
+            return last[0] > 1024 and before == last[0]
+        until('all that will be taken', settled)
+        check(last[0] <= 4096 - 256, '%d of 4096 calls are theirs' % last[0])
+        calls = {c['name']: c for c in shop.ask_for('GET', 'sessions')[1]['sessions']}
+        check(all(calls['greedy%d' % i]['calls'] <= 1024 + 64 for i in range(4)), str(calls))
+        out = shop.guest('notify')
+        for i in range(3):
+            equal(out.result('register neighbour%d' % i), 0, 'a call of a program outside')
+        c = shop.begin('modest', [PYTHON, '-B', '-c', 'import ctypes; '
+                                  'print(ctypes.CDLL(None).syscall(20303, b"modest"))'])
+        until('the answer of a neighbour', lambda: '0' in shop.log_of(c))
+        shop.ask_for('POST', 'container/greedy0/kill', {'signal': 9})
+        until('the end of its calls', lambda: shop.look('greedy0')['session'] is None)
+        equal(out.finish()[0], 0, 'exit status')
+
+
 def refused(address):
     with socket.socket() as s:
         return s.connect_ex(address) == 111
