@@ -392,6 +392,30 @@ def a_service_in_a_container_has_no_part_in_containers():
         equal(out.finish()[0], 0, 'exit status')
 
 
+CALLS = "import ctypes; print(ctypes.CDLL(None).syscall(20303, b'%s'), flush=True)"
+
+
+@test
+def health_checks_and_further_programs_call_as_their_container_does():
+    with Shop() as shop:
+        calls = [PYTHON, '-B', '-c', 'import ctypes; '
+                 'raise SystemExit(ctypes.CDLL(None).syscall(20303, b"checked") != 0)']
+        shop.begin('checked', ['sleep', '60'],
+                   health={'command': calls, 'interval': 0.2, 'retries': 1})
+        until('health', lambda: shop.look('checked')['health'] in ('healthy', 'unhealthy'))
+        equal(shop.look('checked')['health'], 'healthy', 'a check that registers a name')
+        session = shop.look('checked')['session']
+        check(shop.log().count('in container checked') > 1, 'the log names its container')
+        done = shop.ctl('container', 'exec', 'checked', PYTHON, '-B', '-c', CALLS % 'executed')
+        equal(done.stdout.strip(), '0', 'a call by exec')
+        equal(shop.look('checked')['session'], session, 'the session of the container')
+        shop.begin('quiet', ['sleep', '60'],
+                   health={'command': ['true'], 'interval': 0.1, 'retries': 1})
+        until('health', lambda: shop.look('quiet')['health'] == 'healthy')
+        equal(shop.log().count('in container quiet'), 1,
+              'a check that does not call has no session')
+
+
 # So many threads in a call that nobody answers.
 BLOCKS = r"""
 import ctypes, sys, threading, time
