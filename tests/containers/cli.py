@@ -388,7 +388,7 @@ def the_example_of_cloudos_yaml(d):
     equal(d.run('diff', cwd=folder, status=None).returncode, 1, 'diff before')
     said = d.out('apply', '--wait', cwd=folder)
     order = [line.split()[1] for line in said.splitlines() if 'created' in line]
-    equal(order, ['writer', 'reader', 'hello', 'core'], 'the order')
+    equal(order, ['example_pages', 'writer', 'reader', 'hello', 'core'], 'the order')
     equal(d.out('container', 'logs', 'reader'), 'made by writer\n', 'the volume')
     check('"hello"' in d.out('service', 'ls', 'hello', '-o', 'json'), 'the guest')
     check('blackroad-os-core' in d.out('service', 'ls'), 'the service')
