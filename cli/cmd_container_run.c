@@ -357,10 +357,12 @@ static int exec_words(struct ctl *ctl, const struct known *k, struct words *w)
 	add_word(w, "--root");
 	add_word(w, dirname(folder));
 	add_word(w, "exec");
-	if (ctl_option(ctl, "tty"))
-		add_word(w, "--tty");
+	add_word(w, "--failed-status");
+	add_word(w, "125"); /* CTL_EXIT_LAUNCHER */
 	if (ctl_option(ctl, "detach"))
-		add_word(w, "--detach");
+		add_word(w, "--detach"); /* and nobody to see a terminal */
+	else if (ctl_option(ctl, "tty"))
+		add_word(w, "--tty");
 	add_options(w, ctl, "env", "--env");
 	add_options(w, ctl, "user", "--user");
 	add_options(w, ctl, "workdir", "--cwd");

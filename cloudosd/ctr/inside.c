@@ -171,7 +171,7 @@ static int before_pivot(void *arg, struct co_err *err)
 	}
 	if (rc < 0)
 		return rc;
-	return hooks(in, &in->config->create_container, "createContainer", "creating",
+	return hooks(in, &in->config->create_container, "createContainer", "created",
 		     err);
 }
 
@@ -250,13 +250,28 @@ static int add_home(struct ctr_inside *in, struct co_err *err)
 	return 0;
 }
 
+/* A filter that somebody answers is loaded here: he gets its descriptor before we say that
+ * we are ready. */
+static int load_answered(struct ctr_inside *in, struct co_err *err)
+{
+	int listener = -1;
+	int rc = ctr_program_filter(in->process, in->filter, &listener, err);
+
+	in->filter = NULL;
+	if (rc < 0 || listener < 0)
+		return rc;
+	rc = ctr_say_with(in->link, CTR_SAID_LISTENER, listener);
+	(void) close(listener);
+	if (rc < 0)
+		return co_fail(err, rc, "the creator is gone");
+	return ctr_await(in->link, CTR_SAID_RECEIVED, NULL, err);
+}
+
 /* Until nothing but the program is missing. */
 static int prepare_program(struct ctr_inside *in, struct co_err *err)
 {
 	const struct ctr_process_spec *p = in->process;
-	bool early = in->filter && (!p->no_new_privileges || in->filter->notifies);
-	int listener = -1;
-	int rc = ctr_program_folder(p, err);
+	int rc = ctr_program_folder(p, in->start >= 0, err);
 
 	if (rc == 0 && p->terminal && in->terminal[0] < 0)
 		rc = ctr_terminal_open(in->terminal, err);
@@ -265,24 +280,15 @@ static int prepare_program(struct ctr_inside *in, struct co_err *err)
 	if (rc == 0)
 		rc = ctr_program_limits(p, in->config->personality, err);
 	if (rc == 0)
-		rc = ctr_program_user(p, early ? in->filter : NULL, &listener, err);
-	if (rc == 0 && early && p->no_new_privileges)
-		rc = ctr_filter_install(in->filter, &listener, err);
+		rc = ctr_program_user(p, in->filter != NULL, err);
 	if (rc == 0)
 		rc = add_home(in, err);
 	if (rc == 0 && !in->become && !in->late_program)
-		rc = ctr_find_program(p, in->path, sizeof(in->path), err);
+		rc = ctr_find_program(in->process, in->path, sizeof(in->path), err);
 	if (rc == 0)
 		rc = ctr_program_labels(p, in->labels, err);
-	if (early)
-		in->filter = NULL;
-	if (rc == 0 && listener >= 0) {
-		rc = ctr_say_with(in->link, CTR_SAID_LISTENER, listener);
-		(void) close(listener);
-		if (rc < 0)
-			return co_fail(err, rc, "the creator is gone");
-		rc = ctr_await(in->link, CTR_SAID_RECEIVED, NULL, err);
-	}
+	if (rc == 0 && in->filter && in->filter->notifies)
+		rc = load_answered(in, err);
 	if (rc == 0 && in->die_with_parent)
 		(void) prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* cannot fail */
 	return rc;
@@ -307,7 +313,7 @@ static _Noreturn void run_program(struct ctr_inside *in, int link)
 	if (rc == 0 && in->become)
 		rc = in->become(in->become_arg, in->process, &err);
 	else if (rc == 0 && in->filter)
-		rc = ctr_filter_install(in->filter, &listener, &err);
+		rc = ctr_program_filter(in->process, in->filter, &listener, &err);
 	if (rc == 0 && !in->become)
 		rc = ctr_program_execute(in->path, in->process, &err);
 	ctr_say_failed(link, &err);
@@ -333,6 +339,8 @@ static int leave_to_init(struct ctr_inside *in, struct co_err *err)
 		return co_fail_errno(err, errno, "no process for the program");
 	if (child > 0) {
 		(void) close(hidden[0]);
+		if (in->filter && ctr_program_drop(in->process, err) < 0)
+			_exit(126); /* which ends the child as well */
 		ctr_init_become(child, hidden[1], in->die_with_parent);
 	}
 	(void) close(hidden[1]);
@@ -359,10 +367,10 @@ static int install_early(struct ctr_inside *in, struct co_err *err)
 {
 	int listener, rc;
 
-	if (in->become || !in->filter || !in->filter->is_default ||
+	if (in->become || !in->process || !in->filter || !in->filter->is_default ||
 	    in->config->start_container.count > 0)
 		return 0;
-	rc = ctr_filter_install(in->filter, &listener, err);
+	rc = ctr_program_filter(in->process, in->filter, &listener, err);
 	in->filter = NULL;
 	return rc;
 }
@@ -389,13 +397,15 @@ static int await_start(struct ctr_inside *in)
 	}
 }
 
-/* A container that was configured without "process". */
+/* It can be created, looked at and deleted. */
 static _Noreturn void without_program(int link)
 {
-	(void) ctr_say(link, CTR_SAID_EXECUTING, 0); /* nobody there: no matter */
-	ctr_close_others(NULL, 0);
-	for (;;)
-		(void) pause();
+	struct co_err err = { 0 };
+
+	(void) co_fail(&err, CO_INVALID,
+		       "the configuration has no `process`: there is nothing to start");
+	ctr_say_failed(link, &err);
+	_exit(1);
 }
 
 static int set_up(struct ctr_inside *in, struct co_err *err)

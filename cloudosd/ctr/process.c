@@ -403,7 +403,8 @@ static int run_hooks(struct making *m, struct co_err *err)
 	autobuf struct co_buf state = { 0 };
 	int rc;
 
-	ctr_state_json(c, m->how->id, "creating", m->made.pid, &state);
+	/* behind step 2 of the life cycle, where "creating" ends */
+	ctr_state_json(c, m->how->id, "created", m->made.pid, &state);
 	rc = ctr_hooks_run(&c->prestart, "prestart", &state, err);
 	if (rc == 0)
 		rc = ctr_hooks_run(&c->create_runtime, "createRuntime", &state, err);

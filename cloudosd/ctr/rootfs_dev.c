@@ -18,6 +18,8 @@
 
 #include "cloudosd/ctr/rootfs_inside.h"
 
+enum { ATTEMPTS = 100 }; /* while others change the same root */
+
 static const struct ctr_device standard[] = {
 	{ "/dev/null", S_IFCHR, 1, 3, 0666, 0, 0 },
 	{ "/dev/zero", S_IFCHR, 1, 5, 0666, 0, 0 },
@@ -75,24 +77,26 @@ static int open_folder(int root, const char *path, int *out, const char **out_na
 	return rootfs_open(root, folder, ROOTFS_FOLDER, out, err);
 }
 
-/* What is in the way of a node goes.  The node itself may stay where nothing can be changed:
- * 0; a new one has the right owner and mode: 1, there is room. */
+/* What is in the way of a node goes: 1, there is room.  0: the node itself is there, right in
+ * all or where nothing can be changed. */
 static int make_room(int folder, const char *name, const struct ctr_device *d)
 {
 	struct stat st;
 
 	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 1 : -errno;
-	if (unlinkat(folder, name, 0) == 0)
+	if (is_device(&st, d) && (st.st_mode & 07777) == (d->mode & 07777) &&
+	    st.st_uid == d->uid && st.st_gid == d->gid)
+		return 0;
+	if (unlinkat(folder, name, 0) == 0 || errno == ENOENT)
 		return 1;
 	return is_device(&st, d) ? 0 : -errno;
 }
 
-/* A file for the host's node to be bound on.  Another container may be making it just now,
- * in a root that they share. */
+/* A file for the host's node to be bound on.  Others may be making it in the same root. */
 static int make_file(int folder, const char *name)
 {
-	for (int attempt = 0;; attempt++) {
+	for (int i = 0; i < ATTEMPTS; i++) {
 		struct stat st;
 		int fd;
 
@@ -107,12 +111,13 @@ static int make_file(int folder, const char *name)
 			(void) close(fd); /* nothing was written */
 			return 0;
 		}
-		if (errno != EEXIST || attempt == 3)
+		if (errno != EEXIST)
 			return -errno;
 	}
+	return -EEXIST;
 }
 
-/* 0, or a negative errno. */
+/* 0, or a negative errno.  Others may be making it in the same root. */
 static int make_node(int folder, const char *name, const struct ctr_device *d)
 {
 	dev_t number = d->type == S_IFIFO ? 0
@@ -120,21 +125,25 @@ static int make_node(int folder, const char *name, const struct ctr_device *d)
 						    (unsigned int) d->minor);
 	mode_t mode = d->type | (d->mode & 07777);
 
-	if (mknodat(folder, name, mode, number) < 0) {
+	for (int i = 0; i < ATTEMPTS; i++) {
 		int room;
 
+		if (mknodat(folder, name, mode, number) == 0) {
+			if ((!d->uid && !d->gid) ||
+			    fchownat(folder, name, d->uid, d->gid,
+				     AT_SYMLINK_NOFOLLOW) == 0)
+				return 0;
+			if (errno != ENOENT)
+				return -errno;
+			continue;
+		}
 		if (errno != EEXIST)
 			return -errno;
 		room = make_room(folder, name, d);
 		if (room <= 0)
 			return room;
-		if (mknodat(folder, name, mode, number) < 0)
-			return -errno;
 	}
-	if ((d->uid || d->gid) &&
-	    fchownat(folder, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	return 0;
+	return -EEXIST;
 }
 
 static int make_device(struct rootfs *r, int root, const char *path,

@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from boxes import ROOT, Boxed, bundle, folder_of_bundles, refusal, socket_of  # noqa: E402
-from harness import (BUILD, GUEST, LIMIT, SRC, Domain, Skip, check, equal, run, stop,  # noqa: E402
+from harness import (BUILD, GUEST, LIMIT, SRC, TESTS, Domain, Skip, check, equal, run, stop,  # noqa: E402
                      test, until)
 
 SANITIZED = os.environ.get('CO_SANITIZERS') not in (None, '', 'no')
@@ -357,5 +357,5 @@ if why:
     print('SKIP: %s' % why)
     sys.exit(77)
 if ROOT and readable_by_all():
-    test(without_privilege)
-run()
+    TESTS.insert(0, without_privilege)  # beside the others
+run(at_once=4)

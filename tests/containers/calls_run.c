@@ -13,14 +13,15 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "cloudosd/ctr/calls.h"
 #include "cloudosd/ctr/init.h"
 
-static int fail(const struct co_err *err)
+static _Noreturn void fail(const struct co_err *err)
 {
 	(void) fprintf(stderr, "calls-run: %s\n", err->message);
-	return 125;
+	_exit(125);
 }
 
 static int serve(struct ctr_calls *calls, const struct ctr_container *c)
@@ -57,14 +58,14 @@ int main(int argc, char **argv)
 		return ctr_init_main(argc, argv);
 	ctr_init_offer(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
 	if (argc < 3 || ctr_config_load(argv[1], &config, &err))
-		return fail(&err);
+		fail(&err);
 	(void) prctl(PR_SET_PDEATHSIG, SIGTERM);
 	spec = (struct ctr_calls_spec){ .config = config,
 					.made = argc == 3 ? config : NULL,
 					.process = &config->process,
 					.id = argv[2] };
 	if (ctr_calls_new(&spec, &calls, &err))
-		return fail(&err);
+		fail(&err);
 	if (argc == 3) {
 		struct ctr_create how = { .id = argv[2],
 					  .config = config,
@@ -77,7 +78,7 @@ int main(int argc, char **argv)
 					  .keep = { ctr_calls_keep(calls), -1 } };
 
 		if (ctr_create(&how, &c, &err) || ctr_start(&c, &err))
-			return fail(&err);
+			fail(&err);
 	} else {
 		struct ctr_exec how = { .pid = (pid_t) strtol(argv[3], NULL, 10),
 					.pidfd = -1,
@@ -90,7 +91,7 @@ int main(int argc, char **argv)
 					.keep = { ctr_calls_keep(calls), -1 } };
 
 		if (ctr_exec(&how, &c, &err))
-			return fail(&err);
+			fail(&err);
 	}
 	ctr_calls_begin(calls, c.pid);
 	if (argc == 3) /* its init, for one who executes something in it */

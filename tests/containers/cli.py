@@ -2,6 +2,8 @@
 """cloudosctl container, image and apply as a person types them, end to end: as root, and as a
 user without rights.  Every program is the real one; each case ends without anything left.
 """
+import concurrent.futures
+import contextlib
 import fcntl
 import glob
 import json
@@ -17,17 +19,16 @@ import tempfile
 import termios
 import time
 
+from cleared import clear
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 SRC = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.path.abspath(os.environ.get('builddir', os.getcwd()))
-LIMIT = 60
+SANITIZED = os.environ.get('CO_SANITIZERS') not in (None, '', 'no')
+LIMIT = 240 if SANITIZED else 60
 NOBODY = 65534
 PROGRAMS = ('cloudosctl', 'cloudos-exec', 'cloudos-keeper', 'cloudosd/cloudosd', 'cloudos-ctr',
             'cloudos-image', 'cloudos-loader', 'example-service', 'example-client-static')
-
-
-class Skip(Exception):
-    pass
 
 
 def check(true, what):
@@ -104,10 +105,8 @@ class Domain:
 
     def close(self):
         """Nothing is left: no container, process, mount."""
-        self.run('container', 'rm', '-f', *[c['name'] for c in json.loads(
-            self.out('container', 'ps', '-a', '-o', 'json'))], status=None)
-        self.run('daemon', 'stop', '--force', status=None)
         try:
+            equal(clear(self.command('cloudosctl'), self.env, LIMIT * 2), '', 'removing what there is')
             until('every process has ended: %s' % self.pids(), lambda: not self.pids())
             with open('/proc/self/mountinfo') as f:
                 check(self.base not in f.read(), 'a mount is left')
@@ -212,7 +211,7 @@ def a_terminal_is_passed_on_and_given_back(d):
     t.resize(44, 88)
     until('the new size', lambda: (t.type('stty size\r'), '44 88' in t.expect('# '))[1])
     t.type('sleep 1000\r')
-    time.sleep(0.2)
+    until('sleep', lambda: 'sleep 1000' in d.out('container', 'top', 'tty'))
     t.type('\x03echo back=$?\r')  # Ctrl-C is the program's
     t.expect('back=130')
     t.type('\x10\x11')  # the detach keys
@@ -418,6 +417,13 @@ CASES = (run_prints_and_ends_as_the_program_does, signals_go_to_the_program,
          a_program_inside_discovers_a_service_outside, the_example_of_cloudos_yaml)
 
 
+# With sanitizers our init is no static program: it cannot be executed anew in a container and
+# stays one of the machine's, which a user may not look into, and so not execute anything beside.
+EXECUTES = (a_terminal_is_passed_on_and_given_back, life_of_a_container,
+            files_are_copied_both_ways, the_example_of_cloudos_yaml)
+AT_ONCE = 4
+
+
 def why_not(user):
     """A reason why containers cannot be had here; None."""
     d = Domain(user)
@@ -432,10 +438,25 @@ def why_not(user):
         shutil.rmtree(d.base, ignore_errors=True)
 
 
+def try_case(user, who, case):
+    """What there is to say of it, and whether it failed."""
+    began = time.monotonic()
+    d = Domain(user)
+    try:
+        d.run('daemon', 'start')
+        case(d)
+        d.close()
+        return 'ok %s %s (%.1f s)' % (who, case.__name__, time.monotonic() - began), False
+    except Exception as error:  # noqa: BLE001 every failure is told, and the next case runs
+        with contextlib.suppress(Exception):  # it failed already
+            d.close()
+        return 'FAILED %s %s: %s' % (who, case.__name__, error), True
+
+
 def main():
     wanted = sys.argv[1:]
     users = [None] + ([NOBODY] if os.geteuid() == 0 and shutil.which('setpriv') else [])
-    failed = ran = 0
+    cases = []
     for user in users:
         reason = why_not(user)
         who = 'nobody' if user else 'root' if os.geteuid() == 0 else 'user'
@@ -445,27 +466,16 @@ def main():
         for case in CASES:
             if wanted and case.__name__ not in wanted:
                 continue
-            began = time.monotonic()
-            d = Domain(user)
-            try:
-                if not os.path.exists('/var/tmp'):
-                    raise Skip('no /var/tmp')
-                d.run('daemon', 'start')
-                case(d)
-                d.close()
-                print('ok %s %s (%.1f s)' % (who, case.__name__, time.monotonic() - began))
-            except Exception as error:  # noqa: BLE001 every failure is told, and the next case runs
-                failed += 1
-                print('FAILED %s %s: %s' % (who, case.__name__, error))
-                try:
-                    d.close()
-                except Exception:  # noqa: BLE001 it failed already
-                    pass
-            ran += 1
-            sys.stdout.flush()
-    if not ran:
-        return 77
-    return 1 if failed else 0
+            if SANITIZED and (user or os.geteuid()) and case in EXECUTES:
+                print('SKIP %s %s: exec needs a static cloudos-ctr' % (who, case.__name__))
+                continue
+            cases.append((user, who, case))
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        for said, bad in pool.map(lambda c: try_case(*c), cases):
+            print(said, flush=True)
+            failed += bad
+    return 1 if failed else 0 if cases else 77
 
 
 if __name__ == '__main__':

@@ -314,4 +314,4 @@ def files_go_into_and_out_of_a_stopped_container():
 
 
 if __name__ == '__main__':
-    run()
+    run(at_once=4)

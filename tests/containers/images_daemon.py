@@ -180,4 +180,4 @@ def an_image_that_a_container_uses_stays():
 
 
 if __name__ == '__main__':
-    run()
+    run(at_once=4)

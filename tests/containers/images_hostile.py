@@ -495,4 +495,4 @@ def users_without_rights_can_have_images():
 
 
 if __name__ == '__main__':
-    run()
+    run(at_once=4)

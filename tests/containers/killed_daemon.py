@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 
+from cleared import clear
 from monitored import BUILD, CTR, SLOW, Skip, alive, busybox, check, equal, run, test, until
 
 CTL = os.path.join(BUILD, 'cloudosctl')
@@ -121,13 +122,18 @@ class Domain:
         return found
 
     def close(self):
-        self.remove_all()
-        until('nothing left: %s' % self.left(), lambda: not self.left())
-        keeper = re.search(r'^keeper pid:\s+(\d+)', self.run('daemon', 'status').stdout, re.M)
-        self.ctl('daemon', 'stop')
-        if keeper:
-            until('the keeper ends', lambda: not alive(int(keeper.group(1))))
-        shutil.rmtree(self.dir)
+        try:
+            self.remove_all()
+            until('nothing left: %s' % self.left(), lambda: not self.left())
+            keeper = re.search(r'^keeper pid:\s+(\d+)', self.run('daemon', 'status').stdout, re.M)
+            self.ctl('daemon', 'stop')
+            if keeper:
+                until('the keeper ends', lambda: not alive(int(keeper.group(1))))
+        except BaseException:
+            clear([CTL], self.env, 60 * SLOW)
+            raise
+        finally:
+            shutil.rmtree(self.dir)
 
 
 def killed_during(domain, command, took):

@@ -55,14 +55,15 @@ EXTRA_DIST += %D%/monitor.py %D%/monitored.py
 
 check_PROGRAMS += ctr-intruder
 ctr_intruder_SOURCES = %D%/intruder.c
-ctr_intruder_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
+ctr_intruder_CFLAGS = $(GUEST_CFLAGS) $(CO_BANNED)
+# alone in its root file system, so without sanitizers and without libraries
 ctr_intruder_LDFLAGS = -all-static
 TESTS += %D%/escapes.py
 EXTRA_DIST += %D%/escapes.py
 TESTS += %D%/killed.py
 EXTRA_DIST += %D%/killed.py
 TESTS += %D%/service.py
-EXTRA_DIST += %D%/service.py
+EXTRA_DIST += %D%/service.py %D%/served.py %D%/cleared.py
 
 TESTS += %D%/ctr_calls.py
 EXTRA_DIST += %D%/ctr_calls.py
@@ -73,6 +74,8 @@ dist_noinst_SCRIPTS += %D%/conformance.sh
 .PHONY: check-conformance
 check-conformance: cloudos-ctr
 	@builddir='$(abs_builddir)' CC='$(CC)' $(SHELL) $(srcdir)/%D%/conformance.sh; rc=$$?; test $$rc -eq 77 || exit $$rc
+TESTS += %D%/bad_input.py
+EXTRA_DIST += %D%/bad_input.py
 TESTS += %D%/nested.py
 EXTRA_DIST += %D%/nested.py
 TESTS += %D%/bombs.py

@@ -7,9 +7,9 @@ the tests of users run as nobody from a copy of the programs; otherwise only tho
 we are.  What the box cannot do is skipped with what `cloudosctl doctor` says of it.
 """
 import contextlib
-import glob
 import ctypes
 import fcntl
+import glob
 import json
 import os
 import shutil
@@ -21,6 +21,8 @@ import sys
 import tempfile
 import time
 import traceback
+
+from cleared import clear
 
 SRC = os.path.abspath(os.environ.get('srcdir', '.'))
 BUILD = os.path.abspath(os.environ.get('builddir', '.'))
@@ -146,12 +148,9 @@ class Domain:
         return self
 
     def __exit__(self, *error):
-        with contextlib.suppress(Exception):
-            names = self.ctl('container', 'ls', '-a', '-o', 'json')
-            for c in json.loads(names or '[]'):
-                self.ctl('container', 'rm', '-f', c.get('name') or c.get('NAME'))
-        subprocess.run([os.path.join(PROGRAMS, 'cloudosctl'), 'daemon', 'stop'], env=self.env,
-                       capture_output=True, timeout=LIMIT)
+        why = clear([os.path.join(PROGRAMS, 'cloudosctl')], self.env, LIMIT)
+        if why:
+            print('the containers could not be removed: %s' % why)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def call(self, *args):
@@ -499,7 +498,8 @@ def main():
         for name in ('cloudosctl', 'cloudosd/cloudosd', 'cloudos-keeper', 'cloudos-ctr',
                      'cloudos-image', 'cloudos-exec', 'cloudos-loader'):
             shutil.copy(os.path.join(BUILD, name), folder)
-        shutil.copy(os.path.abspath(__file__), os.path.join(folder, 'network.py'))
+        for name in ('network.py', 'cleared.py'):
+            shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), name), folder)
         failed = run_as_nobody('user', folder) + run_as_nobody('no tun', folder)
     finally:
         shutil.rmtree(folder)

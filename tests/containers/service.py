@@ -9,159 +9,12 @@ POST /v1/sys/container/:id/pause, POST /v1/sys/container/:id/unpause,
 POST /v1/sys/container/:id/kill, POST /v1/sys/container/:id/update,
 POST /v1/sys/container/:id/wait, GET /v1/sys/container/:id/stats.
 """
-import glob
 import json
 import os
-import shutil
 import signal
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'http'))
-from talk import LIMIT, Gateway, Skip, check, equal, run, test, until  # noqa: E402
-
-BUSYBOX = next((p for p in ('/bin/busybox', '/usr/bin/busybox') if os.path.exists(p)), None)
-ROOT = os.geteuid() == 0
-# A shell that ends when it is asked to, and otherwise waits.
-WAITS = 'trap "exit 0" TERM; echo up; while :; do sleep 0.05; done'
-
-
-def cgroups(gateway):
-    with open(os.path.join(gateway.dir, 'state/domain')) as f:
-        domain = int(f.read(), 16)
-    name = 'cloudos-%08x' % (domain & 0xffffffff)
-    return [path for path in glob.glob('/sys/fs/cgroup/**/' + name + '/*', recursive=True)
-            if os.path.isdir(path)]
-
-
-class Box(Gateway):
-    """A daemon and a root file system; at the end nothing of both may be left."""
-
-    def __init__(self, fault=None, probe=True):
-        super().__init__(fault)
-        self.probe = probe
-
-    def __enter__(self):
-        super().__enter__()
-        try:
-            self.make_root()
-            if self.probe:
-                self.try_once()
-        except BaseException:
-            self.__exit__(*sys.exc_info())
-            raise
-        return self
-
-    def make_root(self):
-        if not BUSYBOX:
-            raise Skip('there is no static busybox (package busybox-static)')
-        self.root = os.path.join(self.dir, 'root')
-        for name in ('bin', 'dev', 'proc', 'sys', 'tmp', 'etc'):
-            os.makedirs(os.path.join(self.root, name))
-        for path in ('', 'root', 'root/bin', 'root/etc'):
-            os.chmod(os.path.join(self.dir, path), 0o755)
-        shutil.copy(BUSYBOX, os.path.join(self.root, 'bin/busybox'))
-        for name in ('sh', 'sleep', 'cat', 'grep', 'id', 'test', 'true', 'hostname', 'ls'):
-            os.symlink('busybox', os.path.join(self.root, 'bin', name))
-        with open(os.path.join(self.root, 'etc/passwd'), 'w') as f:
-            f.write('root:x:0:0:root:/root:/bin/sh\nbob:x:1000:1001:Bob:/home/bob:/bin/sh\n')
-        with open(os.path.join(self.root, 'etc/group'), 'w') as f:
-            f.write('root:x:0:\nstaff:x:50:bob\nbob:x:1001:\n')
-
-    def try_once(self):
-        answer = self.ask_for('POST', 'containers', {'rootfs': self.root, 'command': 'true',
-                                                     'networkMode': 'none'})
-        if answer.status == 201:
-            self.ask_for('DELETE', 'container/1')
-            return
-        raise Skip('containers cannot be made here: %s' % answer.body.decode())
-
-    def __exit__(self, kind, value, trace):
-        if kind is None:
-            self.remove_all()
-            left = [m for m in open('/proc/self/mounts') if self.dir in m]
-            equal(left, [], 'mounts that are left')
-            equal(cgroups(self), [], 'cgroups that are left')
-            equal(os.listdir(os.path.join(self.dir, 'run/containers')), [], 'run folders')
-            equal(os.listdir(os.path.join(self.dir, 'state/containers')), [], 'bundles')
-        else:
-            self.remove_all()
-        super().__exit__(kind, value, trace)
-
-    def remove_all(self):
-        try:
-            for c in self.ask_for('GET', 'containers?all=true').json()['containers']:
-                self.ask_for('DELETE', 'container/%d?force=true' % c['id'])
-        except (OSError, AssertionError, ValueError) as error:
-            print('the containers could not be removed: %s' % error)
-
-    def ask_for(self, method, path, body=None):
-        return self.get('/v1/sys/' + path, method=method, body=body, unix=True)
-
-    def want(self, method, path, body=None, status=200):
-        answer = self.ask_for(method, path, body)
-        equal(answer.status, status, '%s %s: %s' % (method, path, answer.body.decode()))
-        return answer.json()
-
-    def refused(self, status, code, method, path, body=None):
-        answer = self.ask_for(method, path, body)
-        equal((answer.status, answer.error()), (status, code),
-              '%s %s: %s' % (method, path, answer.body.decode()))
-        return answer.json()['error']['message']
-
-    def create(self, command, **more):
-        config = dict({'rootfs': self.root, 'command': ['sh', '-c', command],
-                       'networkMode': 'none'}, **more)
-        return self.want('POST', 'containers', config, 201)
-
-    def begin(self, command, **more):
-        return self.want('POST', 'container/%d/start' % self.create(command, **more)['id'])
-
-    def look(self, which):
-        return self.want('GET', 'container/%s' % which)
-
-    def becomes(self, which, **members):
-        def there():
-            try:
-                c = self.look(which)
-            except OSError:
-                return None  # the daemon is just begun again
-            return c if all(c[k] == v for k, v in members.items()) else None
-        return until('%r of container %s' % (members, which), there)
-
-    def log_of(self, c):
-        try:
-            with open(c['log']) as f:
-                return ''.join(line.split(' ', 3)[3] for line in f)
-        except FileNotFoundError:
-            return ''
-
-    def says(self, c, text):
-        until('%r in the log of %s, which is %r' % (text, c['name'], self.log_of(c)),
-              lambda: text in self.log_of(c))
-
-    def output(self, command, **more):
-        """Of a container that runs to its end."""
-        c = self.create(command, **more)
-        self.want('POST', 'container/%d/start' % c['id'])
-        end = self.want('POST', 'container/%d/wait' % c['id'])
-        out = self.log_of(c)
-        equal(end['exitCode'], 0, 'the end of %r: %r' % (command, out))
-        self.want('DELETE', 'container/%d' % c['id'])
-        return out
-
-    def daemon(self):
-        return self.processes(['cloudosd'])[-1]
-
-    def kill_daemon(self):
-        pid = self.daemon()
-        os.kill(pid, signal.SIGKILL)
-
-        def another():
-            try:
-                return self.daemon() != pid and self.ask_for('GET', 'containers').status == 200
-            except (OSError, IndexError, AssertionError):
-                return False
-        until('the next daemon', another)
+from served import LIMIT, ROOT, WAITS, Box, Skip, at_the_same_time, check, equal, run, test, until
 
 
 @test
@@ -305,24 +158,13 @@ def a_container_whose_monitor_is_killed_is_begun_again_by_its_policy():
         lost = box.begin(WAITS, name='lost')
         kept = box.begin(WAITS, name='kept', restart='always')
         for c in (lost, kept):
-            pids = [int(p) for p in os.listdir('/proc') if p.isdigit()]
-            monitor = [p for p in pids if is_monitor(p, c['id'], box.dir)]
-            equal(len(monitor), 1, 'monitors of %s' % c['name'])
-            os.kill(monitor[0], signal.SIGKILL)
+            with open(os.path.join(c['runFolder'], 'monitor.json')) as f:
+                os.kill(json.load(f)['monitor'], signal.SIGKILL)
         c = box.becomes('lost', state='exited')
         check(c['error'], 'its end is explained')
         until('its process ends', lambda: not os.path.exists('/proc/%d' % lost['pid']))
         c = box.becomes('kept', state='running', restarts=1)
         check(c['pid'] != kept['pid'], 'it is another process')
-
-
-def is_monitor(pid, number, folder):
-    try:
-        with open('/proc/%d/cmdline' % pid, 'rb') as f:
-            words = f.read().decode(errors='replace').split('\0')
-    except OSError:
-        return False
-    return 'monitor' in words and str(number) in words[-3:] and any(folder in w for w in words)
 
 
 @test
@@ -448,18 +290,16 @@ def one_effect(point, visit):
 def a_call_has_one_effect_whenever_the_daemon_is_killed():
     with Box():
         pass  # containers can be made here
-    for point in ('notify.received', 'call.journalled', 'call.answering', 'call.answered'):
-        for visit in (1, 2, 3, 4):
-            one_effect(point, visit)
+    points = ('notify.received', 'call.journalled', 'call.answering', 'call.answered')
+    at_the_same_time(one_effect, [(p, visit) for p in points for visit in (1, 2, 3, 4)])
 
 
 @test
 def a_call_has_one_effect_whichever_transaction_the_daemon_dies_in():
     with Box():
         pass
-    for point, visits in (('store.commit', (2, 4, 6)), ('store.committed', (1, 2, 3, 5, 7))):
-        for visit in visits:
-            one_effect(point, visit)
+    at_the_same_time(one_effect, [(point, visit) for point, visits in (
+        ('store.commit', (2, 4, 6)), ('store.committed', (1, 2, 3, 5, 7))) for visit in visits])
 
 
 @test
@@ -489,7 +329,7 @@ def a_container_that_stops_its_health_check_half_way_is_still_obeyed_and_removed
         box.want('POST', 'containers', {
             'rootfs': box.root, 'command': ['sh', '-c', 'while :; do kill -STOP -1; done'],
             'name': 'stopper', 'networkMode': 'none',
-            'health': {'command': 'true', 'interval': 0.1, 'timeout': 1}}, 201)
+            'health': {'command': 'true', 'interval': 0.1, 'timeout': 1, 'retries': 1}}, 201)
         box.want('POST', 'container/stopper/start')
         until('a check that does not work', lambda: box.want('GET', 'container/stopper')
               ['health'] == 'unhealthy')
@@ -501,18 +341,16 @@ def a_tree_deeper_than_any_path_is_removed_with_its_container():
     with Box() as box:
         made = box.want('POST', 'containers', {'rootfs': box.root, 'command': 'true',
                                                'networkMode': 'none'}, 201)
-        here = os.open('.', os.O_RDONLY)
-        try:
-            os.chdir(os.path.join(made['bundle'], 'upper'))
-            for _ in range(6000):
-                os.mkdir('d')
-                os.chdir('d')
-        finally:
-            os.fchdir(here)
+        here = os.open(os.path.join(made['bundle'], 'upper'), os.O_PATH)
+        for _ in range(2500):
+            os.mkdir('d', dir_fd=here)
+            below = os.open('d', os.O_PATH, dir_fd=here)
             os.close(here)
+            here = below
+        os.close(here)
         box.want('DELETE', 'container/%d' % made['id'])
         check(not os.path.exists(made['bundle']), 'the bundle is left')
 
 
 if __name__ == '__main__':
-    run()
+    run(at_once=4)

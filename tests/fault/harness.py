@@ -6,6 +6,7 @@ the file runs them all.  No test sleeps to synchronise: until() polls with a dea
 """
 import array
 import atexit
+import concurrent.futures
 import contextlib
 import glob
 import os
@@ -408,27 +409,37 @@ def test(function):
     return function
 
 
-def run():
-    failed = skipped = 0
+def try_one(function):
+    """How it ended, and what there is to say of it."""
+    began = time.monotonic()
+    name = function.__name__
+    try:
+        function()
+        return 'PASS', '%s (%.1f s)' % (name, time.monotonic() - began)
+    except Skip as skip:
+        return 'SKIP', '%s: %s' % (name, skip)
+    except AssertionError as e:
+        return 'FAIL', '%s: %s' % (name, e)
+    except Exception:
+        return 'FAIL', '%s: %s' % (name, traceback.format_exc())
+
+
+def at_the_same_time(function, cases, threads=4):
+    """function(*case) for each; raises what the first one of them raised."""
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        for future in [pool.submit(function, *case) for case in cases]:
+            future.result()
+
+
+def run(at_once=1):
+    """All tests, or those that are named; at_once: they only wait for others, and share
+    nothing."""
     sys.stdout.reconfigure(line_buffering=True)
-    for function in TESTS:
-        if len(sys.argv) > 1 and not any(w in function.__name__ for w in sys.argv[1:]):
-            continue
-        began = time.monotonic()
-        try:
-            function()
-        except Skip as skip:
-            print('SKIP: %s: %s' % (function.__name__, skip))
-            skipped += 1
-            continue
-        except AssertionError as e:
-            print('FAIL: %s: %s' % (function.__name__, e))
-            failed += 1
-            continue
-        except Exception:
-            traceback.print_exc(file=sys.stdout)
-            print('FAIL: ' + function.__name__)
-            failed += 1
-            continue
-        print('PASS: %s (%.1f s)' % (function.__name__, time.monotonic() - began))
-    sys.exit(1 if failed else 77 if skipped == len(TESTS) else 0)
+    chosen = [f for f in TESTS
+              if len(sys.argv) == 1 or any(w in f.__name__ for w in sys.argv[1:])]
+    ends = []
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        for how, said in (pool.map if at_once > 1 else map)(try_one, chosen):
+            print('%s: %s' % (how, said))
+            ends.append(how)
+    sys.exit(1 if 'FAIL' in ends else 77 if ends and set(ends) == {'SKIP'} else 0)
