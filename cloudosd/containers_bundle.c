@@ -511,7 +511,7 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 	if (r)
 		return r;
 	map_users(b->place, b->make->users, b->config, &where);
-	if (!is_mode(b->mode, "none"))
+	if (!is_mode(b->mode, "none") || b->config->nports)
 		where.network = (struct co_span){ b->network.data, b->network.size };
 	if (b->make->network_of) {
 		r = join(b, &where, err);
