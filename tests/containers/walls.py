@@ -51,5 +51,18 @@ def who_copies_out_of_a_running_container_has_left_his_groups():
         equal(copier.returncode, 0, 'its end')
 
 
+@test
+def a_read_only_container_writes_no_more_than_its_tmpfs_holds():
+    with Box() as box:
+        c = box.begin('dd if=/dev/zero of=/tmp/a bs=64k; for f in / /etc /bin; do '
+                      'busybox touch $f/x; done; ' + WAITS, readOnly=True, tmpfs=['/tmp:1m'])
+        box.says(c, 'up\n')
+        text = box.log_of(c)
+        check('No space left' in text and text.count('Read-only') >= 3, text)
+        with open('/proc/%d/mountinfo' % c['pid']) as f:
+            mounts = [line.split(' - ')[1].split() for line in f if ' /tmp ' in line]
+        check('size=1024k' in mounts[0][2].split(','), mounts)
+
+
 if __name__ == '__main__':
     run()
