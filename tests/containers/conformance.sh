@@ -127,7 +127,7 @@ tools_suite() {
 		(cd "$tools_built" && RUNTIME=$2 timeout 120 "$program") </dev/null >"$out.one" 2>>"$out.err"
 		rc=$?
 		cat "$out.one" >>"$out"
-		if [ "$rc" = 0 ] && ! grep -q '^not ok' "$out.one"; then
+		if [ "$rc" = 0 ] && ! grep '^not ok' "$out.one" | grep -vq '# TODO'; then
 			good=$((good + 1))
 		else
 			echo "	not ok: $(basename "$program")"
