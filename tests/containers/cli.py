@@ -407,6 +407,9 @@ def the_example_of_cloudos_yaml(d):
     said = d.out('down', cwd=folder)
     equal([line.split()[1] for line in said.splitlines()], ['core', 'hello', 'reader', 'writer'],
           'the opposite order')
+    equal(json.loads(d.out('diff', '-o', 'json', cwd=folder, status=1))[0]['kind'], 'container', 'the volume is kept')
+    equal(d.out('down', '--volumes', cwd=folder), 'volume example_pages removed\n', 'down --volumes')
+    equal(d.out('volume', 'ls', '-q'), '', 'volumes')
     equal(d.out('container', 'ps', '-aq') + d.out('guest', 'ls', '-o', 'json').strip(), '[]', 'what is left')
 
 
