@@ -168,6 +168,27 @@ int cmd_container_rm(struct ctl *ctl)
 	return container_each(ctl, remove_one);
 }
 
+/* One name a line, and how many. */
+static int print_removed(struct gateway *g, const char *what)
+{
+	struct co_span removed = co_span("[]"), none, name;
+	FILE *out = g->ctl->style.out;
+	struct co_json_walk walk;
+	unsigned count = 0;
+
+	(void) co_json_member(g->value, "removed", &removed); /* otherwise it is none */
+	for (walk = co_json_walk(removed); co_json_next(&walk, &none, &name); count++) {
+		autobuf struct co_buf text = { 0 };
+
+		if (co_json_unescape(name, &text) < 0)
+			co_buf_span(&text, name); /* a number */
+		(void) co_print_escaped(out, text.data ? text.data : "", text.size);
+		(void) fputc('\n', out);
+	}
+	(void) fprintf(out, "%u %s%s removed\n", count, what, count == 1 ? "" : "s");
+	return ctl_printed(g->ctl, co_print_flush(out));
+}
+
 int cmd_container_prune(struct ctl *ctl)
 {
 	autogateway struct gateway g;
@@ -176,7 +197,9 @@ int cmd_container_prune(struct ctl *ctl)
 	gateway_init(&g, ctl, "POST", CONTAINERS "/prune");
 	g.timeout_ms = -1;
 	rc = gateway_call(&g);
-	return rc < 0 ? rc : gateway_json(&g, g.value);
+	if (rc < 0 || ctl->style.format == CO_FORMAT_JSON)
+		return rc < 0 ? rc : gateway_json(&g, g.value);
+	return print_removed(&g, "container");
 }
 
 /* ---- change ---- */
@@ -225,7 +248,7 @@ static int inspect_one(struct ctl *ctl, const char *name)
 	int rc = container_get(&g, ctl, name);
 
 	if (rc < 0 || !ctl_option(ctl, "as-command"))
-		return rc < 0 ? rc : gateway_json(&g, g.value);
+		return rc < 0 ? rc : gateway_tree(&g, g.value);
 	co_buf_text(&line, CTL_PROGRAM " container run -d ");
 	if (!co_json_member(g.value, "config", &config) ||
 	    config_as_command(config, &line) < 0)
@@ -357,7 +380,7 @@ static void put_state(struct co_print *rows, struct co_span c)
 	co_print_text(rows, text);
 }
 
-static void put_row(struct co_print *rows, struct co_span c)
+static void put_row(struct co_print *rows, struct co_span c, bool whole)
 {
 	enum { COMMAND_MAX = 32, PORTS_MAX = 80 };
 	struct co_span created = { NULL, 0 };
@@ -368,11 +391,11 @@ static void put_row(struct co_print *rows, struct co_span c)
 	co_print_i64(rows, container_number(c, "id", 0));
 	put_text(rows, c, "name");
 	put_text(rows, c, "image");
-	put_list(rows, c, "command", COMMAND_MAX);
+	put_list(rows, c, "command", whole ? SIZE_MAX : COMMAND_MAX);
 	put_state(rows, c);
 	put_text(rows, c, "health");
 	co_print_text(rows, age);
-	put_list(rows, c, "network.ports", PORTS_MAX);
+	put_list(rows, c, "network.ports", whole ? SIZE_MAX : PORTS_MAX);
 }
 
 static int print_table(struct ctl *ctl, struct co_span list)
@@ -390,7 +413,7 @@ static int print_table(struct ctl *ctl, struct co_span list)
 	while (rc >= 0 && co_json_next(&walk, &none, &c)) {
 		rc = selected(ctl, c);
 		if (rc > 0)
-			put_row(rows, c);
+			put_row(rows, c, ctl_option(ctl, "no-trunc"));
 	}
 	printed = co_print_end(rows);
 	return rc < 0 ? rc : ctl_printed(ctl, printed);

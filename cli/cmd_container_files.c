@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 #include "cli/container.h"
@@ -126,6 +127,16 @@ static int image_words(const struct files *f, const char *verb, const char *path
 
 /* ---- out of a container ---- */
 
+/* Is there an archive?  Otherwise whoever unpacks it would complain as well. */
+static bool something_comes(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	while (poll(&p, 1, -1) < 0 && errno == EINTR)
+		continue;
+	return p.revents & POLLIN;
+}
+
 /* An archive of path into `tar` (NULL: our standard output). */
 static int pack(const struct files *f, const char *path, const char *const *tar)
 {
@@ -140,12 +151,12 @@ static int pack(const struct files *f, const char *path, const char *const *tar)
 	if (rc < 0)
 		return rc;
 	rc = container_spawn(f->ctl, words, -1, fds[1], &image);
-	if (rc == 0 && tar)
+	if (fds[1] >= 0)
+		(void) close(fds[1]); /* the child's */
+	if (rc == 0 && tar && something_comes(fds[0]))
 		rc = container_spawn(f->ctl, tar, fds[0], -1, &unpack);
-	if (fds[0] >= 0) {
-		(void) close(fds[0]); /* the children's */
-		(void) close(fds[1]);
-	}
+	if (fds[0] >= 0)
+		(void) close(fds[0]); /* the same */
 	first = image ? container_reap(image) : 0;
 	second = unpack ? container_reap(unpack) : 0;
 	if (rc < 0)
@@ -206,15 +217,25 @@ static int out_as(const struct files *f, const char *path, const char *to)
 
 static int copy_out(const struct files *f, char *path, const char *to)
 {
+	/* "x/." is what x has in it: without its name in front */
+	const char *strip = "--strip-components=0";
+	size_t n = strlen(path);
 	struct stat st;
 
+	if (!*last_part(path) && n > 2 && mkdir(to, 0777) < 0 && errno != EEXIST)
+		return co_fail_errno(&f->ctl->err, errno, "cannot make the folder %s",
+				     to);
+	if (n > 3 && strcmp(path + n - 2, "/.") == 0) {
+		path[n - 2] = 0;
+		strip = "--strip-components=1";
+	}
 	trim(path);
 	if (strcmp(to, "-") == 0)
 		return pack(f, path, NULL);
-	if ((stat(to, &st) == 0 && S_ISDIR(st.st_mode)) || !*last_part(path))
+	if (stat(to, &st) == 0 && S_ISDIR(st.st_mode))
 		return pack(f, path,
-			    (const char *const[]){ "tar", "-x", "--no-same-owner", "-C",
-						   to, NULL });
+			    (const char *const[]){ "tar", "-x", "--no-same-owner",
+						   strip, "-C", to, NULL });
 	return out_as(f, path, to);
 }
 
@@ -298,8 +319,7 @@ static int copy_in(const struct files *f, const char *from, char *path)
 	if (strcmp(source, "/") == 0 || !*last_part(source))
 		tar[6] = source;
 	rc = unpack(f, path, tar);
-	if ((rc != CO_NOT_FOUND && rc != CO_NOT_DIR) || folder ||
-	    strcmp(tar[8], ".") == 0)
+	if ((rc != CO_NOT_FOUND && rc != CO_NOT_DIR) || folder)
 		return rc;
 	/* it is not a folder: it is what the copy is to be called */
 	f->ctl->err = (struct co_err){ 0 };

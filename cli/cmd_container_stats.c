@@ -40,30 +40,13 @@ static int64_t measured(struct co_span stats, const char *group, const char *mem
 	return container_number(object, member, -1);
 }
 
-static void bytes(int64_t n, char *out, size_t size)
-{
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
-	double value = (double) n;
-	size_t unit = 0;
-
-	while (value >= 1024 && unit + 1 < co_countof(units)) {
-		value /= 1024;
-		unit++;
-	}
-	if (n < 0)
-		(void) snprintf(out, size, "-"); /* fits, as below */
-	else
-		(void) snprintf(out, size, unit ? "%.1f%s" : "%.0f%s", value,
-				units[unit]);
-}
-
 static void put_pair(struct co_print *rows, int64_t a, int64_t b, bool as_bytes)
 {
 	char left[32], right[32], text[80];
 
 	if (as_bytes) {
-		bytes(a, left, sizeof(left));
-		bytes(b > 0 ? b : -1, right, sizeof(right));
+		container_size(a, left, sizeof(left));
+		container_size(b > 0 ? b : -1, right, sizeof(right));
 	} else {
 		(void) snprintf(left, sizeof(left), "%" PRId64, a); /* fits */
 		(void) snprintf(right, sizeof(right), b > 0 ? "%" PRId64 : "-", b);
@@ -122,6 +105,20 @@ static void put_stats(struct stats *s, struct co_print *rows, struct co_span c,
 		 true);
 }
 
+/* One line, with id and name before what was measured. */
+static int put_json(struct gateway *g, struct co_span c)
+{
+	FILE *out = g->ctl->style.out;
+	struct co_span name = co_span("null");
+
+	(void) co_json_member(c, "name", &name); /* it has one */
+	(void) fprintf(out, "{\"id\":%" PRId64 ",\"name\":%.*s,",
+		       container_number(c, "id", 0), (int) name.size,
+		       name.data); /* its failure is asked below */
+	return gateway_json(g,
+			    (struct co_span){ g->value.data + 1, g->value.size - 1 });
+}
+
 static int one(struct stats *s, struct co_print *rows, struct co_span c)
 {
 	autogateway struct gateway g;
@@ -136,7 +133,7 @@ static int one(struct stats *s, struct co_print *rows, struct co_span c)
 		return 0; /* ended meanwhile */
 	}
 	if (rc == 0 && s->ctl->style.format == CO_FORMAT_JSON)
-		return gateway_json(&g, g.value);
+		return put_json(&g, c);
 	if (rc == 0)
 		put_stats(s, rows, c, g.value);
 	return rc;
@@ -153,6 +150,14 @@ static bool asked_for(struct ctl *ctl, struct co_span c)
 		    (name && strcmp(ctl->operands[i], name) == 0))
 			return true;
 	return ctl->noperands == 0;
+}
+
+/* Those that were named have to be there when it begins. */
+static int known(struct ctl *ctl, const char *name)
+{
+	autogateway struct gateway g;
+
+	return container_get(&g, ctl, name);
 }
 
 static int table(struct stats *s, struct co_print *rows)
@@ -201,6 +206,8 @@ int cmd_container_stats(struct ctl *ctl)
 	uint64_t seconds = 1;
 	int rc = ctl_option_number(ctl, "interval", 1, 86400, &seconds);
 
+	if (rc == 0)
+		rc = container_each(ctl, known);
 	/* a share needs two looks; JSON has the counters */
 	s.first = ctl->style.format == CO_FORMAT_TABLE;
 	while (rc == 0) {

@@ -11,19 +11,6 @@
 
 /* ---- what is there ---- */
 
-static void put_size(struct co_print *rows, int64_t n)
-{
-	char text[32];
-
-	if (n < 0)
-		(void) snprintf(text, sizeof(text), "-"); /* fits, as below */
-	else if (n < 1 << 20)
-		(void) snprintf(text, sizeof(text), "%.1f KiB", (double) n / 1024);
-	else
-		(void) snprintf(text, sizeof(text), "%.1f MiB", (double) n / (1 << 20));
-	co_print_text(rows, text);
-}
-
 /* "sha256:0123456789ab..." as people tell them apart. */
 static void short_id(struct co_span image, char *out, size_t size)
 {
@@ -39,7 +26,7 @@ static void put_image(struct co_print *rows, struct co_span image, struct co_spa
 {
 	autobuf struct co_buf text = { 0 };
 	struct co_span created = { NULL, 0 };
-	char id[32], age[32];
+	char id[32], age[32], size[32];
 
 	if (name.data)
 		(void) co_json_unescape(name, &text); /* "" if it is no text */
@@ -49,7 +36,8 @@ static void put_image(struct co_print *rows, struct co_span image, struct co_spa
 	co_print_text(rows, text.data ? text.data : "");
 	co_print_text(rows, id);
 	co_print_text(rows, age);
-	put_size(rows, container_number(image, "size", -1));
+	container_size(container_number(image, "size", -1), size, sizeof(size));
+	co_print_text(rows, size);
 }
 
 /* A row for each name. */
@@ -105,15 +93,20 @@ int cmd_image_ls(struct ctl *ctl)
 						   : print_images(ctl, list);
 }
 
-int cmd_image_inspect(struct ctl *ctl)
+static int inspect_one(struct ctl *ctl, const char *name)
 {
 	autogateway struct gateway g;
 	int rc;
 
 	gateway_init(&g, ctl, "GET", IMAGE);
-	gateway_query(&g, "name", ctl->operands[0]);
+	gateway_query(&g, "name", name);
 	rc = gateway_call(&g);
-	return rc < 0 ? rc : gateway_json(&g, g.value);
+	return rc < 0 ? rc : gateway_tree(&g, g.value);
+}
+
+int cmd_image_inspect(struct ctl *ctl)
+{
+	return container_each(ctl, inspect_one);
 }
 
 /* ---- names ---- */
@@ -158,6 +151,7 @@ int cmd_image_prune(struct ctl *ctl)
 {
 	autogateway struct gateway g;
 	struct co_span removed;
+	char freed[32];
 	int64_t count = 0;
 	int rc;
 
@@ -170,8 +164,9 @@ int cmd_image_prune(struct ctl *ctl)
 		for (struct co_json_walk w = co_json_walk(removed);
 		     co_json_next(&w, &(struct co_span){ 0 }, &(struct co_span){ 0 });)
 			count++;
-	return ctl_say(ctl, "%" PRId64 " images removed, %" PRId64 " bytes freed",
-		       count, container_number(g.value, "freed", 0));
+	container_size(container_number(g.value, "freed", 0), freed, sizeof(freed));
+	return ctl_say(ctl, "%" PRId64 " image%s removed, %s freed", count,
+		       count == 1 ? "" : "s", freed);
 }
 
 /* ---- in and out ---- */
@@ -202,10 +197,36 @@ static void draw(struct co_span progress)
 	(void) fflush(stderr);
 }
 
+/* What it is called: by the name that was asked for, or the first of those it has. */
+static void called(struct co_span image, const char *asked, struct co_buf *out)
+{
+	struct co_span names = co_span("[]"), none, name;
+	struct co_json_walk walk;
+	size_t n = asked ? strlen(asked) : 0;
+
+	(void) co_json_member(image, "names", &names); /* otherwise it has none */
+	for (walk = co_json_walk(names); co_json_next(&walk, &none, &name);) {
+		autobuf struct co_buf text = { 0 };
+		bool is_it;
+
+		if (co_json_unescape(name, &text) < 0 || !text.data)
+			continue;
+		is_it = n && strncmp(text.data, asked, n) == 0 &&
+			(!text.data[n] || text.data[n] == ':');
+		if (is_it)
+			out->size = 0;
+		if (!out->size)
+			co_buf_add(out, text.data, text.size);
+		if (is_it)
+			return;
+	}
+}
+
 static int imported(struct gateway *g, struct co_span images)
 {
-	struct co_json_walk walk = co_json_walk(images), inner;
-	struct co_span none, image, names, name;
+	const char *asked = ctl_option(g->ctl, "name");
+	struct co_json_walk walk = co_json_walk(images);
+	struct co_span none, image;
 
 	if (g->ctl->style.format == CO_FORMAT_JSON)
 		return gateway_json(g, images);
@@ -214,11 +235,7 @@ static int imported(struct gateway *g, struct co_span images)
 		char id[32];
 
 		short_id(image, id, sizeof(id));
-		if (co_json_member(image, "names", &names)) {
-			inner = co_json_walk(names);
-			if (co_json_next(&inner, &none, &name))
-				(void) co_json_unescape(name, &text);
-		}
+		called(image, asked, &text);
 		(void) co_print_escaped(g->ctl->style.out, text.data ? text.data : id,
 					text.data ? text.size : strlen(id));
 		(void) fputc('\n', g->ctl->style.out); /* asked below */
@@ -254,9 +271,19 @@ static int on_event(struct gateway *g, struct co_span event, void *arg)
 	return 0;
 }
 
+/* From the root, where the daemon finds it; "-" is our standard input. */
+static char *import_path(const char *file)
+{
+	char *path = NULL;
+
+	if (strcmp(file, "-") != 0)
+		return realpath(file, NULL);
+	return asprintf(&path, "/proc/%d/fd/0", (int) getpid()) < 0 ? NULL : path;
+}
+
 int cmd_image_import(struct ctl *ctl)
 {
-	autofree char *path = realpath(ctl->operands[0], NULL);
+	autofree char *path = import_path(ctl->operands[0]);
 	struct import import = { 0 };
 	const char *name = ctl_option(ctl, "name");
 	autogateway struct gateway g;

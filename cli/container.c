@@ -28,6 +28,23 @@ int container_daemon(struct ctl *ctl)
 	return co_start_daemon(&ctl->paths, NULL, CTL_PROGRAM, &ctl->client, &ctl->err);
 }
 
+bool container_wants_daemon(const struct ctl *ctl)
+{
+	static const char *const kept[] = { "containers", "images" };
+	const char *words = ctl->command ? ctl->command->words : "";
+	char path[CO_PATH_SIZE + 16];
+
+	if (strncmp(words, "container ", 10) != 0 && strncmp(words, "image ", 6) != 0 &&
+	    strcmp(words, "diff") != 0 && strcmp(words, "down") != 0)
+		return false;
+	for (size_t i = 0; i < co_countof(kept); i++) {
+		(void) snprintf(path, sizeof(path), "%s/%s", ctl->paths.state, kept[i]);
+		if (access(path, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
 void container_request(struct gateway *g, struct ctl *ctl, const char *method,
 		       const char *name, const char *verb)
 {
@@ -199,7 +216,24 @@ int container_config_body(struct ctl *ctl, struct co_buf *out)
 	return rc;
 }
 
-/* ---- times ---- */
+/* ---- sizes, times ---- */
+
+void container_size(int64_t n, char *out, size_t size)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	double value = (double) n;
+	size_t unit = 0;
+
+	while (value >= 1024 && unit + 1 < co_countof(units)) {
+		value /= 1024;
+		unit++;
+	}
+	if (n < 0)
+		(void) snprintf(out, size, "-"); /* fits, as below */
+	else
+		(void) snprintf(out, size, unit ? "%.1f%s" : "%.0f%s", value,
+				units[unit]);
+}
 
 void container_age(struct co_span time_, char *out, size_t size)
 {

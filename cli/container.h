@@ -11,10 +11,16 @@
 #define CONTAINERS "/v1/sys/containers"
 #define CONTAINER  "/v1/sys/container/"
 #define IMAGES     "/v1/sys/images"
+#define VOLUME     "/v1/sys/volume/"
+#define VOLUMES    "/v1/sys/volumes"
 #define IMAGE      "/v1/sys/image"
 
 /* Starts a daemon if none is running: for commands that make something. */
 int container_daemon(struct ctl *ctl);
+
+/* A command about containers or images, in a domain that has some: it needs a daemon to
+ * say anything about them. */
+bool container_wants_daemon(const struct ctl *ctl);
 
 /* Prepares METHOD /v1/sys/container/NAME/VERB ("": the container itself). */
 void container_request(struct gateway *g, struct ctl *ctl, const char *method,
@@ -61,6 +67,9 @@ int container_follow(struct ctl *ctl, const char *name,
 
 /* Makes the body of a create request from options and operands. */
 int container_config_body(struct ctl *ctl, struct co_buf *out);
+
+/* "1.5MiB"; -1: "-". */
+void container_size(int64_t n, char *out, size_t size);
 
 /* "5s", "3m", "2h", "4d" since that RFC 3339 time; "-" for none. */
 void container_age(struct co_span time, char *out, size_t size);

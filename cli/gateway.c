@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "cli/container.h"
 #include "lib/cleanup.h"
 
 enum { TIMEOUT_MS = 60000, PIECE = 65536, HEAD_MAX = 65536, EVENT_MAX = 4 << 20 };
@@ -161,6 +162,9 @@ static int send_request(struct gateway *g)
 	if (b.failed || g->target.failed || g->headers.failed || g->body.failed)
 		return no_memory(g);
 	rc = co_paths_connect_http(&g->ctl->paths, &g->fd, &g->ctl->err);
+	if (rc == CO_GONE && container_wants_daemon(g->ctl) &&
+	    container_daemon(g->ctl) == 0)
+		rc = co_paths_connect_http(&g->ctl->paths, &g->fd, &g->ctl->err);
 	g->ctl->no_daemon = rc == CO_GONE;
 	return rc < 0 ? rc : send_all(g, &b);
 }

@@ -99,6 +99,8 @@ int gateway_record(struct gateway *g, struct co_span value, const char *members)
 
 /* The JSON as it is, on a line of its own. */
 int gateway_json(struct gateway *g, struct co_span value);
+/* The same, indented for people unless -o json was asked for. */
+int gateway_tree(struct gateway *g, struct co_span value);
 
 /* A value for people: a string without quotes, everything else as JSON; escaped. */
 int gateway_text(struct gateway *g, struct co_span value);

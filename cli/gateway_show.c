@@ -64,6 +64,44 @@ int gateway_json(struct gateway *g, struct co_span value)
 	return ctl_printed(g->ctl, co_print_flush(out));
 }
 
+/* Indented; what is short stays on its line. */
+static void put_tree(FILE *out, struct co_span value, int depth)
+{
+	enum { SHORT = 60, STEP = 2 };
+	enum co_json_kind kind = co_json_kind(value);
+	struct co_json_walk walk = co_json_walk(value);
+	const char *between = "";
+	struct co_span name, member;
+
+	if ((kind != CO_JSON_ARRAY && kind != CO_JSON_OBJECT) ||
+	    (depth > 0 && value.size <= SHORT)) {
+		(void) fwrite(value.data, 1, value.size, out); /* asked in the end */
+		return;
+	}
+	(void) fputc(kind == CO_JSON_ARRAY ? '[' : '{', out);
+	while (co_json_next(&walk, &name, &member)) {
+		(void) fprintf(out, "%s\n%*s", between, (depth + 1) * STEP, "");
+		if (name.data)
+			(void) fprintf(out, "%.*s: ", (int) name.size, name.data);
+		put_tree(out, member, depth + 1); /* CO_LIMIT_JSON_DEPTH at most */
+		between = ",";
+	}
+	if (*between)
+		(void) fprintf(out, "\n%*s", depth * STEP, "");
+	(void) fputc(kind == CO_JSON_ARRAY ? ']' : '}', out);
+}
+
+int gateway_tree(struct gateway *g, struct co_span value)
+{
+	FILE *out = g->ctl->style.out;
+
+	if (g->ctl->style.format == CO_FORMAT_JSON)
+		return gateway_json(g, value);
+	put_tree(out, value, 0);
+	(void) fputc('\n', out); /* its failure is asked below */
+	return ctl_printed(g->ctl, co_print_flush(out));
+}
+
 int gateway_text(struct gateway *g, struct co_span value)
 {
 	autobuf struct co_buf keep = { 0 };

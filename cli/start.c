@@ -152,24 +152,26 @@ bool co_start_lock_held(const struct co_paths *paths)
 	return false;
 }
 
-/* The last line of a file, "" if there is none. */
+/* The last line of a file, "" if there is none.  That the daemon has ended again tells
+ * less than what it said before. */
 static void last_line(int fd, char *out, size_t n)
 {
-	char tail[512];
+	char tail[2048];
 	off_t size = lseek(fd, 0, SEEK_END);
 	off_t from =
 		size > (off_t) sizeof(tail) - 1 ? size - (off_t) sizeof(tail) + 1 : 0;
 	ssize_t got = size > 0 ? pread(fd, tail, sizeof(tail) - 1, from) : 0;
-	char *start;
+	char *line = tail, *end;
 
 	out[0] = 0;
-	while (got > 0 && tail[got - 1] == '\n')
-		got--;
-	if (got <= 0)
-		return;
-	tail[got] = 0;
-	start = strrchr(tail, '\n');
-	(void) snprintf(out, n, "%.*s", (int) n - 1, start ? start + 1 : tail);
+	tail[got > 0 ? got : 0] = 0;
+	for (; *line; line = end) {
+		end = line + strcspn(line, "\n");
+		if (*end)
+			*end++ = 0;
+		if (*line && (!out[0] || !strstr(line, " error keeper ")))
+			(void) snprintf(out, n, "%.*s", (int) n - 1, line);
+	}
 }
 
 static int explain(struct start *s, struct co_err *err)

@@ -25,7 +25,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/core.h %D%/core.c \
 	%D%/http/server.h %D%/http/inside.h %D%/http/server.c %D%/http/listen.c \
 	%D%/http/connection.c %D%/http/output.c %D%/http/answer.c %D%/http/stream.c \
-	%D%/http/access.c %D%/http/peer_uid.c %D%/http/peer_holder.c \
+	%D%/http/access.c %D%/http/peer_holder.h %D%/http/peer_uid.c %D%/http/peer_holder.c \
 	%D%/http/client.h %D%/http/client_inside.h %D%/http/client_backend.c %D%/http/client.c %D%/http/wire.h %D%/http/wire.c \
 	%D%/http/outgoing.h %D%/http/outgoing.c \
 	%D%/http/front.h %D%/http/front_inside.h %D%/http/front.c \

@@ -436,6 +436,7 @@ static void serve(void *arg)
 	}
 	members_take_over(d);
 	keeper_ready(d->keeper);
+	guests_again(d);
 	daemon_idle_check(d);
 	co_log(daemon, INFO, "cloudosd %s serves %s", PACKAGE_VERSION, d->paths.run);
 }

@@ -42,6 +42,17 @@ int table_create(struct table **out, int *out_fd, struct co_err *err)
 	return 0;
 }
 
+/* Its keeper, our parent, has it from a cloudosd that was replaced meanwhile. */
+static int of_another_version(struct co_err *err)
+{
+	return co_fail(err, CO_VERSION,
+		       "programs still run that began under another version of "
+		       "cloudosd, whose session table this one does not know; start "
+		       "that one again, or end the keeper (kill -9 %d), which gives up "
+		       "their CloudOS calls",
+		       (int) getppid());
+}
+
 int table_map(struct table **out, int fd, struct co_err *err)
 {
 	struct stat st;
@@ -51,16 +62,13 @@ int table_map(struct table **out, int fd, struct co_err *err)
 	if (fstat(fd, &st) < 0)
 		return co_fail_errno(err, errno, "cannot look at the session table");
 	if (st.st_size != sizeof(struct table))
-		return co_fail(err, CO_CORRUPT,
-			       "the session table has %lld bytes instead of %zu",
-			       (long long) st.st_size, sizeof(struct table));
+		return of_another_version(err);
 	r = map(&t, fd, err);
 	if (r)
 		return r;
 	if (t->magic != TABLE_MAGIC || t->version != TABLE_VERSION) {
 		(void) munmap(t, sizeof(*t)); /* it is not ours: nothing to save */
-		return co_fail(err, CO_VERSION,
-			       "the session table is of another version");
+		return of_another_version(err);
 	}
 	for (size_t i = 0; i < CO_LIMIT_SESSIONS; i++) {
 		t->sessions[i].name[sizeof(t->sessions[i].name) - 1] = 0;

@@ -20,7 +20,7 @@ struct execution {
 	const char *id, *process_file, *console_socket, *pid_file, *user, *cwd;
 	const char *apparmor, *label;
 	struct cli_texts env, caps, gids;
-	int64_t preserve_fds;
+	int64_t preserve_fds, failed_status;
 	bool detach, terminal, no_new_privs;
 	struct ctr_process_spec process, from_file;
 	struct ctr_account account; /* of --user */
@@ -269,12 +269,13 @@ static int execute(struct cli *cli, struct execution *e, int argc, char *argv[],
 
 int cli_exec(struct cli *cli, int argc, char *argv[])
 {
-	struct execution e = { 0 };
+	struct execution e = { .failed_status = 1 };
 	const struct cli_option options[] = {
 		{ "process", 'p', CLI_TEXT, &e.process_file },
 		{ "console-socket", 0, CLI_TEXT, &e.console_socket },
 		{ "pid-file", 0, CLI_TEXT, &e.pid_file },
 		{ "preserve-fds", 0, CLI_NUMBER, &e.preserve_fds },
+		{ "failed-status", 0, CLI_NUMBER, &e.failed_status },
 		{ "detach", 'd', CLI_FLAG, &e.detach },
 		{ "tty", 't', CLI_FLAG, &e.terminal },
 		{ "user", 'u', CLI_TEXT, &e.user },
@@ -303,5 +304,7 @@ int cli_exec(struct cli *cli, int argc, char *argv[])
 	if (rc >= 0)
 		return rc;
 	(void) cli_failed(cli);
-	return rc == CO_NOT_FOUND ? 127 : rc == CO_ACCESS ? 126 : 1;
+	return rc == CO_NOT_FOUND                   ? 127
+	       : rc == CO_ACCESS || rc == CO_IS_DIR ? 126
+						    : (int) e.failed_status;
 }

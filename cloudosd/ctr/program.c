@@ -212,13 +212,17 @@ static int check_below_root(const char *cwd, struct co_err *err)
 	return 0;
 }
 
-int ctr_program_folder(const struct ctr_process_spec *p, struct co_err *err)
+int ctr_program_folder(const struct ctr_process_spec *p, bool make, struct co_err *err)
 {
 	const char *cwd = p->cwd && p->cwd[0] ? p->cwd : "/";
 
 	if (chdir(cwd) < 0) {
 		int rc;
 
+		if (errno == ENOENT && !make)
+			return co_fail(err, CO_INVALID,
+				       "the folder %s is not there in the container",
+				       cwd);
 		if (errno == ENOENT && (rc = make_folders(cwd)) < 0)
 			return co_fail_errno(err, -rc, "the folder %s cannot be made",
 					     cwd);

@@ -20,8 +20,8 @@ void ctr_program_raise(pid_t pid, const struct ctr_process_spec *p);
 int ctr_program_limits(const struct ctr_process_spec *p, uint64_t personality,
 		       struct co_err *err);
 
-/* Enters cwd (made if it is missing), and makes sure that it is below "/". */
-int ctr_program_folder(const struct ctr_process_spec *p, struct co_err *err);
+/* Enters cwd (made if it is missing and `make`), and makes sure that it is below "/". */
+int ctr_program_folder(const struct ctr_process_spec *p, bool make, struct co_err *err);
 
 /* The user's home in the container's /etc/passwd, otherwise "/". */
 void ctr_program_home(uint32_t uid, char *out, size_t size);

@@ -17,7 +17,7 @@
 
 #include "cloudosd/daemon.h"
 #include "cloudosd/http/front_inside.h"
-#include "cloudosd/http/inside.h"
+#include "cloudosd/http/peer_holder.h"
 #include "cloudosd/http/server.h"
 #include "lib/cleanup.h"
 
@@ -42,6 +42,7 @@ void front_close(struct front_connection *c)
 {
 	if (c->wire.closing)
 		return;
+	c->ask = peer_ask_drop(c->ask);
 	c->x = http_exchange_cancel(c->x);
 	DL_DELETE(c->front->all, c);
 	c->front->numbers.connections--;
@@ -53,6 +54,7 @@ static void cut(struct front_connection *c)
 {
 	if (c->wire.closing)
 		return;
+	c->ask = peer_ask_drop(c->ask);
 	c->x = http_exchange_cancel(c->x);
 	DL_DELETE(c->front->all, c);
 	c->front->numbers.connections--;
@@ -699,7 +701,7 @@ static bool make_room(struct front *f)
 static void who(struct front_connection *c, const struct front_listener *l)
 {
 	struct sockaddr_in peer = { 0 };
-	int size = sizeof(peer), fd;
+	int size = sizeof(peer);
 	char text[INET_ADDRSTRLEN];
 
 	(void) inet_ntop(AF_INET, &l->address.sin_addr, text, sizeof(text));
@@ -709,7 +711,6 @@ static void who(struct front_connection *c, const struct front_listener *l)
 	/* of a connection that is over already there is none */
 	(void) uv_tcp_getpeername(&c->wire.uv.tcp, (struct sockaddr *) &peer, &size);
 	(void) inet_ntop(AF_INET, &peer.sin_addr, c->client, sizeof(c->client));
-	c->stranger = uv_fileno(&c->wire.uv.handle, &fd) < 0 || !peer_is_own(fd);
 }
 
 static struct front_connection *connection_new(struct front_listener *l)
@@ -736,10 +737,21 @@ static struct front_connection *connection_new(struct front_listener *l)
 	return c;
 }
 
+static void on_peer(void *arg, bool own)
+{
+	struct front_connection *c = arg;
+
+	c->ask = NULL;
+	c->stranger = !own;
+	http_wire_open(&c->wire);
+}
+
 void front_accept(struct front_listener *l)
 {
 	bool room = make_room(l->front);
 	struct front_connection *c = connection_new(l);
+	bool own = false;
+	int fd;
 
 	if (!c)
 		return; /* the kernel keeps it until there is memory */
@@ -750,7 +762,11 @@ void front_accept(struct front_listener *l)
 	(void) uv_tcp_nodelay(&c->wire.uv.tcp, 1); /* a matter of speed only */
 	who(c, l);
 	c->moved_at = uv_now(&c->front->daemon->uv);
-	http_wire_open(&c->wire);
+	if (room && uv_fileno(&c->wire.uv.handle, &fd) == 0)
+		c->ask = peer_own_ask(c->front->daemon->host, fd, &own, on_peer, c);
+	c->stranger = !own;
+	if (!c->ask)
+		http_wire_open(&c->wire);
 	if (!room) {
 		answer(c, 503, "TOO_MANY_CONNECTIONS", "no connection is free here");
 		work(c);

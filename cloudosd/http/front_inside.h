@@ -41,6 +41,7 @@ struct front_connection {
 	char service[NAME_WORD], place[FRONT_PLACE], client[INET_ADDRSTRLEN];
 	struct co_http_message *message;
 	struct co_buf unread; /* came before it could be looked at */
+	struct peer_ask *ask; /* until that is known nothing is read */
 	bool stranger;        /* not the daemon's own user: has to show the token */
 
 	/* the request */

@@ -7,6 +7,7 @@
  */
 #include <archive.h>
 #include <archive_entry.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -384,6 +385,19 @@ static int to_file(struct exporting *e, const char *temp, const char *format,
 	return r;
 }
 
+static bool is_empty_folder(const char *path)
+{
+	DIR *folder = opendir(path);
+	const struct dirent *entry;
+	bool empty = folder;
+
+	while (empty && (entry = readdir(folder)))
+		empty = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..");
+	if (folder)
+		(void) closedir(folder); /* was only read from */
+	return empty;
+}
+
 static int export(struct exporting *e, const char *format, struct co_err *err)
 {
 	bool folder = strcmp(format, "oci") == 0;
@@ -396,7 +410,8 @@ static int export(struct exporting *e, const char *format, struct co_err *err)
 		return co_fail(err, CO_NAME_TOO_LONG, "%s is too long a path",
 			       e->target.path);
 	/* files are replaced, as programs do; a folder may be somebody's work */
-	if (stat(e->target.path, &st) == 0 && (folder || !S_ISREG(st.st_mode)))
+	if (stat(e->target.path, &st) == 0 &&
+	    (folder ? !is_empty_folder(e->target.path) : !S_ISREG(st.st_mode)))
 		return co_fail(err, CO_EXISTS, "%s is there already", e->target.path);
 	r = folder ? to_folder(e, temp, err) : to_file(e, temp, format, err);
 	if (!r && rename(temp, e->target.path))

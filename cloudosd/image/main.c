@@ -197,18 +197,20 @@ static int run(const struct command *c, const struct options *o, char **operands
 {
 	struct co_err err = { 0 };
 	char store[PATH_MAX];
-	struct depot depot;
+	struct depot depot = { .fd = -1, .lock = -1 };
+	bool live = o->pid && (c->run == command_cp_out || c->run == command_cp_in);
 	int r = 0;
 
 	if (c->quiet)
 		report_quiet();
 	if (c->use == DEPOT_CHANGE && mkdir(o->store, 0700) && errno != EEXIST)
 		r = co_fail_errno(&err, errno, "cannot make the folder %s", o->store);
-	else if (!realpath(o->store, store))
+	else if (!live && !realpath(o->store, store))
 		r = co_fail_errno(&err, errno, "cannot open the images in %s",
 				  o->store);
 	if (!r) {
-		r = depot_open(&depot, store, c->use, &err);
+		if (!live) /* it has its files together: no image is needed */
+			r = depot_open(&depot, store, c->use, &err);
 		if (!r)
 			r = c->run(&depot, o, operands, n, &err);
 		depot_close(&depot);

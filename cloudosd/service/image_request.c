@@ -474,7 +474,7 @@ int images_remove(struct images *images, struct co_span name,
 	if ((all || !image->names[1]) && images_used(images, image->id))
 		return co_fail(err, CO_BUSY,
 			       "the image %.*s is used by a container: remove that "
-			       "first",
+			       "first (`cloudosctl container ps -a`)",
 			       (int) name.size, name.data);
 	q = request_new(images, IMAGE_REMOVE, listener, err);
 	if (!q)

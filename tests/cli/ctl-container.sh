@@ -132,6 +132,7 @@ expect 0 "$ctl" container wait web
 [ "$(cat "$out")" = 3 ] || fail "wait prints the status"
 reply _v1_sys_containers_prune "200 OK" '{"removed":[1,2]}'
 expect 0 "$ctl" container prune
+has "$out" "2 containers removed"
 
 # several: goes on after a failure, says each, ends with the first
 error='{"error":{"code":"NOT_FOUND","message":"there is no container nosuch"}}'
@@ -203,7 +204,7 @@ sent 'j["health"]["interval"] == 5 and j["health"]["command"] == "test -e '"'a b
 
 reply _v1_sys_containers "404 Not Found" '{"error":{"code":"NOT_FOUND","message":"there is no image busybox"}}'
 expect 125 "$ctl" container run busybox true
-has "$err" "there is no image busybox; \`cloudosctl image create-busybox\` makes one"
+has "$err" "there is no image busybox"
 mkdir "$work/ctr" "$work/ctr/run" "$work/ctr/bundle"
 c="{\"id\":7,\"name\":\"web\",\"state\":\"created\",\"runFolder\":\"$work/ctr/run\",\"bundle\":\"$work/ctr/bundle\",\"log\":\"$work/ctr/bundle/log\",\"pid\":null,\"config\":{}}"
 reply _v1_sys_containers "201 Created" "$c"
@@ -264,7 +265,7 @@ reply _v1_sys_images "200 OK" "{\"images\":[$image]}"
 expect 0 "$ctl" image ls
 has "$out" "busybox:latest  0123456789ab"
 has "$out" "bb:1"
-has "$out" "1.0 MiB"
+has "$out" "1.0MiB"
 expect 0 "$ctl" image ls -q
 [ "$(cat "$out")" = 0123456789ab ] || fail "image ls -q"
 reply _v1_sys_image "200 OK" "$image"
@@ -277,11 +278,11 @@ expect 0 "$ctl" image tag bb:1 bb:2
 has "$requests" '{"name":"bb:1","tag":"bb:2"}'
 reply _v1_sys_images_prune "200 OK" '{"removed":["a","b"],"freed":5}'
 expect 0 "$ctl" image prune
-has "$out" "2 images removed, 5 bytes freed"
+has "$out" "2 images removed, 5B freed"
 reply _v1_sys_images_busybox "200 OK" "{\"images\":[$image]}"
 expect 0 "$ctl" image create-busybox --name bb:1
 has "$requests" '{"name":"bb:1"}'
-has "$out" "busybox:latest"
+has "$out" "bb:1"
 reply _v1_sys_image_export "200 OK" '{}'
 for format in "x.tar docker" "x.oci.tar oci-archive" "ctr oci"; do
 	: >"$requests"
@@ -295,7 +296,7 @@ printf 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: {"phase"
 expect 0 "$ctl" image import "$work/file.tar" --name bb:1
 has "$requests" "Accept: text/event-stream"
 sent "j['name'] == 'bb:1' and j['path'].endswith('/file.tar')"
-[ "$(cat "$out")" = busybox:latest ] || fail "import says the name"
+[ "$(cat "$out")" = bb:1 ] || fail "import says the name"
 [ -s "$err" ] && fail "a bar where nobody looks"
 printf 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: {"event":"failed","status":"CORRUPT","message":"a digest is wrong"}\n\n' \
 	>"$work/replies/_v1_sys_images_import"

@@ -2,6 +2,8 @@
 """What people do with cloudosctl container, right and wrong, and what they read then.  The cases
 run as those of cli.py: the real programs, as root and as a user without rights.
 """
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -59,7 +61,100 @@ def what_ended_prints_anew_when_it_is_started(d):
         equal(d.out('container', 'start', '-a', 'again', status=3), 'here\n', 'start -a')
 
 
-CASES = (what_cannot_be_done_is_said_of_each_in_its_order, what_ended_prints_anew_when_it_is_started,
+def a_daemon_is_started_by_whoever_asks_about_containers(d):
+    d.busybox()
+    d.run('container', 'create', '--name', 'kept', 'busybox', 'true')
+    d.run('daemon', 'stop')
+    check('kept' in d.out('container', 'ps', '-a'), 'ps -a without a daemon')
+
+
+def exec_says_125_when_it_could_not_try(d):
+    d.busybox()
+    d.run('container', 'run', '-d', '--name', 'on', 'busybox', 'sleep', '1000')
+    r = d.run('container', 'exec', '-w', '/no/such', 'on', 'true', status=125)
+    check('/no/such is not there' in r.stderr, r.stderr)
+    d.run('container', 'exec', 'on', 'test', '-e', '/no', status=1)
+    d.run('container', 'exec', '-u', 'stranger', 'on', 'true', status=125)
+    d.run('container', 'exec', 'on', 'nosuch', status=127)
+    d.run('container', 'exec', 'on', '/etc', status=126)
+
+
+def what_programs_read_is_json_with_names(d):
+    d.busybox()
+    for name in ('a', 'b'):
+        d.run('container', 'run', '-d', '--name', name, 'busybox', 'sleep', '1000')
+    lines = d.out('container', 'stats', '--no-stream', '-o', 'json').splitlines()
+    equal([json.loads(l)['name'] for l in lines], ['a', 'b'], 'stats')
+    d.run('container', 'stats', '--no-stream', 'a', 'nosuch', status=4)
+    lines = d.out('container', 'inspect', '-o', 'json', 'a', 'b').splitlines()
+    equal([json.loads(l)['name'] for l in lines], ['a', 'b'], 'inspect of two')
+    check('\n  "name": "a",\n' in d.out('container', 'inspect', 'a'), 'inspect for people')
+    for words in (('container', 'ps'), ('container', 'top', 'a'), ('container', 'diff', 'a'),
+                  ('image', 'ls'), ('image', 'inspect', 'busybox'), ('container', 'stop', '-t0', 'a'),
+                  ('container', 'rename', 'a', 'c'), ('container', 'rm', 'c'), ('image', 'prune'),
+                  ('image', 'tag', 'busybox', 'bb'), ('container', 'commit', 'b', 'made')):
+        json.loads(d.out(*words, '-o', 'json'))
+    d.run('container', 'rm', '-f', 'b')
+    d.run('container', 'create', '--name', 'd', 'busybox', 'true')
+    equal(d.out('container', 'prune'), 'd\n1 container removed\n', 'prune')
+
+
+def copies_are_called_as_by_cp(d):
+    d.busybox()
+    d.run('container', 'run', '-d', '--name', 'c', 'busybox', 'sleep', '1000')
+    os.mkdir(d.work + '/from')
+    with open(d.work + '/from/file', 'w') as f:
+        f.write('x')
+    os.chmod(d.work + '/from', 0o755)
+    os.chmod(d.work + '/from/file', 0o644)
+    d.run('container', 'cp', 'from/.', 'c:/new')
+    equal(d.out('container', 'exec', 'c', 'ls', '/new'), 'file\n', 'in, what is in a folder')
+    d.run('container', 'cp', 'c:/new/.', 'out')
+    equal(os.listdir(d.work + '/out'), ['file'], 'out, what is in a folder')
+    r = d.run('container', 'cp', 'c:/nosuch', 'out', status=4)
+    check('tar' not in r.stderr, r.stderr)
+
+
+def files_of_volumes_are_copied_too(d):
+    d.busybox()
+    d.run('container', 'run', '-d', '--name', 'c', '-v', 'data:/data', '--user', '0', 'busybox', 'sh', '-c',
+          'mkdir /data/sub; echo here >/data/sub/f; exec sleep 1000')
+    cli.until('the file is there', lambda: d.run('container', 'exec', 'c', 'cat', '/data/sub/f',
+                                                 status=None).stdout)
+    d.run('container', 'cp', 'c:/data/sub/f', 'f')
+    with open(d.work + '/f') as f:
+        equal(f.read(), 'here\n', 'out of a volume')
+    d.run('container', 'cp', 'f', 'c:/data/sub/g')
+    equal(d.out('container', 'exec', 'c', 'cat', '/data/sub/g'), 'here\n', 'into a volume')
+
+
+def users_are_told_what_only_root_may(d):
+    d.busybox()
+    status = 125 if d.words or os.geteuid() else 0
+    r = d.run('container', 'run', '--rm', '--userns', 'host', 'busybox', 'true', status=status)
+    check(not status or 'only a daemon of root' in r.stderr, r.stderr)
+    if status:
+        r = d.run('container', 'run', '--rm', '--net', 'bridge', 'busybox', 'true', status=125)
+        check('only a daemon of root' in r.stderr, r.stderr)
+
+
+def images_come_from_standard_input_under_the_name_asked_for(d):
+    d.busybox()
+    os.mkdir(d.work + '/layout')
+    if d.words:
+        os.chown(d.work + '/layout', cli.NOBODY, cli.NOBODY)
+    d.run('image', 'export', 'busybox', 'layout')
+    check(os.path.exists(d.work + '/layout/oci-layout'), 'an empty folder becomes a layout')
+    d.run('image', 'export', 'busybox', 'layout', status=5)
+    d.run('image', 'export', 'busybox', 'b.tar')
+    with open(d.work + '/b.tar', 'rb') as f:
+        equal(d.out('image', 'import', '--name', 'mine', '-', stdin=f), 'mine:latest\n', 'import -')
+
+
+CASES = (a_daemon_is_started_by_whoever_asks_about_containers,
+         exec_says_125_when_it_could_not_try, what_programs_read_is_json_with_names,
+         copies_are_called_as_by_cp, files_of_volumes_are_copied_too, users_are_told_what_only_root_may, images_come_from_standard_input_under_the_name_asked_for,
+         what_cannot_be_done_is_said_of_each_in_its_order, what_ended_prints_anew_when_it_is_started,
          much_goes_in_and_comes_out_at_once, a_signal_does_not_wait_behind_input_that_nobody_reads,
          a_program_whose_output_nobody_reads_gets_a_broken_pipe)
 
