@@ -108,9 +108,7 @@ static struct work *work_new(struct runner *r, uint32_t id, void (*run)(void *ar
 
 /* ---- running cloudos-ctr ---- */
 
-/* Runs it to its end, with fd as CONTROL_FD unless -1.  Its exit status; negative: it
- * could not be started. */
-static int run_program(const char *const *argv, int fd, const char *errors)
+int work_run(const char *const *argv, int fd, const char *errors)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -172,7 +170,7 @@ static void reap(const struct runner_place *p, const char *id, bool force)
 		force ? id : NULL, NULL
 	};
 
-	(void) run_program(argv, -1, "/dev/null"); /* nothing there is no failure */
+	(void) work_run(argv, -1, "/dev/null"); /* nothing there is no failure */
 }
 
 /* Removes all there is of an id. */
@@ -184,10 +182,10 @@ static int clear_id(struct work *w)
 	run_path(&w->runner->place, w->id, path);
 	if (access(path, F_OK) == 0)
 		reap(&w->runner->place, id, true);
-	if (bundle_remove(path, &w->err))
+	if (bundle_remove(&w->runner->place, path, &w->err))
 		return w->err.code;
 	bundle_path(&w->runner->place, w->id, path);
-	return bundle_remove(path, &w->err);
+	return bundle_remove(&w->runner->place, path, &w->err);
 }
 
 /* ---- making ---- */
@@ -213,7 +211,7 @@ int work_door(const struct runner_place *p, uint32_t id, int *out, struct co_err
 	(void) snprintf(number, sizeof(number), "%" PRIu32, id); /* fits */
 	(void) snprintf(errors, sizeof(errors), "%s/%" PRIu32 "/door.err", p->state,
 			id);
-	status = run_program(argv, ends[1], errors);
+	status = work_run(argv, ends[1], errors);
 	(void) close(ends[1]); /* theirs */
 	if (status == 0) {
 		*out = ends[0];
@@ -256,7 +254,7 @@ static int start_monitor(struct work *w, int theirs, struct co_err *err)
 	}
 	argv[n++] = id;
 	argv[n] = NULL;
-	status = run_program(argv, theirs, errors);
+	status = work_run(argv, theirs, errors);
 	if (status == 0)
 		return 0;
 	last_words(errors, words);
@@ -535,7 +533,7 @@ static void sweep_folder(struct work *w, const char *folder, bool running)
 		if (running)
 			reap(p, entry->d_name, true); /* nobody knows it */
 		(void) snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-		(void) bundle_remove(path, &err); /* the next daemon tries again */
+		(void) bundle_remove(p, path, &err); /* the next daemon tries again */
 	}
 	if (dir)
 		(void) closedir(dir); /* read only */
