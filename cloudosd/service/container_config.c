@@ -638,9 +638,9 @@ static bool modes_are_good(struct reading *r)
 		return bad(r, "is none of default, unconfined and the path of a "
 			      "profile");
 	r->member = "ports";
-	if (c->nports && n &&
-	    (strcmp(n, "none") == 0 || strncmp(n, "container:", 10) == 0))
-		return bad(r, "cannot be published without a network of its own");
+	if (c->nports && n && strncmp(n, "container:", 10) == 0)
+		return bad(r, "cannot be published by a container in the network of "
+			      "another: that one publishes them");
 	return true;
 }
 

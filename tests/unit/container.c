@@ -566,7 +566,7 @@ START_TEST(what_is_wrong_with_a_configuration_is_said)
 		{ "{" ROOT ",\"ports\":[\"80\"]}", "ports" },
 		{ "{" ROOT ",\"ports\":[\"80:99999\"]}", "ports" },
 		{ "{" ROOT ",\"ports\":[\"1.2.3:80:80\"]}", "ports" },
-		{ "{" ROOT ",\"networkMode\":\"none\",\"ports\":[\"80:80\"]}",
+		{ "{" ROOT ",\"networkMode\":\"container:x\",\"ports\":[\"80:80\"]}",
 		  "ports" },
 		{ "{" ROOT ",\"volumes\":[\"/a\"]}", "volumes" },
 		{ "{" ROOT ",\"volumes\":[\"/a:/b:wo\"]}", "volumes" },
