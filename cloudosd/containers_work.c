@@ -37,6 +37,7 @@ struct work {
 	struct container_settings *parsed;
 	struct co_buf facts;
 	char *names; /* of the other containers */
+	struct container_service service;
 	struct runner_network network;
 	/* sweep */
 	uint32_t *ids, below;
@@ -63,6 +64,7 @@ static void work_free(struct work *w)
 	free(w->image_config);
 	free(w->image_id);
 	free(w->names);
+	free(w->service.hosts);
 	network_done(w->runner->relays, &w->network);
 	free(w->ids);
 	(void) container_config_free(w->parsed); /* NULL */
@@ -222,8 +224,7 @@ static int clear_id(struct work *w)
 	bundle_path(&w->runner->place, w->id, path);
 	(void) snprintf(gone, sizeof(gone), "%s/%s", w->runner->place.gone, id);
 	w->files = rename(path, gone) == 0;
-	return w->files ? 0
-			: bundle_remove(&w->runner->place, path, &w->err);
+	return w->files ? 0 : bundle_remove(&w->runner->place, path, &w->err);
 }
 
 static void run_rest(void *arg)
@@ -412,9 +413,14 @@ void work_make(struct runner *r, const struct container_make *make,
 		w->image_config = copy_span(make->image.config);
 		w->image_id = strdup(make->image.id);
 		w->names = network_names(r);
+		if (make->service) {
+			w->service = *make->service;
+			w->service.hosts = strdup(make->service->hosts);
+			w->make.service = &w->service;
+		}
 	}
 	if (!w || !copy_layers(w, make->image.layers) || !w->name || !w->config ||
-	    !w->image_config || !w->image_id) {
+	    !w->image_config || !w->image_id || (make->service && !w->service.hosts)) {
 		if (w)
 			work_free(w);
 		runner_report(done, arg, CO_NO_MEMORY, "no memory for a container");

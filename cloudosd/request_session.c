@@ -68,11 +68,10 @@ static int contained(struct client *client, struct session_spec *spec,
 			       "which is the limit",
 			       CO_LIMIT_CONTAINED_SESSIONS);
 	if (spec->service[0])
-		return co_fail(
-			err, CO_ACCESS,
-			"a program in a container cannot become the service %s; "
-			"run the container's program as a service of its own name",
-			spec->service);
+		return co_fail(err, CO_ACCESS,
+			       "a program in a container cannot become the service %s; "
+			       "make the container with --service",
+			       spec->service);
 	if (process_pid_from(client->pid, spec->pid, &pid))
 		return co_fail(err, CO_NOT_FOUND,
 			       "there is no process %d where this program runs",
@@ -100,6 +99,7 @@ void request_attach(struct client *client)
 	struct session *s;
 	struct co_err err = { 0 };
 	bool notify = spec.engine == CO_ENGINE_NOTIFY;
+	bool housed = notify && spec.service[0] && !client->contained;
 
 	if (client->daemon->stopping) {
 		client_reply(client, WIRE_attach_rep, tag, CO_GONE,
@@ -108,7 +108,7 @@ void request_attach(struct client *client)
 	}
 	if ((!notify && spec.engine != CO_ENGINE_PTRACE &&
 	     spec.engine != CO_ENGINE_TRAP) ||
-	    in->nfds != (notify ? 2U : 1U)) {
+	    (in->nfds != (notify ? 2U : 1U) && !(housed && in->nfds == 4U))) {
 		client_reply(client, WIRE_attach_rep, tag, CO_INVALID,
 			     "attach needs an engine and its descriptors");
 		return;
@@ -119,6 +119,8 @@ void request_attach(struct client *client)
 	}
 	spec.link_fd = co_msg_take_fd(in, 0);
 	spec.listener = co_msg_take_fd(in, 1);
+	spec.user_ns = co_msg_take_fd(in, 2);
+	spec.net_ns = co_msg_take_fd(in, 3);
 	if (session_attach(client->daemon, &spec, &s, &err)) {
 		client_reply(client, WIRE_attach_rep, tag, err.code, err.message);
 		return;
