@@ -269,7 +269,7 @@ int work_door(const struct runner_place *p, uint32_t id, int *out, struct co_err
 	(void) snprintf(number, sizeof(number), "%" PRIu32, id); /* fits */
 	(void) snprintf(errors, sizeof(errors), "%s/%" PRIu32 "/door.err", p->state,
 			id);
-	status = run_program(argv, ends[1], errors);
+	status = run_program(argv, ends[1], -1, errors);
 	(void) close(ends[1]); /* theirs */
 	if (status == 0) {
 		*out = ends[0];
