@@ -255,7 +255,7 @@ static int add_home(struct ctr_inside *in, struct co_err *err)
 static int load_answered(struct ctr_inside *in, struct co_err *err)
 {
 	int listener = -1;
-	int rc = ctr_program_filter(in->process, in->filter, &listener, err);
+	int rc = ctr_filter_install(in->filter, &listener, err);
 
 	in->filter = NULL;
 	if (rc < 0 || listener < 0)
@@ -313,7 +313,7 @@ static _Noreturn void run_program(struct ctr_inside *in, int link)
 	if (rc == 0 && in->become)
 		rc = in->become(in->become_arg, in->process, &err);
 	else if (rc == 0 && in->filter)
-		rc = ctr_program_filter(in->process, in->filter, &listener, &err);
+		rc = ctr_filter_install(in->filter, &listener, &err);
 	if (rc == 0 && !in->become)
 		rc = ctr_program_execute(in->path, in->process, &err);
 	ctr_say_failed(link, &err);
@@ -370,7 +370,7 @@ static int install_early(struct ctr_inside *in, struct co_err *err)
 	if (in->become || !in->process || !in->filter || !in->filter->is_default ||
 	    in->config->start_container.count > 0)
 		return 0;
-	rc = ctr_program_filter(in->process, in->filter, &listener, err);
+	rc = ctr_filter_install(in->filter, &listener, err);
 	in->filter = NULL;
 	return rc;
 }

@@ -410,7 +410,8 @@ static int await_report(int fd, const struct ctr_network *n, struct co_err *err)
 		err,
 		strstr(text, "Address already in use") ? CO_EXISTS : CO_UNSUPPORTED,
 		"there is no private network for the container, because %s says: %s; "
-		"--network none needs nothing",
+		"with --network none it has its loopback only, and its published "
+		"ports work",
 		n->tool, text);
 }
 
