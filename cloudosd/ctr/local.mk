@@ -125,3 +125,6 @@ cloudos_ctr_SOURCES += %D%/cli_notify.c
 cloudos_ctr_SOURCES += %D%/cli_spec.c
 cloudos_ctr_LDADD = libctr.a liblaunch.a libpersonality.a libco.a $(SECCOMP_LIBS)
 cloudos_ctr_LDFLAGS = $(CO_CTR_LDFLAGS)
+if !SANITIZED
+cloudos_ctr_LDFLAGS += -Wl,-e,ctr_init_entry
+endif
