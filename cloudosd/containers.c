@@ -119,8 +119,8 @@ static int load(struct daemon *d,
 static int make_folders(const struct runner_place *place, const struct daemon *d,
 			struct co_err *err)
 {
-	const char *const paths[] = { d->paths.state, place->state, d->paths.run,
-				      place->run };
+	const char *const paths[] = { d->paths.state, place->state, place->gone,
+				      d->paths.run, place->run };
 
 	for (size_t i = 0; i < co_countof(paths); i++)
 		if (mkdir(paths[i], 0700) < 0 && errno != EEXIST)
@@ -200,6 +200,7 @@ static void read_place(struct runner_place *place, const struct daemon *d)
 	(void) snprintf(place->state, sizeof(place->state), "%s/containers",
 			d->paths.state);
 	(void) snprintf(place->run, sizeof(place->run), "%s/containers", d->paths.run);
+	(void) snprintf(place->gone, sizeof(place->gone), "%s/removed", d->paths.state);
 	(void) snprintf(place->volumes, sizeof(place->volumes), "%s/volumes",
 			d->paths.state);
 	(void) snprintf(place->socket, sizeof(place->socket), "%s", d->paths.socket);

@@ -488,6 +488,14 @@ static int write_all(struct bundle *b, struct co_buf *facts, struct co_err *err)
 	if (b->config->privileged && !b->place->root)
 		return co_fail(err, CO_ACCESS,
 			       "only a daemon of root can make privileged containers");
+	if (b->config->host_users && !b->place->root)
+		return co_fail(err, CO_ACCESS,
+			       "only a daemon of root can make containers without a "
+			       "user name space of their own");
+	if (b->mode && is_mode(b->mode, "bridge") && !b->place->root)
+		return co_fail(err, CO_ACCESS,
+			       "only a daemon of root can put containers on a bridge; "
+			       "networks of users are private ones");
 	bundle_network(b->place, b->make->users, b->config, b->mode, &network);
 	co_buf_span(&b->network,
 		    (struct co_span){ network.json.data, network.json.size });

@@ -15,6 +15,7 @@
 #define CO_CONTAINERS_INSIDE_H
 
 #include <limits.h>
+#include <pthread.h>
 #include <uthash.h>
 #include <utlist.h>
 
@@ -30,7 +31,9 @@ enum { RUNNER_FOLDER = PATH_MAX + 32, RUNNER_PATH = RUNNER_FOLDER + 300 };
 struct runner_place {
 	char program[PATH_MAX];    /* cloudos-ctr */
 	char state[RUNNER_FOLDER]; /* state/containers: bundles by id */
-	char run[RUNNER_FOLDER];   /* run/containers: --root of cloudos-ctr */
+	char gone
+		[RUNNER_FOLDER]; /* state/removed: those of removed ones, for moments */
+	char run[RUNNER_FOLDER]; /* run/containers: --root of cloudos-ctr */
 	char volumes[RUNNER_FOLDER];
 	char socket[RUNNER_FOLDER]; /* of the daemon */
 	uint64_t domain;
@@ -97,6 +100,9 @@ struct runner {
 	void (*oom)(void *arg, uint32_t id);
 	void *listener;
 	struct container_runtime table;
+	/* of worker threads */
+	pthread_mutex_t sealing;
+	int sealed; /* -1: not yet, or it cannot be had */
 };
 
 /* ---- containers_runtime.c ---- */

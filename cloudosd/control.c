@@ -378,6 +378,14 @@ static void request(struct client *client)
 		client_end(client);
 		return;
 	}
+	/* its number says where it lives; whoever has it later may live elsewhere */
+	if (client->contained && client->control->in->sender != client->pid) {
+		co_log(control, WARN,
+		       "client %d is dropped: another process uses its connection",
+		       client->pid);
+		client_end(client);
+		return;
+	}
 	if (client->contained && !is_for_contained(id)) {
 		co_log(control, WARN,
 		       "client %d is dropped: programs in containers may not ask that",

@@ -255,7 +255,7 @@ static int add_home(struct ctr_inside *in, struct co_err *err)
 static int load_answered(struct ctr_inside *in, struct co_err *err)
 {
 	int listener = -1;
-	int rc = ctr_program_filter(in->process, in->filter, &listener, err);
+	int rc = ctr_filter_install(in->filter, &listener, err);
 
 	in->filter = NULL;
 	if (rc < 0 || listener < 0)
@@ -313,7 +313,7 @@ static _Noreturn void run_program(struct ctr_inside *in, int link)
 	if (rc == 0 && in->become)
 		rc = in->become(in->become_arg, in->process, &err);
 	else if (rc == 0 && in->filter)
-		rc = ctr_program_filter(in->process, in->filter, &listener, &err);
+		rc = ctr_filter_install(in->filter, &listener, &err);
 	if (rc == 0 && !in->become)
 		rc = ctr_program_execute(in->path, in->process, &err);
 	ctr_say_failed(link, &err);
@@ -361,8 +361,8 @@ static void await_init(struct ctr_inside *in)
 	(void) setsid(); /* a leader of nothing: cannot fail */
 }
 
-/* Our own profile lets through what is still to be done.  So that installing it takes
- * nothing of the start. */
+/* Our own profile lets through what is still to be done: it is installed while the creator
+ * has not said more, and takes nothing of the start. */
 static int install_early(struct ctr_inside *in, struct co_err *err)
 {
 	int listener, rc;
@@ -370,7 +370,7 @@ static int install_early(struct ctr_inside *in, struct co_err *err)
 	if (in->become || !in->process || !in->filter || !in->filter->is_default ||
 	    in->config->start_container.count > 0)
 		return 0;
-	rc = ctr_program_filter(in->process, in->filter, &listener, err);
+	rc = ctr_filter_install(in->filter, &listener, err);
 	in->filter = NULL;
 	return rc;
 }
@@ -429,15 +429,13 @@ static int set_up(struct ctr_inside *in, struct co_err *err)
 		rc = prepare_program(in, err);
 	if (rc == 0 && in->process && in->config->cloudos.init)
 		rc = leave_to_init(in, err);
-	if (rc == 0)
-		rc = install_early(in, err);
 	return rc;
 }
 
 _Noreturn void ctr_inside_create(struct ctr_inside *in)
 {
 	struct co_err err = { 0 };
-	int link;
+	int link, early;
 
 	in->slave = in->terminal[0] = in->terminal[1] = in->hidden = -1;
 	if (set_up(in, &err) < 0)
@@ -445,9 +443,14 @@ _Noreturn void ctr_inside_create(struct ctr_inside *in)
 	(void) ctr_say(in->link, CTR_SAID_READY, 0); /* a dead creator is seen below */
 	(void) close(in->link);
 	in->link = -1;
+	early = install_early(in, &err);
 	link = await_start(in);
 	if (link < 0)
 		_exit(1);
+	if (early < 0) {
+		ctr_say_failed(link, &err);
+		_exit(126);
+	}
 	if (!in->process)
 		without_program(link);
 	await_init(in);

@@ -90,7 +90,7 @@ static void remove_remains(const struct remains *r)
 		(void) ctr_cgroup_remove(r->cgroup, GONE_MS,
 					 NULL); /* `reap` tries again */
 	if (r->network)
-		ctr_network_remove(r->network);
+		ctr_network_leave(r->network);
 	else if (r->look_for_network && r->config && r->config->cloudos.network)
 		(void) ctr_network_clean(r->id, co_span(r->config->cloudos.network),
 					 NULL); /* often nothing is left */

@@ -27,13 +27,11 @@ int ctr_program_folder(const struct ctr_process_spec *p, bool make, struct co_er
 void ctr_program_home(uint32_t uid, char *out, size_t size);
 
 /* Groups, user, capabilities, no_new_privs, umask.  Without no_new_privs only CAP_SYS_ADMIN
- * allows a filter: if one follows, that capability stays until ctr_program_filter or
- * ctr_program_drop, so that nothing but exec has to get through somebody's filter. */
+ * allows a filter: if one follows, that capability stays, so that nothing but exec has to get
+ * through somebody's filter.  exec takes it away, because the bounding set lacks it; who does
+ * not execute anything drops it. */
 int ctr_program_user(const struct ctr_process_spec *p, bool filter_follows,
 		     struct co_err *err);
-int ctr_program_filter(const struct ctr_process_spec *p,
-		       const struct ctr_filter *filter, int *out_listener,
-		       struct co_err *err);
 int ctr_program_drop(const struct ctr_process_spec *p, struct co_err *err);
 
 /* Labels for the execution (AppArmor, SELinux), while the host's /proc can be seen. */

@@ -178,16 +178,3 @@ int ctr_program_drop(const struct ctr_process_spec *p, struct co_err *err)
 
 	return rc == 0 && s.less ? set_sets(&s, err) : rc;
 }
-
-/* Behind the filter there is one call more, capset, which crun and runc need as well. */
-int ctr_program_filter(const struct ctr_process_spec *p,
-		       const struct ctr_filter *filter, int *out_listener,
-		       struct co_err *err)
-{
-	struct sets s;
-	int rc = plan_sets(&p->capabilities, 0, &s, err);
-
-	if (rc == 0)
-		rc = ctr_filter_install(filter, out_listener, err);
-	return rc == 0 && s.less ? set_sets(&s, err) : rc;
-}

@@ -185,7 +185,7 @@ def nothing_is_left():
     until('the end of all links', lambda: links() == ['lo'])
     until('the end of the table', lambda: tables() == 0)
     equal(forwards(), '0', 'ip_forward')
-    check(not os.path.exists('/run/cloudos-network.lock'), 'the lock is left')
+    until('the end of the locks', lambda: not glob.glob('/run/cloudos-network.*'))
 
 
 # ---- bridge ----
