@@ -19,6 +19,9 @@ static void deliver(struct monitor *m, enum ctr_stream stream, size_t size)
 {
 	if (m->log)
 		ctr_log_write(m->log, stream, m->buffer, size);
+	if (m->calls)
+		ctr_calls_output(m->calls, stream == CTR_STDOUT ? 1 : 2,
+				 (struct co_span){ m->buffer, size });
 	for (struct client *c = m->clients; c; c = c->next)
 		if (stream == CTR_STDOUT ? c->output : c->error_output)
 			monitor_send(m, c, stream == CTR_STDOUT ? 1 : 2, m->buffer,
