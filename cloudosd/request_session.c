@@ -11,6 +11,37 @@
 #include "cloudosd/service/process.h"
 #include "lib/log.h"
 
+/* Is that what the kernel notifies by?  Whatever else could be made to say anything. */
+static bool is_listener(int fd)
+{
+	char path[32], link[64];
+	ssize_t n;
+
+	(void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, link, sizeof(link) - 1);
+	link[n > 0 ? n : 0] = '\0';
+	return strcmp(link, "anon_inode:seccomp notify") == 0;
+}
+
+/*
+ * Who calls, and whose memory is meant, says the kernel under notify and for each message
+ * under trap.  Under ptrace the launcher says it, and could name any process of the machine:
+ * that is believed only of launchers that could do it all themselves.
+ */
+static int contained_engine(struct client *client, const struct session_spec *spec,
+			    struct co_err *err)
+{
+	if (spec->engine == CO_ENGINE_PTRACE)
+		return co_fail(err, CO_ACCESS,
+			       "engine ptrace is not for programs that begin in a "
+			       "container; leave out --engine, or use notify or trap");
+	if (spec->engine == CO_ENGINE_NOTIFY &&
+	    !is_listener(control_in(client->control)->fds[1]))
+		return co_fail(err, CO_INVALID,
+			       "attach came without the listener of a filter");
+	return 0;
+}
+
 /* A pid of a contained client is one of its own name space; and its programs are no
  * services that were configured outside. */
 static int contained(struct client *client, struct session_spec *spec,
@@ -47,7 +78,7 @@ static int contained(struct client *client, struct session_spec *spec,
 			       spec->pid);
 	spec->pid = pid;
 	spec->contained = true;
-	return 0;
+	return contained_engine(client, spec, err);
 }
 
 void request_attach(struct client *client)

@@ -9,6 +9,8 @@ libctr_a_SOURCES += %D%/cgroup.h
 libctr_a_SOURCES += %D%/process.h
 libctr_a_SOURCES += %D%/rootfs.h
 libctr_a_SOURCES += %D%/seccomp.h
+libctr_a_SOURCES += %D%/remove.h
+libctr_a_SOURCES += %D%/remove.c
 libctr_a_SOURCES += %D%/rootfs.c
 libctr_a_SOURCES += %D%/rootfs_cgroup.c
 libctr_a_SOURCES += %D%/rootfs_copy.c
@@ -111,9 +113,11 @@ cloudos_ctr_SOURCES = %D%/cli.h
 cloudos_ctr_SOURCES += %D%/commands.def
 cloudos_ctr_SOURCES += %D%/cli.c
 cloudos_ctr_SOURCES += %D%/cli_attend.c
+cloudos_ctr_SOURCES += %D%/cli_clear.c
 cloudos_ctr_SOURCES += %D%/cli_container.c
 cloudos_ctr_SOURCES += %D%/cli_control.c
 cloudos_ctr_SOURCES += %D%/cli_create.c
+cloudos_ctr_SOURCES += %D%/cli_door.c
 cloudos_ctr_SOURCES += %D%/cli_exec.c
 cloudos_ctr_SOURCES += %D%/cli_inspect.c
 cloudos_ctr_SOURCES += %D%/cli_monitor.c
@@ -121,3 +125,6 @@ cloudos_ctr_SOURCES += %D%/cli_notify.c
 cloudos_ctr_SOURCES += %D%/cli_spec.c
 cloudos_ctr_LDADD = libctr.a liblaunch.a libpersonality.a libco.a $(SECCOMP_LIBS)
 cloudos_ctr_LDFLAGS = $(CO_CTR_LDFLAGS)
+if !SANITIZED
+cloudos_ctr_LDFLAGS += -Wl,-e,ctr_init_entry
+endif

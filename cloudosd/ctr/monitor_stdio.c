@@ -189,6 +189,13 @@ static int make_input(struct monitor *m, int *out_inside, struct co_err *err)
 {
 	int rc;
 
+	if (!m->options->stdin_open && m->options->runtime) {
+		/* crun gives it to the container's root, and /dev/null is the host's */
+		rc = make_pipe(out_inside, &m->input.fd, err);
+		co_cleanup_close(&m->input.fd);
+		m->input.fd = -1;
+		return rc;
+	}
 	if (!m->options->stdin_open) {
 		*out_inside = open("/dev/null", O_RDONLY | O_CLOEXEC);
 		return *out_inside < 0

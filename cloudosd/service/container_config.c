@@ -134,6 +134,48 @@ static bool read_texts(struct reading *r, struct co_span value, void *at)
 	return true;
 }
 
+/* "64m" in bytes; 0: it is no size. */
+static uint64_t size_of(const char *text)
+{
+	static const char units[] = "kmgt";
+	const char *unit;
+	uint64_t n = 0;
+
+	for (; *text >= '0' && *text <= '9' && n < UINT64_C(1) << 40; text++)
+		n = n * 10 + (uint64_t) (*text - '0');
+	if (!*text)
+		return n < UINT64_C(1) << 50 ? n : 0;
+	unit = strchr(units, *text | 0x20);
+	if (!unit || text[1] || n >= UINT64_C(1) << 20)
+		return 0;
+	return n << 10 * (unit - units + 1);
+}
+
+/* PATH or PATH:SIZE */
+static bool read_tmpfs(struct reading *r, struct co_span value, void *at)
+{
+	struct container_settings *c = r->config;
+
+	if (!read_texts(r, value, at))
+		return false;
+	c->tmpfs_bytes = get(r, (c->tmpfs.count + 1) * sizeof(*c->tmpfs_bytes));
+	if (!c->tmpfs_bytes)
+		return false;
+	for (size_t i = 0; i < c->tmpfs.count; i++) {
+		char *size = strrchr(c->tmpfs.at[i], ':');
+
+		if (size) {
+			*size = '\0';
+			c->tmpfs_bytes[i] = size_of(size + 1);
+		}
+		if (size && !c->tmpfs_bytes[i])
+			return bad(r, "has a size that is not one, such as 64m");
+		if (!container_path_is_good(c->tmpfs.at[i]) || !c->tmpfs.at[i][1])
+			return bad(r, "has an entry that is not an absolute path");
+	}
+	return true;
+}
+
 /* A line, split as a shell would, or a list. */
 static bool read_command(struct reading *r, struct co_span value, void *at)
 {
@@ -534,7 +576,7 @@ static const struct member members[] = {
 	{ .name = "networkMode", .read = read_text, .at = AT(network) },
 	{ .name = "ports", .read = read_ports, .live = true },
 	{ .name = "volumes", .read = read_volumes },
-	{ .name = "tmpfs", .read = read_texts, .at = AT(tmpfs) },
+	{ .name = "tmpfs", .read = read_tmpfs, .at = AT(tmpfs) },
 	{ .name = "readOnly", .read = read_bool, .at = AT(read_only) },
 	{ .name = "init", .read = read_bool, .at = AT(init) },
 	{ .name = "calls", .read = read_bool, .at = AT(calls) },
@@ -622,9 +664,9 @@ static bool modes_are_good(struct reading *r)
 		return bad(r, "is none of default, unconfined and the path of a "
 			      "profile");
 	r->member = "ports";
-	if (c->nports && n &&
-	    (strcmp(n, "none") == 0 || strncmp(n, "container:", 10) == 0))
-		return bad(r, "cannot be published without a network of its own");
+	if (c->nports && n && strncmp(n, "container:", 10) == 0)
+		return bad(r, "cannot be published by a container in the network of "
+			      "another: that one publishes them");
 	return true;
 }
 
@@ -653,10 +695,6 @@ static bool is_good(struct reading *r)
 	if (c->hostname &&
 	    (!container_name_is_good(co_span(c->hostname)) || strlen(c->hostname) > 64))
 		return bad(r, "is not a host name of at most 64 bytes");
-	r->member = "tmpfs";
-	for (size_t i = 0; i < c->tmpfs.count; i++)
-		if (!container_path_is_good(c->tmpfs.at[i]) || !c->tmpfs.at[i][1])
-			return bad(r, "has an entry that is not an absolute path");
 	if (c->rm && c->restart != CONTAINER_RESTART_NO) {
 		r->member = "rm";
 		return bad(r, "and restart exclude each other");

@@ -54,6 +54,8 @@ struct container_settings {
 	char *name, *image, *rootfs, *working_dir, *user, *hostname, *network, *runtime,
 		*seccomp, *service; /* NULL: not said */
 	struct container_texts command, entrypoint, env, tmpfs, cap_add, cap_drop;
+	uint64_t *
+		tmpfs_bytes; /* of each; 0: what the kernel takes, half of the memory */
 	struct container_port *ports;
 	size_t nports;
 	struct container_volume *volumes;

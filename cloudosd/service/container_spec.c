@@ -402,6 +402,18 @@ static unsigned depth_of(const char *path)
 
 /* What people and images ask for: folders before what is in them, otherwise an image's
  * first, then in the order given. */
+static void write_tmpfs(struct writing *w, size_t i)
+{
+	const struct container_settings *c = w->config;
+	char options[64] = "nosuid,nodev,mode=1777";
+
+	if (c->tmpfs_bytes[i])
+		(void) snprintf(options, sizeof(options),
+				"nosuid,nodev,mode=1777,size=%" PRIu64,
+				c->tmpfs_bytes[i]);
+	mount(w, c->tmpfs.at[i], "tmpfs", "tmpfs", options);
+}
+
 static size_t write_depth(struct writing *w, unsigned depth)
 {
 	const struct container_settings *c = w->config;
@@ -414,8 +426,7 @@ static size_t write_depth(struct writing *w, unsigned depth)
 			write_image_volume(w, i);
 	for (size_t i = 0; i < c->tmpfs.count; i++)
 		if (depth_of(c->tmpfs.at[i]) == depth && ++n)
-			mount(w, c->tmpfs.at[i], "tmpfs", "tmpfs",
-			      "nosuid,nodev,mode=1777");
+			write_tmpfs(w, i);
 	for (size_t i = 0; i < c->nvolumes; i++)
 		if (depth_of(c->volumes[i].inside) == depth && ++n)
 			write_volume(w, &c->volumes[i]);
