@@ -79,7 +79,7 @@ NOT_ASKED = {'events', 'stream', 'trace', 'handlers', 'job_create', 'job_get', '
              'job_run', 'job_retry', 'page', 'page_file'}
 NOT_ASKED |= {'container', 'containers_prune'} | {'container_' + what for what in (
     'create', 'remove', 'start', 'stop', 'restart', 'pause', 'unpause', 'kill', 'update', 'wait',
-    'stats')}
+    'stats', 'logs')}
 NOT_ASKED |= {'image_import', 'image_export', 'image_commit'}  # tests/containers/images.py
 
 
