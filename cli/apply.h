@@ -74,6 +74,14 @@ struct apply_image {
 	bool missing;            /* apply_plan */
 };
 
+/* One of the domain; those with a path are folders of the machine. */
+struct apply_volume {
+	struct apply_volume *next;
+	const struct co_yaml_node *at;
+	char name[2 * APPLY_NAME]; /* in the domain: PROJECT_NAME */
+	bool missing;              /* apply_plan */
+};
+
 struct apply_file {
 	struct co_yaml yaml;
 	const char *folder; /* where its relative paths begin */
@@ -82,7 +90,8 @@ struct apply_file {
 	size_t nunits;
 	struct apply_image *images;
 	const struct co_yaml_node *volumes; /* NULL: none */
-	const char *network;                /* of containers that say nothing; NULL */
+	struct apply_volume *named;
+	const char *network; /* of containers that say nothing; NULL */
 };
 
 /*
@@ -117,6 +126,9 @@ struct apply_how {
 };
 
 int apply_do(struct apply_file *f, struct ctl *ctl, const struct apply_how *how);
+
+/* The volumes of the file, with all that is in them; what is not there is passed over. */
+int apply_remove_volumes(const struct apply_file *f, struct ctl *ctl);
 
 /* Stops and removes every unit that there is, in turn. */
 int apply_remove_all(struct apply_file *f, struct ctl *ctl);

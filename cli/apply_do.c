@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What there is made to be what cloudos.yaml says.  HOST. */
 #include <inttypes.h>
+#include <stdarg.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/apply.h"
 #include "cli/container.h"
@@ -21,6 +23,21 @@ static int on_container(struct ctl *ctl, const struct apply_unit *u, const char 
 		co_buf_add(&g.body, body->data, body->size);
 	g.timeout_ms = -1;
 	return gateway_call(&g);
+}
+
+/* What takes its time, to whoever looks: not to a file or a pipe. */
+static void doing(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void doing(const char *format, ...)
+{
+	va_list args;
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	va_start(args, format);
+	(void) vfprintf(stderr, format, args); /* nothing depends on it */
+	va_end(args);
+	(void) fputs(" ...\n", stderr);
 }
 
 /* ---- one unit ---- */
@@ -102,6 +119,8 @@ static int do_unit(const struct apply_file *f, struct ctl *ctl,
 
 	if (u->action == APPLY_NOTHING)
 		return 0;
+	if (u->action == APPLY_REMOVE || u->action == APPLY_RECREATE)
+		doing("stopping %s", u->name);
 	rc = u->kind == APPLY_CONTAINER ? do_container(ctl, u) : do_guest(f, ctl, u);
 	if (rc < 0) {
 		(void) snprintf(before, sizeof(before), "%s", ctl->err.message);
@@ -261,13 +280,17 @@ static int await(const struct apply_file *f, struct ctl *ctl,
 {
 	static condition *const conditions[] = { NULL, healthy, completed };
 	const struct timespec pause = { .tv_nsec = LOOK_MS * 1000000 };
-	uint64_t rounds = timeout_s * 1000 / LOOK_MS + 1;
+	const uint64_t all = timeout_s * 1000 / LOOK_MS + 1;
+	const char *verb = what == APPLY_HEALTHY ? "become healthy" : "complete";
+	uint64_t rounds = all;
 	int rc = 0;
 
 	if (what == APPLY_STARTED)
 		return 0; /* it was, by its turn */
 	while (rc == 0 && rounds--) {
 		rc = conditions[what](f, ctl, u);
+		if (rc == 0 && rounds + 1 == all)
+			doing("waiting for %s to %s", u->name, verb);
 		if (rc == 0)
 			(void) nanosleep(&pause, NULL); /* a signal ends it early */
 	}
@@ -291,6 +314,7 @@ static int get_image(const struct apply_file *f, struct ctl *ctl,
 	char why[400];
 	int rc;
 
+	doing(image->path ? "importing image %s" : "making image %s", image->name);
 	gateway_init(&g, ctl, "POST",
 		     image->path ? IMAGES "/import" : IMAGES "/busybox");
 	co_buf_text(&g.body, "{\"name\":");
@@ -310,6 +334,48 @@ static int get_image(const struct apply_file *f, struct ctl *ctl,
 	(void) snprintf(why, sizeof(why), "%.399s", ctl->err.message);
 	return co_fail(&ctl->err, rc, "%s:%u: image %s: %s", f->yaml.name,
 		       image->at->line, image->name, why);
+}
+
+/* ---- volumes ---- */
+
+static int make_volume(const struct apply_file *f, struct ctl *ctl,
+		       const struct apply_volume *v)
+{
+	autogateway struct gateway g;
+	char why[400];
+	int rc;
+
+	gateway_init(&g, ctl, "POST", VOLUMES);
+	co_buf_text(&g.body, "{\"name\":");
+	co_buf_json_text(&g.body, co_span(v->name));
+	co_buf_char(&g.body, '}');
+	rc = gateway_call(&g);
+	if (rc == 0)
+		return ctl_say(ctl, "volume %s created", v->name);
+	(void) snprintf(why, sizeof(why), "%.399s", ctl->err.message);
+	return co_fail(&ctl->err, rc, "%s:%u: volume %s: %s", f->yaml.name, v->at->line,
+		       v->name, why);
+}
+
+int apply_remove_volumes(const struct apply_file *f, struct ctl *ctl)
+{
+	int rc = 0;
+
+	for (const struct apply_volume *v = f->named; v && rc == 0; v = v->next) {
+		autogateway struct gateway g;
+
+		gateway_init(&g, ctl, "DELETE", VOLUME);
+		gateway_path(&g, v->name);
+		g.timeout_ms = -1;
+		rc = gateway_call(&g);
+		if (rc == 0)
+			rc = ctl_say(ctl, "volume %s removed", v->name);
+		if (rc != CO_NOT_FOUND)
+			continue;
+		ctl->err = (struct co_err){ 0 };
+		rc = 0;
+	}
+	return rc;
 }
 
 /* ---- all ---- */
@@ -348,6 +414,9 @@ int apply_do(struct apply_file *f, struct ctl *ctl, const struct apply_how *how)
 	for (const struct apply_image *i = f->images; i && rc == 0; i = i->next)
 		if (i->missing)
 			rc = get_image(f, ctl, i);
+	for (const struct apply_volume *v = f->named; v && rc == 0; v = v->next)
+		if (v->missing)
+			rc = make_volume(f, ctl, v);
 	for (const struct apply_unit *u = f->units; u && rc == 0; u = u->next)
 		if (u->action == APPLY_REMOVE && how->prune)
 			rc = turn(f, ctl, u, how);

@@ -617,6 +617,20 @@ static int only_key(const struct apply_file *f, const struct co_yaml_node *n,
 	return 0;
 }
 
+static int add_volume(struct apply_file *f, const struct co_yaml_node *n)
+{
+	struct apply_volume *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return no_memory(f);
+	v->at = n->key;
+	(void) snprintf(v->name, sizeof(v->name), "%s_%s", f->project,
+			n->key->text); /* fits: both are good names */
+	v->next = f->named;
+	f->named = v;
+	return 0;
+}
+
 static int read_volumes(struct apply_file *f, const struct co_yaml_node *root)
 {
 	const struct co_yaml_node *map = member(root, "volumes");
@@ -639,6 +653,8 @@ static int read_volumes(struct apply_file *f, const struct co_yaml_node *root)
 			rc = co_yaml_complain(&f->yaml, n,
 					      "%s must be nothing, or {path: ./folder}",
 					      n->key->text);
+		if (rc == 0 && !member(n, "path"))
+			rc = add_volume(f, n);
 	}
 	return rc;
 }
@@ -780,6 +796,12 @@ void apply_done(struct apply_file *f)
 		co_buf_done(&u->members);
 		free(u->needs);
 		free(u);
+	}
+	while (f->named) {
+		struct apply_volume *v = f->named;
+
+		f->named = v->next;
+		free(v);
 	}
 	while (f->images) {
 		struct apply_image *image = f->images;

@@ -323,9 +323,41 @@ static int plan_image(struct apply_image *image, struct ctl *ctl)
 	return rc == CO_NOT_FOUND ? 0 : rc;
 }
 
+/* ---- volumes ---- */
+
+static bool is_listed(struct co_span list, const char *name)
+{
+	struct co_json_walk walk = co_json_walk(list);
+	struct co_span none, volume, value;
+
+	while (co_json_next(&walk, &none, &volume))
+		if (co_json_member(volume, "name", &value) &&
+		    co_json_string_is(value, name))
+			return true;
+	return false;
+}
+
+static int plan_volumes(struct apply_file *f, struct ctl *ctl)
+{
+	struct co_span list = co_span("[]");
+	autogateway struct gateway g;
+	int rc;
+
+	gateway_init(&g, ctl, "GET", VOLUMES);
+	if (!f->named)
+		return 0;
+	rc = gateway_call(&g);
+	if (rc < 0)
+		return rc;
+	(void) co_json_member(g.value, "volumes", &list); /* otherwise none is there */
+	for (struct apply_volume *v = f->named; v; v = v->next)
+		v->missing = !is_listed(list, v->name);
+	return 0;
+}
+
 static bool has_containers(const struct apply_file *f)
 {
-	bool any = f->images != NULL;
+	bool any = f->images != NULL || f->named != NULL;
 
 	for (const struct apply_unit *u = f->units; u; u = u->next)
 		any = any || u->kind == APPLY_CONTAINER;
@@ -347,5 +379,7 @@ int apply_plan(struct apply_file *f, struct ctl *ctl)
 	}
 	for (struct apply_image *i = f->images; i && rc == 0; i = i->next)
 		rc = plan_image(i, ctl);
+	if (rc == 0)
+		rc = plan_volumes(f, ctl);
 	return rc < 0 ? rc : guest_each(ctl, f->project, plan_guest, f);
 }

@@ -74,13 +74,20 @@ int cmd_down(struct ctl *ctl)
 	int rc = 0;
 
 	d.file.yaml = (struct co_yaml){ .name = "", .err = &ctl->err };
+	if (ctl_option(ctl, "volumes") && project && !ctl_option(ctl, "file"))
+		return ctl_usage(ctl, "--volumes needs the file, which says what they "
+				      "are; `" CTL_PROGRAM " volume rm` removes one");
 	if (project && !ctl_option(ctl, "file"))
 		(void) snprintf(d.file.project, sizeof(d.file.project), "%s", project);
 	else
 		rc = read_file(&d, ctl);
 	if (rc == 0)
 		rc = apply_plan(&d.file, ctl);
-	return rc < 0 ? rc : apply_remove_all(&d.file, ctl);
+	if (rc == 0)
+		rc = apply_remove_all(&d.file, ctl);
+	if (rc == 0 && ctl_option(ctl, "volumes"))
+		rc = apply_remove_volumes(&d.file, ctl);
+	return rc;
 }
 
 int cmd_diff(struct ctl *ctl)
@@ -109,6 +116,14 @@ int cmd_diff(struct ctl *ctl)
 		co_print_text(rows, "image");
 		co_print_text(rows, i->name);
 		co_print_text(rows, "import");
+		co_print_text(rows, "");
+	}
+	for (const struct apply_volume *v = d.file.named; v; v = v->next) {
+		if (!v->missing)
+			continue;
+		co_print_text(rows, "volume");
+		co_print_text(rows, v->name);
+		co_print_text(rows, "create");
 		co_print_text(rows, "");
 	}
 	for (const struct apply_unit *u = d.file.units; u; u = u->next) {

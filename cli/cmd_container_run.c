@@ -51,21 +51,17 @@ static int know(struct known *k, struct ctl *ctl, struct co_span c)
 
 /* ---- how it ended ---- */
 
-/* Until the daemon has removed it, so that its name is free when we end. */
+/* Until the daemon has removed it, so that its name is free when we end: asking for what it
+ * does anyway is answered when that is done. */
 static void await_removal(struct ctl *ctl, const struct known *k)
 {
-	enum { TRIES = 2000 };
-	const struct timespec pause = { .tv_nsec = 5000000 };
 	struct co_err before = ctl->err;
+	autogateway struct gateway g;
 
-	for (int i = 0; i < TRIES; i++) {
-		autogateway struct gateway g;
-
-		if (container_get(&g, ctl, k->id) < 0)
-			break;
-		(void) nanosleep(&pause, NULL); /* a signal ends it early */
-	}
-	ctl->err = before; /* it is not there, or nobody can be asked */
+	container_request(&g, ctl, "DELETE", k->id, "");
+	gateway_query(&g, "force", "true"); /* it may not know of the end yet */
+	(void) gateway_call(&g); /* it is not there, or nobody can be asked */
+	ctl->err = before;
 	ctl->no_daemon = false;
 }
 

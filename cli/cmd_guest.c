@@ -13,7 +13,7 @@
 static int row(struct ctl *ctl, const char *project, const char *name, void *arg)
 {
 	struct co_print *rows = arg;
-	char folder[CO_PATH_SIZE], status[32] = "-";
+	char folder[CO_PATH_SIZE], status[32] = "stopped";
 	autofree char *spec = NULL;
 	struct co_json_fault fault;
 	struct co_span value, command;
@@ -126,4 +126,34 @@ int cmd_guest_logs(struct ctl *ctl)
 	}
 	ctr_log_reader_close(reader);
 	return rc;
+}
+
+/* ---- again ---- */
+
+static int again(struct ctl *ctl, const char *project, const char *name, void *arg)
+{
+	char folder[CO_PATH_SIZE];
+	int *failed = arg, rc;
+
+	rc = guest_folder(ctl, project, name, folder, sizeof(folder));
+	if (rc == 0)
+		rc = guest_again(ctl, folder);
+	if (rc > 0)
+		return ctl_say(ctl, "guest %s started", name);
+	if (rc < 0) {
+		(void) fprintf(stderr, "guest %s of %s: %s\n", name, project,
+			       ctl->err.message);
+		ctl->err = (struct co_err){ 0 }; /* the others are tried all the same */
+		*failed = rc;
+	}
+	return 0;
+}
+
+int cmd_guest_again(struct ctl *ctl)
+{
+	int failed = 0, rc = guest_each(ctl, NULL, again, &failed);
+
+	if (rc < 0 || !failed)
+		return rc;
+	return co_fail(&ctl->err, failed, "not all guests could be started again");
 }

@@ -5,9 +5,6 @@
 #include "cli/container.h"
 #include "lib/cleanup.h"
 
-#define VOLUMES "/v1/sys/volumes"
-#define VOLUME  "/v1/sys/volume/"
-
 static void request(struct gateway *g, struct ctl *ctl, const char *method,
 		    const char *name)
 {

@@ -11,6 +11,8 @@
 #define CONTAINERS "/v1/sys/containers"
 #define CONTAINER  "/v1/sys/container/"
 #define IMAGES     "/v1/sys/images"
+#define VOLUME     "/v1/sys/volume/"
+#define VOLUMES    "/v1/sys/volumes"
 #define IMAGE      "/v1/sys/image"
 
 /* Starts a daemon if none is running: for commands that make something. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/json_scan.h"
 #include "lib/yaml_read.h"
 
 int guest_folder(struct ctl *ctl, const char *project, const char *name, char *out,
@@ -79,21 +80,84 @@ static int make_folders(struct ctl *ctl, const char *folder)
 	return rc;
 }
 
-static int write_spec(struct ctl *ctl, const char *folder, struct co_span spec)
+/* In place of what is there, or not at all. */
+static int write_in(struct ctl *ctl, const char *folder, const char *name,
+		    struct co_span text)
 {
 	char path[CO_PATH_SIZE], new[CO_PATH_SIZE + 8];
+	autoclose int fd = -1;
 	FILE *f;
 	bool good;
 
-	file_in(folder, "spec.json", path, sizeof(path));
+	file_in(folder, name, path, sizeof(path));
 	(void) snprintf(new, sizeof(new), "%s.new", path); /* fits */
-	f = fopen(new, "we");
-	good = f && fwrite(spec.data, 1, spec.size, f) == spec.size;
+	fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	f = fd < 0 ? NULL : fdopen(fd, "w");
+	if (f)
+		fd = -1;
+	good = f && fwrite(text.data, 1, text.size, f) == text.size;
 	if (f && fclose(f) != 0)
 		good = false;
 	if (!good || rename(new, path) < 0)
 		return co_fail_errno(&ctl->err, errno, "cannot write %s", path);
 	return 0;
+}
+
+/* ---- the environment ---- */
+
+enum { ENVIRONMENT_MAX = 131072 };
+static const char own[] = "CLOUDOS_";
+
+/* What does not fit is left out, and so is where this domain is: whoever starts the keeper
+ * knows that better. */
+static int write_environment(struct ctl *ctl, const char *folder)
+{
+	autobuf struct co_buf all = { 0 };
+
+	for (char **v = environ; *v; v++) {
+		size_t n = strlen(*v) + 1;
+
+		if (strncmp(*v, own, strlen(own)) != 0 && strchr(*v, '=') &&
+		    all.size + n <= ENVIRONMENT_MAX)
+			co_buf_add(&all, *v, n);
+	}
+	if (all.failed)
+		return co_fail(&ctl->err, CO_NO_MEMORY, "out of memory");
+	return write_in(ctl, folder, "environ",
+			(struct co_span){ all.data ? all.data : "", all.size });
+}
+
+void guest_environment(const char *folder)
+{
+	char path[CO_PATH_SIZE], *text = calloc(1, ENVIRONMENT_MAX + 1), **kept;
+	autoclose int fd = -1;
+	size_t size = 0, n = 0;
+	ssize_t got = -1;
+
+	file_in(folder, "environ", path, sizeof(path));
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	while (fd >= 0 && text && size < ENVIRONMENT_MAX &&
+	       (got = read(fd, text + size, ENVIRONMENT_MAX - size)) > 0)
+		size += (size_t) got;
+	for (char **v = environ; *v; v++)
+		n++;
+	kept = calloc(n + 1, sizeof(*kept));
+	if (got < 0 || !kept) {
+		free(text);
+		free(kept);
+		return;
+	}
+	n = 0;
+	for (char **v = environ; *v; v++)
+		if (strncmp(*v, own, strlen(own)) == 0)
+			kept[n++] = *v;
+	(void) clearenv(); /* cannot fail */
+	while (n)
+		(void) putenv(kept[--n]); /* without memory it lacks one, as below */
+	for (char *v = text; v < text + size; v += strlen(v) + 1)
+		if (strchr(v, '='))
+			(void) putenv(v); /* text stays as long as we do */
+	free(kept);
 }
 
 /* In the grandchild: becomes the keeper, which reports on descriptor 3. */
@@ -138,15 +202,11 @@ static int await_report(struct ctl *ctl, int fd)
 		       used ? text : "the keeper of the guest ended at once");
 }
 
-int guest_start(struct ctl *ctl, const char *folder, struct co_span spec)
+static int start_keeper(struct ctl *ctl, const char *folder)
 {
-	int report[2], rc = make_folders(ctl, folder);
+	int report[2], rc;
 	pid_t pid;
 
-	if (rc == 0)
-		rc = write_spec(ctl, folder, spec);
-	if (rc < 0)
-		return rc;
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return co_fail_errno(&ctl->err, errno, "cannot make a pipe");
 	(void) fflush(NULL); /* a child has a copy of what is not written */
@@ -164,6 +224,48 @@ int guest_start(struct ctl *ctl, const char *folder, struct co_span spec)
 		     : await_report(ctl, report[0]);
 	(void) close(report[0]); /* was only read from */
 	return rc;
+}
+
+int guest_start(struct ctl *ctl, const char *folder, struct co_span spec)
+{
+	char gone[CO_PATH_SIZE];
+	int rc = make_folders(ctl, folder);
+
+	if (rc == 0)
+		rc = write_environment(ctl, folder);
+	file_in(folder, "exit.json", gone, sizeof(gone));
+	(void) unlink(gone); /* of what it was before */
+	if (rc == 0)
+		rc = write_in(ctl, folder, "spec.json", spec);
+	return rc < 0 ? rc : start_keeper(ctl, folder);
+}
+
+/* ---- again ---- */
+
+static bool comes_again(const char *folder)
+{
+	autofree char *text = guest_spec(folder);
+	struct co_json_fault fault;
+	struct co_span spec, policy;
+	struct ctr_exit e;
+
+	return text && co_json_check(co_span(text), &spec, &fault) >= 0 &&
+	       co_json_member(spec, "restart", &policy) &&
+	       !co_json_string_is(policy, "no") && ctr_exit_load(folder, &e, NULL) != 0;
+}
+
+int guest_again(struct ctl *ctl, const char *folder)
+{
+	int rc;
+
+	if (guest_keeper(folder) || !comes_again(folder))
+		return 0;
+	rc = start_keeper(ctl, folder);
+	if (rc < 0 && guest_keeper(folder)) { /* `apply` was faster */
+		ctl->err = (struct co_err){ 0 };
+		return 0;
+	}
+	return rc < 0 ? rc : 1;
 }
 
 /* ---- stop ---- */

@@ -8,11 +8,14 @@
  * STATE/guests/PROJECT/NAME, has
  *
  *	spec.json   what the guest is to be (apply_file.c writes it)
+ *	environ     the environment of whoever said so, NUL behind each variable
  *	lock        locked by the keeper as long as it lives
  *	log, log.1  what the guest printed (cloudosd/ctr/log.h)
  *	exit.json   how it has ended, once it will not be started again
  *
- * When a keeper is killed, its guest gets SIGTERM.
+ * When a keeper is killed, its guest gets SIGTERM.  A daemon that starts runs `cloudosctl
+ * guest again`, which starts keepers of those that have a restart policy, no keeper and no
+ * exit.json: after a reboot, all of them.  The lock is why none is there twice.
  */
 #ifndef CO_CLI_GUEST_H
 #define CO_CLI_GUEST_H
@@ -35,6 +38,12 @@ char *guest_spec(const char *folder);
 
 /* Writes the folder and starts a keeper; returns when the guest has been started. */
 int guest_start(struct ctl *ctl, const char *folder, struct co_span spec);
+
+/* Starts the keeper of a guest that is to come again and has none; 1: it did, 0: no need. */
+int guest_again(struct ctl *ctl, const char *folder);
+
+/* What is in `environ`, in place of ours but for CLOUDOS_*; none: ours stays. */
+void guest_environment(const char *folder);
 
 /* Ends keeper and guest, and waits for it.  No keeper: nothing is done. */
 int guest_stop(struct ctl *ctl, const char *folder);

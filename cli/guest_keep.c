@@ -319,7 +319,9 @@ static void ended(struct keeper *k, int status)
 	}
 	k->failures += e.code != 0;
 	if (!comes_again(k, &e)) {
-		(void) ctr_exit_save(k->folder, &e, NULL); /* nobody to tell */
+		/* one that is told to end, as at a shutdown, is not over: guest_again */
+		if (!k->stopping || k->policy == ONCE)
+			(void) ctr_exit_save(k->folder, &e, NULL); /* nobody to tell */
 		k->over = true;
 		return;
 	}
@@ -440,6 +442,7 @@ int cmd_guest_keep(struct ctl *ctl)
 			    .out = { -1, -1 } };
 	int rc;
 
+	guest_environment(k.folder);
 	/* called by a person, nobody listens */
 	k.reported = fcntl(REPORT, F_SETFD, FD_CLOEXEC) < 0;
 	rc = prepare(&k);

@@ -221,6 +221,8 @@ int runner_new(struct runner **out, struct daemon *d, const struct runner_place 
 	the_host = d->host;
 	r->daemon = d;
 	r->host = d->host;
+	r->sealed = -1;
+	(void) pthread_mutex_init(&r->sealing, NULL); /* cannot fail with Linux */
 	r->place = *place;
 	r->table = (struct container_runtime){ .ctx = r,
 					       .make = make,

@@ -7,19 +7,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cloudosd/containers_inside.h"
+#include "cloudosd/ctr/seal.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
-enum { CONTROL_FD = 3, RETRY_MS = 20 };
+enum { CONTROL_FD = 3, SEALED_FD, RETRY_MS = 20 };
 
 struct work {
 	struct runner *runner;
@@ -34,6 +37,7 @@ struct work {
 	struct container_settings *parsed;
 	struct co_buf facts;
 	char *names; /* of the other containers */
+	struct container_service service;
 	struct runner_network network;
 	/* sweep */
 	uint32_t *ids, below;
@@ -60,6 +64,7 @@ static void work_free(struct work *w)
 	free(w->image_config);
 	free(w->image_id);
 	free(w->names);
+	free(w->service.hosts);
 	network_done(w->runner->relays, &w->network);
 	free(w->ids);
 	(void) container_config_free(w->parsed); /* NULL */
@@ -107,16 +112,39 @@ static struct work *work_new(struct runner *r, uint32_t id, void (*run)(void *ar
 
 /* ---- running cloudos-ctr ---- */
 
-/* Runs it to its end, with fd as CONTROL_FD unless -1.  Its exit status; negative: it
- * could not be started. */
-static int run_program(const char *const *argv, int fd, const char *errors)
+/*
+ * A file of it that no container can change, the same for all monitors: otherwise each would
+ * make its own and execute itself anew.  -1: that could not be had, and they do.
+ */
+static int sealed(struct runner *r)
+{
+	struct co_err err;
+	int fd, high;
+
+	(void) pthread_mutex_lock(&r->sealing); /* cannot fail: it is initialised */
+	if (r->sealed < 0 && ctr_seal_open(r->place.program, &fd, &err) == 0) {
+		high = fcntl(fd, F_DUPFD_CLOEXEC, SEALED_FD + 1); /* not in the way */
+		(void) close(fd);
+		r->sealed = high;
+	}
+	fd = r->sealed;
+	(void) pthread_mutex_unlock(&r->sealing);
+	return fd;
+}
+
+/* Runs it to its end, with fd as CONTROL_FD unless -1, and then from the file `exe` unless -1.
+ * Its exit status; negative: it could not be started. */
+static int run_program(const char *const *argv, int fd, int exe, const char *errors)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
+	char number[32]; /* it is SEALED_FD when that is executed */
+	const char *program = exe >= 0 ? number : argv[0];
 	sigset_t signals;
 	int status = -1, failed;
 	pid_t pid;
 
+	(void) snprintf(number, sizeof(number), "/proc/self/fd/%d", SEALED_FD);
 	(void) sigfillset(&signals);
 	failed = posix_spawn_file_actions_init(&actions);
 	if (failed)
@@ -138,9 +166,11 @@ static int run_program(const char *const *argv, int fd, const char *errors)
 		&actions, 2, errors, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
 	if (fd >= 0)
 		(void) posix_spawn_file_actions_adddup2(&actions, fd, CONTROL_FD);
-	(void) posix_spawn_file_actions_addclosefrom_np(&actions,
-							CONTROL_FD + (fd >= 0));
-	failed = posix_spawn(&pid, argv[0], &actions, &attributes,
+	if (exe >= 0)
+		(void) posix_spawn_file_actions_adddup2(&actions, exe, SEALED_FD);
+	(void) posix_spawn_file_actions_addclosefrom_np(
+		&actions, CONTROL_FD + (fd >= 0) + (exe >= 0));
+	failed = posix_spawn(&pid, program, &actions, &attributes,
 			     (char *const *) (uintptr_t) argv, environ);
 	(void) posix_spawn_file_actions_destroy(&actions);
 	(void) posix_spawnattr_destroy(&attributes);
@@ -149,6 +179,11 @@ static int run_program(const char *const *argv, int fd, const char *errors)
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int work_run(const char *const *argv, int fd, const char *errors)
+{
+	return run_program(argv, fd, -1, errors);
 }
 
 static void bundle_path(const struct runner_place *p, uint32_t id,
@@ -171,22 +206,51 @@ static void reap(const struct runner_place *p, const char *id, bool force)
 		force ? id : NULL, NULL
 	};
 
-	(void) run_program(argv, -1, "/dev/null"); /* nothing there is no failure */
+	(void) work_run(argv, -1, "/dev/null"); /* nothing there is no failure */
 }
 
-/* Removes all there is of an id. */
+/* Removes all there is of an id.  Its files go behind the answer (w->files): by then they are
+ * where nobody looks but the next daemon. */
 static int clear_id(struct work *w)
 {
-	char path[RUNNER_PATH], id[16];
+	char path[RUNNER_PATH], gone[RUNNER_PATH], id[16];
 
 	(void) snprintf(id, sizeof(id), "%" PRIu32, w->id); /* fits */
 	run_path(&w->runner->place, w->id, path);
 	if (access(path, F_OK) == 0)
 		reap(&w->runner->place, id, true);
-	if (bundle_remove(path, &w->err))
+	if (bundle_remove(&w->runner->place, path, &w->err))
 		return w->err.code;
 	bundle_path(&w->runner->place, w->id, path);
-	return bundle_remove(path, &w->err);
+	(void) snprintf(gone, sizeof(gone), "%s/%s", w->runner->place.gone, id);
+	w->files = rename(path, gone) == 0;
+	return w->files ? 0 : bundle_remove(&w->runner->place, path, &w->err);
+}
+
+static void run_rest(void *arg)
+{
+	struct work *w = arg;
+	char gone[RUNNER_PATH];
+	struct co_err err;
+
+	(void) snprintf(gone, sizeof(gone), "%s/%" PRIu32, w->runner->place.gone,
+			w->id);
+	if (bundle_remove(&w->runner->place, gone, &err))
+		co_log(daemon, WARN, "%s; the next daemon tries again", err.message);
+}
+
+static void end_rest(struct work *w)
+{
+	(void) w; /* nobody waits for it */
+}
+
+/* The files of a container that is gone already. */
+static void clear_rest(struct runner *r, uint32_t id)
+{
+	struct work *w = work_new(r, id, run_rest, end_rest);
+
+	if (w) /* else the next daemon does it */
+		submit(w);
 }
 
 /* ---- making ---- */
@@ -198,6 +262,31 @@ static void last_words(const char *path, char out[256])
 
 	out[n > 0 ? n : 0] = '\0';
 	out[strcspn(out, "\n")] = '\0';
+}
+
+int work_door(const struct runner_place *p, uint32_t id, int *out, struct co_err *err)
+{
+	char number[16], errors[RUNNER_PATH + 16], words[256];
+	const char *argv[] = { p->program,     "--root", p->run, "door",
+			       "--control-fd", "3",      number, NULL };
+	int ends[2], status;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return co_fail_errno(err, errno, "cannot make a socket");
+	(void) snprintf(number, sizeof(number), "%" PRIu32, id); /* fits */
+	(void) snprintf(errors, sizeof(errors), "%s/%" PRIu32 "/door.err", p->state,
+			id);
+	status = work_run(argv, ends[1], errors);
+	(void) close(ends[1]); /* theirs */
+	if (status == 0) {
+		*out = ends[0];
+		return 0;
+	}
+	(void) close(ends[0]); /* nobody is there */
+	last_words(errors, words);
+	if (status < 0)
+		return co_fail_errno(err, -status, "cannot start %s", p->program);
+	return co_fail(err, CO_IO, "%s", *words ? words : "cloudos-ctr says nothing");
 }
 
 static int start_monitor(struct work *w, int theirs, struct co_err *err)
@@ -230,7 +319,7 @@ static int start_monitor(struct work *w, int theirs, struct co_err *err)
 	}
 	argv[n++] = id;
 	argv[n] = NULL;
-	status = run_program(argv, theirs, errors);
+	status = run_program(argv, theirs, sealed(w->runner), errors);
 	if (status == 0)
 		return 0;
 	last_words(errors, words);
@@ -248,6 +337,8 @@ static void run_make(void *arg)
 
 	if (w->make.fresh && clear_id(w))
 		return;
+	if (w->make.fresh && w->files)
+		run_rest(w);
 	if (bundle_write(p, &w->make, &w->parsed, &w->facts, &w->err) ||
 	    network_open(w->runner, w->id, &w->network, &w->err) ||
 	    ctr_control_pair(&w->fd, &theirs, &w->err))
@@ -322,9 +413,14 @@ void work_make(struct runner *r, const struct container_make *make,
 		w->image_config = copy_span(make->image.config);
 		w->image_id = strdup(make->image.id);
 		w->names = network_names(r);
+		if (make->service) {
+			w->service = *make->service;
+			w->service.hosts = strdup(make->service->hosts);
+			w->make.service = &w->service;
+		}
 	}
 	if (!w || !copy_layers(w, make->image.layers) || !w->name || !w->config ||
-	    !w->image_config || !w->image_id) {
+	    !w->image_config || !w->image_id || (make->service && !w->service.hosts)) {
 		if (w)
 			work_free(w);
 		runner_report(done, arg, CO_NO_MEMORY, "no memory for a container");
@@ -438,6 +534,8 @@ static void end_clear(struct work *w)
 
 	if (w->done)
 		w->done(w->arg, &report);
+	if (w->files)
+		clear_rest(w->runner, w->id);
 }
 
 void work_clear(struct runner *r, uint32_t id, bool files, container_reported *done,
@@ -509,7 +607,7 @@ static void sweep_folder(struct work *w, const char *folder, bool running)
 		if (running)
 			reap(p, entry->d_name, true); /* nobody knows it */
 		(void) snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-		(void) bundle_remove(path, &err); /* the next daemon tries again */
+		(void) bundle_remove(p, path, &err); /* the next daemon tries again */
 	}
 	if (dir)
 		(void) closedir(dir); /* read only */
@@ -518,6 +616,11 @@ static void sweep_folder(struct work *w, const char *folder, bool running)
 static void run_sweep(void *arg)
 {
 	struct work *w = arg;
+	struct co_err err;
+
+	(void) bundle_remove(&w->runner->place, w->runner->place.gone,
+			     &err); /* tried again, too */
+	(void) mkdir(w->runner->place.gone, 0700);
 
 	sweep_folder(w, w->runner->place.run, true);
 	sweep_folder(w, w->runner->place.state, false);

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* The programs of the domain, for endpoints.  HOST. */
+/* The programs of the domain, for endpoints; and those of cloudos.yaml, started again.  HOST. */
 #include "cloudosd/guests.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #include "cloudosd/daemon.h"
 #include "cloudosd/peer.h"
 #include "cloudosd/service/guests.h"
+#include "cloudosd/spawn.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
 
 enum { USAGES = 256 }; /* processes that one listing looks at: a few ms */
 
@@ -126,4 +132,65 @@ void guests_start(struct daemon *d)
 					.personality = personality,
 					.each_port = each_port };
 	d->services.guests = &d->guests;
+}
+
+/* ---- started again ---- */
+
+static void again_complains(void *arg, int32_t pid, struct co_span text)
+{
+	(void) arg;
+	(void) pid;
+	while (text.size && text.data[text.size - 1] == '\n')
+		text.size--;
+	co_log(daemon, WARN, "%.*s", (int) text.size, text.data);
+}
+
+static void again_done(void *arg, const struct spawn_end *end)
+{
+	(void) arg;
+	if (end->error)
+		co_log(daemon, WARN, "guests are not started again: %s", end->reason);
+	else if (end->output.size)
+		co_log(daemon, INFO, "%.*s", (int) end->output.size, end->output.data);
+}
+
+/* What tells where this domain is. */
+static void find_domain(const char **out, size_t n)
+{
+	size_t used = 0;
+
+	for (char **v = environ; *v && used + 1 < n; v++)
+		if (strncmp(*v, "CLOUDOS_", 8) == 0 || strncmp(*v, "XDG_", 4) == 0)
+			out[used++] = *v;
+	out[used] = NULL;
+}
+
+/* The keepers lock what they keep, so that those of an earlier daemon go on alone. */
+void guests_again(struct daemon *d)
+{
+	static const struct spawn_listener listener = { .complaint = again_complains,
+							.done = again_done };
+	char program[CO_PATH_SIZE], folder[CO_PATH_SIZE + 16];
+	const char *argv[] = { program, "guest", "again",
+			       d->paths.system_ ? "--system" : NULL, NULL };
+	const char *environment[32];
+	struct spawn_spec spec = { .argv = argv,
+				   .environment = environment,
+				   .max_output = 65536 };
+	struct spawner *spawner;
+	struct spawned *spawned;
+	struct co_err err = { 0 };
+
+	(void) snprintf(folder, sizeof(folder), "%s/guests", d->paths.state);
+	if (d->ephemeral || access(folder, F_OK) < 0)
+		return;
+	if (co_program_path("cloudosctl", program, sizeof(program), &err)) {
+		co_log(daemon, WARN, "guests are not started again: %s", err.message);
+		return;
+	}
+	find_domain(environment, co_countof(environment));
+	spawner = spawner_new(d->host); /* as long as the daemon */
+	if (!spawner ||
+	    spawner_table(spawner)->begin(spawner, &spec, &listener, &spawned))
+		co_log(daemon, WARN, "guests are not started again: no memory");
 }

@@ -26,12 +26,13 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/core.h %D%/core.c \
 	%D%/http/server.h %D%/http/inside.h %D%/http/server.c %D%/http/listen.c \
 	%D%/http/connection.c %D%/http/output.c %D%/http/answer.c %D%/http/stream.c \
-	%D%/http/access.c %D%/http/peer_uid.c %D%/http/peer_holder.c \
+	%D%/http/access.c %D%/http/peer_holder.h %D%/http/peer_uid.c %D%/http/peer_holder.c \
 	%D%/http/client.h %D%/http/client_inside.h %D%/http/client_backend.c %D%/http/client.c %D%/http/wire.h %D%/http/wire.c \
 	%D%/http/outgoing.h %D%/http/outgoing.c \
 	%D%/http/front.h %D%/http/front_inside.h %D%/http/front.c \
 	%D%/http/front_connection.c %D%/http/front_head.h %D%/http/front_head.c \
 	%D%/guests.h %D%/guests.c \
+	%D%/housed.h %D%/housed.c \
 	%D%/images.h %D%/images.c \
 	%D%/jobs.h %D%/jobs.c \
 	%D%/keeper_link.h %D%/keeper_link.c \
@@ -42,6 +43,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/member.h %D%/member.c \
 	%D%/memory.h %D%/memory.c \
 	%D%/names.h %D%/names.c \
+	%D%/netns.h %D%/netns.c \
 	%D%/notify.h %D%/notify.c \
 	%D%/peer.h %D%/peer_inside.h %D%/peer.c %D%/peer_request.c %D%/peer_watch.c \
 	%D%/pending.h %D%/pending.c \

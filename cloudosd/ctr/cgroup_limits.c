@@ -33,7 +33,7 @@ unsigned group_wanted(const struct ctr_resources *r)
 	unsigned bits = wanted_unified(r);
 
 	if (asked(r->memory) || asked(r->memory_reservation) || asked(r->memory_swap) ||
-	    r->memory_swappiness >= 0 || r->oom_kill_disabled)
+	    asked(r->memory_tcp) || r->memory_swappiness >= 0 || r->oom_kill_disabled)
 		bits |= GROUP_MEMORY;
 	if (asked(r->cpu_shares) || asked(r->cpu_quota) || asked(r->cpu_period) ||
 	    asked(r->cpu_burst) || asked(r->cpu_rt_runtime) ||

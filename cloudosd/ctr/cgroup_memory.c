@@ -70,6 +70,8 @@ static int set_v2(struct group_limits *l, const char *folder)
 		rc = swap_v2(l, folder);
 	if (rc == 0 && r->memory_reservation != CTR_UNSET && r->memory_reservation != 0)
 		rc = write_max(folder, "memory.low", r->memory_reservation, l->err);
+	if (rc == 0 && r->memory_tcp > 0)
+		rc = group_unmet(l, "kernelTCP", "cgroup v2 does not have it");
 	if (rc == 0 && r->memory_swappiness >= 0)
 		rc = group_unmet(l, "swappiness", "cgroup v2 does not have it");
 	if (rc == 0 && r->oom_kill_disabled)
@@ -119,6 +121,9 @@ static int set_v1(struct group_limits *l, const char *folder)
 	if (rc == 0 && r->memory_reservation != CTR_UNSET && r->memory_reservation != 0)
 		rc = group_write_i64(folder, "memory.soft_limit_in_bytes",
 				     r->memory_reservation, l->err);
+	if (rc == 0 && r->memory_tcp != CTR_UNSET && r->memory_tcp != 0)
+		rc = group_write_i64(folder, "memory.kmem.tcp.limit_in_bytes",
+				     r->memory_tcp, l->err);
 	if (rc == 0 && r->memory_swappiness >= 0)
 		rc = group_write_i64(folder, "memory.swappiness", r->memory_swappiness,
 				     l->err);
@@ -132,7 +137,7 @@ static bool asks(const struct group_limits *l)
 	const struct ctr_resources *r = l->r;
 
 	return r->memory > 0 || r->memory_reservation > 0 || r->memory_swap > 0 ||
-	       r->memory_swappiness >= 0 || r->oom_kill_disabled;
+	       r->memory_tcp > 0 || r->memory_swappiness >= 0 || r->oom_kill_disabled;
 }
 
 int group_set_memory(struct group_limits *l)

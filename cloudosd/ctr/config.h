@@ -142,7 +142,7 @@ struct ctr_hugepage_limit {
 
 /* Bytes, microseconds; CTR_UNSET where the file is silent. */
 struct ctr_resources {
-	int64_t memory, memory_reservation, memory_swap, memory_swappiness;
+	int64_t memory, memory_reservation, memory_swap, memory_swappiness, memory_tcp;
 	bool oom_kill_disabled;
 	int64_t cpu_shares, cpu_quota, cpu_period, cpu_burst, cpu_rt_runtime,
 		cpu_rt_period, cpu_idle;

@@ -215,6 +215,7 @@ static int read_memory(struct ctr_read *r, struct co_span value, void *out)
 	static const struct ctr_field fields[] = {
 		RESOURCE("limit", ctr_read_i64, memory),
 		RESOURCE("reservation", ctr_read_i64, memory_reservation),
+		RESOURCE("kernelTCP", ctr_read_i64, memory_tcp),
 		RESOURCE("swap", ctr_read_i64, memory_swap),
 		RESOURCE("swappiness", ctr_read_i64, memory_swappiness),
 		RESOURCE("disableOOMKiller", ctr_read_bool, oom_kill_disabled),
@@ -366,6 +367,7 @@ void ctr_resources_unset(struct ctr_resources *r)
 	*r = (struct ctr_resources){
 		.memory = CTR_UNSET,
 		.memory_reservation = CTR_UNSET,
+		.memory_tcp = CTR_UNSET,
 		.memory_swap = CTR_UNSET,
 		.memory_swappiness = CTR_UNSET,
 		.cpu_shares = CTR_UNSET,

@@ -171,7 +171,7 @@ static int before_pivot(void *arg, struct co_err *err)
 	}
 	if (rc < 0)
 		return rc;
-	return hooks(in, &in->config->create_container, "createContainer", "creating",
+	return hooks(in, &in->config->create_container, "createContainer", "created",
 		     err);
 }
 
@@ -250,12 +250,27 @@ static int add_home(struct ctr_inside *in, struct co_err *err)
 	return 0;
 }
 
+/* A filter that somebody answers is loaded here: he gets its descriptor before we say that
+ * we are ready. */
+static int load_answered(struct ctr_inside *in, struct co_err *err)
+{
+	int listener = -1;
+	int rc = ctr_filter_install(in->filter, &listener, err);
+
+	in->filter = NULL;
+	if (rc < 0 || listener < 0)
+		return rc;
+	rc = ctr_say_with(in->link, CTR_SAID_LISTENER, listener);
+	(void) close(listener);
+	if (rc < 0)
+		return co_fail(err, rc, "the creator is gone");
+	return ctr_await(in->link, CTR_SAID_RECEIVED, NULL, err);
+}
+
 /* Until nothing but the program is missing. */
 static int prepare_program(struct ctr_inside *in, struct co_err *err)
 {
 	const struct ctr_process_spec *p = in->process;
-	bool early = in->filter && (!p->no_new_privileges || in->filter->notifies);
-	int listener = -1;
 	int rc = ctr_program_folder(p, in->start >= 0, err);
 
 	if (rc == 0 && p->terminal && in->terminal[0] < 0)
@@ -265,24 +280,15 @@ static int prepare_program(struct ctr_inside *in, struct co_err *err)
 	if (rc == 0)
 		rc = ctr_program_limits(p, in->config->personality, err);
 	if (rc == 0)
-		rc = ctr_program_user(p, early ? in->filter : NULL, &listener, err);
-	if (rc == 0 && early && p->no_new_privileges)
-		rc = ctr_filter_install(in->filter, &listener, err);
+		rc = ctr_program_user(p, in->filter != NULL, err);
 	if (rc == 0)
 		rc = add_home(in, err);
 	if (rc == 0 && !in->become && !in->late_program)
-		rc = ctr_find_program(p, in->path, sizeof(in->path), err);
+		rc = ctr_find_program(in->process, in->path, sizeof(in->path), err);
 	if (rc == 0)
 		rc = ctr_program_labels(p, in->labels, err);
-	if (early)
-		in->filter = NULL;
-	if (rc == 0 && listener >= 0) {
-		rc = ctr_say_with(in->link, CTR_SAID_LISTENER, listener);
-		(void) close(listener);
-		if (rc < 0)
-			return co_fail(err, rc, "the creator is gone");
-		rc = ctr_await(in->link, CTR_SAID_RECEIVED, NULL, err);
-	}
+	if (rc == 0 && in->filter && in->filter->notifies)
+		rc = load_answered(in, err);
 	if (rc == 0 && in->die_with_parent)
 		(void) prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* cannot fail */
 	return rc;
@@ -333,6 +339,8 @@ static int leave_to_init(struct ctr_inside *in, struct co_err *err)
 		return co_fail_errno(err, errno, "no process for the program");
 	if (child > 0) {
 		(void) close(hidden[0]);
+		if (in->filter && ctr_program_drop(in->process, err) < 0)
+			_exit(126); /* which ends the child as well */
 		ctr_init_become(child, hidden[1], in->die_with_parent);
 	}
 	(void) close(hidden[1]);
@@ -353,13 +361,13 @@ static void await_init(struct ctr_inside *in)
 	(void) setsid(); /* a leader of nothing: cannot fail */
 }
 
-/* Our own profile lets through what is still to be done.  So that installing it takes
- * nothing of the start. */
+/* Our own profile lets through what is still to be done: it is installed while the creator
+ * has not said more, and takes nothing of the start. */
 static int install_early(struct ctr_inside *in, struct co_err *err)
 {
 	int listener, rc;
 
-	if (in->become || !in->filter || !in->filter->is_default ||
+	if (in->become || !in->process || !in->filter || !in->filter->is_default ||
 	    in->config->start_container.count > 0)
 		return 0;
 	rc = ctr_filter_install(in->filter, &listener, err);
@@ -389,13 +397,15 @@ static int await_start(struct ctr_inside *in)
 	}
 }
 
-/* A container that was configured without "process". */
+/* It can be created, looked at and deleted. */
 static _Noreturn void without_program(int link)
 {
-	(void) ctr_say(link, CTR_SAID_EXECUTING, 0); /* nobody there: no matter */
-	ctr_close_others(NULL, 0);
-	for (;;)
-		(void) pause();
+	struct co_err err = { 0 };
+
+	(void) co_fail(&err, CO_INVALID,
+		       "the configuration has no `process`: there is nothing to start");
+	ctr_say_failed(link, &err);
+	_exit(1);
 }
 
 static int set_up(struct ctr_inside *in, struct co_err *err)
@@ -419,15 +429,13 @@ static int set_up(struct ctr_inside *in, struct co_err *err)
 		rc = prepare_program(in, err);
 	if (rc == 0 && in->process && in->config->cloudos.init)
 		rc = leave_to_init(in, err);
-	if (rc == 0)
-		rc = install_early(in, err);
 	return rc;
 }
 
 _Noreturn void ctr_inside_create(struct ctr_inside *in)
 {
 	struct co_err err = { 0 };
-	int link;
+	int link, early;
 
 	in->slave = in->terminal[0] = in->terminal[1] = in->hidden = -1;
 	if (set_up(in, &err) < 0)
@@ -435,9 +443,14 @@ _Noreturn void ctr_inside_create(struct ctr_inside *in)
 	(void) ctr_say(in->link, CTR_SAID_READY, 0); /* a dead creator is seen below */
 	(void) close(in->link);
 	in->link = -1;
+	early = install_early(in, &err);
 	link = await_start(in);
 	if (link < 0)
 		_exit(1);
+	if (early < 0) {
+		ctr_say_failed(link, &err);
+		_exit(126);
+	}
 	if (!in->process)
 		without_program(link);
 	await_init(in);

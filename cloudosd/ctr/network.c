@@ -3,18 +3,22 @@
 #include "cloudosd/ctr/network.h"
 
 #include <arpa/inet.h>
+#include <co/limits.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "cloudosd/ctr/netlink.h"
 #include "cloudosd/ctr/network_inside.h"
+#include "cloudosd/ctr/program.h"
 
 /* ---- what containers share is changed by one at a time ---- */
 
@@ -31,6 +35,7 @@ static int lock_file(int fd)
 			return -errno;
 		if (i >= LOCK_MS * 1000 / LOCK_STEP_US)
 			return -ETIMEDOUT;
+		/* flock knows no limit, and a signal for one is not ours to take */
 		(void) nanosleep(&(struct timespec){ .tv_nsec = LOCK_STEP_US * 1000L },
 				 NULL); /* or less */
 	}
@@ -220,6 +225,71 @@ static int remove_bridge(const struct network_plan *p, struct co_err *err)
 	return 0;
 }
 
+/*
+ * The bridge and the table stay a moment for whoever comes next: making them takes 20 ms and
+ * taking them away 70, which the kernel spends waiting for itself.  A process of its own for
+ * each bridge waits and looks then; its lock is taken and left under that of all networks,
+ * so nobody counts on one that has just looked.
+ */
+static _Noreturn void linger(const struct network_plan *p, int own, const char *path)
+{
+	autosockets struct sockets s = { -1, -1 };
+	struct network_plan shared = *p;
+	bool gone = false, last = false;
+	int lock;
+
+	(void) prctl(PR_SET_NAME, "cloudos-bridge", 0, 0, 0); /* only a name */
+	(void) setsid(); /* a leader of nothing: cannot fail */
+	ctr_close_others((int[]){ own }, 1);
+	(void) poll(NULL, 0, CO_LIMIT_CTR_NETWORK_LINGER_MS); /* or less */
+	shared.address.s_addr = 0; /* it may be another container's by now */
+	if (open_sockets(&s, NULL) == 0 && take_lock(&lock, NULL) == 0) {
+		(void) network_bridge_drop(s.route, &shared, &gone, &last);
+		if (gone)
+			network_table_drop(s.filter, &shared, gone, last);
+		(void) unlink(path); /* nobody else is at it */
+		network_unlock(lock, last);
+	}
+	_exit(0);
+}
+
+static void linger_for(const struct network_plan *p)
+{
+	char path[64];
+	autoclose int own = -1;
+
+	(void) snprintf(path, sizeof(path), "/run/cloudos-network.%s",
+			p->bridge); /* it fits */
+	own = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (own < 0 || flock(own, LOCK_EX | LOCK_NB) < 0)
+		return; /* somebody waits already; or the next does it */
+	if (fork() == 0)
+		linger(p, own, path);
+}
+
+/* What is this container's alone; nothing in here waits for the kernel's grace unless ports
+ * were published. */
+static int leave_bridge(const struct network_plan *p)
+{
+	struct network_links links;
+	struct sockets s = { -1, -1 };
+	int lock = -1, rc = open_sockets(&s, NULL);
+
+	if (rc == 0)
+		rc = take_lock(&lock, NULL);
+	if (rc < 0)
+		return rc;
+	if (network_veth_leave(s.route, p) < 0)
+		(void) network_veth_drop(s.route, p);
+	network_table_drop(s.filter, p, false, false);
+	if (network_links(s.route, p->bridge, &links) == 0 && links.members == 0)
+		linger_for(p);
+	network_unlock(lock, false);
+	(void) close(s.route);
+	/* the other is closed when we end: that waits for what was removed */
+	return 0;
+}
+
 /* ---- all modes ---- */
 
 static void free_network(struct ctr_network *n)
@@ -336,6 +406,16 @@ void ctr_network_remove(struct ctr_network *n)
 		(void) remove_bridge(&n->plan, NULL); /* the next start cleans */
 	if (n->plan.mode == NETWORK_PRIVATE)
 		network_private_stop(n);
+	free_network(n);
+}
+
+void ctr_network_leave(struct ctr_network *n)
+{
+	if (!n || n->plan.mode != NETWORK_BRIDGE) {
+		ctr_network_remove(n);
+		return;
+	}
+	(void) leave_bridge(&n->plan); /* the next start cleans */
 	free_network(n);
 }
 

@@ -19,11 +19,13 @@
  *
  * Ports: in mode bridge those whose address is not 127.* become elements of one nf_tables
  * map; those on 127.* are the daemon's, which relays them (cloudosd/relay.h).  In mode
- * private pasta or slirp4netns listens for all of them, as they were when it started.
+ * private pasta or slirp4netns listens for all of them, as they were when it started.  In
+ * mode none all are the daemon's, which has sockets from `cloudos-ctr door` (cli_door.c).
  *
  * What mode bridge makes: the bridge (its alias is "cloudos forward=N", N what ip_forward
- * was), `table inet cloudos`, one veth pair a container.  The last one of a bridge takes the
- * bridge away, the last bridge the table, and ip_forward gets its old value back.
+ * was), `table inet cloudos`, one veth pair a container.  A second after the last one of a
+ * bridge the bridge goes, with the last bridge the table, and ip_forward gets its old value
+ * back.
  */
 #ifndef CTR_NETWORK_H
 #define CTR_NETWORK_H
@@ -63,6 +65,10 @@ int ctr_network_publish(struct ctr_network *n, struct co_span json, struct co_er
 
 /* Takes it away; n is gone.  NULL is allowed. */
 void ctr_network_remove(struct ctr_network *n);
+
+/* The same for a program without threads that is about to end: a child of it takes away
+ * what containers share, a second later, if nobody uses it then. */
+void ctr_network_leave(struct ctr_network *n);
 
 /*
  * Takes away what a monitor that was killed left of the container; what is not there is no

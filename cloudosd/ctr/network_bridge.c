@@ -288,6 +288,20 @@ int network_veth_drop(int fd, const struct network_plan *p)
 	return delete_link(fd, p->veth);
 }
 
+int network_veth_leave(int fd, const struct network_plan *p)
+{
+	struct netlink n = { 0 };
+	struct ifinfomsg m = { .ifi_change = IFF_UP }; /* down */
+	int rc;
+
+	netlink_begin(&n, RTM_NEWLINK, NLM_F_ACK, &m, sizeof(m));
+	netlink_text(&n, IFLA_IFNAME, p->veth);
+	netlink_u32(&n, IFLA_MASTER, 0);
+	netlink_end(&n);
+	rc = netlink_do(fd, &n);
+	return rc == -ENODEV ? 0 : rc;
+}
+
 static void put_veth(struct netlink *n, const struct network_plan *p, int name_space,
 		     int bridge)
 {

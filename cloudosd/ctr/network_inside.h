@@ -89,6 +89,9 @@ int network_bridge_drop(int fd, const struct network_plan *p, bool *out_gone,
 int network_veth_make(int fd, const struct network_plan *p, int name_space,
 		      struct co_err *err);
 int network_veth_drop(int fd, const struct network_plan *p);
+/* Out of its bridge, and the rest is the kernel's: it goes with the container's name space.
+ * Dropping waits for that, some 20 ms. */
+int network_veth_leave(int fd, const struct network_plan *p);
 int network_inside(int fd, const struct network_plan *p, struct co_err *err);
 
 /* ---- network_nft.c: the table ---- */

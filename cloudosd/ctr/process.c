@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -274,6 +275,10 @@ static _Noreturn void join_and_clone(struct making *m)
 	struct co_err err = { 0 };
 	pid_t pid;
 
+	/* whoever is in a pid name space that is joined must not trace what comes; where a
+	 * user name space is made he could not, and its maps want to be written */
+	if (!(m->flags & CLONE_NEWUSER))
+		(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* cannot fail */
 	if (ctr_join_all(m->joins, m->join_count, &err) < 0) {
 		ctr_say_failed(m->link[1], &err);
 		_exit(1);
@@ -357,13 +362,24 @@ static int send_files(struct making *m, const struct ctr_rootfs *files,
 	return 0;
 }
 
+/* The one that is joined need not be looked up at a process that hides itself. */
+static int open_user_ns(const struct making *m)
+{
+	char path[64];
+
+	for (size_t i = 0; i < m->join_count; i++)
+		if (m->joins[i].kind == CLONE_NEWUSER)
+			return fcntl(m->joins[i].fd, F_DUPFD_CLOEXEC, 3);
+	(void) snprintf(path, sizeof(path), "/proc/%d/ns/user", m->made.pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 /* All that only the outside may do, before the process builds its files. */
 static int equip(struct making *m, struct co_err *err)
 {
 	const struct ctr_create *how = m->how;
 	struct ctr_rootfs files = { .count = 0 };
 	autoclose int user_ns = -1;
-	char path[64];
 	int rc = 0;
 
 	if (m->flags & CLONE_NEWUSER)
@@ -375,12 +391,9 @@ static int equip(struct making *m, struct co_err *err)
 		return rc;
 	if (m->config->has_process)
 		ctr_program_raise(m->made.pid, &m->config->process);
-	if (m->inside.own_user) {
-		(void) snprintf(path, sizeof(path), "/proc/%d/ns/user", m->made.pid);
-		user_ns = open(path, O_RDONLY | O_CLOEXEC);
-		if (user_ns < 0)
-			return co_fail_errno(err, errno, "%s cannot be opened", path);
-	}
+	if (m->inside.own_user && (user_ns = open_user_ns(m)) < 0)
+		return co_fail_errno(err, errno,
+				     "the container's user name space cannot be held");
 	if (how->prepared)
 		rc = how->prepared(how->arg, m->made.pid, err);
 	if (rc == 0)
@@ -403,7 +416,8 @@ static int run_hooks(struct making *m, struct co_err *err)
 	autobuf struct co_buf state = { 0 };
 	int rc;
 
-	ctr_state_json(c, m->how->id, "creating", m->made.pid, &state);
+	/* behind step 2 of the life cycle, where "creating" ends */
+	ctr_state_json(c, m->how->id, "created", m->made.pid, &state);
 	rc = ctr_hooks_run(&c->prestart, "prestart", &state, err);
 	if (rc == 0)
 		rc = ctr_hooks_run(&c->create_runtime, "createRuntime", &state, err);

@@ -26,10 +26,13 @@ int ctr_program_folder(const struct ctr_process_spec *p, bool make, struct co_er
 /* The user's home in the container's /etc/passwd, otherwise "/". */
 void ctr_program_home(uint32_t uid, char *out, size_t size);
 
-/* Groups, user, capabilities, no_new_privs, umask.  A filter that may only be installed with
- * privileges is installed on the way; out_listener: -1, or its listener. */
-int ctr_program_user(const struct ctr_process_spec *p, const struct ctr_filter *filter,
-		     int *out_listener, struct co_err *err);
+/* Groups, user, capabilities, no_new_privs, umask.  Without no_new_privs only CAP_SYS_ADMIN
+ * allows a filter: if one follows, that capability stays, so that nothing but exec has to get
+ * through somebody's filter.  exec takes it away, because the bounding set lacks it; who does
+ * not execute anything drops it. */
+int ctr_program_user(const struct ctr_process_spec *p, bool filter_follows,
+		     struct co_err *err);
+int ctr_program_drop(const struct ctr_process_spec *p, struct co_err *err);
 
 /* Labels for the execution (AppArmor, SELinux), while the host's /proc can be seen. */
 int ctr_program_labels_open(const struct ctr_process_spec *p, int out_fds[2],

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -52,8 +54,8 @@ static int map_ids(struct ctr_rootfs *r, const struct ctr_mount *mount, int tree
 
 /*
  * The order: the root, the devices of a container with ids of its own, then one of each
- * bind mount as config has them.  -1 is for the inside to open: we are not root, and it
- * sees the same paths with the same rights.
+ * bind mount as config has them.  -1 is for the inside to open, which sees the same paths
+ * with the same rights.
  */
 static int bind_tree(struct ctr_rootfs *r, const struct ctr_mount *mount,
 		     const struct rootfs_options *o, int user_ns, struct co_err *err)
@@ -105,6 +107,31 @@ static int root(const struct ctr_config *config, int user_ns, struct ctr_rootfs 
 	return status;
 }
 
+/* Whether what is mounted in the root would be copied with a bind of that source. */
+static bool is_above_root(const struct ctr_config *config, const char *source)
+{
+	autofree char *root = config->root ? realpath(config->root, NULL) : NULL;
+	autofree char *above = realpath(source, NULL);
+	size_t n = above ? strlen(above) : 0;
+
+	if (!root || !above || n == 1)
+		return true; /* not known, or "/" */
+	return strncmp(root, above, n) == 0 && (!root[n] || root[n] == '/');
+}
+
+/* Whether the inside has our rights in a copy of our mounts.  Then it opens the sources
+ * itself, and the kernel, which lists mounts by their age, lists them in the order of the
+ * configuration. */
+static bool inside_sees_it(const struct ctr_config *config, int user_ns,
+			   const struct ctr_mount *mount,
+			   const struct rootfs_options *o)
+{
+	const struct ctr_namespace *own = ctr_config_namespace(config, CLONE_NEWNS);
+
+	return user_ns < 0 && !o->idmap && own && !own->path &&
+	       (!o->recursive || !is_above_root(config, mount->source));
+}
+
 static int gather(const struct ctr_config *config, int user_ns, struct ctr_rootfs *r,
 		  struct co_err *err)
 {
@@ -124,9 +151,9 @@ static int gather(const struct ctr_config *config, int user_ns, struct ctr_rootf
 		status = rootfs_options_read(&config->mounts[i], &o, err);
 		if (status < 0 || !o.bind)
 			continue;
-		if (ours)
+		if (ours && !inside_sees_it(config, user_ns, &config->mounts[i], &o))
 			status = bind_tree(r, &config->mounts[i], &o, user_ns, err);
-		else if (o.idmap)
+		else if (o.idmap) /* who is not root has no rights for it */
 			status = co_fail(
 				err, CO_ACCESS,
 				"%s cannot be mounted with mapped ids: only root "

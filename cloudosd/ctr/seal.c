@@ -3,7 +3,6 @@
 #include "cloudosd/ctr/seal.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <stdbool.h>
@@ -99,32 +98,39 @@ int ctr_seal_open(const char *path, int *out_fd, struct co_err *err)
 }
 
 /* The copy does not know where it came from; programs beside it are still wanted. */
-static void remember_folder(void)
+static void remember_folder(const char *program)
 {
 	char path[4096];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
 	char *slash;
 
-	path[n > 0 ? n : 0] = 0;
+	if (strlen(program) >= sizeof(path))
+		return;
+	memcpy(path, program, strlen(program) + 1);
 	slash = strrchr(path, '/');
 	if (!slash || slash == path)
 		return;
 	*slash = 0;
-	(void) setenv("CLOUDOS_LIBEXECDIR", path, 0); /* no memory: they are not found */
+	(void) setenv("CLOUDOS_LIBEXECDIR", path,
+		      0); /* no memory: they are not found */
 }
 
 int ctr_seal_self(char *const argv[], struct co_err *err)
 {
 	autoclose int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	autoclose int safe = -1;
+	char path[4096];
+	ssize_t n;
 
 	if (exe < 0)
 		return co_fail_errno(
 			err, errno,
 			"/proc/self/exe cannot be opened: is /proc mounted?");
 	if (is_safe(exe) &&
-	    (geteuid() == 0 || !is_owner(exe) || fcntl(exe, F_GET_SEALS) >= 0))
+	    (geteuid() == 0 || !is_owner(exe) || fcntl(exe, F_GET_SEALS) >= 0)) {
+		if (argv[0][0] == '/') /* whoever has sealed us says what we are */
+			remember_folder(argv[0]);
 		return 0;
+	}
 	if (getenv(SEALED_MARK)) /* we were here: it did not help */
 		return co_fail(err, CO_ACCESS, "we cannot run from a protected copy");
 	safe = read_only_mount("/proc/self/exe");
@@ -132,7 +138,9 @@ int ctr_seal_self(char *const argv[], struct co_err *err)
 		safe = sealed_copy(exe, err);
 	if (safe < 0)
 		return safe;
-	remember_folder();
+	n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	path[n > 0 ? n : 0] = 0;
+	remember_folder(path);
 	(void) setenv(SEALED_MARK, "1", 1); /* without it we might go round */
 	(void) syscall(SYS_execveat, safe, "", argv, environ, AT_EMPTY_PATH);
 	return co_fail_errno(err, errno,

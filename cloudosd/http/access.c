@@ -109,17 +109,6 @@ bool http_server_token_shown(const struct http_server *s,
 
 /* ---- the user ---- */
 
-static bool is_own_user(struct connection *c)
-{
-	int fd;
-
-	if (c->trusted || c->stranger)
-		return c->trusted;
-	c->trusted = c->local && uv_fileno(&c->uv.handle, &fd) == 0 && peer_is_own(fd);
-	c->stranger = !c->trusted;
-	return c->trusted;
-}
-
 static int check_client(struct connection *c, const struct co_http_head *head,
 			struct co_http_fault *fault)
 {
@@ -142,7 +131,7 @@ static int check_client(struct connection *c, const struct co_http_head *head,
 			fault, 401, "UNAUTHORIZED",
 			"the token is missing: show what http.token in the state "
 			"folder has, as Authorization: Bearer or X-API-Key");
-	if (!is_own_user(c))
+	if (!c->trusted)
 		return refused(
 			fault, 403, "FORBIDDEN",
 			"this daemon answers its own user; others, and programs in "

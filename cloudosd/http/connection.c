@@ -13,6 +13,7 @@
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
 #include "cloudosd/http/inside.h"
+#include "cloudosd/http/peer_holder.h"
 #include "lib/cleanup.h"
 
 enum { POOL = 64, KEEP_BODY = 16384 };
@@ -129,6 +130,7 @@ void connection_close(struct connection *c)
 		return;
 	c->closing = true;
 	http_wait(c, WAIT_NONE);
+	c->ask = peer_ask_drop(c->ask);
 	if (call) {
 		bool pending = call->pending;
 		void (*cancel)(struct http_call * call, void *arg) = call->cancel;
@@ -207,7 +209,7 @@ static bool begin(struct http_call *call)
 		answer_fault(call, fault.status, fault.code, fault.what);
 		return false;
 	}
-	if (c->server->stopping) {
+	if (c->server->stopping && !c->early) {
 		refuse(call, &(struct co_http_fault){ 503, "STOPPING",
 						      "this daemon is stopping" });
 		return false;
@@ -353,6 +355,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
 			keep(c, buffer->base, (size_t) n);
 		else
 			input(c, buffer->base, (size_t) n);
+		c->early = false;
 		s->busy_flushing = false;
 		if (c->out && !c->closing)
 			output_later(c);
@@ -375,7 +378,6 @@ static void peer_of(struct connection *c)
 	c->peer_pid = who.pid;
 	c->peer_uid = who.uid;
 	c->trusted = who.uid == geteuid();
-	c->stranger = !c->trusted;
 }
 
 /* Makes room by ending the connection that has been idle for longest. */
@@ -421,6 +423,43 @@ static void connection_start(struct connection *c)
 		http_wait(c, WAIT_IDLE);
 }
 
+static bool has_asked(const struct connection *c)
+{
+	char byte;
+	int fd;
+
+	return uv_fileno(&c->uv.handle, &fd) == 0 &&
+	       recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+static void on_told(void *arg, bool own)
+{
+	struct connection *c = arg;
+
+	c->ask = NULL;
+	c->trusted = own;
+	if (c->server->stopping && !has_asked(c)) {
+		connection_close(c);
+		return;
+	}
+	c->early = c->server->stopping;
+	connection_start(c);
+}
+
+/* When it is known whose it is. */
+static void start_tcp(struct connection *c)
+{
+	const struct co_host *host = c->server->services->host;
+	bool always = c->server->daemon->config.http_token == CONFIG_http_token_always;
+	int fd;
+
+	(void) uv_tcp_nodelay(&c->uv.tcp, 1); /* a matter of speed only */
+	if (c->local && !always && uv_fileno(&c->uv.handle, &fd) == 0)
+		c->ask = peer_own_ask(host, fd, &c->trusted, on_told, c);
+	if (!c->ask)
+		connection_start(c);
+}
+
 void connection_accept(struct http_listener *l)
 {
 	static const char full[] =
@@ -448,13 +487,14 @@ void connection_accept(struct http_listener *l)
 		return;
 	}
 	peer_of(c);
-	if (!c->unix_)
-		(void) uv_tcp_nodelay(&c->uv.tcp, 1); /* a matter of speed only */
-	connection_start(c);
+	if (c->unix_)
+		connection_start(c);
+	else
+		start_tcp(c);
 }
 
 int http_server_adopt(struct http_server *s, int fd, const char *service,
-		      struct co_err *err)
+		      const char *owner, struct co_err *err)
 {
 	struct connection *c =
 		make_room(s) && !s->stopping ? connection_new(s, true, true) : NULL;
@@ -468,6 +508,7 @@ int http_server_adopt(struct http_server *s, int fd, const char *service,
 	(void) snprintf(c->passed_for, sizeof(c->passed_for), "%s", service);
 	c->service = c->passed_for;
 	c->passed = c->trusted = true;
+	(void) snprintf(c->owner, sizeof(c->owner), "%s", owner ? owner : "");
 	connection_start(c);
 	return 0;
 }

@@ -104,17 +104,20 @@ struct connection {
 	enum wait wait;
 	bool unix_, local;
 	bool dirty, writing, reading;
-	bool trusted, stranger; /* by uid: known to be ours, known not to be */
-	bool token;             /* has shown the token */
-	bool broken;            /* there was no memory for an answer */
-	bool last;              /* nothing is read behind this request */
-	bool finishing;         /* closes when all is sent */
-	bool lingering;         /* all is sent, waiting for the other side to close */
-	bool ended;             /* the other side sends nothing more */
+	bool trusted;         /* it is our user, and in no container */
+	struct peer_ask *ask; /* until that is known nothing is read */
+	bool early;           /* has asked before the stop, and was not read yet */
+	bool token;           /* has shown the token */
+	bool broken;          /* there was no memory for an answer */
+	bool last;            /* nothing is read behind this request */
+	bool finishing;       /* closes when all is sent */
+	bool lingering;       /* all is sent, waiting for the other side to close */
+	bool ended;           /* the other side sends nothing more */
 	bool closing;
 	const char *service; /* whose front passed it on; NULL: as the request says */
 	bool passed;         /* by the front, which has asked who it is */
 	char passed_for[HTTP_SERVICE];
+	char owner[HTTP_SERVICE]; /* the service whose container asks; "": none */
 };
 
 struct http_server {
@@ -205,16 +208,5 @@ void stream_emptied(struct connection *c);
 int access_new(struct http_server *s, struct co_err *err);
 /* 0; otherwise it is refused, and fault says how. */
 int access_check(struct http_call *call, struct co_http_fault *fault);
-
-/* ---- peer_uid.c ---- */
-
-/* The socket at the other end of that TCP connection within this machine is our user's, and a
- * process has it that lives in no container.  false: or it cannot be found out. */
-bool peer_is_own(int fd);
-
-/* ---- peer_holder.c ---- */
-
-/* Likewise, of a socket of our user. */
-bool peer_holder_is_ours(unsigned long inode);
 
 #endif

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "cloudosd/http/inside.h"
+#include "cloudosd/http/peer_holder.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
 
@@ -143,17 +144,33 @@ static int read_table(const struct ends *ends, uid_t *out_uid, unsigned long *ou
 	return CO_NOT_FOUND;
 }
 
-bool peer_is_own(int fd)
+int peer_uid(int fd, uid_t *out_uid)
+{
+	struct ends ends;
+	unsigned long inode;
+	int r;
+
+	if (!ends_of(fd, &ends))
+		return CO_NOT_FOUND;
+	r = ask_kernel(&ends, out_uid, &inode);
+	return r == CO_UNSUPPORTED ? read_table(&ends, out_uid, &inode) : r;
+}
+
+struct peer_ask *peer_own_ask(const struct co_host *host, int fd, bool *out_own,
+			      void (*told)(void *arg, bool own), void *arg)
 {
 	struct ends ends;
 	unsigned long inode;
 	uid_t uid;
 	int r;
 
+	*out_own = false;
 	if (!ends_of(fd, &ends))
-		return false;
+		return NULL;
 	r = ask_kernel(&ends, &uid, &inode);
 	if (r == CO_UNSUPPORTED)
 		r = read_table(&ends, &uid, &inode);
-	return r == 0 && uid == geteuid() && peer_holder_is_ours(inode);
+	if (r || uid != geteuid())
+		return NULL;
+	return peer_holder_ask(host, inode, out_own, told, arg);
 }

@@ -195,7 +195,7 @@ void http_drained(struct http_server *s)
 	if (!stopped || s->calls_pending)
 		return;
 	DL_FOREACH2(s->all, c, all_next)
-	if (!c->closing && (c->out || c->writing))
+	if (!c->closing && (c->out || c->writing || c->ask || c->early))
 		return;
 	s->stopped = NULL;
 	(void) uv_timer_stop(&s->drain); /* always 0 */

@@ -8,7 +8,6 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/caught.h \
 	personality/blackroad/checkup.c \
 	personality/blackroad/containers.c \
-	personality/blackroad/volumes.c \
 	personality/blackroad/core.c \
 	personality/blackroad/core.h \
 	personality/blackroad/events.c \
@@ -33,4 +32,5 @@ BLACKROAD_SOURCES = \
 	personality/blackroad/state.c \
 	personality/blackroad/state.h \
 	personality/blackroad/state_list.c \
-	personality/blackroad/stream.c
+	personality/blackroad/stream.c \
+	personality/blackroad/volumes.c

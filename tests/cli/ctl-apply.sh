@@ -201,6 +201,85 @@ has "$out" "guest  last  start"
 expect 0 "$ctl" apply
 has "$out" "guest last started"
 
+# the daemon is killed: the keeper goes on, and the next daemon starts no second one
+counted() {
+	expect 0 "$ctl" ps -o json
+	python3 -c 'import json, sys
+sys.exit(len([s for s in json.load(open(sys.argv[1])) if s["name"] == "last"]) != 1)' "$out"
+}
+daemon_pid() {
+	expect 0 "$ctl" daemon status -o json
+	python3 -c 'import json, sys
+print(json.load(open(sys.argv[1]))["pid"])' "$out"
+}
+before=$(keeper last)
+old=$(daemon_pid)
+kill -9 "$old"
+next_daemon() {
+	"$ctl" daemon start >/dev/null 2>&1
+	"$ctl" ps >/dev/null 2>&1 && [ "$(daemon_pid)" != "$old" ]
+}
+until_true next_daemon
+until_true counted
+expect 0 "$ctl" guest again
+[ ! -s "$out" ] || fail "it was started twice"
+[ "$(keeper last)" = "$before" ] || fail "it has another keeper"
+
+# the machine is restarted: all processes end, the run folder goes.  What is to be restarted
+# comes again with the daemon, as it was described, in the environment of whoever did; what
+# is not, or has ended, stays as it is.
+cat >cloudos.yaml <<'END'
+guests:
+  last:
+    command: [sh, -c, 'echo "$GREETING $OF_MY_SHELL from $PWD"; exec sleep 1000']
+    environment: {GREETING: hello again}
+    restart: always
+  over: {command: "true", restart: on-failure}
+  broken: {command: sleep 1000, restart: on-failure}
+  once: {command: sleep 1000}
+END
+OF_MY_SHELL=dear
+export OF_MY_SHELL
+expect 0 "$ctl" apply
+unset OF_MY_SHELL
+until_true sh -c "'$ctl' guest logs last | grep -q 'hello again dear from $work/shop'"
+until_true test -e "$CLOUDOS_DIR/state/guests/shop/over/exit.json"
+reboot() { # SIGNAL of the keepers: a shutdown asks, a power failure does not
+	for name in last broken once; do
+		kill -"$1" "$(keeper "$name")"
+	done
+	if [ "$1" = TERM ]; then
+		until_true sh -c "! '$ctl' guest ls | grep -q kept"
+	fi
+	until_true all_have_ended
+	rm -rf "$CLOUDOS_DIR/run"
+	expect 0 "$ctl" daemon start
+}
+processes_here() {
+	for p in /proc/[0-9]*; do
+		tr '\0' '\n' <"$p/environ" 2>/dev/null | grep -qx "CLOUDOS_DIR=$CLOUDOS_DIR" &&
+			echo "${p#/proc/}"
+	done
+}
+all_have_ended() {
+	left=$(processes_here)
+	# shellcheck disable=SC2086 # one word each
+	[ -z "$left" ] || { kill -9 $left 2>/dev/null; false; }
+}
+for signal in KILL TERM; do
+	rm -f "$CLOUDOS_DIR/state/guests/shop/last/log"
+	reboot "$signal"
+	until_true sh -c "'$ctl' guest logs last | grep -q 'hello again dear from $work/shop'"
+	until_true counted
+	until_true sh -c "'$ctl' guest ls | grep -q 'broken.*kept'"
+	expect 0 "$ctl" guest ls
+	has "$out" "over    shop     exited (0)"
+	expect 0 "$ctl" guest ls
+	grep -q "once.*kept" "$out" && fail "what is not to be restarted was started by the daemon"
+	expect 0 "$ctl" apply
+done
+expect 0 "$ctl" down
+
 # what fails is told, and what depends on it is not begun
 cat >cloudos.yaml <<'END'
 guests:
@@ -220,7 +299,6 @@ has "$err" "slow has not completed within 1 seconds"
 
 # down: everything of the project, also what the file does not have any more
 expect 0 "$ctl" down
-has "$out" "guest last removed"
 has "$out" "guest slow removed"
 expect 0 "$ctl" guest ls -o json
 is "0" "len(j)" "$out"
@@ -267,21 +345,26 @@ reply _v1_sys_container_db "200 OK" "$ok"
 reply _v1_sys_container_db_start "200 OK" "$ok"
 reply _v1_sys_container_web_start "200 OK" "$ok"
 reply _v1_sys_containers "200 OK" '{"containers":[]}'
+reply _v1_sys_volumes "200 OK" '{"volumes":[{"name":"demo_dat"},{"name":"data"}]}'
 expect 1 "$ctl" diff
-has "$out" "image      busybox  import"
-has "$out" "container  db       create"
+has "$out" "image      busybox    import"
+has "$out" "volume     demo_data  create"
+has "$out" "container  db         create"
 : >"$work/requests"
 expect 0 "$ctl" apply
 sed -n 's/^\(GET\|POST\|DELETE\) \([^ ]*\).*/\1 \2/p' "$work/requests" >"$work/order"
 [ "$(cat "$work/order")" = "GET /v1/sys/containers?all=true
 GET /v1/sys/image?name=busybox
+GET /v1/sys/volumes
 POST /v1/sys/images/busybox
+POST /v1/sys/volumes
 POST /v1/sys/containers
 POST /v1/sys/container/db/start
 GET /v1/sys/container/db
 POST /v1/sys/containers
 POST /v1/sys/container/web/start" ] || fail "asked otherwise: $(cat "$work/order")"
 has "$work/requests" '"volumes":["demo_data:/data","'"$(pwd -P)"'/site:/www:ro"]'
+has "$work/requests" '{"name":"demo_data"}'
 has "$work/requests" '"networkMode":"none"'
 has "$work/requests" '"labels":{"cloudos.project":"demo"}'
 
@@ -292,6 +375,7 @@ web() {
 		"$1" "$2" "$(pwd -P)"
 }
 reply _v1_sys_image "200 OK" '{"id":"sha256:1"}'
+reply _v1_sys_volumes "200 OK" '{"volumes":[{"name":"demo_data"}]}'
 reply _v1_sys_containers "200 OK" "{\"containers\":[$db,$(web busybox 64)]}"
 expect 0 "$ctl" diff
 reply _v1_sys_containers "200 OK" "{\"containers\":[$db,$(web busybox 32)]}"

@@ -54,8 +54,11 @@ source_of() {
 	echo "$found"
 }
 
-# What a suite left: processes below the folder, frozen or not, and their cgroups.
+# What a suite left: processes below the folder, frozen or not, and their cgroups; and crun
+# gives standard input to the container's root, be it the host's /dev/null.
+null=$(stat -c %u:%g /dev/null)
 clean_up() {
+	chown "$null" /dev/null
 	state=/sys/fs/cgroup/freezer/frozen/freezer.state
 	test -f "$state" && echo THAWED >"$state"
 	for root in /proc/[0-9]*/root; do
@@ -127,7 +130,7 @@ tools_suite() {
 		(cd "$tools_built" && RUNTIME=$2 timeout 120 "$program") </dev/null >"$out.one" 2>>"$out.err"
 		rc=$?
 		cat "$out.one" >>"$out"
-		if [ "$rc" = 0 ] && ! grep -q '^not ok' "$out.one"; then
+		if [ "$rc" = 0 ] && ! grep '^not ok' "$out.one" | grep -vq '# TODO'; then
 			good=$((good + 1))
 		else
 			echo "	not ok: $(basename "$program")"

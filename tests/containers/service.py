@@ -377,6 +377,7 @@ def a_tree_deeper_than_any_path_is_removed_with_its_container():
         os.close(here)
         box.want('DELETE', 'container/%d' % made['id'])
         check(not os.path.exists(made['bundle']), 'the bundle is left')
+        until('the end of its files', lambda: not os.listdir(os.path.join(box.dir, 'state/removed')))
 
 
 if __name__ == '__main__':
