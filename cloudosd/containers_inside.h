@@ -134,6 +134,9 @@ void work_clear(struct runner *r, uint32_t id, bool files, container_reported *d
 		void *arg);
 /* After a monitor was killed: the record of the end, if there is one. */
 void work_lost(struct runner *r, uint32_t id);
+/* Runs a program to its end, with fd as descriptor 3 unless -1.  Its exit status; negative:
+ * it could not be started. */
+int work_run(const char *const *argv, int fd, const char *errors);
 /* On a worker: a connection to a process that makes sockets in its network. */
 int work_door(const struct runner_place *p, uint32_t id, int *out, struct co_err *err);
 /* The folder of a volume; see container_runtime.h. */
@@ -182,8 +185,10 @@ void bundle_network_done(struct bundle_network *n);
 int bundle_volume(const struct runner_place *place, const char *name,
 		  struct co_err *err);
 
-/* Removes a tree, which may be hostile, and follows nothing in it. */
-int bundle_remove(const char *path, struct co_err *err);
+/* Removes a tree, which may be hostile, and follows nothing in it; with a user's further
+ * ids as root of a user name space that has them. */
+int bundle_remove(const struct runner_place *place, const char *path,
+		  struct co_err *err);
 
 /* ---- containers_user.c: on a worker ---- */
 
