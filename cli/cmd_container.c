@@ -380,7 +380,7 @@ static void put_state(struct co_print *rows, struct co_span c)
 	co_print_text(rows, text);
 }
 
-static void put_row(struct co_print *rows, struct co_span c)
+static void put_row(struct co_print *rows, struct co_span c, bool whole)
 {
 	enum { COMMAND_MAX = 32, PORTS_MAX = 80 };
 	struct co_span created = { NULL, 0 };
@@ -391,11 +391,11 @@ static void put_row(struct co_print *rows, struct co_span c)
 	co_print_i64(rows, container_number(c, "id", 0));
 	put_text(rows, c, "name");
 	put_text(rows, c, "image");
-	put_list(rows, c, "command", COMMAND_MAX);
+	put_list(rows, c, "command", whole ? SIZE_MAX : COMMAND_MAX);
 	put_state(rows, c);
 	put_text(rows, c, "health");
 	co_print_text(rows, age);
-	put_list(rows, c, "network.ports", PORTS_MAX);
+	put_list(rows, c, "network.ports", whole ? SIZE_MAX : PORTS_MAX);
 }
 
 static int print_table(struct ctl *ctl, struct co_span list)
@@ -413,7 +413,7 @@ static int print_table(struct ctl *ctl, struct co_span list)
 	while (rc >= 0 && co_json_next(&walk, &none, &c)) {
 		rc = selected(ctl, c);
 		if (rc > 0)
-			put_row(rows, c);
+			put_row(rows, c, ctl_option(ctl, "no-trunc"));
 	}
 	printed = co_print_end(rows);
 	return rc < 0 ? rc : ctl_printed(ctl, printed);

@@ -333,6 +333,20 @@ static void add_options(struct words *w, const struct ctl *ctl, const char *opti
 	}
 }
 
+/* The programs of a terminal ask for its kind; that of `run -t` is this one. */
+static void add_terminal(struct words *w, const struct ctl *ctl)
+{
+	const char *value;
+	size_t cursor = 0;
+
+	add_word(w, "--tty");
+	while ((value = ctl_option_next(ctl, "env", &cursor)))
+		if (strncmp(value, "TERM=", 5) == 0 || strcmp(value, "TERM") == 0)
+			return;
+	add_word(w, "--env");
+	add_word(w, "TERM=xterm");
+}
+
 static void words_done(struct words *w)
 {
 	for (size_t i = 0; i < w->count; i++)
@@ -343,7 +357,7 @@ static void words_done(struct words *w)
 /* cloudos-ctr takes names of ours for the same. */
 static int exec_words(struct ctl *ctl, const struct known *k, struct words *w)
 {
-	enum { FIXED = 16 };
+	enum { FIXED = 20 };
 	autofree char *folder = strdup(k->folder);
 
 	w->at = calloc(ctl->noperands + 2 * ctl->ngiven + FIXED, sizeof(*w->at));
@@ -358,7 +372,7 @@ static int exec_words(struct ctl *ctl, const struct known *k, struct words *w)
 	if (ctl_option(ctl, "detach"))
 		add_word(w, "--detach"); /* and nobody to see a terminal */
 	else if (ctl_option(ctl, "tty"))
-		add_word(w, "--tty");
+		add_terminal(w, ctl);
 	add_options(w, ctl, "env", "--env");
 	add_options(w, ctl, "user", "--user");
 	add_options(w, ctl, "workdir", "--cwd");

@@ -137,6 +137,8 @@ static const char *given(const struct ctl *ctl, const struct config_member *m)
 
 	if (!value && m->option && strcmp(m->option, "net") == 0)
 		value = ctl_option(ctl, "network");
+	if (!value && m->option && strcmp(m->option, "pids") == 0)
+		value = ctl_option(ctl, "pids-limit");
 	if (!value && m->kind == CONFIG_ENV)
 		value = ctl_option(ctl, "env-file");
 	return value;

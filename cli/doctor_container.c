@@ -43,8 +43,8 @@ void check_ctr_limits(struct doctor *d, struct finding *f)
 		      g->sentence[0] ? "; " : "", g->sentence);
 	if (g->sentence[0])
 		doctor_advise(f, STATE_LIMITED,
-			      "%s; what cannot be enforced is refused unless "
-			      "allowUnenforcedLimits is set",
+			      "%s; what cannot be enforced is refused without "
+			      "--allow-unenforced-limits",
 			      geteuid() == 0
 				      ? "boot with the controllers enabled"
 				      : "run the daemon as a systemd user unit with "

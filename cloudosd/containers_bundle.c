@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cloudosd/containers_inside.h"
+#include "cloudosd/ctr/remove.h"
 #include "cloudosd/ctr/state.h"
 #include "lib/cleanup.h"
 #include "lib/json_scan.h"
@@ -85,93 +86,6 @@ struct bundle {
 	char net_path[48], user_path[48]; /* of the one whose network it is in */
 };
 
-/* ---- removing ---- */
-
-/* A container makes trees as deep as it likes: what is deeper than DEEP is moved to the top,
- * so that neither descriptors nor the stack run out. */
-struct removing {
-	int top;
-	unsigned moved;
-};
-
-enum { DEEP = 32 };
-
-static int remove_at(struct removing *r, int parent, const char *name, int depth);
-
-/* Takes fd.  Until nothing is found: at the top there may be more meanwhile. */
-static int remove_below(struct removing *r, int fd, int depth)
-{
-	DIR *dir = fdopendir(fd);
-	struct dirent *entry;
-	bool found = true;
-	int failed = 0;
-
-	if (!dir) {
-		(void) close(fd); /* a folder */
-		return errno;
-	}
-	while (!failed && found) {
-		found = false;
-		rewinddir(dir);
-		while (!failed && (entry = readdir(dir))) {
-			if (strcmp(entry->d_name, ".") == 0 ||
-			    strcmp(entry->d_name, "..") == 0)
-				continue;
-			failed = remove_at(r, dirfd(dir), entry->d_name, depth + 1);
-			found = true;
-		}
-	}
-	(void) closedir(dir); /* read only */
-	return failed;
-}
-
-static int move_up(struct removing *r, int parent, const char *name)
-{
-	char fresh[32];
-
-	if (fchmodat(parent, name, 0700, 0) < 0)
-		return errno == ENOENT ? 0 : errno; /* its owner cannot be told */
-	do {
-		(void) snprintf(fresh, sizeof(fresh), "deep.%u", r->moved++);
-		if (renameat(parent, name, r->top, fresh) == 0 || errno == ENOENT)
-			return 0;
-	} while (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR);
-	return errno;
-}
-
-/* 0 or an errno.  What another process makes there meanwhile is its own trouble. */
-static int remove_at(struct removing *r, int parent, const char *name, int depth)
-{
-	int fd, failed;
-
-	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
-		return 0;
-	if (errno != EISDIR && errno != EPERM && errno != EACCES)
-		return errno;
-	if (depth > DEEP)
-		return move_up(r, parent, name);
-	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, 0) == 0)
-		fd = openat(parent, name,
-			    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : errno;
-	if (depth == 0)
-		r->top = fd;
-	failed = remove_below(r, fd, depth);
-	if (failed)
-		return failed;
-	return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : errno;
-}
-
-int bundle_remove(const char *path, struct co_err *err)
-{
-	struct removing r = { .top = -1 };
-	int failed = remove_at(&r, AT_FDCWD, path, 0);
-
-	return failed ? co_fail_errno(err, failed, "cannot remove %s", path) : 0;
-}
-
 /* ---- hosts, resolv.conf, hostname ---- */
 
 static bool is_mode(const char *mode, const char *name)
@@ -179,15 +93,17 @@ static bool is_mode(const char *mode, const char *name)
 	return strcmp(mode, name) == 0;
 }
 
-static int write_hosts(const char *bundle, const char *hostname, const char *address,
-		       struct co_err *err)
+static int write_hosts(const struct bundle *b, const char *address, struct co_err *err)
 {
+	const struct container_service *service = b->make->service;
+	const char *hostname = b->hostname;
 	autobuf struct co_buf text = { 0 };
 
 	co_buf_text(&text, "127.0.0.1\tlocalhost\n"
 			   "::1\tlocalhost ip6-localhost ip6-loopback\n");
 	co_buf_format(&text, "%s\t%s\n", *address ? address : "127.0.1.1", hostname);
-	return write_file(bundle, "hosts", &text, 0644, err);
+	co_buf_text(&text, service ? service->hosts : "");
+	return write_file(b->path, "hosts", &text, 0644, err);
 }
 
 /* A nameserver that only this machine itself can ask. */
@@ -292,6 +208,46 @@ static void map_users(const struct runner_place *place, uint32_t block,
 	map_rootless(out->gids, "/etc/subgid", "/usr/bin/newgidmap", getegid());
 	if (!out->uids[1].count || !out->gids[1].count)
 		out->uids[1].count = out->gids[1].count = 0;
+}
+
+/* ---- removing ---- */
+
+static void write_map(struct co_buf *out, const struct container_id_map map[2])
+{
+	for (int i = 0; i < 2; i++)
+		co_buf_format(out, "%s%" PRIu32 ":%" PRIu32 ":%" PRIu32, i ? "," : "",
+			      map[i].inside, map[i].outside, map[i].count);
+}
+
+/* What belongs to further users of containers only they can remove, and their root. */
+static int remove_as_root(const struct runner_place *place, const char *path)
+{
+	struct container_place users = { .root = false };
+	autobuf struct co_buf uids = { 0 }, gids = { 0 };
+
+	map_rootless(users.uids, "/etc/subuid", "/usr/bin/newuidmap", geteuid());
+	map_rootless(users.gids, "/etc/subgid", "/usr/bin/newgidmap", getegid());
+	if (!users.uids[1].count || !users.gids[1].count)
+		return -1;
+	write_map(&uids, users.uids);
+	write_map(&gids, users.gids);
+	if (uids.failed || gids.failed)
+		return -1;
+	return work_run((const char *const[]){ place->program, "clear", "--uid-map",
+					       uids.data, "--gid-map", gids.data, path,
+					       NULL },
+			-1, "/dev/null");
+}
+
+int bundle_remove(const struct runner_place *place, const char *path,
+		  struct co_err *err)
+{
+	int r = ctr_remove_tree(path, err);
+
+	if (r != CO_ACCESS || place->root || remove_as_root(place, path) != 0)
+		return r;
+	*err = (struct co_err){ 0 };
+	return 0;
 }
 
 /* ---- what the configuration names on the host ---- */
@@ -443,7 +399,7 @@ static int write_files(struct bundle *b, const char *address, struct co_err *err
 	if (!r)
 		r = make_folder(b->path, "rootfs", 0755, err);
 	if (!r)
-		r = write_hosts(b->path, b->hostname, address, err);
+		r = write_hosts(b, address, err);
 	if (!r)
 		r = write_resolv(b->path, b->mode, err);
 	if (!r)
@@ -496,6 +452,7 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 					 .fills = is_builtin(b),
 					 .hostname = b->hostname,
 					 .name = b->make->name,
+					 .service = b->make->service,
 					 .socket = b->place->socket,
 					 .cgroup = b->cgroup,
 					 .network_mode = b->mode,
@@ -511,7 +468,7 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 	if (r)
 		return r;
 	map_users(b->place, b->make->users, b->config, &where);
-	if (!is_mode(b->mode, "none"))
+	if (!is_mode(b->mode, "none") || b->config->nports)
 		where.network = (struct co_span){ b->network.data, b->network.size };
 	if (b->make->network_of) {
 		r = join(b, &where, err);
@@ -534,6 +491,14 @@ static int write_all(struct bundle *b, struct co_buf *facts, struct co_err *err)
 	if (b->config->privileged && !b->place->root)
 		return co_fail(err, CO_ACCESS,
 			       "only a daemon of root can make privileged containers");
+	if (b->config->host_users && !b->place->root)
+		return co_fail(err, CO_ACCESS,
+			       "only a daemon of root can make containers without a "
+			       "user name space of their own");
+	if (b->mode && is_mode(b->mode, "bridge") && !b->place->root)
+		return co_fail(err, CO_ACCESS,
+			       "only a daemon of root can put containers on a bridge; "
+			       "networks of users are private ones");
 	bundle_network(b->place, b->make->users, b->config, b->mode, &network);
 	co_buf_span(&b->network,
 		    (struct co_span){ network.json.data, network.json.size });

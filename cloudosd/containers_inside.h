@@ -58,6 +58,8 @@ struct runner_network {
 	struct relay **relays;
 	struct relay_spec *specs;
 	size_t count;
+	struct relay_door
+		*door;    /* of mode none, whose ports are all relayed; or NULL */
 	char address[16]; /* on the bridge; "" it is not there */
 	char name[256], hostname[65];
 };
@@ -82,6 +84,7 @@ struct monitor {
 	char *facts;
 	struct runner_network network;
 	struct network_change *change; /* asked of it, not answered */
+	bool door_asked;               /* see network_runs */
 	UT_hash_handle hh;
 };
 
@@ -131,6 +134,11 @@ void work_clear(struct runner *r, uint32_t id, bool files, container_reported *d
 		void *arg);
 /* After a monitor was killed: the record of the end, if there is one. */
 void work_lost(struct runner *r, uint32_t id);
+/* Runs a program to its end, with fd as descriptor 3 unless -1.  Its exit status; negative:
+ * it could not be started. */
+int work_run(const char *const *argv, int fd, const char *errors);
+/* On a worker: a connection to a process that makes sockets in its network. */
+int work_door(const struct runner_place *p, uint32_t id, int *out, struct co_err *err);
 /* The folder of a volume; see container_runtime.h. */
 void work_volume(struct runner *r, enum container_volume_act act, const char *name,
 		 container_reported *done, void *arg);
@@ -144,6 +152,8 @@ const char *network_default(void);
 int network_open(struct runner *r, uint32_t id, struct runner_network *out,
 		 struct co_err *err);
 void network_done(struct relays *all, struct runner_network *n);
+/* It runs: the door of a container whose ports lead to its own loopback. */
+void network_runs(struct monitor *m);
 /* What its new CONFIG changes in its ports: adds ,"network":{} to a request.  Then told how
  * the monitor has answered. */
 int network_change(struct monitor *m, const struct container_settings *config,
@@ -175,8 +185,10 @@ void bundle_network_done(struct bundle_network *n);
 int bundle_volume(const struct runner_place *place, const char *name,
 		  struct co_err *err);
 
-/* Removes a tree, which may be hostile, and follows nothing in it. */
-int bundle_remove(const char *path, struct co_err *err);
+/* Removes a tree, which may be hostile, and follows nothing in it; with a user's further
+ * ids as root of a user name space that has them. */
+int bundle_remove(const struct runner_place *place, const char *path,
+		  struct co_err *err);
 
 /* ---- containers_user.c: on a worker ---- */
 

@@ -223,6 +223,8 @@ static void see(struct monitor *m, const struct ctr_status *s)
 					   .started_ns = s->started * 1000000 };
 
 	m->phase = MONITOR_LIVING;
+	if (s->state == CTR_RUNNING || s->state == CTR_PAUSED)
+		network_runs(m);
 	if (s->state == CTR_EXITED)
 		runner_end_of(&s->exit, &report.end);
 	tell(m, &report);
@@ -288,6 +290,8 @@ static void on_reply(struct monitor *m, const struct ctr_message *message)
 	if (a->kind == CONTAINER_ACT_START && !report.status &&
 	    co_json_member(message->json, "pid", &value) && co_json_whole(value, &pid))
 		report.pid = (int32_t) pid;
+	if (a->kind == CONTAINER_ACT_START && !report.status)
+		network_runs(m);
 	if (a->kind == CONTAINER_ACT_UPDATE && m->change) {
 		network_changed_to(m, report.status == 0);
 		report.facts = co_span(m->facts);

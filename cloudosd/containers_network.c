@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the daemon does for the network of containers: the default mode, ports on the
- * loopback, and names.  HOST.
+ * loopback, ports of those that have nothing but a loopback, and names.  HOST.
  *
  * Containers on the bridge find each other by name in /etc/hosts, which is a file of their
  * bundle.  When one comes or goes, the lines behind a mark are rewritten in place (the file
@@ -41,7 +41,9 @@ static void choose(void)
 			: !root && n.private_ ? "private"
 					      : "none");
 	if (strcmp(chosen, "none") == 0)
-		co_log(daemon, INFO, "containers have no network by default: %s",
+		co_log(daemon, INFO,
+		       "containers have no network by default but their published "
+		       "ports: %s",
 		       root ? n.bridge_why : n.private_why);
 }
 
@@ -57,17 +59,25 @@ void network_done(struct relays *all, struct runner_network *n)
 {
 	for (size_t i = 0; i < n->count; i++)
 		relay_close(all, n->relays[i]);
+	relay_door_free(all, n->door);
 	free(n->relays);
 	free(n->specs);
 	free(n->json);
 	*n = (struct runner_network){ 0 };
 }
 
+static bool same_address(const struct sockaddr_in *a, const struct sockaddr_in *b)
+{
+	return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
+}
+
 static struct relay *find_relay(const struct runner_network *n,
 				const struct relay_spec *spec)
 {
 	for (size_t i = 0; n && i < n->count; i++)
-		if (memcmp(&n->specs[i], spec, sizeof(*spec)) == 0)
+		if (n->specs[i].udp == spec->udp && n->specs[i].door == spec->door &&
+		    same_address(&n->specs[i].from, &spec->from) &&
+		    same_address(&n->specs[i].to, &spec->to))
 			return n->relays[i];
 	return NULL;
 }
@@ -87,6 +97,9 @@ static int open_relays(struct relays *all, const struct network_plan *p,
 		       const struct runner_network *old, struct runner_network *out,
 		       struct co_err *err)
 {
+	const struct in_addr loopback = { htonl(INADDR_LOOPBACK) };
+	struct relay_door *door = old ? old->door : out->door;
+
 	out->relays = calloc(p->port_count + 1, sizeof(*out->relays));
 	out->specs = calloc(p->port_count + 1, sizeof(*out->specs));
 	if (!out->relays || !out->specs)
@@ -96,16 +109,17 @@ static int open_relays(struct relays *all, const struct network_plan *p,
 		struct relay_spec *spec = &out->specs[out->count];
 		int rc = 0;
 
-		if (!network_is_loopback(port->address))
-			continue;
+		if (!door && !network_is_loopback(port->address))
+			continue; /* an element of nf_tables */
 		*spec = (struct relay_spec){
+			.door = door,
 			.udp = port->protocol == IPPROTO_UDP,
 			.from = { .sin_family = AF_INET,
 				  .sin_port = htons(port->host),
 				  .sin_addr = port->address },
 			.to = { .sin_family = AF_INET,
 				.sin_port = htons(port->inside),
-				.sin_addr = p->address },
+				.sin_addr = door ? loopback : p->address },
 		};
 		out->relays[out->count] = find_relay(old, spec);
 		if (!out->relays[out->count])
@@ -197,8 +211,14 @@ int network_open(struct runner *r, uint32_t id, struct runner_network *out,
 		read_text(ours, "name", out->name, sizeof(out->name));
 		keep_name(out->hostname);
 		keep_name(out->name);
-		rc = open_relays(r->relays, &plan, NULL, out, err);
+	} else if (plan.mode == NETWORK_NONE) {
+		out->door = relay_door_new(r->relays);
+		if (!out->door)
+			rc = co_fail(err, CO_NO_MEMORY,
+				     "no memory for published ports");
 	}
+	if (rc == 0 && (out->bridge || out->door))
+		rc = open_relays(r->relays, &plan, NULL, out, err);
 	network_plan_done(&plan);
 	if (rc < 0)
 		network_done(r->relays, out);
@@ -230,22 +250,25 @@ int network_change(struct monitor *m, const struct container_settings *config,
 	char mode[16], id[16];
 	int rc;
 
-	if (!now->json)
+	if (!now->json && !config->nports)
 		return 0;
+	if (!now->json &&
+	    !now->door) /* without a network, and until now without ports */
+		now->door = relay_door_new(r->relays);
 	(void) inet_pton(AF_INET, now->address, &address);
 	bundle_network(&r->place, ntohl(address.s_addr) - r->place.subnet - 2, config,
-		       mode_of(now->json, mode), &wanted);
-	if (wanted.json.failed || wanted.facts.failed ||
-	    strcmp(now->json, wanted.json.data) == 0 || m->change) {
+		       now->json ? mode_of(now->json, mode) : "none", &wanted);
+	if (wanted.json.failed || wanted.facts.failed || m->change ||
+	    (now->json && strcmp(now->json, wanted.json.data) == 0)) {
 		bundle_network_done(&wanted);
 		return 0;
 	}
 	(void) snprintf(id, sizeof(id), "%" PRIu32, m->id); /* fits */
-	rc = now->bridge
+	rc = now->bridge || now->door
 		     ? network_plan_read(id, co_span(wanted.json.data), &plan, err)
 		     : co_fail(err, CO_BUSY,
-			       "ports can be changed while it runs only on a bridge; this "
-			       "network is %s: stop it first",
+			       "ports can be changed while it runs only on a bridge, or "
+			       "without a network; this network is %s: stop it first",
 			       mode);
 	change = rc == 0 ? calloc(1, sizeof(*change)) : NULL;
 	if (rc == 0 && !change)
@@ -253,8 +276,10 @@ int network_change(struct monitor *m, const struct container_settings *config,
 	if (rc == 0)
 		rc = open_relays(r->relays, &plan, now, &change->next, err);
 	if (rc == 0) {
-		co_buf_text(members, ",\"network\":");
-		co_buf_text(members, wanted.json.data);
+		if (now->bridge) {
+			co_buf_text(members, ",\"network\":");
+			co_buf_text(members, wanted.json.data);
+		}
 		change->next.json = co_buf_take(&wanted.json, &(size_t){ 0 });
 		change->facts = co_buf_take(&wanted.facts, &(size_t){ 0 });
 		m->change = change;
@@ -266,6 +291,60 @@ int network_change(struct monitor *m, const struct container_settings *config,
 	network_plan_done(&plan);
 	bundle_network_done(&wanted);
 	return rc;
+}
+
+/* ---- the door ---- */
+
+struct opening {
+	struct runner *runner;
+	uint32_t id;
+	struct relay_door *door;
+	int fd;
+	struct co_err err;
+};
+
+static void run_opening(void *arg)
+{
+	struct opening *o = arg;
+
+	(void) work_door(&o->runner->place, o->id, &o->fd, &o->err); /* the end tells */
+}
+
+static void end_opening(void *arg)
+{
+	struct opening *o = arg;
+	struct runner *r = o->runner;
+	struct monitor *m = NULL;
+
+	HASH_FIND(hh, r->monitors, &o->id, sizeof(o->id), m);
+	if (o->err.code)
+		co_log(daemon, WARN,
+		       "the published ports of container %" PRIu32 " lead nowhere: %s",
+		       o->id, o->err.message);
+	if (m && m->network.door && m->network.door == o->door)
+		relay_door_open(r->relays, o->door, o->fd);
+	else if (o->fd >= 0)
+		(void) close(o->fd); /* it has ended meanwhile */
+	free(o);
+}
+
+void network_runs(struct monitor *m)
+{
+	struct runner *r = m->runner;
+	struct opening *o;
+
+	if (!m->network.door || !m->network.count || m->door_asked)
+		return;
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return;
+	*o = (struct opening){
+		.runner = r, .id = m->id, .door = m->network.door, .fd = -1
+	};
+	m->door_asked =
+		r->host->offload(r->host->ctx, run_opening, end_opening, o) == 0;
+	if (!m->door_asked)
+		free(o); /* who comes waits; the next change tries again */
 }
 
 /* So that the next daemon, and who cleans up after a killed monitor, know the new ports. */
@@ -286,11 +365,16 @@ static void run_rewrite(void *arg)
 	if (read_file(w->path, CO_LIMIT_CTR_CONFIG, &text, &err) < 0 ||
 	    co_json_check((struct co_span){ text.data, text.size }, &json,
 			  &(struct co_json_fault){ 0 }) < 0 ||
-	    !co_json_member(json, "cloudos", &ours) ||
-	    !co_json_member(ours, "network", &value))
+	    !co_json_member(json, "cloudos", &ours) || ours.size < 3)
 		return; /* it is being removed */
+	if (!co_json_member(ours, "network", &value))
+		value = (struct co_span){ ours.data + 1, 0 };
 	co_buf_add(&changed, text.data, (size_t) (value.data - text.data));
+	if (!value.size)
+		co_buf_text(&changed, "\"network\":");
 	co_buf_text(&changed, w->json);
+	if (!value.size)
+		co_buf_char(&changed, ',');
 	co_buf_text(&changed, value.data + value.size);
 	(void) snprintf(fresh, sizeof(fresh), "%s.ports", w->path); /* fits */
 	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -344,6 +428,7 @@ void network_changed_to(struct monitor *m, bool good)
 		now->specs = change->next.specs;
 		now->count = change->next.count;
 		now->json = change->next.json;
+		network_runs(m);
 		change->next = (struct runner_network){ .relays = old.relays,
 							.specs = old.specs,
 							.count = old.count,

@@ -40,11 +40,11 @@ static int remove_folder(const struct runner_place *p, const char *name,
 
 	(void) snprintf(path, sizeof(path), "%s/%s", p->volumes, name);
 	(void) snprintf(gone, sizeof(gone), "%s/" GONE "%s", p->volumes, name);
-	rc = bundle_remove(gone, err);
+	rc = bundle_remove(p, gone, err);
 	if (rc == 0 && rename(path, gone) < 0 && errno != ENOENT)
 		rc = co_fail_errno(err, errno, "cannot rename %s", path);
 	if (rc == 0)
-		rc = bundle_remove(gone, err);
+		rc = bundle_remove(p, gone, err);
 	if (rc && access(gone, F_OK) == 0)
 		(void) rename(gone, path); /* what is left of it stays a volume */
 	return rc;
@@ -64,7 +64,7 @@ static void list_folders(const struct runner_place *p, struct co_buf *out)
 		}
 		(void) snprintf(path, sizeof(path), "%s/%s", p->volumes, entry->d_name);
 		if (strncmp(entry->d_name, GONE, strlen(GONE)) == 0 &&
-		    bundle_remove(path, &err))
+		    bundle_remove(p, path, &err))
 			co_log(daemon, WARN, "%s", err.message);
 	}
 	if (dir)

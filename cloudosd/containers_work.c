@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,6 +37,7 @@ struct work {
 	struct container_settings *parsed;
 	struct co_buf facts;
 	char *names; /* of the other containers */
+	struct container_service service;
 	struct runner_network network;
 	/* sweep */
 	uint32_t *ids, below;
@@ -62,6 +64,7 @@ static void work_free(struct work *w)
 	free(w->image_config);
 	free(w->image_id);
 	free(w->names);
+	free(w->service.hosts);
 	network_done(w->runner->relays, &w->network);
 	free(w->ids);
 	(void) container_config_free(w->parsed); /* NULL */
@@ -178,6 +181,11 @@ static int run_program(const char *const *argv, int fd, int exe, const char *err
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+int work_run(const char *const *argv, int fd, const char *errors)
+{
+	return run_program(argv, fd, -1, errors);
+}
+
 static void bundle_path(const struct runner_place *p, uint32_t id,
 			char out[RUNNER_PATH])
 {
@@ -198,7 +206,7 @@ static void reap(const struct runner_place *p, const char *id, bool force)
 		force ? id : NULL, NULL
 	};
 
-	(void) run_program(argv, -1, -1, "/dev/null"); /* nothing there is no failure */
+	(void) work_run(argv, -1, "/dev/null"); /* nothing there is no failure */
 }
 
 /* Removes all there is of an id.  Its files go behind the answer (w->files): by then they are
@@ -211,12 +219,12 @@ static int clear_id(struct work *w)
 	run_path(&w->runner->place, w->id, path);
 	if (access(path, F_OK) == 0)
 		reap(&w->runner->place, id, true);
-	if (bundle_remove(path, &w->err))
+	if (bundle_remove(&w->runner->place, path, &w->err))
 		return w->err.code;
 	bundle_path(&w->runner->place, w->id, path);
 	(void) snprintf(gone, sizeof(gone), "%s/%s", w->runner->place.gone, id);
 	w->files = rename(path, gone) == 0;
-	return w->files ? 0 : bundle_remove(path, &w->err);
+	return w->files ? 0 : bundle_remove(&w->runner->place, path, &w->err);
 }
 
 static void run_rest(void *arg)
@@ -227,7 +235,7 @@ static void run_rest(void *arg)
 
 	(void) snprintf(gone, sizeof(gone), "%s/%" PRIu32, w->runner->place.gone,
 			w->id);
-	if (bundle_remove(gone, &err))
+	if (bundle_remove(&w->runner->place, gone, &err))
 		co_log(daemon, WARN, "%s; the next daemon tries again", err.message);
 }
 
@@ -254,6 +262,31 @@ static void last_words(const char *path, char out[256])
 
 	out[n > 0 ? n : 0] = '\0';
 	out[strcspn(out, "\n")] = '\0';
+}
+
+int work_door(const struct runner_place *p, uint32_t id, int *out, struct co_err *err)
+{
+	char number[16], errors[RUNNER_PATH + 16], words[256];
+	const char *argv[] = { p->program,     "--root", p->run, "door",
+			       "--control-fd", "3",      number, NULL };
+	int ends[2], status;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return co_fail_errno(err, errno, "cannot make a socket");
+	(void) snprintf(number, sizeof(number), "%" PRIu32, id); /* fits */
+	(void) snprintf(errors, sizeof(errors), "%s/%" PRIu32 "/door.err", p->state,
+			id);
+	status = work_run(argv, ends[1], errors);
+	(void) close(ends[1]); /* theirs */
+	if (status == 0) {
+		*out = ends[0];
+		return 0;
+	}
+	(void) close(ends[0]); /* nobody is there */
+	last_words(errors, words);
+	if (status < 0)
+		return co_fail_errno(err, -status, "cannot start %s", p->program);
+	return co_fail(err, CO_IO, "%s", *words ? words : "cloudos-ctr says nothing");
 }
 
 static int start_monitor(struct work *w, int theirs, struct co_err *err)
@@ -380,9 +413,14 @@ void work_make(struct runner *r, const struct container_make *make,
 		w->image_config = copy_span(make->image.config);
 		w->image_id = strdup(make->image.id);
 		w->names = network_names(r);
+		if (make->service) {
+			w->service = *make->service;
+			w->service.hosts = strdup(make->service->hosts);
+			w->make.service = &w->service;
+		}
 	}
 	if (!w || !copy_layers(w, make->image.layers) || !w->name || !w->config ||
-	    !w->image_config || !w->image_id) {
+	    !w->image_config || !w->image_id || (make->service && !w->service.hosts)) {
 		if (w)
 			work_free(w);
 		runner_report(done, arg, CO_NO_MEMORY, "no memory for a container");
@@ -569,7 +607,7 @@ static void sweep_folder(struct work *w, const char *folder, bool running)
 		if (running)
 			reap(p, entry->d_name, true); /* nobody knows it */
 		(void) snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-		(void) bundle_remove(path, &err); /* the next daemon tries again */
+		(void) bundle_remove(p, path, &err); /* the next daemon tries again */
 	}
 	if (dir)
 		(void) closedir(dir); /* read only */
@@ -580,7 +618,7 @@ static void run_sweep(void *arg)
 	struct work *w = arg;
 	struct co_err err;
 
-	(void) bundle_remove(w->runner->place.gone, &err); /* tried again, too */
+	(void) bundle_remove(&w->runner->place, w->runner->place.gone, &err); /* tried again, too */
 	(void) mkdir(w->runner->place.gone, 0700);
 
 	sweep_folder(w, w->runner->place.run, true);

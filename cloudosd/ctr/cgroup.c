@@ -533,8 +533,8 @@ static int remove_folder(const struct group_folder *f, int64_t end, struct co_er
 {
 	int rc = group_unplace(f);
 
-	while (rc == -EBUSY && group_now() < end) {
-		group_pause(500); /* v1 has nothing to wait for */
+	for (int us = 50; rc == -EBUSY && group_now() < end; us *= us < 5000 ? 2 : 1) {
+		group_pause(us); /* v1 has nothing to wait for */
 		rc = group_unplace(f);
 	}
 	if (rc == -EBUSY)

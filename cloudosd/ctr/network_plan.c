@@ -82,7 +82,9 @@ static int read_port(struct co_span value, struct network_port *out, struct co_e
 	if (co_json_member(value, "address", &given) &&
 	    !address_of(value, "address", &out->address))
 		return co_fail(err, CO_INVALID,
-			       "network.ports: \"address\" is not an IPv4 address");
+			       "network.ports: \"address\" is not an IPv4 address, and "
+			       "ports are published at those only: 127.0.0.1, 0.0.0.0 "
+			       "or one of this machine's");
 	out->protocol = strcmp(protocol, "tcp") == 0   ? IPPROTO_TCP
 			: strcmp(protocol, "udp") == 0 ? IPPROTO_UDP
 						       : 0;

@@ -52,19 +52,32 @@ uint32_t rootfs_outside_id(const struct ctr_id_maps *maps, uint32_t id)
 	return maps && maps->count > 0 ? maps->at[0].outside : id;
 }
 
+/* chmod of what has that name now: in a volume another container may have made a link of it. */
+static int set_mode(int folder, const char *name, mode_t mode)
+{
+	autoclose int fd =
+		openat(folder, name,
+		       O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	return fd < 0 || fchmod(fd, mode) < 0 ? -errno : 0;
+}
+
 /* Owner, mode, times.  An owner that cannot be had stays ours: the copy is for us. */
 static int copy_stat(const struct rootfs_copying *how, int to, const char *name,
 		     const struct stat *st)
 {
 	struct timespec times[2] = { st->st_atim, st->st_mtim };
+	int status = 0;
 
 	if (fchownat(to, name, rootfs_outside_id(how->uids, st->st_uid),
 		     rootfs_outside_id(how->gids, st->st_gid),
 		     AT_SYMLINK_NOFOLLOW) < 0 &&
 	    errno != EPERM && errno != EINVAL)
 		return -errno;
-	if (!S_ISLNK(st->st_mode) && fchmodat(to, name, st->st_mode & 07777, 0) < 0)
-		return -errno;
+	if (!S_ISLNK(st->st_mode))
+		status = set_mode(to, name, st->st_mode & 07777);
+	if (status < 0)
+		return status;
 	return utimensat(to, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 

@@ -32,6 +32,7 @@ static int pack_path(const struct merged *m, int root, struct co_err *err)
 	int r;
 
 	tree_init(&tree, root);
+	tree.mounts = m->live > 0;
 	r = tree_place(&tree, m->path ? m->path : "", false, &place, err);
 	if (!r && !tree_look(&place, &st))
 		r = co_fail(err, CO_NOT_FOUND, "there is no %s in the container",
@@ -72,6 +73,7 @@ static int unpack_here(void *arg, int root, FILE *out, struct co_err *err)
 	int r;
 
 	tree_init(&tree, root);
+	tree.mounts = m->live > 0;
 	r = tree_place(&tree, m->path, false, &place, err);
 	if (!r) {
 		folder = openat(place.folder, *place.name ? place.name : ".",

@@ -76,7 +76,7 @@ static int open_in_root(const struct tree *t, const char *path)
 {
 	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
 				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS |
-					   RESOLVE_NO_XDEV };
+					   (t->mounts ? 0 : RESOLVE_NO_XDEV) };
 	int fd;
 
 	/* EAGAIN: something was renamed meanwhile; nothing of ours does that for long */

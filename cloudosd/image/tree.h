@@ -16,7 +16,8 @@
 #include "lib/err.h"
 
 struct tree {
-	int root; /* borrowed */
+	int root;    /* borrowed */
+	bool mounts; /* paths may lead through them: of a container that runs */
 	/* The last parent, since archives go folder by folder. */
 	char *parent;
 	int parent_fd;

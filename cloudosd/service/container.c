@@ -15,7 +15,7 @@
 
 #define NEXT_KEY "/container-next"
 
-enum { USERS_MAX = CO_LIMIT_CONTAINERS };
+enum { USERS_MAX = CO_LIMIT_CONTAINERS, USERS_TURN = USERS_MAX - 96 };
 
 /* ---- one ---- */
 
@@ -35,13 +35,25 @@ void container_log(const struct containers *all, const char *format, ...)
 	all->options.log(all->options.arg, line);
 }
 
-/* The lowest block of outside ids that is free, or the one that it has had. */
+static uint32_t free_users(const struct containers *all, uint32_t from, uint32_t to)
+{
+	while (from < to && all->users[from])
+		from++;
+	return from < to ? from : USERS_MAX;
+}
+
+/* A block of outside ids: the one that it has had, or another that is free.  In turn, so that
+ * what a container has left behind (files in a folder of the host, shared memory) does not
+ * belong to the next one at once.  The last blocks have no address on the smallest bridge. */
 bool container_users_take(struct containers *all, uint32_t wanted, uint32_t *out)
 {
+	uint32_t turn = (uint32_t) ((all->next_id - 1) % USERS_TURN);
+
 	if (wanted >= USERS_MAX || all->users[wanted])
-		for (wanted = 0; wanted < USERS_MAX && all->users[wanted];)
-			wanted++;
-	if (wanted >= USERS_MAX)
+		wanted = free_users(all, turn, USERS_TURN);
+	if (wanted == USERS_MAX)
+		wanted = free_users(all, 0, USERS_MAX);
+	if (wanted == USERS_MAX)
 		return false;
 	all->users[wanted] = 1;
 	*out = wanted;

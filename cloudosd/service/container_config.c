@@ -134,6 +134,48 @@ static bool read_texts(struct reading *r, struct co_span value, void *at)
 	return true;
 }
 
+/* "64m" in bytes; 0: it is no size. */
+static uint64_t size_of(const char *text)
+{
+	static const char units[] = "kmgt";
+	const char *unit;
+	uint64_t n = 0;
+
+	for (; *text >= '0' && *text <= '9' && n < UINT64_C(1) << 40; text++)
+		n = n * 10 + (uint64_t) (*text - '0');
+	if (!*text)
+		return n < UINT64_C(1) << 50 ? n : 0;
+	unit = strchr(units, *text | 0x20);
+	if (!unit || text[1] || n >= UINT64_C(1) << 20)
+		return 0;
+	return n << 10 * (unit - units + 1);
+}
+
+/* PATH or PATH:SIZE */
+static bool read_tmpfs(struct reading *r, struct co_span value, void *at)
+{
+	struct container_settings *c = r->config;
+
+	if (!read_texts(r, value, at))
+		return false;
+	c->tmpfs_bytes = get(r, (c->tmpfs.count + 1) * sizeof(*c->tmpfs_bytes));
+	if (!c->tmpfs_bytes)
+		return false;
+	for (size_t i = 0; i < c->tmpfs.count; i++) {
+		char *size = strrchr(c->tmpfs.at[i], ':');
+
+		if (size) {
+			*size = '\0';
+			c->tmpfs_bytes[i] = size_of(size + 1);
+		}
+		if (size && !c->tmpfs_bytes[i])
+			return bad(r, "has a size that is not one, such as 64m");
+		if (!container_path_is_good(c->tmpfs.at[i]) || !c->tmpfs.at[i][1])
+			return bad(r, "has an entry that is not an absolute path");
+	}
+	return true;
+}
+
 /* A line, split as a shell would, or a list. */
 static bool read_command(struct reading *r, struct co_span value, void *at)
 {
@@ -326,6 +368,28 @@ static bool read_health(struct reading *r, struct co_span value, void *at)
 	return true;
 }
 
+/* "NAME[:no-logs]" */
+static bool read_service(struct reading *r, struct co_span value, void *at)
+{
+	static const char what[] =
+		"is not the name of a service of services.yaml, or NAME:no-logs";
+	struct container_settings *c = r->config;
+	char *text = text_of(r, value, what);
+	char *option = text ? strchr(text, ':') : NULL;
+
+	(void) at;
+	if (!text)
+		return false;
+	if (option)
+		*option++ = '\0';
+	if ((option && strcmp(option, "no-logs") != 0) || (option && !*text) ||
+	    strlen(text) > 63)
+		return bad(r, what);
+	c->service = *text ? text : NULL;
+	c->service_unlogged = option != NULL;
+	return true;
+}
+
 /* "[ip:]host:inside[/udp]" */
 static bool read_port(struct reading *r, const char *text, struct container_port *out)
 {
@@ -512,7 +576,7 @@ static const struct member members[] = {
 	{ .name = "networkMode", .read = read_text, .at = AT(network) },
 	{ .name = "ports", .read = read_ports, .live = true },
 	{ .name = "volumes", .read = read_volumes },
-	{ .name = "tmpfs", .read = read_texts, .at = AT(tmpfs) },
+	{ .name = "tmpfs", .read = read_tmpfs, .at = AT(tmpfs) },
 	{ .name = "readOnly", .read = read_bool, .at = AT(read_only) },
 	{ .name = "init", .read = read_bool, .at = AT(init) },
 	{ .name = "calls", .read = read_bool, .at = AT(calls) },
@@ -534,6 +598,7 @@ static const struct member members[] = {
 	{ .name = "runtime", .read = read_text, .at = AT(runtime) },
 	{ .name = "userns", .read = read_users, .at = AT(host_users), .fixed = true },
 	{ .name = "seccomp", .read = read_text, .at = AT(seccomp) },
+	{ .name = "service", .read = read_service, .at = AT(service) },
 	{ .name = "allowUnenforcedLimits",
 	  .read = read_bool,
 	  .at = AT(allow_unenforced) },
@@ -589,6 +654,9 @@ static bool modes_are_good(struct reading *r)
 	    strcmp(c->runtime, "crun") != 0 && !container_path_is_good(c->runtime))
 		return bad(r,
 			   "is none of builtin, crun and the path of an OCI runtime");
+	r->member = "service";
+	if (c->service && (!c->calls || (c->runtime && strcmp(c->runtime, "builtin"))))
+		return bad(r, "needs calls, which the builtin runtime alone has");
 	r->member = "seccomp";
 	if (c->seccomp && strcmp(c->seccomp, "default") != 0 &&
 	    strcmp(c->seccomp, "unconfined") != 0 &&
@@ -596,9 +664,9 @@ static bool modes_are_good(struct reading *r)
 		return bad(r, "is none of default, unconfined and the path of a "
 			      "profile");
 	r->member = "ports";
-	if (c->nports && n &&
-	    (strcmp(n, "none") == 0 || strncmp(n, "container:", 10) == 0))
-		return bad(r, "cannot be published without a network of its own");
+	if (c->nports && n && strncmp(n, "container:", 10) == 0)
+		return bad(r, "cannot be published by a container in the network of "
+			      "another: that one publishes them");
 	return true;
 }
 
@@ -627,10 +695,6 @@ static bool is_good(struct reading *r)
 	if (c->hostname &&
 	    (!container_name_is_good(co_span(c->hostname)) || strlen(c->hostname) > 64))
 		return bad(r, "is not a host name of at most 64 bytes");
-	r->member = "tmpfs";
-	for (size_t i = 0; i < c->tmpfs.count; i++)
-		if (!container_path_is_good(c->tmpfs.at[i]) || !c->tmpfs.at[i][1])
-			return bad(r, "has an entry that is not an absolute path");
 	if (c->rm && c->restart != CONTAINER_RESTART_NO) {
 		r->member = "rm";
 		return bad(r, "and restart exclude each other");

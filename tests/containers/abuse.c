@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cloudosd/ctr/rootfs_inside.h"
 #include "lib/cleanup.h"
 #include "tests/containers/box.h"
 
@@ -546,6 +547,58 @@ START_TEST(folders_that_become_links_meanwhile_lead_nowhere)
 }
 END_TEST
 
+/* Puts a link that leads out in place of what is copied, as soon as that is there. */
+static void *replace(void *arg)
+{
+	struct race *r = arg;
+
+	while (!atomic_load(&r->over))
+		if (access(r->folder, F_OK) == 0 && symlink(out, r->link) == 0 &&
+		    rename(r->link, r->folder) < 0)
+			(void) unlink(r->link);
+	return NULL;
+}
+
+START_TEST(a_volume_that_others_have_too_is_filled_without_following_their_links)
+{
+	static const struct rootfs_copying how = { .top = true };
+	double until = seconds() + 1.0;
+	struct race r = { .over = false };
+	struct stat before, after;
+	pthread_t thread;
+	struct box b;
+	int from, to;
+
+	BEGIN(&b, _i);
+	box_make_folder(&b, "root/image");
+	box_make_folder(&b, "root/volume");
+	box_make_file(&b, "root/image/file", "text");
+	(void) snprintf(r.folder, sizeof(r.folder), "%s/root/image", b.folder);
+	from = open(r.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	(void) snprintf(r.folder, sizeof(r.folder), "%s/root/volume", b.folder);
+	to = open(r.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert(from >= 0 && to >= 0);
+	ck_assert_int_eq(fchmodat(from, "file", 04711, 0), 0);
+	ck_assert_int_eq(stat(out, &before), 0);
+	(void) snprintf(r.folder, sizeof(r.folder), "%s/root/volume/file", b.folder);
+	(void) snprintf(r.link, sizeof(r.link), "%s/root/volume/.link", b.folder);
+	ck_assert_int_eq(pthread_create(&thread, NULL, replace, &r), 0);
+	while (seconds() < until) {
+		struct co_err err;
+
+		(void) rootfs_copy(&how, from, to, "the volume", &err);
+		(void) rootfs_empty(to, NULL);
+	}
+	atomic_store(&r.over, true);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_int_eq(stat(out, &after), 0);
+	ck_assert_uint_eq(after.st_mode, before.st_mode);
+	(void) close(from);
+	(void) close(to);
+	end(&b);
+}
+END_TEST
+
 START_TEST(a_dev_that_becomes_a_link_meanwhile_leads_nowhere)
 {
 	struct box b;
@@ -580,6 +633,7 @@ int main(void)
 		device_nodes_of_a_root_open_nothing_for_ids_of_ones_own,
 		folders_that_become_links_meanwhile_lead_nowhere,
 		a_dev_that_becomes_a_link_meanwhile_leads_nowhere,
+		a_volume_that_others_have_too_is_filled_without_following_their_links,
 	};
 
 	for (size_t i = 0; i < co_countof(tests); i++)

@@ -388,7 +388,7 @@ def the_example_of_cloudos_yaml(d):
     equal(d.run('diff', cwd=folder, status=None).returncode, 1, 'diff before')
     said = d.out('apply', '--wait', cwd=folder)
     order = [line.split()[1] for line in said.splitlines() if 'created' in line]
-    equal(order, ['writer', 'reader', 'hello', 'core'], 'the order')
+    equal(order, ['example_pages', 'writer', 'reader', 'hello', 'core'], 'the order')
     equal(d.out('container', 'logs', 'reader'), 'made by writer\n', 'the volume')
     check('"hello"' in d.out('service', 'ls', 'hello', '-o', 'json'), 'the guest')
     check('blackroad-os-core' in d.out('service', 'ls'), 'the service')
@@ -407,6 +407,9 @@ def the_example_of_cloudos_yaml(d):
     said = d.out('down', cwd=folder)
     equal([line.split()[1] for line in said.splitlines()], ['core', 'hello', 'reader', 'writer'],
           'the opposite order')
+    equal(json.loads(d.out('diff', '-o', 'json', cwd=folder, status=1))[0]['kind'], 'container', 'the volume is kept')
+    equal(d.out('down', '--volumes', cwd=folder), 'volume example_pages removed\n', 'down --volumes')
+    equal(d.out('volume', 'ls', '-q'), '', 'volumes')
     equal(d.out('container', 'ps', '-aq') + d.out('guest', 'ls', '-o', 'json').strip(), '[]', 'what is left')
 
 

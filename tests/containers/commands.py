@@ -115,6 +115,29 @@ def copies_are_called_as_by_cp(d):
     check('tar' not in r.stderr, r.stderr)
 
 
+def files_of_volumes_are_copied_too(d):
+    d.busybox()
+    d.run('container', 'run', '-d', '--name', 'c', '-v', 'data:/data', '--user', '0', 'busybox', 'sh', '-c',
+          'mkdir /data/sub; echo here >/data/sub/f; exec sleep 1000')
+    cli.until('the file is there', lambda: d.run('container', 'exec', 'c', 'cat', '/data/sub/f',
+                                                 status=None).stdout)
+    d.run('container', 'cp', 'c:/data/sub/f', 'f')
+    with open(d.work + '/f') as f:
+        equal(f.read(), 'here\n', 'out of a volume')
+    d.run('container', 'cp', 'f', 'c:/data/sub/g')
+    equal(d.out('container', 'exec', 'c', 'cat', '/data/sub/g'), 'here\n', 'into a volume')
+
+
+def users_are_told_what_only_root_may(d):
+    d.busybox()
+    status = 125 if d.words or os.geteuid() else 0
+    r = d.run('container', 'run', '--rm', '--userns', 'host', 'busybox', 'true', status=status)
+    check(not status or 'only a daemon of root' in r.stderr, r.stderr)
+    if status:
+        r = d.run('container', 'run', '--rm', '--net', 'bridge', 'busybox', 'true', status=125)
+        check('only a daemon of root' in r.stderr, r.stderr)
+
+
 def images_come_from_standard_input_under_the_name_asked_for(d):
     d.busybox()
     os.mkdir(d.work + '/layout')
@@ -130,7 +153,7 @@ def images_come_from_standard_input_under_the_name_asked_for(d):
 
 CASES = (a_daemon_is_started_by_whoever_asks_about_containers,
          exec_says_125_when_it_could_not_try, what_programs_read_is_json_with_names,
-         copies_are_called_as_by_cp, images_come_from_standard_input_under_the_name_asked_for,
+         copies_are_called_as_by_cp, files_of_volumes_are_copied_too, users_are_told_what_only_root_may, images_come_from_standard_input_under_the_name_asked_for,
          what_cannot_be_done_is_said_of_each_in_its_order, what_ended_prints_anew_when_it_is_started,
          much_goes_in_and_comes_out_at_once, a_signal_does_not_wait_behind_input_that_nobody_reads,
          a_program_whose_output_nobody_reads_gets_a_broken_pipe)

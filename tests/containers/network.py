@@ -6,6 +6,7 @@ As root everything happens in a network name space of the test's own, which is "
 the tests of users run as nobody from a copy of the programs; otherwise only those run, as who
 we are.  What the box cannot do is skipped with what `cloudosctl doctor` says of it.
 """
+import contextlib
 import ctypes
 import fcntl
 import glob
@@ -370,6 +371,69 @@ def without_tun_there_is_no_network_and_that_is_said():
         with socket.socket() as s:  # nobody holds on to it
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             s.bind(('127.0.0.1', port))
+
+
+# ---- without a network ----
+
+def doors(d):
+    """Processes that make sockets in a container's network for the daemon."""
+    found = []
+    for path in glob.glob('/proc/[0-9]*/cmdline'):
+        with contextlib.suppress(OSError), open(path, 'rb') as f:
+            line = f.read().split(b'\0')
+            if b'door' in line and os.fsencode(d.dir) in b' '.join(line):
+                found.append(int(path.split('/')[2]))
+    return found
+
+
+@test('root')
+@test('user')
+@test('no tun')
+def ports_lead_into_a_container_that_has_nothing_but_its_loopback():
+    with Domain() as d:
+        port, other, far = free_port(), free_port(), free_port()
+        d.ctl('container', 'create', '--name', 'a', '--network', 'none', '-p', '%d:8080' % port, 'busybox', 'sh',
+              '-c', SERVE % ('a', 8080))
+        done = d.call('container', 'run', '--network', 'none', '-p', '%d:1' % port, 'busybox', 'true')
+        check(done.returncode != 0 and 'in use already' in done.stderr, done.stderr)
+        # who comes before it runs waits for it, as do those that come all at once
+        early = [socket.create_connection(('127.0.0.1', port), LIMIT) for _ in range(40)]
+        for s in early:
+            s.sendall(b'GET / HTTP/1.0\r\n\r\n')
+        d.ctl('container', 'start', 'a')
+        for s in early[:1]:  # httpd may not have listened yet: then they were closed
+            s.settimeout(LIMIT)
+            with contextlib.suppress(OSError):
+                s.recv(1)
+        for s in early:
+            s.close()
+        until('the port', lambda: fetch('127.0.0.1', port) == 'a')
+        check(all(fetch('127.0.0.1', port) == 'a' for _ in range(50)), 'one after the other')
+        equal(d.inspect('a')['network']['mode'], 'none', 'its mode')
+        equal(d.inside('a', 'ls', '/sys/class/net'), 'lo', 'its links')
+        # others are published while it runs, at any address, and by the next daemon, too
+        d.ctl('container', 'update', '-p', '%d:8080' % other, '-p', '0.0.0.0:%d:8080' % far, 'a')
+        equal(fetch('127.0.0.1', other), 'a', 'a port published while it runs')
+        equal(fetch('127.0.0.1', far), 'a', 'at all addresses')
+        equal(fetch('127.0.0.1', port, 3), '', 'the old port')
+        until('one door', lambda: len(doors(d)) == 1)
+        os.kill(d.daemon(), signal.SIGKILL)
+        until('the next daemon', lambda: fetch('127.0.0.1', other, 3) == 'a')
+        until('one door again', lambda: len(doors(d)) == 1)
+        d.ctl('container', 'restart', '-t', '0', 'a')
+        until('after a restart', lambda: fetch('127.0.0.1', other, 3) == 'a')
+        d.ctl('container', 'rm', '-f', 'a')
+        until('the port is free', lambda: fetch('127.0.0.1', other, 3) == '')
+        # one without any ports gets its first while it runs
+        d.serve('b', '--network', 'none', port=8080)
+        d.ctl('container', 'update', '-p', '%d:8080' % port, 'b')
+        until('its first port', lambda: fetch('127.0.0.1', port, 3) == 'b')
+        os.kill(d.daemon(), signal.SIGKILL)
+        until('the next daemon', lambda: fetch('127.0.0.1', port, 3) == 'b')
+        done = d.call('container', 'create', '--network', 'container:b', '-p', '1:1', 'busybox')
+        check(done.returncode != 0 and 'that one publishes them' in done.stderr, done.stderr)
+        d.ctl('container', 'rm', '-f', 'b')
+        until('no door', lambda: not doors(d))
 
 
 # ---- who runs what ----

@@ -7,6 +7,7 @@ GET /v1/sys/volume/:name, DELETE /v1/sys/volume/:name, DELETE /v1/sys/container/
 """
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -195,9 +196,28 @@ def a_container_that_fails_leaves_no_volume(d):
     equal(volumes(d), {}, 'volumes')
 
 
+def what_other_users_of_a_user_s_container_own_goes_too(d):
+    if not d.words or not shutil.which('newuidmap'):
+        return  # root may remove anything; without the package uidmap there are no other users
+    d.run('daemon', 'stop', '--force')
+    ids = os.path.join(d.base, 'ids')
+    with open(ids, 'w') as f:
+        f.write('%d:200000:65536\n' % cli.NOBODY)
+    d.words = ['unshare', '-m', 'sh', '-c', 'mount --bind %s /etc/subuid && mount --bind %s /etc/subgid && '
+               'exec "$@"' % (ids, ids), 'sh', *d.words]
+    d.busybox()
+    d.run('container', 'run', '--name', 'c', '-v', 'data:/data', 'busybox', 'sh', '-c',
+          'for i in /home /data; do mkdir -p $i/x/y; touch $i/x/y/f; chown -R 1000:1000 $i/x; chmod 700 $i/x; done')
+    check(os.stat(outside(d, 'data', 'x')).st_uid > 200000, 'who owns it')
+    d.run('container', 'rm', 'c')
+    d.run('volume', 'rm', 'data')
+    equal(os.listdir(outside(d, '')), [], 'what is left')
+
+
 cli.CASES = (volumes_are_made_looked_at_and_removed, a_new_volume_begins_as_what_the_image_has_there,
              volumes_of_images_live_as_long_as_somebody_may_want_them,
              folders_are_mounted_before_what_is_in_them,
+             what_other_users_of_a_user_s_container_own_goes_too,
              volumes_outlive_daemons_and_records_outlive_nothing, a_container_that_fails_leaves_no_volume)
 
 if __name__ == '__main__':

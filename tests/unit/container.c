@@ -17,6 +17,7 @@ enum { MONITORS = 64 };
 
 /* What outlives a daemon: a monitor, or the record of an end. */
 struct monitor {
+	uint32_t users;
 	enum container_seen seen;
 	bool committed, files;
 	int32_t pid;
@@ -84,6 +85,7 @@ static void make(void *ctx, const struct container_make *what, container_reporte
 
 	(void) ctx;
 	m->files = true;
+	m->users = what->users;
 	r->status = w.fail_make;
 	if (r->status)
 		return;
@@ -440,6 +442,30 @@ START_TEST(a_container_is_created_started_stopped_and_removed)
 }
 END_TEST
 
+START_TEST(outside_ids_are_given_in_turn_and_kept)
+{
+	begin();
+	ck_assert_int_eq(create("{" ROOT ",\"name\":\"a\"}"), 0);
+	ck_assert_int_eq(create("{" ROOT ",\"name\":\"b\"}"), 0);
+	ck_assert_uint_eq(w.monitors[1].users, 0);
+	ck_assert_uint_eq(w.monitors[2].users, 1);
+	ck_assert_int_eq(ask(CONTAINER_REMOVE, "a"), 0);
+	ck_assert_int_eq(ask(CONTAINER_REMOVE, "b"), 0);
+	/* what these have left is not the next one's, nor after a restart */
+	kill_daemon();
+	start_daemon();
+	ck_assert_int_eq(create("{" ROOT ",\"name\":\"c\"}"), 0);
+	ck_assert_uint_eq(w.monitors[3].users, 2);
+	ck_assert_int_eq(ask(CONTAINER_START, "c"), 0);
+	end(3, 0, 0);
+	fake_settle(&w.fake);
+	w.monitors[3].users = 77;
+	ck_assert_int_eq(ask(CONTAINER_START, "c"), 0);
+	ck_assert_uint_eq(w.monitors[3].users, 2); /* its files are theirs */
+	finish();
+}
+END_TEST
+
 START_TEST(answered_is_committed)
 {
 	begin();
@@ -540,11 +566,16 @@ START_TEST(what_is_wrong_with_a_configuration_is_said)
 		{ "{" ROOT ",\"ports\":[\"80\"]}", "ports" },
 		{ "{" ROOT ",\"ports\":[\"80:99999\"]}", "ports" },
 		{ "{" ROOT ",\"ports\":[\"1.2.3:80:80\"]}", "ports" },
-		{ "{" ROOT ",\"networkMode\":\"none\",\"ports\":[\"80:80\"]}",
+		{ "{" ROOT ",\"networkMode\":\"container:x\",\"ports\":[\"80:80\"]}",
 		  "ports" },
 		{ "{" ROOT ",\"volumes\":[\"/a\"]}", "volumes" },
 		{ "{" ROOT ",\"volumes\":[\"/a:/b:wo\"]}", "volumes" },
 		{ "{" ROOT ",\"volumes\":[\"/a:/../b\"]}", "volumes" },
+		{ "{" ROOT ",\"tmpfs\":[\"t\"]}", "absolute path" },
+		{ "{" ROOT ",\"tmpfs\":[\"/t:\"]}", "64m" },
+		{ "{" ROOT ",\"tmpfs\":[\"/t:0\"]}", "64m" },
+		{ "{" ROOT ",\"tmpfs\":[\"/t:1x\"]}", "64m" },
+		{ "{" ROOT ",\"tmpfs\":[\"/t:9999999999999999999\"]}", "64m" },
 		{ "{" ROOT ",\"restart\":\"on-failure:0\"}", "restart" },
 		{ "{" ROOT ",\"restart\":\"always\",\"rm\":true}", "exclude" },
 		{ "{" ROOT ",\"health\":{\"interval\":1}}", "health" },
@@ -935,6 +966,7 @@ int main(void)
 	TCase *tests = tcase_create("container");
 
 	tcase_add_test(tests, a_container_is_created_started_stopped_and_removed);
+	tcase_add_test(tests, outside_ids_are_given_in_turn_and_kept);
 	tcase_add_test(tests, answered_is_committed);
 	tcase_add_test(tests, what_the_store_refuses_is_not_created);
 	tcase_add_test(tests, a_state_that_could_not_be_written_is_written_later);

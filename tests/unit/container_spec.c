@@ -178,14 +178,19 @@ END_TEST
 
 START_TEST(volumes_and_files_are_mounted)
 {
-	make(ROOT ",\"volumes\":[\"/h:/in:ro\",\"data:/d\"],\"tmpfs\":[\"/t\"],"
-		  "\"shmSize\":8,\"readOnly\":true}",
+	make(ROOT
+	     ",\"volumes\":[\"/h:/in:ro\",\"data:/d\"],\"tmpfs\":[\"/t\",\"/s:64m\",\"/b:4096\"],"
+	     "\"shmSize\":8,\"readOnly\":true}",
 	     "");
 	has("{\"destination\":\"/in\",\"type\":\"bind\",\"source\":\"/h\",\"options\":"
 	    "[\"rbind\",\"ro\",\"rprivate\"]}");
 	has("{\"destination\":\"/d\",\"type\":\"bind\",\"source\":\"/v/data\",\"options\":"
 	    "[\"bind\",\"rw\",\"rprivate\",\"nosuid\",\"nodev\",\"idmap\"]}");
-	has("{\"destination\":\"/t\",\"type\":\"tmpfs\"");
+	has("{\"destination\":\"/t\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":["
+	    "\"nosuid\",\"nodev\",\"mode=1777\"]");
+	has("{\"destination\":\"/s\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":["
+	    "\"nosuid\",\"nodev\",\"mode=1777\",\"size=67108864\"]");
+	has("\"size=4096\"]");
 	has("size=8m");
 	has("\"readonly\":true");
 	has("\"source\":\"/b/resolv.conf\"");

@@ -238,6 +238,157 @@ START_TEST(each_client_of_udp_gets_its_own_answers)
 }
 END_TEST
 
+/* ---- sockets of another name space, which here is our own ---- */
+
+static void *be_a_door(void *arg)
+{
+	int fd = *(int *) arg;
+	char kind;
+
+	while (recv(fd, &kind, 1, 0) == 1) {
+		union {
+			struct cmsghdr header;
+			char room[CMSG_SPACE(sizeof(int))];
+		} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
+					  .cmsg_level = SOL_SOCKET,
+					  .cmsg_type = SCM_RIGHTS } };
+		struct iovec bytes = { &kind, 1 };
+		struct msghdr message = { .msg_iov = &bytes,
+					  .msg_iovlen = 1,
+					  .msg_control = control.room,
+					  .msg_controllen = sizeof(control.room) };
+		int made = socket(AF_INET,
+				  (kind == 'u' ? SOCK_DGRAM : SOCK_STREAM) |
+					  SOCK_CLOEXEC | SOCK_NONBLOCK,
+				  0);
+
+		memcpy(CMSG_DATA(&control.header), &made, sizeof(made));
+		if (sendmsg(fd, &message, MSG_NOSIGNAL) != 1)
+			break;
+		(void) close(made);
+	}
+	(void) close(fd);
+	return NULL;
+}
+
+struct behind_door {
+	struct place p;
+	struct relay_door *door;
+	int ends[2];
+	pthread_t thread;
+};
+
+static struct behind_door set_up_door(int type)
+{
+	struct behind_door b = { .p = { .all = relays_new(), .at = free_port(type) } };
+	struct relay_spec spec = { .udp = type == SOCK_DGRAM, .from = b.p.at };
+	struct co_err err = { 0 };
+
+	b.door = spec.door = relay_door_new(b.p.all);
+	ck_assert_ptr_nonnull(b.door);
+	b.p.server = bound(type, &spec.to);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, b.ends), 0);
+	ck_assert_msg(relay_open(b.p.all, &spec, &b.p.relay, &err) == 0, "%s",
+		      err.message);
+	return b;
+}
+
+static void open_door(struct behind_door *b)
+{
+	ck_assert_int_eq(pthread_create(&b->thread, NULL, be_a_door, &b->ends[1]), 0);
+	relay_door_open(b->p.all, b->door, b->ends[0]);
+}
+
+static void tear_down_door(struct behind_door *b)
+{
+	relay_close(b->p.all, b->p.relay);
+	relay_door_free(b->p.all, b->door); /* which ends the thread */
+	(void) pthread_join(b->thread, NULL);
+	relays_free(b->p.all);
+	(void) close(b->p.server);
+}
+
+START_TEST(who_comes_before_the_door_is_there_waits_and_all_get_through)
+{
+	enum { CLIENTS = 40 };
+	struct behind_door b = set_up_door(SOCK_STREAM);
+	int clients[CLIENTS];
+	struct pollfd w = { .fd = b.p.server, .events = POLLIN };
+
+	for (size_t i = 0; i < CLIENTS; i++) {
+		clients[i] = connected(SOCK_STREAM, &b.p.at);
+		ck_assert_int_eq(send(clients[i], &(char){ (char) i }, 1, 0), 1);
+	}
+	ck_assert_int_eq(poll(&w, 1, 50), 0);
+	open_door(&b);
+	for (size_t i = 0; i < CLIENTS; i++) {
+		int server;
+		char byte;
+
+		ck_assert_int_eq(poll(&w, 1, WAIT_MS), 1);
+		server = accept(b.p.server, NULL, NULL);
+		ck_assert_int_eq((int) take(server, &byte, 1), 1);
+		ck_assert_int_eq(send(server, &byte, 1, 0), 1);
+		(void) close(server);
+	}
+	for (size_t i = 0; i < CLIENTS; i++) {
+		char byte = -1;
+
+		ck_assert_int_eq((int) take(clients[i], &byte, 1), 1);
+		ck_assert_int_eq(byte, (int) i);
+		(void) close(clients[i]);
+	}
+	tear_down_door(&b);
+}
+END_TEST
+
+START_TEST(datagrams_go_through_a_door_too)
+{
+	struct behind_door b = set_up_door(SOCK_DGRAM);
+	int clients[12];
+
+	for (size_t i = 0; i < 12; i++) {
+		clients[i] = connected(SOCK_DGRAM, &b.p.at);
+		ck_assert_int_eq(send(clients[i], &"abcdefghijkl"[i], 1, 0), 1);
+	}
+	open_door(&b);
+	for (size_t i = 0; i < 12; i++) {
+		struct sockaddr_in from;
+		socklen_t n = sizeof(from);
+		struct pollfd w = { .fd = b.p.server, .events = POLLIN };
+		char byte;
+
+		ck_assert_int_eq(poll(&w, 1, WAIT_MS), 1);
+		ck_assert_int_eq(recvfrom(b.p.server, &byte, 1, 0, (void *) &from, &n),
+				 1);
+		ck_assert_int_eq(sendto(b.p.server, &byte, 1, 0, (void *) &from, n), 1);
+	}
+	for (size_t i = 0; i < 12; i++) {
+		char byte = 0;
+
+		ck_assert_int_eq((int) take(clients[i], &byte, 1), 1);
+		ck_assert_int_eq(byte, "abcdefghijkl"[i]);
+		(void) close(clients[i]);
+	}
+	tear_down_door(&b);
+}
+END_TEST
+
+START_TEST(behind_a_door_that_is_gone_there_is_nobody)
+{
+	struct behind_door b = set_up_door(SOCK_STREAM);
+	int client = connected(SOCK_STREAM, &b.p.at);
+	char byte;
+
+	relay_door_open(b.p.all, b.door, -1);
+	ck_assert_int_eq((int) take(client, &byte, 1), 0);
+	(void) close(client);
+	tear_down(&(struct place){ b.p.all, b.p.relay, b.p.at, b.p.server });
+	(void) close(b.ends[0]);
+	(void) close(b.ends[1]);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("relay");
@@ -249,5 +400,9 @@ int main(void)
 		       a_container_that_does_not_listen_is_an_end_for_the_client);
 	tcase_add_test(tcase, relays_come_and_go);
 	tcase_add_test(tcase, each_client_of_udp_gets_its_own_answers);
+	tcase_add_test(tcase,
+		       who_comes_before_the_door_is_there_waits_and_all_get_through);
+	tcase_add_test(tcase, datagrams_go_through_a_door_too);
+	tcase_add_test(tcase, behind_a_door_that_is_gone_there_is_nobody);
 	return run_tests(tcase);
 }
