@@ -618,7 +618,8 @@ static void run_sweep(void *arg)
 	struct work *w = arg;
 	struct co_err err;
 
-	(void) bundle_remove(&w->runner->place, w->runner->place.gone, &err); /* tried again, too */
+	(void) bundle_remove(&w->runner->place, w->runner->place.gone,
+			     &err); /* tried again, too */
 	(void) mkdir(w->runner->place.gone, 0700);
 
 	sweep_folder(w, w->runner->place.run, true);

@@ -173,11 +173,11 @@ def volumes_outlive_daemons_and_records_outlive_nothing(d):
     d.run('container', 'rm', '-f', 'c')
     before = volumes(d)
     pid = json.loads(d.out('daemon', 'status', '-o', 'json'))['pid']
-    os.kill(int(pid), signal.SIGKILL)
     # of an older daemon, or half removed by one that was killed
     for name in ('found', '.gone-half', 'anon-%s-7' % number):
         os.makedirs(outside(d, name, 'in'))
-    subprocess.run(['chown', '-R', '--reference=' + d.dir, outside(d, '')], check=True)
+        subprocess.run(['chown', '-R', '--reference=' + d.dir, outside(d, name)], check=True)
+    os.kill(int(pid), signal.SIGKILL)
     d.run('daemon', 'start', status=None)
     until('the next daemon', lambda: d.run('volume', 'ls', status=None).returncode == 0)
     after = volumes(d)
