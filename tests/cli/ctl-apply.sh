@@ -46,6 +46,22 @@ containers:
     image: x
     read_only: maybe
 END
+wrong 2 'a.restart must be no, always, on-failure[:N]' <<'END'
+guests:
+  a: {command: x, restart: "on-failure:often"}
+END
+wrong 2 'anchors and aliases are not allowed' <<'END'
+a: [x, x, x, x]
+b: [*a, *a, *a, *a]
+END
+wrong 2 'only one document is allowed' <<'END'
+containers: {}
+--- {}
+END
+wrong 2 'web must be a group of keys' <<'END'
+containers:
+  web:
+END
 wrong 4 'web.ports must be a list' <<'END'
 containers:
   web:
@@ -397,6 +413,12 @@ more=$(web busybox 64 | sed 's|"demo_data:/data"|"demo_data:/data","x:/x"|')
 reply _v1_sys_containers "200 OK" "{\"containers\":[$db,$more]}"
 expect 1 "$ctl" diff
 has "$out" "container  web   recreate  volumes"
+# what the daemon refuses is said with file and line
+reply _v1_sys_containers "200 OK" "{\"containers\":[$db]}"
+reply _v1_sys_container_web_start "400 Bad Request" \
+	'{"error":{"code":"INVALID_REQUEST","message":"it cannot be begun"}}'
+expect 1 "$ctl" apply
+has "$err" "cloudos.yaml:8: web: it cannot be begun"
 # a container of that name that is somebody else's is left alone
 reply _v1_sys_containers "200 OK" '{"containers":[{"id":3,"name":"web","config":{}}]}'
 expect 5 "$ctl" apply
