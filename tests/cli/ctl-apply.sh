@@ -133,6 +133,15 @@ expect 4 "$ctl" apply
 has "$err" "there is no file cloudos.yaml"
 [ -e "$CLOUDOS_DIR" ] && fail "something was made for a file that is wrong"
 
+# Guests are kept without a daemon: nothing of them may be left when this fails.
+processes_here() {
+	for p in /proc/[0-9]*; do
+		tr '\0' '\n' <"$p/environ" 2>/dev/null | grep -qx "CLOUDOS_DIR=$CLOUDOS_DIR" &&
+			echo "${p#/proc/}"
+	done
+}
+trap 'status=$?; kill -9 $(processes_here) 2>/dev/null; (exit $status); end' EXIT
+
 # ---- guests: kept running, in order, and only what differs is touched ----
 
 cat >cloudos.yaml <<'END'
@@ -270,12 +279,6 @@ reboot() { # SIGNAL of the keepers: a shutdown asks, a power failure does not
 	until_true all_have_ended
 	rm -rf "$CLOUDOS_DIR/run"
 	expect 0 "$ctl" daemon start
-}
-processes_here() {
-	for p in /proc/[0-9]*; do
-		tr '\0' '\n' <"$p/environ" 2>/dev/null | grep -qx "CLOUDOS_DIR=$CLOUDOS_DIR" &&
-			echo "${p#/proc/}"
-	done
 }
 all_have_ended() {
 	left=$(processes_here)
