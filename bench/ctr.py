@@ -67,6 +67,8 @@ class Boxes:
                                 f"cloudos-bench.{os.getpid()}")
         for end in ("", ".cli", ".crun", ".runc"):
             atexit.register(shutil.rmtree, self.run + end, ignore_errors=True)
+        null = os.stat("/dev/null")  # crun gives standard input to the container's root
+        atexit.register(os.chown, "/dev/null", null.st_uid, null.st_gid)
         self.urgent = ["chrt", "-r", "10"]
         try:
             if subprocess.run([*self.urgent, "true"], stderr=subprocess.DEVNULL,
@@ -185,6 +187,43 @@ def start(bench):
                 "of a created one, to its first output as an attached client sees it")]
 
 
+def podman(boxes):
+    """podman run --rm of the same program, and why not."""
+    tool = shutil.which("podman")
+    top = f"{boxes.run}.podman"
+    command = [tool, "--root", os.path.join(boxes.top, "podman"), "--runroot", top,
+               "--cgroup-manager", "cgroupfs"]
+    run = ["run", "--rm", "--network", "none", "--ulimit", "nofile=1024:1024",
+           "--ulimit", "nproc=1024:1024", "--rootfs", boxes.rootfs, "/bench-true"]
+    atexit.register(shutil.rmtree, top, ignore_errors=True)
+    for runtime in ("crun", "runc"):  # crun refuses boxes with both hierarchies of groups
+        whole = [*command, "--runtime", runtime, *run]
+        argv, why = Boxes.works("podman", tool, whole) if tool else (None, "is not installed")
+        if argv == whole:
+            return argv, f"podman with {runtime}"
+    return None, f"podman {why or 'refuses'}"
+
+
+def daemon(bench):
+    """Through the daemon, as a user does it: until the container is removed again."""
+    boxes = Boxes(bench)
+    ctl = bench.program("cloudosctl")
+    bench.output([ctl, "image", "create-busybox", "--name", "bench"])
+    rows, nets = [], (("ctr.daemon", ["--net", "none"]), ("ctr.daemon.bridge", []))
+    sides = [bench.launch(20, ctl, "container", "run", "--rm", *net, "bench", "true")
+             for _, net in nets]
+    peer, note = podman(boxes)
+    if peer:
+        sides.append(bench.launch(3, *peer))
+    numbers = bench.in_turn(sides, "wall_ms")
+    for (name, net), ours in zip(nets, numbers):
+        rows.append(row(name, ours, numbers[2] if peer and net else None, "ms",
+                        f"cloudosctl container run --rm {' '.join(net)}".strip() +
+                        (f", base {note}" if peer and net else f"; {note}" if net else
+                         ", the network of root's choice")))
+    return rows
+
+
 def execute(bench):
     return [row("ctr.exec", median(bench, "sleep", "exec", 50), None, "ms",
                 "one process more, begun and ended")]
@@ -224,6 +263,7 @@ def log(bench):
 FAMILIES = [
     ("ctr.cycle", cycle),
     ("ctr.start", start),
+    ("ctr.daemon", daemon),
     ("ctr.exec", execute),
     ("ctr.rate", rate),
     ("ctr.density", density),

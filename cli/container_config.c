@@ -55,6 +55,7 @@ const struct config_member config_members[] = {
 	{ "runtime",    NULL,      "runtime",     "runtime",       CONFIG_TEXT,    0, 0, false },
 	{ "userns",     NULL,      "userns",      "userns",        CONFIG_TEXT,    0, 0, false },
 	{ "seccomp",    NULL,      "seccomp",     "seccomp",       CONFIG_TEXT,    0, 0, false },
+	{ "service",    NULL,      "service",     "service",       CONFIG_TEXT,    0, 0, false },
 	{ "allow-unenforced-limits", NULL, "allow_unenforced_limits", "allowUnenforcedLimits", CONFIG_SWITCH, 0, 0, false },
 	{ "shm-size",   NULL,      "shm_size",    "shmSize",       CONFIG_MIB,     1, U32, false },
 };

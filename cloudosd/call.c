@@ -15,6 +15,7 @@
 
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
+#include "cloudosd/housed.h"
 #include "cloudosd/link.h"
 #include "cloudosd/marshal.h"
 #include "cloudosd/member.h"
@@ -561,4 +562,24 @@ int call_guest_bytes(struct co_call *call, uint64_t address, void *out, size_t n
 const char *call_service(const struct co_call *call)
 {
 	return call->session->service;
+}
+
+bool call_is_housed(const struct co_call *call)
+{
+	return housed_by_itself(call->session);
+}
+
+int call_share_port(struct co_call *call, uint16_t port, int fd)
+{
+	return housed_by_itself(call->session) && housed_shares(call->session, port)
+		       ? housed_share(call->session, fd)
+		       : 0;
+}
+
+int call_carry(struct co_call *call, const struct sockaddr_in *from,
+	       const struct sockaddr_in *to, struct co_err *err)
+{
+	return housed_by_itself(call->session)
+		       ? housed_carry(call->session, from, to, err)
+		       : co_fail(err, CO_GONE, "the container has ended");
 }

@@ -15,6 +15,7 @@
 #include "cloudosd/containers_inside.h"
 #include "cloudosd/service/events.h"
 #include "cloudosd/service/image.h"
+#include "cloudosd/service/names.h"
 #include "cloudosd/service/volume.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
@@ -67,6 +68,56 @@ static void use_image(void *arg, const char *id, bool used)
 		images_unuse(d->services.images, id);
 	else if (images_use(d->services.images, id))
 		co_log(service, WARN, "no memory to count who uses the image %s", id);
+}
+
+/* ---- services ---- */
+
+static void add_host(struct co_buf *out, const char *front, const char *url)
+{
+	struct co_span host = names_host(url);
+
+	if (host.size)
+		co_buf_format(out, "%s\t%.*s\n", front, (int) host.size, host.data);
+}
+
+/* Every service by the names that it has in production. */
+static char *host_lines(const struct names *names)
+{
+	autobuf struct co_buf out = { 0 };
+	char front[INET_ADDRSTRLEN];
+
+	co_buf_text(&out, "");
+	for (size_t i = 0; i < names_count(names); i++) {
+		const struct name *name = names_at(names, i);
+		struct in_addr address = names_front(names, name);
+
+		if (!address.s_addr)
+			continue;
+		(void) inet_ntop(AF_INET, &address, front, sizeof(front));
+		add_host(&out, front, name->internal);
+		add_host(&out, front, name->cloudflare);
+		add_host(&out, front, name->railway);
+		add_host(&out, front, name->railway_development);
+	}
+	return out.size ? co_buf_take(&out, &(size_t){ 0 }) : strdup("");
+}
+
+static int find_service(void *arg, const char *text, struct container_service *out,
+			struct co_err *err)
+{
+	const struct daemon *d = arg;
+	const struct name *name = names_find(d->names, co_span(text));
+
+	if (!name)
+		return co_fail(err, CO_NOT_FOUND,
+			       "there is no service %.64s; cloudosctl service names "
+			       "lists them",
+			       text);
+	(void) snprintf(out->name, sizeof(out->name), "%s", name->name);
+	(void) snprintf(out->role, sizeof(out->role), "%s", name->role);
+	out->port = name->port;
+	out->hosts = host_lines(d->names);
+	return out->hosts ? 0 : co_fail(err, CO_NO_MEMORY, "no memory for a service");
 }
 
 /* ---- volumes ---- */
@@ -225,6 +276,7 @@ int containers_start(struct daemon *d,
 		     struct co_err *err)
 {
 	struct containers_options options = { .image = find_image,
+					      .service = find_service,
 					      .use = use_image,
 					      .emit = emit,
 					      .log = note,

@@ -93,15 +93,17 @@ static bool is_mode(const char *mode, const char *name)
 	return strcmp(mode, name) == 0;
 }
 
-static int write_hosts(const char *bundle, const char *hostname, const char *address,
-		       struct co_err *err)
+static int write_hosts(const struct bundle *b, const char *address, struct co_err *err)
 {
+	const struct container_service *service = b->make->service;
+	const char *hostname = b->hostname;
 	autobuf struct co_buf text = { 0 };
 
 	co_buf_text(&text, "127.0.0.1\tlocalhost\n"
 			   "::1\tlocalhost ip6-localhost ip6-loopback\n");
 	co_buf_format(&text, "%s\t%s\n", *address ? address : "127.0.1.1", hostname);
-	return write_file(bundle, "hosts", &text, 0644, err);
+	co_buf_text(&text, service ? service->hosts : "");
+	return write_file(b->path, "hosts", &text, 0644, err);
 }
 
 /* A nameserver that only this machine itself can ask. */
@@ -397,7 +399,7 @@ static int write_files(struct bundle *b, const char *address, struct co_err *err
 	if (!r)
 		r = make_folder(b->path, "rootfs", 0755, err);
 	if (!r)
-		r = write_hosts(b->path, b->hostname, address, err);
+		r = write_hosts(b, address, err);
 	if (!r)
 		r = write_resolv(b->path, b->mode, err);
 	if (!r)
@@ -450,6 +452,7 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 					 .fills = is_builtin(b),
 					 .hostname = b->hostname,
 					 .name = b->make->name,
+					 .service = b->make->service,
 					 .socket = b->place->socket,
 					 .cgroup = b->cgroup,
 					 .network_mode = b->mode,

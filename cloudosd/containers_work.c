@@ -37,6 +37,7 @@ struct work {
 	struct container_settings *parsed;
 	struct co_buf facts;
 	char *names; /* of the other containers */
+	struct container_service service;
 	struct runner_network network;
 	/* sweep */
 	uint32_t *ids, below;
@@ -63,6 +64,7 @@ static void work_free(struct work *w)
 	free(w->image_config);
 	free(w->image_id);
 	free(w->names);
+	free(w->service.hosts);
 	network_done(w->runner->relays, &w->network);
 	free(w->ids);
 	(void) container_config_free(w->parsed); /* NULL */
@@ -204,7 +206,7 @@ static void reap(const struct runner_place *p, const char *id, bool force)
 		force ? id : NULL, NULL
 	};
 
-	(void) run_program(argv, -1, -1, "/dev/null"); /* nothing there is no failure */
+	(void) work_run(argv, -1, "/dev/null"); /* nothing there is no failure */
 }
 
 /* Removes all there is of an id.  Its files go behind the answer (w->files): by then they are
@@ -411,9 +413,14 @@ void work_make(struct runner *r, const struct container_make *make,
 		w->image_config = copy_span(make->image.config);
 		w->image_id = strdup(make->image.id);
 		w->names = network_names(r);
+		if (make->service) {
+			w->service = *make->service;
+			w->service.hosts = strdup(make->service->hosts);
+			w->make.service = &w->service;
+		}
 	}
 	if (!w || !copy_layers(w, make->image.layers) || !w->name || !w->config ||
-	    !w->image_config || !w->image_id) {
+	    !w->image_config || !w->image_id || (make->service && !w->service.hosts)) {
 		if (w)
 			work_free(w);
 		runner_report(done, arg, CO_NO_MEMORY, "no memory for a container");

@@ -537,6 +537,14 @@ bool same_pids(pid_t a, pid_t b)
 	       one.st_dev == other.st_dev;
 }
 
+static bool began_when_it_did(const struct table_session *row)
+{
+	struct process_id now;
+
+	return row->guest_start && process_read(row->pid, &now, NULL) == 0 &&
+	       now.start_time == row->guest_start;
+}
+
 bool client_may_join(const struct client *client, uint64_t session)
 {
 	const struct session *s;
@@ -544,8 +552,11 @@ bool client_may_join(const struct client *client, uint64_t session)
 	if (!client->contained)
 		return true;
 	s = session ? session_find(client->daemon, session, NULL) : NULL;
-	return s && (same_pids(client->pid, session_row(s)->launcher_pid) ||
-		     same_pids(client->pid, session_row(s)->pid));
+	/* numbers of those who have ended may be anybody's */
+	return s && ((!s->launcher_gone &&
+		      same_pids(client->pid, session_row(s)->launcher_pid)) ||
+		     (began_when_it_did(session_row(s)) &&
+		      same_pids(client->pid, session_row(s)->pid)));
 }
 
 void control_trace(struct control *c, struct co_call *call, int64_t raw,

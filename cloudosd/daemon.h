@@ -28,6 +28,7 @@ struct peers;
 struct keeper_link;
 struct look_waiter;
 struct pending;
+struct relays;
 struct sites;
 struct sockets;
 
@@ -45,7 +46,7 @@ struct daemon {
 	struct sockets *sockets; /* that listen, and outlive this daemon */
 	struct control *control;
 	struct http_server *http;
-	struct front *front;         /* of services */
+	struct front *front;        /* of services */
 	struct http_client *client; /* what the daemon asks others */
 	struct notify *notify;
 	struct pending *pending;
@@ -54,6 +55,7 @@ struct daemon {
 	struct co_guests guests;
 	struct bridge *bridge;
 	struct sites *sites;
+	struct relays *relays; /* to services in containers; NULL: none yet */
 	struct names *names;
 	struct configured *configured; /* handlers.yaml */
 	int claim;                     /* of the block of addresses; -1 */

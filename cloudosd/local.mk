@@ -31,6 +31,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/http/front.h %D%/http/front_inside.h %D%/http/front.c \
 	%D%/http/front_connection.c %D%/http/front_head.h %D%/http/front_head.c \
 	%D%/guests.h %D%/guests.c \
+	%D%/housed.h %D%/housed.c \
 	%D%/images.h %D%/images.c \
 	%D%/jobs.h %D%/jobs.c \
 	%D%/keeper_link.h %D%/keeper_link.c \
@@ -41,6 +42,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/member.h %D%/member.c \
 	%D%/memory.h %D%/memory.c \
 	%D%/names.h %D%/names.c \
+	%D%/netns.h %D%/netns.c \
 	%D%/notify.h %D%/notify.c \
 	%D%/peer.h %D%/peer_inside.h %D%/peer.c %D%/peer_request.c %D%/peer_watch.c \
 	%D%/pending.h %D%/pending.c \

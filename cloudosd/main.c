@@ -26,6 +26,7 @@
 #include "cloudosd/daemon.h"
 #include "cloudosd/guests.h"
 #include "cloudosd/handlers_file.h"
+#include "cloudosd/housed.h"
 #include "cloudosd/http/client.h"
 #include "cloudosd/http/front.h"
 #include "cloudosd/http/outgoing.h"
@@ -421,6 +422,8 @@ static void serve(void *arg)
 			r = http_server_new(&d->http, d, blackroad_route, &err);
 		if (!r)
 			r = front_new(&d->front, d, &err);
+		if (!r)
+			housed_front(d);
 		sockets_settle(d->sockets);
 		members_restore(d);
 		core_unlock();

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <utlist.h>
 
+#include "cloudosd/netns.h"
 #include "lib/cleanup.h"
 
 enum {
@@ -87,6 +88,7 @@ struct relay {
 	struct source source;
 	struct relays *all;
 	struct relay_spec spec;
+	struct netns through;
 	struct connection *connections;
 	struct flow *flows;
 	unsigned flow_count;
@@ -349,7 +351,8 @@ static void free_connection(struct connection *c)
 static bool begin_connection(struct relay *relay, int fd)
 {
 	struct connection *c = calloc(1, sizeof(*c));
-	int one = 1, out = new_socket(relay);
+	int one = 1, out = relay->through.net >= 0 ? netns_socket(&relay->through)
+						   : new_socket(relay);
 
 	if (!c || out < 0) {
 		(void) close(fd);
@@ -545,6 +548,7 @@ static void tidy(struct relays *r, bool tick)
 		}
 		if (relay->closed) {
 			DL_DELETE(r->list, relay);
+			netns_close(&relay->through);
 			free(relay);
 		} else if (relay->rests && tick) {
 			relay->rests = false;
@@ -737,6 +741,10 @@ int relay_open(struct relays *r, const struct relay_spec *spec, struct relay **o
 	}
 	relay->all = r;
 	relay->spec = *spec;
+	relay->spec.through = NULL; /* the caller's */
+	relay->through = (struct netns) NETNS_NONE;
+	if (spec->through)
+		netns_copy(spec->through, &relay->through);
 	relay->source = source(KIND_RELAY, fd);
 	(void) pthread_mutex_lock(&r->lock);
 	DL_APPEND(r->list, relay);

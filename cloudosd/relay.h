@@ -17,6 +17,7 @@
 
 #include "lib/err.h"
 
+struct netns;
 struct relays;
 struct relay;
 
@@ -31,6 +32,7 @@ struct relay_spec {
 	bool udp;
 	struct sockaddr_in from, to;
 	struct relay_door *door; /* NULL: `to` is reached from here */
+	const struct netns *through; /* TCP: where `to` is; copied; NULL: here */
 };
 
 /* NULL: no memory. */

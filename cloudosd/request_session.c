@@ -11,6 +11,37 @@
 #include "cloudosd/service/process.h"
 #include "lib/log.h"
 
+/* Is that what the kernel notifies by?  Whatever else could be made to say anything. */
+static bool is_listener(int fd)
+{
+	char path[32], link[64];
+	ssize_t n;
+
+	(void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, link, sizeof(link) - 1);
+	link[n > 0 ? n : 0] = '\0';
+	return strcmp(link, "anon_inode:seccomp notify") == 0;
+}
+
+/*
+ * Who calls, and whose memory is meant, says the kernel under notify and for each message
+ * under trap.  Under ptrace the launcher says it, and could name any process of the machine:
+ * that is believed only of launchers that could do it all themselves.
+ */
+static int contained_engine(struct client *client, const struct session_spec *spec,
+			    struct co_err *err)
+{
+	if (spec->engine == CO_ENGINE_PTRACE)
+		return co_fail(err, CO_ACCESS,
+			       "engine ptrace is not for programs that begin in a "
+			       "container; leave out --engine, or use notify or trap");
+	if (spec->engine == CO_ENGINE_NOTIFY &&
+	    !is_listener(control_in(client->control)->fds[1]))
+		return co_fail(err, CO_INVALID,
+			       "attach came without the listener of a filter");
+	return 0;
+}
+
 /* A pid of a contained client is one of its own name space; and its programs are no
  * services that were configured outside. */
 static int contained(struct client *client, struct session_spec *spec,
@@ -37,18 +68,17 @@ static int contained(struct client *client, struct session_spec *spec,
 			       "which is the limit",
 			       CO_LIMIT_CONTAINED_SESSIONS);
 	if (spec->service[0])
-		return co_fail(
-			err, CO_ACCESS,
-			"a program in a container cannot become the service %s; "
-			"run the container's program as a service of its own name",
-			spec->service);
+		return co_fail(err, CO_ACCESS,
+			       "a program in a container cannot become the service %s; "
+			       "make the container with --service",
+			       spec->service);
 	if (process_pid_from(client->pid, spec->pid, &pid))
 		return co_fail(err, CO_NOT_FOUND,
 			       "there is no process %d where this program runs",
 			       spec->pid);
 	spec->pid = pid;
 	spec->contained = true;
-	return 0;
+	return contained_engine(client, spec, err);
 }
 
 void request_attach(struct client *client)
@@ -69,6 +99,7 @@ void request_attach(struct client *client)
 	struct session *s;
 	struct co_err err = { 0 };
 	bool notify = spec.engine == CO_ENGINE_NOTIFY;
+	bool housed = notify && spec.service[0] && !client->contained;
 
 	if (client->daemon->stopping) {
 		client_reply(client, WIRE_attach_rep, tag, CO_GONE,
@@ -77,7 +108,7 @@ void request_attach(struct client *client)
 	}
 	if ((!notify && spec.engine != CO_ENGINE_PTRACE &&
 	     spec.engine != CO_ENGINE_TRAP) ||
-	    in->nfds != (notify ? 2U : 1U)) {
+	    (in->nfds != (notify ? 2U : 1U) && !(housed && in->nfds == 4U))) {
 		client_reply(client, WIRE_attach_rep, tag, CO_INVALID,
 			     "attach needs an engine and its descriptors");
 		return;
@@ -88,6 +119,8 @@ void request_attach(struct client *client)
 	}
 	spec.link_fd = co_msg_take_fd(in, 0);
 	spec.listener = co_msg_take_fd(in, 1);
+	spec.user_ns = co_msg_take_fd(in, 2);
+	spec.net_ns = co_msg_take_fd(in, 3);
 	if (session_attach(client->daemon, &spec, &s, &err)) {
 		client_reply(client, WIRE_attach_rep, tag, err.code, err.message);
 		return;

@@ -250,20 +250,32 @@ void serving_output(struct session *s, uint32_t stream, struct co_span text)
 /* ---- whose program listens ---- */
 
 struct look {
+	const struct daemon *daemon;
 	char host[INET_ADDRSTRLEN + 8];
 	bool found;
 };
+
+/* Is that session of that service?  Sessions of before may not be there yet: so the table
+ * is asked. */
+static bool is_session_of(const struct daemon *d, uint64_t session, const char *service)
+{
+	for (size_t i = 0; session && i < CO_LIMIT_SESSIONS; i++)
+		if (d->table->sessions[i].id == session)
+			return !strcmp(d->table->sessions[i].service, service);
+	return false;
+}
 
 static void visit(void *arg, const struct service_instance *instance)
 {
 	struct look *l = arg;
 
-	l->found |= strstr(instance->spec.metadata, l->host) != NULL;
+	l->found |= strstr(instance->spec.metadata, l->host) &&
+		    is_session_of(l->daemon, instance->session, instance->spec.name);
 }
 
 static void look_at(struct daemon *d, const struct name *name)
 {
-	struct look l = { .found = false };
+	struct look l = { .daemon = d };
 	struct in_addr back = names_back(d->names, name);
 
 	(void) snprintf(l.host, sizeof(l.host), "back=%s:", inet_ntoa(back));

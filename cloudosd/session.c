@@ -13,6 +13,7 @@
 #include "cloudosd/control.h"
 #include "cloudosd/core.h"
 #include "cloudosd/daemon.h"
+#include "cloudosd/housed.h"
 #include "cloudosd/keeper_link.h"
 #include "cloudosd/leftover.h"
 #include "cloudosd/link.h"
@@ -228,9 +229,20 @@ int session_revive(struct daemon *d, uint64_t id, uint32_t personality, int32_t 
 	return 0;
 }
 
+static void close_all(const struct session_spec *spec)
+{
+	const int all[] = { spec->link_fd, spec->listener, spec->user_ns,
+			    spec->net_ns };
+
+	for (size_t i = 0; i < co_countof(all); i++)
+		if (all[i] >= 0)
+			(void) close(all[i]);
+}
+
 int session_attach(struct daemon *d, const struct session_spec *spec,
 		   struct session **out, struct co_err *err)
 {
+	struct session_spec rest = *spec;
 	int index = free_row(d->table);
 	struct table_session *row;
 	struct session *s;
@@ -238,14 +250,13 @@ int session_attach(struct daemon *d, const struct session_spec *spec,
 
 	core_assert_locked();
 	if (index < 0) {
-		(void) close(spec->link_fd);
-		if (spec->listener >= 0)
-			(void) close(spec->listener);
+		close_all(spec);
 		return co_fail(
 			err, CO_TABLE_FULL,
 			"%d programs run under this daemon already, which is the limit",
 			CO_LIMIT_SESSIONS);
 	}
+	rest.link_fd = rest.listener = -1; /* session_new takes them */
 	row_fill(d, (uint32_t) index, spec);
 	row = &d->table->sessions[index];
 	row->id = d->table->next_session++;
@@ -253,10 +264,15 @@ int session_attach(struct daemon *d, const struct session_spec *spec,
 	if (!s) {
 		r = err->code;
 		row->id = 0;
+		close_all(&rest);
 		return r;
 	}
 	/* before the first call: from now on a successor can answer it */
 	keeper_hold(d->keeper, (uint32_t) index, spec->link_fd, spec->listener);
+	if (row->service[0])
+		housed_begin(s, spec->user_ns, spec->net_ns);
+	else
+		close_all(&rest);
 	r = session_begin(s, err);
 	if (r)
 		return r;
@@ -288,6 +304,7 @@ int session_restore(struct daemon *d, uint32_t index, int link_fd, int listener,
 		return err->code;
 	if (s->engine == CO_ENGINE_PTRACE)
 		s->resend = RESEND_ASKED;
+	housed_restore(s);
 	return session_begin(s, err);
 }
 
@@ -307,6 +324,7 @@ void session_end(struct session *s, const char *why)
 	if (session_row(s)->container)
 		containers_session_ends(d->services.containers,
 					session_row(s)->container, s->id);
+	housed_end(s);
 	notify_remove(s);
 	leftover_forget(s);
 	if (s->link) {

@@ -25,6 +25,7 @@
 #include "personality/host.h"
 
 struct daemon;
+struct housed;
 struct link;
 struct co_call;
 
@@ -50,11 +51,12 @@ struct session {
 	const struct co_personality *personality;
 	const struct co_personality_host *host; /* trap: NULL if it has no calls */
 	int listener;                           /* -1 unless the engine is notify */
-	struct link *link; /* NULL under trap when the launcher was gone before */
-	int pidfd;         /* of the first process, -1 if it was gone */
-	char service[64];  /* it was started as; "" */
-	bool ended;        /* a service, of which only how it ended is waited for */
-	bool stop_told;    /* that it has stopped */
+	struct link *link;     /* NULL under trap when the launcher was gone before */
+	int pidfd;             /* of the first process, -1 if it was gone */
+	char service[64];      /* it was started as; "" */
+	struct housed *housed; /* in a container's own network; NULL: it is not */
+	bool ended;            /* a service, of which only how it ended is waited for */
+	bool stop_told;        /* that it has stopped */
 	bool output_lost;
 	int launcher_fd; /* a service's: pidfd of its launcher, -1 */
 	struct co_watch *launcher_watch;
@@ -79,9 +81,10 @@ struct session_spec {
 	uint32_t personality, trace;
 	int32_t pid, launcher_pid;
 	const char *name, *command, *service;
-	bool contained;     /* it was begun by a program in a container */
-	uint32_t container; /* of the daemon, in which it runs; 0 */
+	bool contained;        /* it was begun by a program in a container */
+	uint32_t container;    /* of the daemon, in which it runs; 0 */
 	int link_fd, listener; /* taken, also on failure; listener -1 but for notify */
+	int user_ns, net_ns;   /* likewise: of a service in a container; -1 */
 };
 
 /* New session; it receives calls from now on. */

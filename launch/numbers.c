@@ -52,3 +52,21 @@ size_t launch_numbers(const char *personality, struct launch_numbers *out,
 	free(single);
 	return m;
 }
+
+size_t launch_caught_binds(const char *personality, struct launch_numbers *out,
+			   uint32_t *out_index)
+{
+	size_t count, n = 0;
+	const struct co_personality *all = co_personalities(&count);
+	const struct co_personality *p = co_personality_find(personality);
+
+	if (!p)
+		return 0;
+	*out_index = (uint32_t) (p - all);
+	for (size_t i = 0; i < p->ncaught && n < LAUNCH_NUMBERS_MAX; i++)
+		if (strncmp(p->caught[i].name, "open", 4) != 0)
+			out[n++] = (struct launch_numbers){ p->caught[i].number,
+							    p->caught[i].number };
+	qsort(out, n, sizeof(*out), by_first);
+	return n;
+}

@@ -23,4 +23,9 @@ enum { LAUNCH_NUMBERS_MAX = 60 };
 size_t launch_numbers(const char *personality, struct launch_numbers *out,
 		      uint32_t *out_index);
 
+/* The same of Linux's own calls that such a program has answered; not those that open
+ * files. */
+size_t launch_caught_binds(const char *personality, struct launch_numbers *out,
+			   uint32_t *out_index);
+
 #endif

@@ -189,6 +189,18 @@ int call_errno_of(int64_t status);
 /* The service that the session was started as (--service), by its full name; "". */
 const char *call_service(const struct co_call *call);
 
+/*
+ * Its program is in a container, in a network of its own.  There the front of services
+ * listens as well, and a socket that is to have a port of it must share it; 0, or a negative
+ * errno.  Connections to `from` here are carried to `to` there: CO_EXISTS if another program
+ * is that service.
+ */
+struct sockaddr_in;
+bool call_is_housed(const struct co_call *call);
+int call_share_port(struct co_call *call, uint16_t port, int fd);
+int call_carry(struct co_call *call, const struct sockaddr_in *from,
+	       const struct sockaddr_in *to, struct co_err *err);
+
 /* Proof against pid reuse for code that used /proc/TID by number: 0 while the call is
  * still waiting, CO_GONE otherwise. */
 int call_still_there(struct co_call *call);

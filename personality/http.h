@@ -41,6 +41,9 @@ const char *http_service(const struct http_call *c);
 /* Who has connected, as the kernel says; false, and 0: over TCP it does not. */
 bool http_peer(const struct http_call *c, int32_t *out_pid, uint32_t *out_uid);
 
+/* The service in whose container the caller runs; "": in none. */
+const char *http_container(const struct http_call *c);
+
 /* X-Service-Name, a label that proves nothing; "" if there is none. */
 const char *http_caller(const struct http_call *c);
 
@@ -62,7 +65,7 @@ char *http_scratch(struct http_call *c, size_t n);
 /* How the gateway itself is. */
 struct http_vitals {
 	uint64_t up_ms;
-	unsigned port;   /* 0: no TCP */
+	unsigned port; /* 0: no TCP */
 	unsigned connections, streams;
 	uint64_t requests;
 	const char *url; /* "" without TCP */

@@ -28,8 +28,9 @@
 #include "lib/rights.h"
 
 enum {
-	AGAIN_SOON_MS = 20,   /* the daemon's queue of connections is full */
-	AGAIN_LATER_MS = 2000 /* nobody listens there */
+	AGAIN_SOON_MS = 20,    /* the daemon's queue of connections is full */
+	AGAIN_LATER_MS = 2000, /* nobody listens there */
+	HELD_MS = 5000         /* a service's program waits no longer for the daemon */
 };
 
 enum state {
@@ -37,7 +38,8 @@ enum state {
 	WANTED,  /* a session; again after a while */
 	ASKED,
 	SERVED,
-	OVER /* or never begun, or refused */
+	ENDED, /* a service's: nobody calls any more, and its end is not told yet */
+	OVER   /* or never begun, or refused */
 };
 
 struct ctr_calls {
@@ -53,11 +55,16 @@ struct ctr_calls {
 	int listener, control;
 	struct channel channel; /* fd -1: none */
 	struct calls_view view;
+	char service[64]; /* "" */
+	bool held;        /* the program, on pair[0] */
+	int64_t held_until_ms;
+	int spaces[2];               /* a service's user and network name space; -1 */
+	struct calls_output *output; /* of a service that is logged; NULL */
 	char why[512];
 };
 
 /* What the program sends beside its listener: it has one, or somebody around us has. */
-enum { HAS_LISTENER = 'l', HAS_NOT = 'o' };
+enum { HAS_LISTENER = 'l', HAS_NOT = 'o', GO = 'g', SENT_MAX = 3 };
 
 /* ---- before ---- */
 
@@ -103,6 +110,28 @@ static uint32_t number_of(const struct ctr_config *config, const char *name)
 		       : 0;
 }
 
+static bool is_false(const struct ctr_config *config, const char *name)
+{
+	struct co_span ours, value;
+
+	return co_json_member(config->json, "cloudos", &ours) &&
+	       co_json_member(ours, name, &value) && co_span_is(value, "false");
+}
+
+static int describe_service(struct ctr_calls *c, const struct ctr_calls_spec *spec,
+			    struct co_err *err)
+{
+	if (!spec->serves || /* as what is run in it further does not */
+	    !text_of(spec->config, "service", c->service, sizeof(c->service)))
+		return 0;
+	if (!is_false(spec->config, "serviceLogs")) {
+		c->output = calloc(1, sizeof(*c->output));
+		if (!c->output)
+			return co_fail(err, CO_NO_MEMORY, "no memory for a service");
+	}
+	return 0;
+}
+
 static int describe(struct ctr_calls *c, const struct ctr_calls_spec *spec,
 		    struct co_err *err)
 {
@@ -125,7 +154,9 @@ static int filters(struct ctr_calls *c, const struct ctr_config *config,
 {
 	struct launch_numbers ranges[LAUNCH_NUMBERS_MAX];
 	struct ctr_numbers numbers[LAUNCH_NUMBERS_MAX];
-	size_t n = launch_numbers("cloudos", ranges, &c->personality);
+	size_t n = c->service[0]
+			   ? launch_caught_binds("blackroad", ranges, &c->personality)
+			   : launch_numbers("cloudos", ranges, &c->personality);
 	int r;
 
 	for (size_t i = 0; i < n; i++)
@@ -156,8 +187,11 @@ int ctr_calls_new(const struct ctr_calls_spec *spec, struct ctr_calls **out,
 	if (!c)
 		return co_fail(err, CO_NO_MEMORY, "no memory for calls of CloudOS");
 	c->pair[0] = c->pair[1] = c->listener = c->control = c->channel.fd = -1;
+	c->spaces[0] = c->spaces[1] = -1;
 	c->state = OVER;
-	r = describe(c, spec, err);
+	r = describe_service(c, spec, err);
+	if (!r)
+		r = describe(c, spec, err);
 	if (!r && spec->made)
 		r = calls_view_add(&c->view, spec->made, c->socket, err);
 	if (!r)
@@ -196,6 +230,9 @@ struct ctr_calls *ctr_calls_free(struct ctr_calls *c)
 	close_one(&c->listener);
 	close_one(&c->pair[0]);
 	close_one(&c->pair[1]);
+	close_one(&c->spaces[0]);
+	close_one(&c->spaces[1]);
+	free(c->output);
 	ctr_filter_done(&c->ask);
 	ctr_filter_done(&c->profile);
 	calls_view_drop(&c->view);
@@ -210,13 +247,40 @@ int ctr_calls_keep(const struct ctr_calls *c)
 
 /* ---- inside ---- */
 
+/* The listener, and of a service the way to its network. */
+static int hand_over(const struct ctr_calls *c, int listener)
+{
+	const char what = listener >= 0 ? HAS_LISTENER : HAS_NOT;
+	int fds[SENT_MAX] = { listener, -1, -1 };
+	size_t n = listener >= 0;
+	ssize_t sent;
+
+	if (n && c->service[0]) {
+		fds[1] = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+		fds[2] = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+		n = fds[1] >= 0 && fds[2] >= 0 ? SENT_MAX : 1;
+	}
+	sent = co_rights_send(c->pair[1], &what, 1, fds, n);
+	close_one(&fds[1]);
+	close_one(&fds[2]);
+	return sent == 1 ? 0 : -1;
+}
+
+/* Until its addresses are there; without a daemon it has none, and goes on. */
+static void await_session(const struct ctr_calls *c)
+{
+	struct pollfd p = { .fd = c->pair[1], .events = POLLIN };
+
+	while (c->service[0] && poll(&p, 1, HELD_MS) < 0 && errno == EINTR)
+		continue;
+}
+
 int ctr_calls_become(void *arg, const struct ctr_process_spec *p, struct co_err *err)
 {
 	struct ctr_calls *c = arg;
 	struct classified file;
 	char path[CO_PATH_SIZE];
 	int listener = -1, other = -1, r;
-	char what;
 
 	r = ctr_find_program(p, path, sizeof(path), err);
 	if (!r)
@@ -229,10 +293,10 @@ int ctr_calls_become(void *arg, const struct ctr_process_spec *p, struct co_err 
 	if (r && r != CO_BUSY)
 		return r;
 	/* one that is around us answers them, or nobody does; either way it is no error */
-	what = r ? HAS_NOT : HAS_LISTENER;
-	if (co_rights_send(c->pair[1], &what, 1, &listener, listener >= 0) != 1)
+	if (hand_over(c, listener))
 		return co_fail_errno(err, errno, "cannot hand the listener over");
 	close_one(&listener);
+	await_session(c);
 	close_one(&c->pair[1]);
 	r = ctr_filter_install(&c->profile, &other, err);
 	if (r)
@@ -243,12 +307,43 @@ int ctr_calls_become(void *arg, const struct ctr_process_spec *p, struct co_err 
 
 /* ---- outside: the listener ---- */
 
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	(void) clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail with this clock */
+	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
+
 void ctr_calls_begin(struct ctr_calls *c, pid_t pid)
 {
 	close_one(&c->pair[1]);
 	c->pid = pid;
 	c->state = WAITING;
+	c->held = c->service[0];
+	c->held_until_ms = now_ms() + HELD_MS;
 	ctr_calls_run(c);
+}
+
+/* The program goes on, whatever has become of the session. */
+static void release(struct ctr_calls *c)
+{
+	char go = GO;
+
+	if (c->held && c->pair[0] >= 0)
+		(void) send(c->pair[0], &go, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	c->held = false;
+	close_one(&c->pair[0]);
+}
+
+bool ctr_calls_are_of_service(const struct ctr_calls *c)
+{
+	return c->service[0];
+}
+
+bool ctr_calls_waits(const struct ctr_calls *c)
+{
+	return c->held && now_ms() < c->held_until_ms;
 }
 
 static void over(struct ctr_calls *c, const char *why)
@@ -258,15 +353,7 @@ static void over(struct ctr_calls *c, const char *why)
 	channel_end(c);
 	close_one(&c->control);
 	close_one(&c->listener);
-	close_one(&c->pair[0]);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void) clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail with this clock */
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+	release(c);
 }
 
 static void want(struct ctr_calls *c, int wait_ms)
@@ -290,9 +377,13 @@ static void receive_listener(struct ctr_calls *c)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n == 1) {
+		int fds[SENT_MAX] = { -1, -1, -1 };
+
 		close_one(&c->listener);
 		/* the process is the one that will be the program, not its init */
-		(void) co_rights_take(&msg, &c->listener, 1, &c->pid);
+		(void) co_rights_take(&msg, fds, SENT_MAX, &c->pid);
+		c->listener = fds[0];
+		memcpy(c->spaces, fds + 1, sizeof(c->spaces));
 	}
 	if (n != 1)
 		over(c, "the program ended before it began");
@@ -301,7 +392,7 @@ static void receive_listener(struct ctr_calls *c)
 			"container: the kernel allows one listener");
 	else
 		want(c, 0);
-	if (c->pair[0] >= 0)
+	if (!c->held)
 		close_one(&c->pair[0]);
 }
 
@@ -378,7 +469,7 @@ static int ask_session(struct ctr_calls *c, int link)
 {
 	struct co_msg *out = c->channel.out;
 	struct wire_attach_req *req = co_msg_start(out, WIRE_attach_req, 2);
-	int fds[2] = { link, c->listener };
+	int fds[4] = { link, c->listener, c->spaces[0], c->spaces[1] };
 
 	req->engine = CO_ENGINE_NOTIFY;
 	req->personality = c->personality;
@@ -387,8 +478,8 @@ static int ask_session(struct ctr_calls *c, int link)
 	req->container = c->container;
 	co_msg_text(out, &req->name, c->name);
 	co_msg_text(out, &req->command, c->command);
-	co_msg_text(out, &req->service, "");
-	return co_msg_send(out, c->control, fds, 2);
+	co_msg_text(out, &req->service, c->service);
+	return co_msg_send(out, c->control, fds, c->spaces[1] >= 0 ? 4 : 2);
 }
 
 /* Everything that is to be said, in one go; the answers are heard later. */
@@ -454,6 +545,7 @@ static void hear(struct ctr_calls *c)
 		close_one(&c->control);
 		c->state = SERVED;
 		c->why[0] = 0;
+		release(c);
 	}
 }
 
@@ -461,6 +553,10 @@ static void serve(struct ctr_calls *c)
 {
 	if (!channel_serve(&c->channel))
 		return;
+	if (c->channel.ended && c->service[0]) {
+		c->state = ENDED; /* the daemon waits for how */
+		return;
+	}
 	if (c->channel.ended) {
 		over(c, "the program and all its children have ended");
 		return;
@@ -479,6 +575,32 @@ void ctr_calls_run(struct ctr_calls *c)
 		serve(c);
 	if (c->state == WANTED && now_ms() >= c->next_ms)
 		ask(c);
+}
+
+/* ---- of a service ---- */
+
+static struct calls_channel service_channel(const struct ctr_calls *c)
+{
+	bool there = c->service[0] && (c->state == SERVED || c->state == ENDED);
+
+	return (struct calls_channel){ there ? c->channel.fd : -1, c->channel.out };
+}
+
+void ctr_calls_output(struct ctr_calls *c, unsigned stream, struct co_span bytes)
+{
+	struct calls_channel to = service_channel(c);
+
+	if (c->output)
+		calls_output_add(c->output, stream, &to, bytes);
+}
+
+void ctr_calls_ended(struct ctr_calls *c, int status)
+{
+	static struct calls_output nothing;
+	struct calls_channel to = service_channel(c);
+
+	if (c->service[0])
+		calls_output_end(c->output ? c->output : &nothing, &to, status);
 }
 
 /* ---- the caller's loop ---- */

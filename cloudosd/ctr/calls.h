@@ -17,7 +17,13 @@
  *		   ctr_calls_run(calls); }
  *
  * Nothing here blocks.  In the file: cloudos.calls turns it on, cloudos.socket is the
- * daemon's control socket, cloudos.name what the session is called.
+ * daemon's control socket, cloudos.name what the session is called, cloudos.container which
+ * of the daemon's it is.
+ *
+ * With cloudos.service the program is a service of BlackRoad OS, as under `cloudos-exec
+ * --service`: where it listens is asked for instead of CloudOS's calls, what it writes goes
+ * to the service's log unless cloudos.serviceLogs is false, and it waits until the addresses
+ * of the services are there, for some seconds at most: see ctr_calls_waits.
  */
 #ifndef CTR_CALLS_H
 #define CTR_CALLS_H
@@ -40,6 +46,7 @@ struct ctr_calls_spec {
 				  * gain ours while the calls live; NULL for exec */
 	const struct ctr_process_spec *process; /* that is going to run */
 	const char *id; /* of the container, where the file names no name */
+	bool serves; /* cloudos.service counts: who calls us does as ctr_calls_waits says */
 };
 
 /* Builds the filters and finds the way to the daemon, which need not be there yet. */
@@ -58,6 +65,19 @@ enum { CTR_CALLS_FDS = 2 };
 size_t ctr_calls_poll(const struct ctr_calls *calls, struct pollfd out[CTR_CALLS_FDS]);
 int ctr_calls_timeout(const struct ctr_calls *calls); /* ms; -1: none */
 void ctr_calls_run(struct ctr_calls *calls);
+
+bool ctr_calls_are_of_service(const struct ctr_calls *calls);
+
+/*
+ * Is its program held back until there is a session?  Then it does not execute before
+ * ctr_calls_run has opened one: who starts it lets it go, begins, polls until this is false,
+ * and only then awaits its exec.
+ */
+bool ctr_calls_waits(const struct ctr_calls *calls);
+
+/* What it has written (stream 1 or 2), and its end, a status of wait: of a service. */
+void ctr_calls_output(struct ctr_calls *calls, unsigned stream, struct co_span bytes);
+void ctr_calls_ended(struct ctr_calls *calls, int status);
 
 /* A daemon has shown up: if the session was lost, it is opened again now. */
 void ctr_calls_again(struct ctr_calls *calls);

@@ -96,6 +96,7 @@ static int freeze_v1(const char *folder, bool frozen, struct co_err *err)
 		for (int j = 0; j < 50; j++) {
 			if (v1_is(folder, state))
 				return 0;
+			/* it freezes what it finds when it is asked: no event */
 			group_pause(j < 10 ? 100 : 1000);
 		}
 		if (frozen && i % 4 == 3)
@@ -140,7 +141,7 @@ static int stop_tracked(const struct ctr_cgroup *g, bool frozen, struct co_err *
 			(void) kill(pids.at[i], frozen ? SIGSTOP : SIGCONT); /* gone */
 		}
 		free(pids.at);
-		if (again)
+		if (again) /* stopping is told to parents only */
 			group_pause(200);
 	}
 	return again ? timed_out("the container", frozen, err) : 0;
@@ -251,7 +252,7 @@ int ctr_cgroup_kill(struct ctr_cgroup *g, int signal, struct co_err *err)
 			(void) group_write(g->v2.path, "cgroup.freeze", "0", NULL);
 		if (!count || only_zombies(g))
 			break;
-		group_pause(200);
+		group_pause(200); /* who forks meanwhile is told to nobody */
 	}
 	return 0;
 }

@@ -99,7 +99,7 @@ libctr_a_SOURCES += %D%/monitor_inside.h
 libctr_a_SOURCES += %D%/monitor_ops.c
 libctr_a_SOURCES += %D%/monitor_runtime.c
 libctr_a_SOURCES += %D%/monitor_stdio.c
-libctr_a_SOURCES += %D%/calls.h %D%/calls.c %D%/calls_inside.h %D%/calls_view.c
+libctr_a_SOURCES += %D%/calls.h %D%/calls.c %D%/calls_inside.h %D%/calls_view.c %D%/calls_output.c
 libctr_a_SOURCES += %D%/seal.h
 libctr_a_SOURCES += %D%/seal.c
 libctr_a_SOURCES += %D%/state.h
@@ -125,3 +125,6 @@ cloudos_ctr_SOURCES += %D%/cli_notify.c
 cloudos_ctr_SOURCES += %D%/cli_spec.c
 cloudos_ctr_LDADD = libctr.a liblaunch.a libpersonality.a libco.a $(SECCOMP_LIBS)
 cloudos_ctr_LDFLAGS = $(CO_CTR_LDFLAGS)
+if !SANITIZED
+cloudos_ctr_LDFLAGS += -Wl,-e,ctr_init_entry
+endif

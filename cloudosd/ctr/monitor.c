@@ -31,6 +31,7 @@ enum {
 	EVENTS = 16,
 	/* how long a client that the program waits for may take nothing after the end */
 	LINGER_MS = 30000,
+	HELD_LOOK_MS = 100, /* whether a service's program still waits */
 };
 
 /* ---- time and descriptors ---- */
@@ -96,6 +97,25 @@ static void run_poststart(const struct monitor *m)
 	(void) ctr_hooks_run(&m->config->poststart, "poststart", &state, NULL);
 }
 
+/* A service begins when its addresses are there; nobody is served here meanwhile. */
+static int start_held(struct monitor *m, struct co_err *err)
+{
+	int rc = ctr_let_go(&m->container, err);
+
+	if (rc < 0)
+		return rc;
+	ctr_calls_begin(m->calls, m->container.pid);
+	while (ctr_calls_waits(m->calls)) {
+		struct pollfd fds[CTR_CALLS_FDS];
+		size_t n = ctr_calls_poll(m->calls, fds);
+		int due = ctr_calls_timeout(m->calls);
+
+		(void) poll(fds, n, due < 0 || due > HELD_LOOK_MS ? HELD_LOOK_MS : due);
+		ctr_calls_run(m->calls);
+	}
+	return ctr_await_exec(&m->container, err);
+}
+
 int monitor_start(struct monitor *m, struct co_err *err)
 {
 	int rc;
@@ -104,7 +124,10 @@ int monitor_start(struct monitor *m, struct co_err *err)
 		return co_fail(err, CO_CONFLICT, "the container is %s, not created",
 			       ctr_state_name(m->state));
 	m->exit.started = monitor_now();
+	bool held = m->calls && ctr_calls_are_of_service(m->calls);
+
 	rc = m->options->runtime ? monitor_runtime_start(m, err)
+	     : held              ? start_held(m, err)
 				 : ctr_start(&m->container, err);
 	(void) co_fault("monitor.started");
 	if (rc < 0) {
@@ -115,7 +138,7 @@ int monitor_start(struct monitor *m, struct co_err *err)
 		return rc;
 	}
 	m->state = CTR_RUNNING;
-	if (m->calls)
+	if (m->calls && !held)
 		ctr_calls_begin(m->calls, m->container.pid);
 	(void) monitor_note(m,
 			    NULL); /* `reap` would not know when; no more than that */
@@ -194,6 +217,8 @@ static void finish(struct monitor *m, int status)
 	m->state = CTR_EXITED;
 	say_ended(m, status);
 	monitor_stdio_drain(m);
+	if (m->calls)
+		ctr_calls_ended(m->calls, status);
 	monitor_exec_end_all(m);
 	monitor_close(m, &m->input);
 	monitor_close(m, &m->oom);
@@ -335,7 +360,8 @@ static int open_calls(struct monitor *m, struct ctr_create *how, struct co_err *
 	int rc = ctr_calls_new(&(struct ctr_calls_spec){ .config = m->config,
 							 .made = m->config,
 							 .process = &m->config->process,
-							 .id = m->options->id },
+							 .id = m->options->id,
+							 .serves = true },
 			       &m->calls, err);
 
 	if (rc < 0)

@@ -28,7 +28,7 @@
 
 #define NOTE_NAME "monitor.json"
 
-enum { NOTE_BYTES = 65536, GONE_MS = 5000, ASKED_MS = 2000 };
+enum { NOTE_BYTES = 65536, GONE_MS = 5000, ASKED_MS = 2000, CLAIM_MS = 200 };
 
 /* What is known of a container, by its monitor or by its note. */
 struct remains {
@@ -263,12 +263,27 @@ static int taken(const struct monitor *m, struct co_err *err)
 		       m->options->id, m->options->root);
 }
 
+static pid_t holder_of(const char *folder);
+static bool ended_within(int pidfd, int ms);
+
+/* The one before is just leaving, or lives. */
+static void await_holder(const char *folder, int64_t end)
+{
+	int64_t left = end - monitor_clock();
+	pid_t holder = holder_of(folder);
+	autoclose int fd = holder > 0 ? (int) syscall(SYS_pidfd_open, holder, 0) : -1;
+
+	if (fd >= 0 && left > 0)
+		(void) ended_within(fd, (int) left);
+}
+
 int monitor_claim(struct monitor *m, struct co_err *err)
 {
 	autofree char *state = monitor_path(m->folder, "state.json", NULL);
+	int64_t end = monitor_clock() + CLAIM_MS;
 	int rc = 1;
 
-	for (int attempt = 0; rc == 1 && attempt < 100; attempt++) {
+	while (rc == 1 && monitor_clock() < end) {
 		rc = make_folders(m, err);
 		if (rc == 0)
 			rc = lock_folder(m->folder, false, &m->lock, err);
@@ -281,10 +296,10 @@ int monitor_claim(struct monitor *m, struct co_err *err)
 			m->lock = -1;
 			rc = ctr_reap_one(m->options->root, m->options->id, err);
 			rc = rc < 0 ? rc : 1;
+			end = monitor_clock() + CLAIM_MS;
 		}
 		if (rc == 1)
-			(void) usleep(
-				1000); /* the one before is just leaving, or lives */
+			await_holder(m->folder, end);
 	}
 	return rc == 1 ? taken(m, err) : rc;
 }

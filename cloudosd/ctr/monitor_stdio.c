@@ -19,6 +19,9 @@ static void deliver(struct monitor *m, enum ctr_stream stream, size_t size)
 {
 	if (m->log)
 		ctr_log_write(m->log, stream, m->buffer, size);
+	if (m->calls)
+		ctr_calls_output(m->calls, stream == CTR_STDOUT ? 1 : 2,
+				 (struct co_span){ m->buffer, size });
 	for (struct client *c = m->clients; c; c = c->next)
 		if (stream == CTR_STDOUT ? c->output : c->error_output)
 			monitor_send(m, c, stream == CTR_STDOUT ? 1 : 2, m->buffer,
@@ -186,6 +189,13 @@ static int make_input(struct monitor *m, int *out_inside, struct co_err *err)
 {
 	int rc;
 
+	if (!m->options->stdin_open && m->options->runtime) {
+		/* crun gives it to the container's root, and /dev/null is the host's */
+		rc = make_pipe(out_inside, &m->input.fd, err);
+		co_cleanup_close(&m->input.fd);
+		m->input.fd = -1;
+		return rc;
+	}
 	if (!m->options->stdin_open) {
 		*out_inside = open("/dev/null", O_RDONLY | O_CLOEXEC);
 		return *out_inside < 0

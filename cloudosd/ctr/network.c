@@ -35,6 +35,7 @@ static int lock_file(int fd)
 			return -errno;
 		if (i >= LOCK_MS * 1000 / LOCK_STEP_US)
 			return -ETIMEDOUT;
+		/* flock knows no limit, and a signal for one is not ours to take */
 		(void) nanosleep(&(struct timespec){ .tv_nsec = LOCK_STEP_US * 1000L },
 				 NULL); /* or less */
 	}

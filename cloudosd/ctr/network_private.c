@@ -24,7 +24,7 @@
 
 #include "cloudosd/ctr/network_inside.h"
 
-enum { ARGS = 2 * NETWORK_PORTS + 32, READY_MS = 20000, SAID = 400, TAKE_MS = 50 };
+enum { ARGS = 2 * NETWORK_PORTS + 32, READY_MS = 20000, SAID = 400 };
 
 static const char *const tools[] = { "pasta", "slirp4netns" };
 
@@ -160,6 +160,20 @@ struct job {
 	int alive, report; /* our ends */
 };
 
+/* Until the child has ended, or one of the others is readable: which of `p` says so; NULL:
+ * none in that time.  p[0] is for the child. */
+static struct pollfd *await_any(pid_t child, struct pollfd *p, nfds_t n, int ms)
+{
+	autoclose int fd = (int) syscall(SYS_pidfd_open, child, 0);
+	struct pollfd *which = NULL;
+
+	p[0] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	if (poll(p, n, ms) > 0)
+		for (nfds_t i = n; i-- > 0;)
+			which = p[i].revents ? &p[i] : which;
+	return which;
+}
+
 static void kill_children(void)
 {
 	char path[64];
@@ -170,19 +184,22 @@ static void kill_children(void)
 	for (int i = 0; i < 100; i++) {
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 		ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+		long pid = 0, first;
 		char *at = text, *end;
+		struct pollfd p[1];
 
 		if (fd >= 0)
 			(void) close(fd);
 		text[n > 0 ? n : 0] = 0;
-		for (long pid = strtol(at, &end, 10); end != at;
-		     at = end, pid = strtol(at, &end, 10))
+		first = strtol(at, &end, 10);
+		for (pid = first; end != at; at = end, pid = strtol(at, &end, 10))
 			(void) kill((pid_t) pid, SIGKILL); /* gone */
+		if (first > 0)
+			(void) await_any((pid_t) first, p, 1, 100); /* again then */
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
 		if (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD)
 			return;
-		(void) usleep(1000);
 	}
 }
 
@@ -199,39 +216,25 @@ static _Noreturn void give_up(struct job *j)
 	_exit(write(j->report, text, (size_t) n) < 0 ? 2 : 1);
 }
 
-static bool is_alive(const struct job *j)
-{
-	struct pollfd p = { .fd = j->alive, .events = POLLIN };
-
-	return poll(&p, 1, 0) == 0;
-}
-
 static bool await_slirp(struct job *j, pid_t child)
 {
-	struct pollfd p = { .fd = j->ready, .events = POLLIN };
+	struct pollfd p[] = { { 0 },
+			      { .fd = j->ready, .events = POLLIN },
+			      { .fd = j->alive, .events = POLLIN } };
 	char c;
 
-	for (int ms = 0; ms < READY_MS && is_alive(j); ms += TAKE_MS) {
-		if (poll(&p, 1, TAKE_MS) == 1)
-			return read(j->ready, &c, 1) == 1;
-		if (waitpid(child, NULL, WNOHANG) == child)
-			return false;
-	}
-	return false;
+	(void) await_any(child, p, co_countof(p), READY_MS);
+	return !p[2].revents && p[1].revents && read(j->ready, &c, 1) == 1;
 }
 
 static bool await_pasta(struct job *j, pid_t child)
 {
+	struct pollfd p[] = { { 0 }, { .fd = j->alive, .events = POLLIN } };
 	int status = 0;
 
-	for (int ms = 0; ms < READY_MS && is_alive(j); ms++) {
-		pid_t pid = waitpid(child, &status, WNOHANG);
-
-		if (pid == child)
-			return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-		(void) usleep(1000);
-	}
-	return false;
+	return await_any(child, p, co_countof(p), READY_MS) == &p[0] &&
+	       waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == 0;
 }
 
 static pid_t run_tool(struct job *j, int ready_write)

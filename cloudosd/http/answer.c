@@ -109,6 +109,11 @@ bool http_peer(const struct http_call *c, int32_t *out_pid, uint32_t *out_uid)
 	return *out_pid != 0;
 }
 
+const char *http_container(const struct http_call *c)
+{
+	return c->connection->owner;
+}
+
 const char *http_caller(const struct http_call *c)
 {
 	return c->caller;

@@ -494,7 +494,7 @@ void connection_accept(struct http_listener *l)
 }
 
 int http_server_adopt(struct http_server *s, int fd, const char *service,
-		      struct co_err *err)
+		      const char *owner, struct co_err *err)
 {
 	struct connection *c =
 		make_room(s) && !s->stopping ? connection_new(s, true, true) : NULL;
@@ -508,6 +508,7 @@ int http_server_adopt(struct http_server *s, int fd, const char *service,
 	(void) snprintf(c->passed_for, sizeof(c->passed_for), "%s", service);
 	c->service = c->passed_for;
 	c->passed = c->trusted = true;
+	(void) snprintf(c->owner, sizeof(c->owner), "%s", owner ? owner : "");
 	connection_start(c);
 	return 0;
 }

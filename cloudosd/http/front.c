@@ -14,6 +14,7 @@
 #include "cloudosd/daemon.h"
 #include "cloudosd/http/front_inside.h"
 #include "cloudosd/http/server.h"
+#include "cloudosd/netns.h"
 #include "cloudosd/sockets.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
@@ -40,9 +41,12 @@ static void unlisten(struct front_listener *l)
 {
 	int fd;
 
-	if (uv_fileno((uv_handle_t *) &l->tcp, &fd) == 0)
+	if (!l->room && uv_fileno((uv_handle_t *) &l->tcp, &fd) == 0)
 		sockets_drop(l->front->daemon->sockets, fd);
-	DL_DELETE(l->front->listeners, l);
+	if (l->room)
+		DL_DELETE(l->room->listeners, l);
+	else
+		DL_DELETE(l->front->listeners, l);
 	l->front->numbers.listeners--;
 	uv_close((uv_handle_t *) &l->tcp, on_closed);
 }
@@ -58,6 +62,33 @@ static int bind_front(const struct sockaddr_in *address)
 	    bind(fd, (const struct sockaddr *) address, sizeof(*address)) < 0)
 		return -errno;
 	return take_fd(fd);
+}
+
+/* Takes fd, and is in the list of its room or front.  0 or a negative errno. */
+static int begin_listening(struct front_listener *l, int fd)
+{
+	struct front *f = l->front;
+	int r = uv_tcp_init(&f->daemon->uv, &l->tcp);
+
+	if (r < 0) {
+		(void) close(fd); /* a socket that nobody uses yet */
+		free(l);
+		return r;
+	}
+	l->tcp.data = l;
+	if (l->room)
+		DL_APPEND(l->room->listeners, l);
+	else
+		DL_APPEND(f->listeners, l);
+	f->numbers.listeners++;
+	r = uv_tcp_open(&l->tcp, fd);
+	if (r < 0)
+		(void) close(fd);
+	if (!r)
+		r = uv_listen((uv_stream_t *) &l->tcp, BACKLOG, on_connection);
+	if (r < 0)
+		unlisten(l);
+	return r;
 }
 
 /* 0 or a negative errno. */
@@ -79,24 +110,9 @@ static int listen_at(struct front *f, const struct sockaddr_in *address,
 	l->front = f;
 	l->address = *address;
 	(void) snprintf(l->service, sizeof(l->service), "%s", service);
-	r = uv_tcp_init(&f->daemon->uv, &l->tcp);
-	if (r < 0) {
-		(void) close(fd); /* a socket that nobody uses yet */
-		free(l);
-		return r;
-	}
-	l->tcp.data = l;
-	DL_APPEND(f->listeners, l);
-	f->numbers.listeners++;
-	r = uv_tcp_open(&l->tcp, fd);
-	if (r < 0)
-		(void) close(fd);
-	if (!r)
-		r = uv_listen((uv_stream_t *) &l->tcp, BACKLOG, on_connection);
+	r = begin_listening(l, fd);
 	if (!r && !inherited)
 		sockets_hold(sockets, fd);
-	if (r < 0)
-		unlisten(l);
 	return r;
 }
 
@@ -153,6 +169,70 @@ static bool is_wanted(const struct names *names, const struct front_listener *l)
 	return false;
 }
 
+/* ---- in containers ---- */
+
+static void listen_in(struct front_room *room, const struct netns *where,
+		      const struct sockaddr_in *address, const char *service)
+{
+	struct front_listener *l = calloc(1, sizeof(*l));
+	int fd = l ? netns_listen(where, address) : -ENOMEM;
+	char text[INET_ADDRSTRLEN];
+
+	if (fd >= 0) {
+		l->front = room->front;
+		l->room = room;
+		l->address = *address;
+		(void) snprintf(l->service, sizeof(l->service), "%s", service);
+		fd = begin_listening(l, fd);
+	} else {
+		free(l);
+	}
+	if (fd >= 0)
+		return;
+	(void) inet_ntop(AF_INET, &address->sin_addr, text, sizeof(text));
+	co_log(http, WARN,
+	       "%s does not find %s in its container: cannot listen on %s port %u "
+	       "there: %s",
+	       room->owner, service, text, (unsigned) ntohs(address->sin_port),
+	       strerror(-fd));
+}
+
+struct front_room *front_room_new(struct front *f, const struct netns *where,
+				  const char *owner)
+{
+	const struct names *names = f->daemon->services.names;
+	struct front_room *room = calloc(1, sizeof(*room));
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_port = htons(FRONT_GATEWAY),
+				       .sin_addr = { htonl(INADDR_LOOPBACK) } };
+
+	if (!room)
+		return NULL;
+	room->front = f;
+	(void) snprintf(room->owner, sizeof(room->owner), "%s", owner);
+	listen_in(room, where, &address, "");
+	for (size_t i = 0; i < names_count(names); i++) {
+		const struct name *name = names_at(names, i);
+
+		address = address_of(names, name);
+		if (address.sin_addr.s_addr && name->port)
+			listen_in(room, where, &address, name->name);
+	}
+	return room;
+}
+
+struct front_room *front_room_free(struct front_room *room)
+{
+	struct front_listener *l, *next;
+
+	if (!room)
+		return NULL;
+	DL_FOREACH_SAFE (room->listeners, l, next)
+		unlisten(l);
+	free(room);
+	return NULL;
+}
+
 static void follow(void *arg)
 {
 	struct front *f = arg;
@@ -179,16 +259,22 @@ static void names_changed(void *arg)
 
 /* ---- the gateway, from inside ---- */
 
-static int connect_inside(void *arg, const char *service)
+/* who: the service that is meant, or SERVICE@OWNER where a container asks. */
+static int connect_inside(void *arg, const char *who)
 {
 	struct front *f = arg;
 	struct co_err err = { 0 };
+	char service[NAME_WORD];
+	const char *owner = strchr(who, '@');
 	int pair[2];
+
+	(void) snprintf(service, sizeof(service), "%.*s", (int) strcspn(who, "@"), who);
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) <
 	    0)
 		return -1;
-	if (http_server_adopt(f->daemon->http, pair[1], service, &err)) {
+	if (http_server_adopt(f->daemon->http, pair[1], service,
+			      owner ? owner + 1 : NULL, &err)) {
 		(void) close(pair[0]); /* nobody has used it */
 		return -1;
 	}

@@ -25,9 +25,23 @@ int front_new(struct front **out, struct daemon *d, struct co_err *err);
 /* On any thread: no more connections; those that are idle end.  What is under way goes on. */
 void front_stop(struct front *f);
 
+struct netns;
+struct front_room;
+
+/*
+ * The front in the network of a container whose program is that service: the same addresses
+ * there, and the gateway at 127.0.0.1:FRONT_GATEWAY.  Whoever connects there needs no token,
+ * and may not do with the daemon what no program in a container may.  NULL: no memory.  What
+ * cannot listen has been logged.
+ */
+enum { FRONT_GATEWAY = 8787 };
+struct front_room *front_room_new(struct front *f, const struct netns *where,
+				  const char *owner);
+struct front_room *front_room_free(struct front_room *room); /* NULL is nothing */
+
 struct front_numbers {
 	uint64_t requests, filled_in, failed;
-	unsigned connections, listeners;
+	unsigned connections, listeners, contained;
 };
 struct front_numbers front_numbers(const struct front *f);
 

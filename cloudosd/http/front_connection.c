@@ -16,6 +16,7 @@
 #include <utlist.h>
 
 #include "cloudosd/daemon.h"
+#include "cloudosd/housed.h"
 #include "cloudosd/http/front_inside.h"
 #include "cloudosd/http/peer_holder.h"
 #include "cloudosd/http/server.h"
@@ -46,6 +47,7 @@ void front_close(struct front_connection *c)
 	c->x = http_exchange_cancel(c->x);
 	DL_DELETE(c->front->all, c);
 	c->front->numbers.connections--;
+	c->front->numbers.contained -= *c->owner != 0;
 	http_wire_close(&c->wire);
 }
 
@@ -58,6 +60,7 @@ static void cut(struct front_connection *c)
 	c->x = http_exchange_cancel(c->x);
 	DL_DELETE(c->front->all, c);
 	c->front->numbers.connections--;
+	c->front->numbers.contained -= *c->owner != 0;
 	http_wire_reset(&c->wire);
 }
 
@@ -179,10 +182,12 @@ static int begin(struct front_connection *c, const char *backend, struct co_err 
 
 static void ask_gateway(struct front_connection *c)
 {
-	char backend[NAME_WORD + 16];
+	char backend[2 * NAME_WORD + 16];
 	struct co_err err = { 0 };
 
-	(void) snprintf(backend, sizeof(backend), "inside:%s", c->service);
+	(void) snprintf(backend, sizeof(backend), "inside:%s%s%s",
+			*c->service ? c->service : c->owner, *c->owner ? "@" : "",
+			c->owner);
 	c->asked = ASKED_GATEWAY;
 	if (begin(c, backend, &err))
 		answer(c, 503, "UNAVAILABLE", err.message);
@@ -247,7 +252,7 @@ static void on_head(struct front_connection *c)
 	}
 	if (!is_allowed(c, head))
 		return;
-	name = names_find(names, co_span(c->service));
+	name = *c->service ? names_find(names, co_span(c->service)) : NULL;
 	c->kept_body = front_is_endpoint(head->target);
 	if (name && names_serving(names, name)) {
 		ask_program(c, names, name);
@@ -683,26 +688,37 @@ void front_look_at(struct front_connection *c, uint64_t now)
 
 /* ---- accepting ---- */
 
-/* Makes room by ending a connection that is idle. */
-static bool make_room(struct front *f)
+/* Makes room by ending a connection that is idle.  Containers have a part of it only. */
+static bool make_room(struct front *f, bool contained)
 {
 	struct front_connection *c;
 
-	if (f->numbers.connections < CO_LIMIT_HTTP_FRONT)
+	if (f->numbers.connections < CO_LIMIT_HTTP_FRONT &&
+	    (!contained || f->numbers.contained < CO_LIMIT_HTTP_FRONT_CONTAINED))
 		return true;
 	DL_FOREACH (f->all, c)
-		if (front_is_idle(c)) {
+		if (front_is_idle(c) && (!contained || *c->owner)) {
 			front_close(c);
 			return true;
 		}
 	return false;
 }
 
+/* It comes from the container of that service; NULL: from none. */
+static void take_owner(struct front_connection *c, const char *service)
+{
+	if (!service)
+		return;
+	(void) snprintf(c->owner, sizeof(c->owner), "%s", service);
+	c->front->numbers.contained++;
+}
+
 static void who(struct front_connection *c, const struct front_listener *l)
 {
 	struct sockaddr_in peer = { 0 };
-	int size = sizeof(peer);
+	int size = sizeof(peer), fd = -1;
 	char text[INET_ADDRSTRLEN];
+	uid_t uid;
 
 	(void) inet_ntop(AF_INET, &l->address.sin_addr, text, sizeof(text));
 	(void) snprintf(c->place, sizeof(c->place), "%s:%u", text,
@@ -711,6 +727,11 @@ static void who(struct front_connection *c, const struct front_listener *l)
 	/* of a connection that is over already there is none */
 	(void) uv_tcp_getpeername(&c->wire.uv.tcp, (struct sockaddr *) &peer, &size);
 	(void) inet_ntop(AF_INET, &peer.sin_addr, c->client, sizeof(c->client));
+	if (l->room) /* whose only programs have been let in by who made it */
+		take_owner(c, l->room->owner);
+	else if (uv_fileno(&c->wire.uv.handle, &fd) == 0 &&
+		 housed_by_users(c->front->daemon) && peer_uid(fd, &uid) == 0)
+		take_owner(c, housed_owner(c->front->daemon, uid));
 }
 
 static struct front_connection *connection_new(struct front_listener *l)
@@ -748,7 +769,7 @@ static void on_peer(void *arg, bool own)
 
 void front_accept(struct front_listener *l)
 {
-	bool room = make_room(l->front);
+	bool room = make_room(l->front, l->room);
 	struct front_connection *c = connection_new(l);
 	bool own = false;
 	int fd;
@@ -762,7 +783,8 @@ void front_accept(struct front_listener *l)
 	(void) uv_tcp_nodelay(&c->wire.uv.tcp, 1); /* a matter of speed only */
 	who(c, l);
 	c->moved_at = uv_now(&c->front->daemon->uv);
-	if (room && uv_fileno(&c->wire.uv.handle, &fd) == 0)
+	own = *c->owner; /* who comes from a service's container is let in */
+	if (!own && room && uv_fileno(&c->wire.uv.handle, &fd) == 0)
 		c->ask = peer_own_ask(c->front->daemon->host, fd, &own, on_peer, c);
 	c->stranger = !own;
 	if (!c->ask)

@@ -17,9 +17,16 @@
 struct front_listener {
 	uv_tcp_t tcp;
 	struct front *front;
+	struct front_room *room; /* of a container, where it listens; NULL: here */
 	char service[NAME_WORD];
 	struct sockaddr_in address;
 	struct front_listener *prev, *next;
+};
+
+struct front_room {
+	struct front *front;
+	char owner[NAME_WORD]; /* the service that its program is */
+	struct front_listener *listeners;
 };
 
 struct front {
@@ -43,6 +50,8 @@ struct front_connection {
 	struct co_buf unread; /* came before it could be looked at */
 	struct peer_ask *ask; /* until that is known nothing is read */
 	bool stranger;        /* not the daemon's own user: has to show the token */
+	/* The service whose container it comes from; "": from none */
+	char owner[NAME_WORD];
 
 	/* the request */
 	bool busy;     /* from its head until it is answered */

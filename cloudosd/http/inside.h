@@ -117,6 +117,7 @@ struct connection {
 	const char *service; /* whose front passed it on; NULL: as the request says */
 	bool passed;         /* by the front, which has asked who it is */
 	char passed_for[HTTP_SERVICE];
+	char owner[HTTP_SERVICE]; /* the service whose container asks; "": none */
 };
 
 struct http_server {

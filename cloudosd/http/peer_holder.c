@@ -4,9 +4,9 @@
  *
  * A container or a confined program with the network of this machine has, without root, the
  * daemon's own user id: the kernel tells the same user for its sockets.  What such a process
- * cannot have is the daemon's user name space and pid name space.  So /proc is searched for who
- * has the socket; nobody found is nobody to be trusted.  (A daemon of root: likewise, its
- * containers with `userns: host` are in another pid name space.)
+ * cannot have is the daemon's pid name space.  So /proc is searched for who has the socket;
+ * nobody found is nobody to be trusted.  (Another user name space alone is no sign: the
+ * programs of services have one, for the names of the others.)
  *
  * Those who were it lately are looked at at once.  Otherwise a thread looks at all processes,
  * the newest first, for all who wait together, and answers by the loop; what it has searched
@@ -42,12 +42,10 @@ enum {
 	REST = 3,           /* times as long as it was searched in vain */
 };
 
-static const char *const spaces[] = { "ns/user", "ns/pid" };
-
 struct search {
 	int proc;
-	struct stat own[co_countof(spaces)];
-	bool has[co_countof(spaces)];
+	struct stat own; /* pid name space */
+	bool has;
 	int links;
 	unsigned long wanted[TOGETHER];
 	bool found[TOGETHER], ours[TOGETHER];
@@ -75,16 +73,12 @@ static struct {
 
 /* ---- one process ---- */
 
-static bool in_our_spaces(const struct search *s, int process)
+static bool lives_with_us(const struct search *s, int process)
 {
 	struct stat st;
 
-	for (size_t i = 0; i < co_countof(spaces); i++)
-		if (s->has[i] &&
-		    (fstatat(process, spaces[i], &st, 0) < 0 ||
-		     st.st_ino != s->own[i].st_ino || st.st_dev != s->own[i].st_dev))
-			return false;
-	return true;
+	return !s->has || (fstatat(process, "ns/pid", &st, 0) == 0 &&
+			   st.st_ino == s->own.st_ino && st.st_dev == s->own.st_dev);
 }
 
 /* The one of those searched for that a link "socket:[123]" is; -1: none. */
@@ -125,7 +119,7 @@ static bool look_at_descriptors(struct search *s, int process)
 		at = which(s, link);
 		if (at < 0)
 			continue;
-		ours = any ? ours : in_our_spaces(s, process);
+		ours = any ? ours : lives_with_us(s, process);
 		any = s->found[at] = true;
 		s->ours[at] = ours;
 		s->missing--;
@@ -154,15 +148,10 @@ static bool look_at(struct search *s, pid_t pid)
 static bool search_begin(struct search *s)
 {
 	s->proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	for (size_t i = 0; s->proc >= 0 && i < co_countof(spaces); i++) {
-		char path[32];
-
-		/* a kernel without such name spaces has nobody in another one */
-		(void) snprintf(path, sizeof(path), "self/%s", spaces[i]);
-		s->has[i] = fstatat(s->proc, path, &s->own[i], 0) == 0;
-		if (!s->has[i] && errno != ENOENT)
-			return false;
-	}
+	/* a kernel without such name spaces has nobody in another one */
+	s->has = s->proc >= 0 && fstatat(s->proc, "self/ns/pid", &s->own, 0) == 0;
+	if (!s->has && errno != ENOENT)
+		return false;
 	s->missing = s->count;
 	return s->proc >= 0;
 }

@@ -4,6 +4,7 @@
 #define CO_HTTP_PEER_HOLDER_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct co_host;
 struct peer_ask;
@@ -14,6 +15,10 @@ struct peer_ask;
  */
 struct peer_ask *peer_own_ask(const struct co_host *host, int fd, bool *out_own,
 			      void (*told)(void *arg, bool own), void *arg);
+
+/* The user whose socket is at the other end of that TCP connection within this machine.
+ * 0, CO_NOT_FOUND: there is none (any more), or it cannot be found out. */
+int peer_uid(int fd, uid_t *out_uid);
 
 /* Before it is told; NULL is allowed.  Returns NULL. */
 struct peer_ask *peer_ask_drop(struct peer_ask *a);

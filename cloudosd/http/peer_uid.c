@@ -144,6 +144,18 @@ static int read_table(const struct ends *ends, uid_t *out_uid, unsigned long *ou
 	return CO_NOT_FOUND;
 }
 
+int peer_uid(int fd, uid_t *out_uid)
+{
+	struct ends ends;
+	unsigned long inode;
+	int r;
+
+	if (!ends_of(fd, &ends))
+		return CO_NOT_FOUND;
+	r = ask_kernel(&ends, out_uid, &inode);
+	return r == CO_UNSUPPORTED ? read_table(&ends, out_uid, &inode) : r;
+}
+
 struct peer_ask *peer_own_ask(const struct co_host *host, int fd, bool *out_own,
 			      void (*told)(void *arg, bool own), void *arg)
 {

@@ -27,9 +27,10 @@ void http_server_configure(struct http_server *s);
 /*
  * A connection from this process itself, on which every request is for that service: fd is
  * a connected stream socket, taken.  Who may make these requests, the front has asked.
+ * owner: the service in whose container they are made; NULL: in none.
  */
 int http_server_adopt(struct http_server *s, int fd, const char *service,
-		      struct co_err *err);
+		      const char *owner, struct co_err *err);
 
 /* Does that request show the daemon's token?  May that be a Host? */
 bool http_server_token_shown(const struct http_server *s,

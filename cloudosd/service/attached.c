@@ -31,6 +31,7 @@ struct attached {
 	struct co_timer *timer;
 	struct co_buf in, out;
 	char *service;
+	bool contained;
 	int32_t pid;
 	size_t room;
 	uint64_t last_id; /* the latest that it was given */
@@ -284,6 +285,8 @@ static bool take_service(struct attached *a, struct co_span hello)
 	if (co_json_unescape(value, &text) || !text.size ||
 	    text.size > CO_LIMIT_RPC_NAME)
 		return false;
+	if (a->contained)
+		return !strcmp(text.data, a->service);
 	free(a->service);
 	a->service = co_buf_take(&text, &size);
 	return a->service != NULL;
@@ -300,7 +303,9 @@ static void on_hello(struct attached *a, const struct frame *f)
 		return;
 	}
 	if (!take_service(a, f->payload)) {
-		protocol(a, "the \"service\" of HELLO is a text of 1 to %d bytes",
+		protocol(a,
+			 "the \"service\" of HELLO is a text of 1 to %d bytes, in a "
+			 "container its own service",
 			 CO_LIMIT_RPC_NAME);
 		return;
 	}
@@ -634,6 +639,7 @@ struct attached *attached_new(const struct attached_spec *spec)
 	a->io = spec->io;
 	a->pid = spec->pid;
 	a->room = spec->room;
+	a->contained = spec->contained;
 	a->service = strdup(spec->service);
 	a->timer = a->host->timer_new(a->host->ctx, beat, a);
 	if (!a->service || !a->timer) {

@@ -36,6 +36,7 @@ struct attached_spec {
 	const struct co_host *host;
 	struct attached_io io;
 	const char *service; /* unless it says another */
+	bool contained;      /* which it may not then */
 	int32_t pid;         /* 0: it is not known */
 	size_t room;         /* bytes that may be queued */
 };

@@ -54,6 +54,9 @@ struct containers_options {
 	/* An image by its name: 0; or a status and a sentence.  NULL: there are none. */
 	int (*image)(void *arg, const char *name, struct container_image *out,
 		     struct co_err *err);
+	/* The service of that name: 0; CO_NOT_FOUND and a sentence.  NULL: there are none. */
+	int (*service)(void *arg, const char *name, struct container_service *out,
+		       struct co_err *err);
 	/* A container more, or less, stands on that image (its id).  NULL: nobody counts. */
 	void (*use)(void *arg, const char *image_id, bool used);
 	/* "container:started" and so on, after the commit; data is a JSON object. */

@@ -368,6 +368,28 @@ static bool read_health(struct reading *r, struct co_span value, void *at)
 	return true;
 }
 
+/* "NAME[:no-logs]" */
+static bool read_service(struct reading *r, struct co_span value, void *at)
+{
+	static const char what[] =
+		"is not the name of a service of services.yaml, or NAME:no-logs";
+	struct container_settings *c = r->config;
+	char *text = text_of(r, value, what);
+	char *option = text ? strchr(text, ':') : NULL;
+
+	(void) at;
+	if (!text)
+		return false;
+	if (option)
+		*option++ = '\0';
+	if ((option && strcmp(option, "no-logs") != 0) || (option && !*text) ||
+	    strlen(text) > 63)
+		return bad(r, what);
+	c->service = *text ? text : NULL;
+	c->service_unlogged = option != NULL;
+	return true;
+}
+
 /* "[ip:]host:inside[/udp]" */
 static bool read_port(struct reading *r, const char *text, struct container_port *out)
 {
@@ -576,6 +598,7 @@ static const struct member members[] = {
 	{ .name = "runtime", .read = read_text, .at = AT(runtime) },
 	{ .name = "userns", .read = read_users, .at = AT(host_users), .fixed = true },
 	{ .name = "seccomp", .read = read_text, .at = AT(seccomp) },
+	{ .name = "service", .read = read_service, .at = AT(service) },
 	{ .name = "allowUnenforcedLimits",
 	  .read = read_bool,
 	  .at = AT(allow_unenforced) },
@@ -631,6 +654,9 @@ static bool modes_are_good(struct reading *r)
 	    strcmp(c->runtime, "crun") != 0 && !container_path_is_good(c->runtime))
 		return bad(r,
 			   "is none of builtin, crun and the path of an OCI runtime");
+	r->member = "service";
+	if (c->service && (!c->calls || (c->runtime && strcmp(c->runtime, "builtin"))))
+		return bad(r, "needs calls, which the builtin runtime alone has");
 	r->member = "seccomp";
 	if (c->seccomp && strcmp(c->seccomp, "default") != 0 &&
 	    strcmp(c->seccomp, "unconfined") != 0 &&

@@ -52,7 +52,7 @@ struct container_settings {
 	char *text;          /* the object as it was given: what is kept and told */
 	struct co_span json; /* of it */
 	char *name, *image, *rootfs, *working_dir, *user, *hostname, *network, *runtime,
-		*seccomp; /* NULL: not said */
+		*seccomp, *service; /* NULL: not said */
 	struct container_texts command, entrypoint, env, tmpfs, cap_add, cap_drop;
 	uint64_t *
 		tmpfs_bytes; /* of each; 0: what the kernel takes, half of the memory */
@@ -63,6 +63,7 @@ struct container_settings {
 	uint64_t memory_mib, cpu_percent, pids, shm_mib; /* 0: none, or the default */
 	bool privileged, read_only, init, calls, rm, tty, stdin_, host_users,
 		allow_unenforced;
+	bool service_unlogged; /* of service: what it writes is not in its log */
 	enum container_restart restart;
 	uint32_t restart_max; /* of on-failure; 0: as often as it takes */
 	struct container_health_spec health;

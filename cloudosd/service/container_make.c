@@ -102,6 +102,23 @@ static int find_network(const struct container *c, uint32_t *out, struct co_err 
 	return 0;
 }
 
+/* Whoever may make containers may be any service: it is a grant of theirs. */
+static int find_service(const struct container *c, struct container_service *space,
+			const struct container_service **out, struct co_err *err)
+{
+	const struct containers_options *o = &c->all->options;
+	int r;
+
+	if (!c->config->service)
+		return 0;
+	if (!o->service)
+		return co_fail(err, CO_NOT_FOUND, "there are no services here");
+	r = o->service(o->arg, c->config->service, space, err);
+	if (!r)
+		*out = space;
+	return r;
+}
+
 static void on_volumes(void *arg, int status, const char *reason)
 {
 	struct container *c = arg;
@@ -155,15 +172,20 @@ static void make_now(struct container *c)
 				       .config = c->config->json,
 				       .users = c->users,
 				       .fresh = c->making };
+	struct container_service service = { .hosts = NULL };
 	struct co_err err = { 0 };
 	int r;
 
 	c->wants_make = false;
 	r = find_network(c, &make.network_of, &err);
 	if (r == 0)
+		r = find_service(c, &service, &make.service, &err);
+	if (r == 0)
 		r = container_defaults_of(c, &make.image, &err);
 	if (r == 0)
 		r = find_volumes(c, &err);
+	if (r)
+		free(service.hosts);
 	if (r > 0)
 		return; /* and here again */
 	if (r < 0) {
@@ -172,6 +194,7 @@ static void make_now(struct container *c)
 	}
 	c->all->making++;
 	runtime->make(runtime->ctx, &make, on_made, c);
+	free(service.hosts);
 }
 
 void container_make(struct container *c,

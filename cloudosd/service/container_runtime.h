@@ -25,6 +25,13 @@ struct container_image {
 		config; /* the member "config" of its configuration; may be empty */
 };
 
+/* The service of BlackRoad OS that its program is to be. */
+struct container_service {
+	char name[64], role[64];
+	uint32_t port;
+	char *hosts; /* lines for /etc/hosts; malloc */
+};
+
 struct container_make {
 	uint32_t id;
 	const char *name;
@@ -34,6 +41,7 @@ struct container_make {
 	bool fresh; /* it never was: what is there of that id is none of it */
 	uint32_t
 		network_of; /* whose network it is in: another, which lives; 0: its own */
+	const struct container_service *service; /* NULL: none; copied */
 };
 
 /* Of a container as its monitor sees it. */

@@ -5,6 +5,7 @@
 #include <co/limits.h>
 #include <inttypes.h>
 #include <linux/capability.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -207,6 +208,24 @@ static void env_default(struct writing *w, const char *name, const char *value)
 	co_buf_json_text(w->out, (struct co_span){ entry.data, entry.size });
 }
 
+/* What cloudos-exec gives a service, and where its gateway is. */
+static void service_env(struct writing *w)
+{
+	const struct container_service *s = w->place->service;
+	char port[16];
+
+	if (!s)
+		return;
+	(void) snprintf(port, sizeof(port), "%" PRIu32, s->port); /* fits */
+	env_default(w, "SERVICE_NAME", s->name);
+	env_default(w, "SERVICE_ROLE", s->role);
+	env_default(w, "ENVIRONMENT", "development");
+	env_default(w, "PORT", port);
+	env_default(w, "VERSION", "1.0.0");
+	if (strcmp(w->place->network_mode, "host") != 0)
+		env_default(w, "CLOUDOS_GATEWAY", "http://127.0.0.1:8787");
+}
+
 /* The last one of a name counts, and the configuration's before the image's. */
 static void write_env(struct writing *w)
 {
@@ -221,6 +240,7 @@ static void write_env(struct writing *w)
 	env_default(w, "HOME", *w->place->user.home ? w->place->user.home : "/");
 	if (w->config->tty)
 		env_default(w, "TERM", "xterm");
+	service_env(w);
 	for (size_t i = 0; i < image->count; i++) {
 		size_t n = strcspn(image->at[i], "=");
 
@@ -592,6 +612,10 @@ static void write_extension(struct writing *w)
 	text_member(w, "name", p->name);
 	member(w, "container");
 	co_buf_format(w->out, "%" PRIu32, p->id);
+	if (p->service) {
+		text_member(w, "service", p->service->name);
+		flag(w, "serviceLogs", !w->config->service_unlogged);
+	}
 	if (p->network.data) {
 		member(w, "network");
 		co_buf_span(w->out, p->network);

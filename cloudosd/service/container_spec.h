@@ -8,6 +8,7 @@
 
 #include "cloudosd/service/container_config.h"
 #include "cloudosd/service/container_image.h"
+#include "cloudosd/service/container_runtime.h"
 
 struct container_user {
 	uint32_t uid, gid;
@@ -35,6 +36,7 @@ struct container_place {
 	bool fills;                /* the runtime knows "copyup" */
 	const char *hostname;      /* unless CONFIG has one */
 	const char *name;          /* the container's */
+	const struct container_service *service; /* NULL: none */
 	const char *socket;        /* the daemon's, which answers calls */
 	const char *cgroup;        /* cgroupsPath */
 	struct container_user user;

@@ -11,6 +11,9 @@
  * A socket that is for IPv6 only cannot have an IPv4 address.  Programs bind one beside
  * another for IPv4, which is the one that counts; so it is made one for both and put aside,
  * on 127.78.D.n, where it is in nobody's way.
+ *
+ * In a container with a network of its own there is nothing to be in anybody's way of: it
+ * binds what it says, and when it listens on the service's port the back address leads there.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -188,6 +191,39 @@ static int wildcard_socket(struct co_call *call, const uint64_t words[6],
 	return fd;
 }
 
+static bool is_tcp(int fd)
+{
+	int domain = option(fd, SOL_SOCKET, SO_DOMAIN);
+
+	return (domain == AF_INET || domain == AF_INET6) &&
+	       option(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM;
+}
+
+/* What it binds is its own business; that it can is ours. */
+static int64_t bind_housed(struct co_call *call, const uint64_t words[6])
+{
+	autoclose int fd = -1;
+	union address a;
+	int shared = 0;
+	bool read;
+
+	memset(&a, 0, sizeof(a));
+	call_blocking_begin(call);
+	read = words[2] >= offsetof(struct sockaddr_in, sin_zero) &&
+	       call_guest_bytes(call, words[1], &a,
+				offsetof(struct sockaddr_in, sin_zero)) == 0;
+	if (read)
+		fd = call_guest_fd(call, (int) words[0]);
+	call_blocking_end(call);
+	if (fd >= 0 && is_tcp(fd))
+		shared = call_share_port(call, ntohs(a.in.sin_port), fd);
+	return shared < 0 ? call_fail(call, call_errno(-shared),
+				      "bind: the port cannot be shared with the "
+				      "addresses of the services: %s",
+				      strerror(-shared))
+			  : call_continue(call);
+}
+
 int64_t blackroad_do_bind(struct co_call *call, const uint64_t words[6])
 {
 	int64_t result = 0;
@@ -197,6 +233,8 @@ int64_t blackroad_do_bind(struct co_call *call, const uint64_t words[6])
 
 	if (!find_place(call, &place))
 		return call_continue(call);
+	if (call_is_housed(call))
+		return bind_housed(call, words);
 	call_blocking_begin(call);
 	fd = wildcard_socket(call, words, &a, &result);
 	if (fd >= 0) {
@@ -240,10 +278,11 @@ static void nobody_waits(struct co_call *call, void *arg)
 }
 
 /* The program is in the registry of services before its call returns. */
-static int64_t announce(struct co_call *call, const struct place *p)
+static int64_t announce(struct co_call *call, const struct place *p,
+			const struct sockaddr_in *carried)
 {
 	struct service_spec spec = { .port = p->port, .instances = 1 };
-	char front[INET_ADDRSTRLEN], back[INET_ADDRSTRLEN];
+	char front[INET_ADDRSTRLEN], back[INET_ADDRSTRLEN], inside[INET_ADDRSTRLEN];
 	struct co_err err = { 0 };
 
 	(void) inet_ntop(AF_INET, &p->front, front, sizeof(front));
@@ -255,6 +294,12 @@ static int64_t announce(struct co_call *call, const struct place *p)
 			"http://%s:%u%.200s#optional", back, p->port, p->health);
 	(void) snprintf(spec.metadata, sizeof(spec.metadata), "back=%s:%u", back,
 			p->port);
+	if (carried) {
+		(void) inet_ntop(AF_INET, &carried->sin_addr, inside, sizeof(inside));
+		(void) snprintf(spec.metadata, sizeof(spec.metadata),
+				"back=%s:%u carried=%s:%u", back, p->port, inside,
+				ntohs(carried->sin_port));
+	}
 	if (registry_register(call_services(call)->registry, &spec, call_process(call),
 			      call_session(call), NULL, registered, call_retain(call),
 			      &err)) {
@@ -262,6 +307,56 @@ static int64_t announce(struct co_call *call, const struct place *p)
 		return 0; /* it listens all the same; the limits of the registry */
 	}
 	return call_pend(call, nobody_waits, NULL);
+}
+
+/* Where a socket with the service's port is reached in its own network; false: it is
+ * another, or cannot be reached over IPv4. */
+static bool reached_at(int fd, const struct place *p, struct sockaddr_in *out)
+{
+	union address a = { 0 };
+	socklen_t n = sizeof(a);
+
+	if (!is_tcp(fd) || getsockname(fd, &a.any, &n) < 0 ||
+	    ntohs(a.in.sin_port) != p->port)
+		return false;
+	*out = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = a.in.sin_port };
+	if (a.any.sa_family == AF_INET)
+		out->sin_addr = a.in.sin_addr;
+	else if (IN6_IS_ADDR_V4MAPPED(&a.in6.sin6_addr))
+		out->sin_addr.s_addr = a.in6.sin6_addr.s6_addr32[3];
+	else if (!IN6_IS_ADDR_UNSPECIFIED(&a.in6.sin6_addr) ||
+		 option(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 1)
+		return false;
+	if (!out->sin_addr.s_addr)
+		out->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return true;
+}
+
+static int64_t listen_housed(struct co_call *call, const uint64_t words[6],
+			     const struct place *p)
+{
+	struct sockaddr_in from = { .sin_family = AF_INET,
+				    .sin_port = htons((uint16_t) p->port),
+				    .sin_addr = p->back },
+			   to;
+	struct co_err err = { 0 };
+	autoclose int fd = -1;
+	int r;
+
+	call_blocking_begin(call);
+	fd = call_guest_fd(call, (int) words[0]);
+	call_blocking_end(call);
+	if (fd < 0 || !reached_at(fd, p, &to))
+		return call_continue(call);
+	r = call_carry(call, &from, &to, &err);
+	if (r)
+		return call_fail(call, call_errno(r == CO_EXISTS ? EADDRINUSE : EACCES),
+				 "listen: %s cannot be reached in its container: %s",
+				 p->name, err.message);
+	if (listen(fd, (int) words[1]) < 0)
+		return call_fail(call, call_errno(errno), "listen: %s",
+				 strerror(errno));
+	return announce(call, p, &to);
 }
 
 int64_t blackroad_do_listen(struct co_call *call, const uint64_t words[6])
@@ -273,6 +368,8 @@ int64_t blackroad_do_listen(struct co_call *call, const uint64_t words[6])
 
 	if (!find_place(call, &place))
 		return call_continue(call);
+	if (call_is_housed(call))
+		return listen_housed(call, words, &place);
 	call_blocking_begin(call);
 	fd = call_guest_fd(call, (int) words[0]);
 	if (fd >= 0)
@@ -284,7 +381,7 @@ int64_t blackroad_do_listen(struct co_call *call, const uint64_t words[6])
 		return call_continue(call);
 	return failed ? call_fail(call, call_errno(failed), "listen: %s",
 				  strerror(failed))
-		      : announce(call, &place);
+		      : announce(call, &place, NULL);
 }
 
 /* ---- the host part ---- */

@@ -308,6 +308,22 @@ static void run_or_repeat(struct http_call *call, const struct blackroad_row *ro
 	blackroad_once(call, route->name, run_later, l);
 }
 
+/* Who is in a container does not get out by another one, and is no service but its own. */
+static bool is_for_containers(const struct http_call *call, const char *path)
+{
+	static const char *const others[] = { "/v1/sys/container", "/v1/sys/image",
+					      "/v1/sys/volume", "/v1/sys/trace" };
+	const char *own = http_container(call);
+
+	if (!*own)
+		return true;
+	for (size_t i = 0; i < co_countof(others); i++)
+		if (!strncmp(path, others[i], strlen(others[i])))
+			return false;
+	return strcmp(path, "/v1/sys/handlers") != 0 ||
+	       !strcmp(http_service(call), own);
+}
+
 void blackroad_route(struct http_call *call)
 {
 	struct co_span path = shorten(http_path_encoded(call)), part, name;
@@ -320,7 +336,11 @@ void blackroad_route(struct http_call *call)
 		if (!co_span_is(method, route->method) ||
 		    !is_path(path, route->path, &part, &name))
 			continue;
-		if (!route->run)
+		if (!is_for_containers(call, route->path))
+			http_fail(call, 403, "FORBIDDEN",
+				  "programs in containers have no part in that; run "
+				  "it outside");
+		else if (!route->run)
 			http_fail(call, 501, "NOT_IMPLEMENTED", "%s %s: %s",
 				  route->method, route->path, route->note);
 		else if (!http_may_write(call) && strcmp(route->method, "GET") != 0)

@@ -237,6 +237,7 @@ void blackroad_on_handlers(struct http_call *call,
 			   const struct blackroad_handlers_args *with)
 {
 	struct attached_spec spec = { .service = http_service(call),
+				      .contained = *http_container(call) != 0,
 				      .room = CO_LIMIT_HTTP_STREAM_QUEUE };
 	struct connected *c = calloc(1, sizeof(*c));
 	uint32_t uid;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cloudosd/service/bridge.h"
+#include "cloudosd/service/names.h"
 #include "lib/cleanup.h"
 #include <co/limits.h>
 
@@ -66,11 +67,34 @@ static void forget(struct co_call *call, void *arg)
 	(void) arg;
 }
 
+/* A program in a container is what it was made for: those who made it say which service. */
+static int64_t name_granted(struct co_call *call, const char *text)
+{
+	const struct names *names = call_services(call)->names;
+	const struct name *name = names ? names_find(names, co_span(text)) : NULL;
+	bool contained;
+
+	if (!name || strcmp(name->name, text) != 0)
+		return 0;
+	call_blocking_begin(call);
+	contained = process_is_contained(call_tid(call));
+	call_blocking_end(call);
+	return contained ? call_fail(call, CO_ACCESS,
+				     "%s: a program in a container cannot become the "
+				     "service %s; make the container with --service",
+				     call_op(call)->name, text)
+			 : 0;
+}
+
 static int64_t register_spec(struct co_call *call, const struct service_spec *spec)
 {
 	struct store_journal journal = call_journal(call, 0);
 	struct co_err err = { 0 };
+	int64_t refused = name_granted(call, spec->name);
 	int r;
+
+	if (refused)
+		return refused;
 
 	if (spec->health_check[0]) {
 		call_blocking_begin(call);

@@ -54,8 +54,11 @@ source_of() {
 	echo "$found"
 }
 
-# What a suite left: processes below the folder, frozen or not, and their cgroups.
+# What a suite left: processes below the folder, frozen or not, and their cgroups; and crun
+# gives standard input to the container's root, be it the host's /dev/null.
+null=$(stat -c %u:%g /dev/null)
 clean_up() {
+	chown "$null" /dev/null
 	state=/sys/fs/cgroup/freezer/frozen/freezer.state
 	test -f "$state" && echo THAWED >"$state"
 	for root in /proc/[0-9]*/root; do

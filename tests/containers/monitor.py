@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 
 from monitored import (LIMIT, SLOW, Box, Refused, Skip, alive, check, equal, run, test,
@@ -489,6 +490,35 @@ def another_runtime_makes_the_container():
         check(not os.path.exists(c.folder), 'its folder: %s' % os.path.exists(c.folder))
     if not tried:
         raise Skip('no other runtime is there')
+
+
+@test
+def another_runtime_gets_nothing_of_the_hosts():
+    """crun gives standard input to the container's root, were it the host's /dev/null."""
+    path = shutil.which('crun')
+    if not path or os.geteuid() != 0:
+        raise Skip('apt install crun, and be root')
+    first = os.stat('/dev/null')
+    maps = [{'containerID': 0, 'hostID': 100000, 'size': 65536}]
+    c = box().prepare(['cat'], mounts=DEVICES, linux={
+        'namespaces': [{'type': kind} for kind in ('user', 'pid', 'mount', 'ipc', 'uts')],
+        'uidMappings': maps, 'gidMappings': maps})
+    with tempfile.TemporaryDirectory(dir='/var/tmp') as reached:  # by uid 100000
+        os.chmod(reached, 0o755)
+        for name in ('bin', 'proc', 'dev'):
+            os.makedirs(os.path.join(reached, 'rootfs', name))
+        shutil.copy(os.path.join(box().rootfs, 'bin/busybox'), reached + '/rootfs/bin/cat')
+        with open(os.path.join(c.bundle, 'config.json')) as f:
+            config = json.load(f)
+        config['root']['path'] = reached + '/rootfs'
+        with open(os.path.join(c.bundle, 'config.json'), 'w') as f:
+            json.dump(config, f)
+        c.launch('--runtime', path)
+        c.created().commit().start()
+        equal(c.exit()['exitCode'], 0, 'its end at the end of input')
+    now = os.stat('/dev/null')
+    os.chown('/dev/null', first.st_uid, first.st_gid)
+    equal((now.st_uid, now.st_gid), (first.st_uid, first.st_gid), 'the owner of /dev/null')
 
 
 @test

@@ -98,6 +98,13 @@ class Shop(Domain):
             return ''.join(line.split(' ', 3)[3] for line in f)
         return ''
 
+    def service(self, word):
+        """The service of that word: (front, back), as (address, port)."""
+        for row in self.ask('name_list', name=word):
+            if row['form_'] == 'row' and row['word'] == word:
+                return (row['front'], row['port']), (row['back'], row['port'])
+        raise AssertionError('there is no service ' + word)
+
     def sessions(self):
         return [r for r in self.ask('session_list') if r['form_'] == 'row']
 
@@ -163,6 +170,231 @@ def only_what_listens_to_a_filter_is_taken_for_a_listener():
             check(answer['status'] < 0, 'it was taken: %s' % answer)
             client.close()
         equal(shop.sessions(), [], 'sessions')
+
+
+# Serves as "core" does: what it is asked, and what it finds when it asks others.
+SERVER = r"""
+import http.server, json, os, socket, subprocess, sys, urllib.error, urllib.parse, urllib.request
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        path, _, rest = self.path.partition('?')
+        what = urllib.parse.unquote(rest)
+        if path == '/get' or path == '/post':
+            data = b'{"rootfs":"/","command":"true","name":"x"}' if path == '/post' else None
+            kind = {'Content-Type': 'application/json'}
+            try:
+                with urllib.request.urlopen(urllib.request.Request(what, data, kind)) as answer:
+                    said = [answer.status, answer.read().decode()]
+            except urllib.error.HTTPError as error:
+                said = [error.code, error.read().decode()]
+            except OSError as error:
+                said = [0, str(error)]
+        elif path == '/connect':
+            host, port = what.split(':')
+            with socket.socket() as s:
+                said = s.connect_ex((host, int(port)))
+        elif path == '/environment':
+            said = dict(os.environ)
+        else:
+            said = {'status': 'healthy', 'pid': os.getpid()}
+        body = json.dumps(said).encode()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *words):
+        pass
+print('it begins', flush=True)
+family = socket.AF_INET6 if sys.argv[1] == '::' else socket.AF_INET
+http.server.ThreadingHTTPServer.address_family = family
+server = http.server.ThreadingHTTPServer(sys.argv[1:2] and (sys.argv[1], int(os.environ['PORT'])),
+                                         Handler)
+print('it listens', flush=True)
+server.serve_forever()
+"""
+PYTHON = '/usr/bin/python3'
+TALK = (sys.executable, '-B', os.path.join(SRC, 'tests/interop/talk.py'))
+
+
+def serves(shop, name='core', address='0.0.0.0', **more):
+    return shop.begin(name, [PYTHON, '-B', '-c', SERVER, address], service=name, **more)
+
+
+def asked(shop, word, path, limit=LIMIT):
+    """Its program's answer, when it is there."""
+    front = shop.service(word)[0]
+    until('program of %s' % word,
+          lambda: isinstance(over(front, 'GET', '/any')[1].get('pid'), int), limit)
+    return over(front, 'GET', path)[1]
+
+
+def networks(shop):
+    """Those that can be had here."""
+    out = ['none', 'host']
+    for mode in ('bridge', 'private'):
+        status, c = shop.ask_for('POST', 'containers',
+                                 shop.config(['true'], networkMode=mode))
+        if status == 201:
+            out.append(mode)
+            shop.ask_for('DELETE', 'container/%d' % c['id'])
+    return out
+
+
+@test
+def a_program_in_a_container_is_a_service_whatever_its_network():
+    with Shop() as shop:
+        operator, _ = shop.service('operator')
+        host = subprocess.Popen(
+            [os.path.join(BUILD, 'cloudos-exec'), '--service', 'operator', '--', sys.executable,
+             '-B', '-c', SERVER, '0.0.0.0'], env=shop.env, stdout=subprocess.DEVNULL)
+        until('the host\'s', lambda: 'pid' in over(operator, 'GET', '/any')[1])
+        for mode in networks(shop):
+            serves(shop, networkMode=mode)
+            front, back = shop.service('core')
+            there = asked(shop, 'core', '/get?http://blackroad-os-operator.railway.internal:8001/any')
+            equal((there[0], json.loads(there[1])['pid']),
+                  (200, over(operator, 'GET', '/any')[1]['pid']),
+                  '%s: the service of the host, asked inside' % mode)
+            check('pid' in over(back, 'GET', '/any')[1], mode + ': at its own address')
+            status, said = over(front, 'GET', '/v1/sys/identity')
+            check(status == 200 and 'pid' in said, 'an endpoint that the program answers itself')
+            if mode != 'host':
+                gateway = asked(shop, 'core', '/environment')['CLOUDOS_GATEWAY']
+                said = asked(shop, 'core', '/get?%s/v1/sys/identity' % gateway)
+                equal((said[0], json.loads(said[1])['service']), (200, 'blackroad-os-core'),
+                      mode + ': the gateway, asked inside')
+                equal(asked(shop, 'core', '/connect?127.0.0.1:%d' % operator[1]), 111,
+                      mode + ': the loopback of the host')
+                equal(asked(shop, 'core', '/get?http://localhost:8000/any')[0], 200,
+                      mode + ': itself at its own loopback')
+            row = shop.services('blackroad-os-core')[-1]
+            until(mode + ': health', lambda: shop.services('blackroad-os-core')[-1]['health']
+                  == 'healthy')
+            check(row['pid'] > 0, 'its process: %s' % row)
+            shop.ask_for('DELETE', 'container/core?force=true')
+            until('its end', lambda: not shop.services('blackroad-os-core'))
+            until('its address', lambda: refused(back))
+        host.kill()
+        host.wait()
+
+
+@test
+def a_service_outlives_the_daemon_and_one_name_is_one_program():
+    with Shop() as shop:
+        serves(shop)
+        front, back = shop.service('core')
+        pid = asked(shop, 'core', '/any')['pid']
+        for _ in range(2):
+            shop.kill_daemon()
+            until('it, at its own address',
+                  lambda: not refused(back) and over(back, 'GET', '/any')[1]['pid'] == pid)
+            equal(asked(shop, 'core', '/any')['pid'], pid, 'it, after kill -9 of the daemon')
+            there = asked(shop, 'core', '/get?http://127.0.0.1:8787/health')
+            equal(there[0], 200, 'the gateway, after kill -9 of the daemon')
+        second = shop.begin('second', [PYTHON, '-B', '-c', SERVER, '::'], service='core')
+        until('its end', lambda: shop.look('second')['state'] == 'exited')
+        check('Address already in use' in shop.log_of(second), shop.log_of(second))
+        equal(asked(shop, 'core', '/any')['pid'], pid, 'the first')
+        shop.ask_for('POST', 'container/core/kill', {'signal': 9})
+        until('its end', lambda: shop.look('core')['state'] == 'exited')
+        shop.ask_for('POST', 'container/second/start')
+        check(asked(shop, 'core', '/any')['pid'], 'the second, on IPv6 as well')
+
+
+@test
+def what_a_service_writes_is_in_its_log_and_its_life_is_events():
+    with Shop() as shop:
+        def lines(word):
+            return [entry['message'] for entry in
+                    shop.ask_for('GET', 'logs?service=%s&limit=100' % word)[1]['logs']]
+        shop.begin('web', ['sh', '-c', 'echo one; printf "two\\033[31m red" >&2; exit 3'],
+                   service='web')
+        until('its end', lambda: shop.look('web')['state'] == 'exited')
+        until('its lines', lambda: {'one', 'two red'} <= set(lines('web')))
+        shop.begin('core', ['sh', '-c', 'echo silent; exit 0'], service='core:no-logs')
+        until('its end', lambda: shop.look('core')['state'] == 'exited')
+        check('silent' in shop.log_of(shop.look('core')), 'it is in its own log')
+        check('silent' not in lines('core'), 'but not in that of the service')
+        wanted = [(what, 'blackroad-os-' + who, status) for who, end in (('web', 3), ('core', 0))
+                  for what, status in (('service:started', None), ('service:stopped', end))]
+        until('events %s' % wanted, lambda: events(shop) == wanted)
+
+
+def events(shop):
+    """What has been told of services so far."""
+    followed = subprocess.run(
+        ['timeout', '1', os.path.join(BUILD, 'cloudosctl'), 'event', 'tail', 'service:*',
+         '--service', '*', '-o', 'json', '--since', '2020-01-01T00:00:00Z'], env=shop.env,
+        stdout=subprocess.PIPE, text=True)
+    told = [json.loads(line) for line in followed.stdout.splitlines()]
+    return [(e['event'], e['source'], e['data'].get('status')) for e in told]
+
+
+# A program of CloudOS in a container: registers names, and says to the daemon that it is a
+# service already.
+CLAIMS = r"""
+import ctypes, os, socket, sys
+sys.path.insert(0, '/src/tests/fault')
+os.environ['srcdir'] = '/src'
+import harness
+libc = ctypes.CDLL(None, use_errno=True)
+for name in b'blackroad-os-core', b'another':
+    print('register', name.decode(), libc.syscall(20303, name) and ctypes.get_errno())
+class Daemon:
+    dir = '/run/cloudos'
+client = harness.Client(Daemon)
+ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+fds = [s.fileno() for s in ends]
+print('attach', client.ask('attach', fds=fds, engine=1, personality=0, pid=os.getpid(),
+                           launcher_pid=os.getpid(), container=1, name='x', command='x',
+                           service='blackroad-os-core')[-1]['status'])
+with socket.socket() as s:
+    print('gateway', s.connect_ex(('127.0.0.1', 8787)))
+"""
+
+
+@test
+def a_container_is_no_service_unless_it_was_made_one():
+    with Shop() as shop:
+        status, said = shop.ask_for('POST', 'containers', shop.config(['true'], service='nobody'))
+        equal((status, said['error']['code']), (404, 'NOT_FOUND'), 'a service that there is not')
+        check('nobody' in said['error']['message'], str(said))
+        for bad in ({'service': 'core:logs'}, {'service': 7}, {'service': 'core', 'calls': False}):
+            status, said = shop.ask_for('POST', 'containers', shop.config(['true'], **bad))
+            equal(status, 400, 'creating one with %s: %s' % (bad, said))
+        c = shop.begin('claims', [PYTHON, '-B', '-c', CLAIMS])
+        until('its end', lambda: shop.look('claims')['state'] == 'exited')
+        equal(shop.log_of(c).split('\n')[:4],
+              ['register blackroad-os-core 2005', 'register another 0', 'attach -5', 'gateway 111'],
+              'what it is told')
+        equal(shop.services('blackroad-os-core'), [], 'instances')
+
+
+@test
+def a_service_in_a_container_has_no_part_in_containers():
+    with Shop() as shop:
+        serves(shop)
+        core = shop.service('core')[0]
+        for place in 'http://127.0.0.1:8787', 'http://blackroad-os-operator.railway.internal:8001':
+            for path in ('containers', 'Containers/', 'containers/prune', 'image/tag',
+                         'images/busybox', 'container/core/kill', 'volumes', 'volumes/prune'):
+                said = asked(shop, 'core', '/post?%s/v1/sys/%s' % (place, path))
+                equal(said[0], 403, '%s of %s, asked inside' % (path, place))
+            said = asked(shop, 'core', '/get?%s/v1/sys/container/core' % place)
+            equal(said[0], 403, 'looking at itself')
+            said = asked(shop, 'core', '/get?%s/v1/sys/services' % place)
+            equal(said[0], 200, 'what everybody may')
+        equal(over(core, 'GET', '/v1/sys/containers')[0], 200, 'its front, asked from outside')
+        out = shop.guest('notify', program=TALK)
+        pid = int(out.ask('discover blackroad-os-core'))
+        equal(pid, asked(shop, 'core', '/any')['pid'] and shop.services('blackroad-os-core')[0]['pid'],
+              'what a program of CloudOS outside discovers')
+        equal(out.finish()[0], 0, 'exit status')
+
+
+def refused(address):
+    with socket.socket() as s:
+        return s.connect_ex(address) == 111
 
 
 run()

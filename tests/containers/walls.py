@@ -12,6 +12,7 @@ from harness import BUILD, TESTS, Client, Domain  # noqa: E402
 
 TESTS.clear()  # those of service.py
 GROUP = 41234  # of nobody
+ENGINES = 'auto', 'notify', 'trap', 'ptrace'  # as lib/engine.h has them
 
 
 def inside(c):
@@ -99,6 +100,30 @@ def a_connection_out_of_a_container_is_of_who_made_it():
             pass
         c.close()
         check('another process uses its connection' in domain.log(), domain.log())
+        domain.ctl('daemon', 'stop')
+
+
+@test
+def who_begins_in_a_container_cannot_say_that_others_call():
+    # under ptrace it is the launcher who says who calls and whose memory is meant
+    hello = dict(version_min=1, version_max=1, program='test')
+    me = dict(pid=os.getpid(), name='x', command='x')
+    with Domain() as domain:
+        domain.start()
+        inside, outside = Contained(domain), Client(domain, hello=False)
+        for c in inside, outside:
+            c.ask('hello', **hello)
+            mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with mine, its, open('/dev/null') as null:
+                traced = c.ask('attach', fds=[its.fileno()], engine=ENGINES.index('ptrace'), **me)[-1]
+                notified = c.ask('attach', fds=[its.fileno(), null.fileno()],
+                                 engine=ENGINES.index('notify'), **me)[-1]
+            if c is inside:
+                check('ptrace' in traced['reason_'] and traced['status'] < 0, traced)
+                check('listener' in notified['reason_'] and notified['status'] < 0, notified)
+            else:
+                equal(traced['status'], 0, 'from outside, who could do it all himself')
+            c.close()
         domain.ctl('daemon', 'stop')
 
 

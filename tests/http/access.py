@@ -127,16 +127,19 @@ def refused_in(flags):
 
 
 @test
-def a_program_with_our_user_in_another_user_name_space_is_refused():
+def a_program_with_our_user_in_another_pid_name_space_is_refused():
     # as a container with this machine's network is, and cloudos-exec --confine --net=host
-    refused_in(NEW_USER)
+    refused_in(NEW_USER | NEW_PID)
+    if not os.geteuid():
+        refused_in(NEW_PID)
 
 
 @test
-def a_program_with_our_user_in_another_pid_name_space_is_refused():
-    if os.geteuid():
-        raise Skip('only root can have one without a user name space')
-    refused_in(NEW_PID)
+def a_program_in_a_user_name_space_alone_is_not_refused():
+    # those of services have one
+    with Gateway() as g:
+        plain = b'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n'
+        equal(200 + in_own_space(NEW_USER, lambda: g.ask(plain).status - 200), 200, 'status')
 
 
 @test

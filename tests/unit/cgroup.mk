@@ -17,6 +17,6 @@ unit_network_LDADD = libctr.a $(CO_TEST_LIBS)
 check_PROGRAMS += unit-relay
 TESTS += unit-relay
 
-unit_relay_SOURCES = %D%/relay.c cloudosd/relay.h cloudosd/relay.c
+unit_relay_SOURCES = %D%/relay.c cloudosd/relay.h cloudosd/relay.c cloudosd/netns.h cloudosd/netns.c
 unit_relay_CFLAGS = $(CO_TEST_CFLAGS)
 unit_relay_LDADD = $(CO_TEST_LIBS)
