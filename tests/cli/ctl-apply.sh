@@ -136,9 +136,9 @@ has "$err" "there is no file cloudos.yaml"
 # Guests are kept without a daemon: nothing of them may be left when this fails.
 processes_here() {
 	for p in /proc/[0-9]*; do
-		tr '\0' '\n' <"$p/environ" 2>/dev/null | grep -qx "CLOUDOS_DIR=$CLOUDOS_DIR" &&
+		tr '\0' '\n' <"$p/environ" | grep -qx "CLOUDOS_DIR=$CLOUDOS_DIR" &&
 			echo "${p#/proc/}"
-	done
+	done 2>/dev/null # it has ended
 }
 trap 'status=$?; kill -9 $(processes_here) 2>/dev/null; (exit $status); end' EXIT
 
