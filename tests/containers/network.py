@@ -420,6 +420,9 @@ def doors(d):
 @test('user')
 @test('no tun')
 def ports_lead_into_a_container_that_has_nothing_but_its_loopback():
+    if SLOW > 1 and os.geteuid() != 0:
+        print('skipped: with sanitizers our init is no static program, and a user may not look into it')
+        return
     with Domain() as d:
         port, other, far = free_port(), free_port(), free_port()
         d.ctl('container', 'create', '--name', 'a', '--network', 'none', '-p', '%d:8080' % port, 'busybox', 'sh',
