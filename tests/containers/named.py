@@ -377,7 +377,7 @@ def a_service_in_a_container_has_no_part_in_containers():
         core = shop.service('core')[0]
         for place in 'http://127.0.0.1:8787', 'http://blackroad-os-operator.railway.internal:8001':
             for path in ('containers', 'Containers/', 'containers/prune', 'image/tag',
-                         'images/busybox', 'container/core/kill'):
+                         'images/busybox', 'container/core/kill', 'volumes', 'volumes/prune'):
                 said = asked(shop, 'core', '/post?%s/v1/sys/%s' % (place, path))
                 equal(said[0], 403, '%s of %s, asked inside' % (path, place))
             said = asked(shop, 'core', '/get?%s/v1/sys/container/core' % place)
