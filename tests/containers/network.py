@@ -294,6 +294,21 @@ def modes_are_what_they_say():
 
 
 @test('root')
+def who_waits_to_take_a_bridge_away_leaves_it_to_the_next_container():
+    with Domain() as d:
+        d.serve('one')
+        bridge = [link for link in links() if link.startswith('cos')][0]
+        d.ctl('container', 'rm', '-f', 'one')
+        d.serve('two')
+        until('nobody waits', lambda: not os.path.exists('/run/cloudos-network.' + bridge))
+        check(bridge in links(), 'the bridge is there')
+        address = d.inspect('two')['network']['ip']
+        until('two by its address', lambda: fetch(address, 80) == 'two')
+        d.ctl('container', 'rm', '-f', 'two')
+    nothing_is_left()
+
+
+@test('root')
 def a_killed_monitor_leaves_nothing_of_a_network():
     with Domain() as d:
         near, far = free_port(), free_port()
