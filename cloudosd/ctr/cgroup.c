@@ -233,9 +233,13 @@ static void remember_place(struct ctr_cgroup *g, const struct group_box *box)
 }
 
 /* v1 without v2: a freezer to find and stop all, and what usage is counted by. */
-static unsigned always(const struct ctr_cgroup *g)
+static unsigned always(const struct ctr_cgroup_spec *spec, const struct ctr_cgroup *g)
 {
-	return g->v2.path ? 0 : GROUP_FREEZER | GROUP_CPUACCT;
+	unsigned counting =
+		GROUP_MEMORY | GROUP_CPU | GROUP_CPUACCT | GROUP_PIDS | GROUP_IO;
+
+	return (g->v2.path ? 0 : GROUP_FREEZER | GROUP_CPUACCT) |
+	       (spec->accounted ? counting : 0);
 }
 
 int ctr_cgroup_create(const struct ctr_cgroup_spec *spec, struct ctr_cgroup **out,
@@ -257,7 +261,7 @@ int ctr_cgroup_create(const struct ctr_cgroup_spec *spec, struct ctr_cgroup **ou
 		group_box_read(&box);
 	if (box.v2.at[0] && group_place(g, &box.v2, &g->v2) == 0)
 		(void) open_clone(g); /* else processes are put into it afterwards */
-	gather(g, &box, group_wanted(spec->resources) | always(g));
+	gather(g, &box, group_wanted(spec->resources) | always(spec, g));
 	gather_devices(g, &box, spec->resources);
 	remember_place(g, &box);
 	if (spec->leftover) {

@@ -40,7 +40,8 @@ struct ctr_cgroup_spec {
 	const char *id, *path;
 	const struct ctr_resources *resources;
 	bool rootless, allow_unenforced;
-	bool disabled; /* --cgroup-manager=disabled */
+	bool disabled;  /* --cgroup-manager=disabled */
+	bool accounted; /* somebody looks into the groups himself: in all that count */
 	/* What another process has made and left, with whoever is in it, to be killed and
 	 * removed: no limit is set. */
 	bool leftover;

@@ -141,6 +141,7 @@ static int make_cgroup(struct cli *cli, struct creation *c)
 		.path = config->cgroups_path,
 		.resources = &config->resources,
 		.rootless = geteuid() != 0,
+		.accounted = config->cgroups_path != NULL,
 		.allow_unenforced = config->cloudos.allow_unenforced_limits,
 		.disabled = cli->no_cgroup,
 	};

@@ -312,7 +312,7 @@ static void run_or_repeat(struct http_call *call, const struct blackroad_row *ro
 static bool is_for_containers(const struct http_call *call, const char *path)
 {
 	static const char *const others[] = { "/v1/sys/container", "/v1/sys/image",
-					      "/v1/sys/trace" };
+					      "/v1/sys/volume", "/v1/sys/trace" };
 	const char *own = http_container(call);
 
 	if (!*own)

@@ -76,6 +76,8 @@ check-conformance: cloudos-ctr
 	@builddir='$(abs_builddir)' CC='$(CC)' $(SHELL) $(srcdir)/%D%/conformance.sh; rc=$$?; test $$rc -eq 77 || exit $$rc
 TESTS += %D%/bad_input.py
 EXTRA_DIST += %D%/bad_input.py
+TESTS += %D%/podman.py
+EXTRA_DIST += %D%/podman.py
 TESTS += %D%/nested.py
 EXTRA_DIST += %D%/nested.py
 TESTS += %D%/bombs.py

@@ -337,6 +337,26 @@ def mounts_are_listed_in_their_order(box):
     equal([one for one in points if one.startswith('/e')], ['/e'], 'a folder above the root')
 
 
+def who_names_a_group_finds_all_that_counts(box):
+    """podman reads usage out of the groups itself."""
+    if os.geteuid() != 0:
+        raise Skip('groups are for root')
+    group = 'oci-%d-counted' % os.getpid()
+    with open('/proc/self/cgroup') as f:
+        here = {one for line in f for one in line.split(':')[1].split(',')}
+    want = here & {'memory', 'pids', 'cpuacct', 'blkio'}
+    if not want:
+        raise Skip('no controllers of cgroup v1')
+    name = box.start(['sleep', '1000'],
+                     lambda c: c['linux'].update(cgroupsPath='/' + group))
+    with open('/proc/%d/cgroup' % box.state(name)['pid']) as f:
+        paths = {one: line.split(':', 2)[2].strip() for line in f
+                 for one in line.split(':')[1].split(',')}
+    equal({one: paths[one].endswith('/' + group) for one in want}, dict.fromkeys(want, True),
+          'its groups')
+    box.call('delete', '--force', name)
+
+
 def limits_are_clamped_to_what_we_may_give(box):
     def change(config):
         config['process']['rlimits'] = [
