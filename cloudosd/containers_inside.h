@@ -9,6 +9,7 @@
  *	containers_network.c  default mode, ports on the loopback, names
  *	containers_bundle.c   the files of a bundle
  *	containers_volume.c   the folders of volumes
+ *	containers_logs.c     what containers printed
  *	containers_user.c     who the program is, out of the image's /etc/passwd
  */
 #ifndef CO_CONTAINERS_INSIDE_H
@@ -142,6 +143,9 @@ int work_door(const struct runner_place *p, uint32_t id, int *out, struct co_err
 /* The folder of a volume; see container_runtime.h. */
 void work_volume(struct runner *r, enum container_volume_act act, const char *name,
 		 container_reported *done, void *arg);
+/* What it printed last; see container_runtime.h. */
+void work_logs(struct runner *r, uint32_t id, uint32_t lines, container_reported *done,
+	       void *arg);
 void work_sweep(struct runner *r, const uint32_t *ids, size_t n, uint32_t below);
 
 /* ---- containers_network.c ---- */
@@ -172,6 +176,10 @@ int bundle_write(const struct runner_place *place, const struct container_make *
 		 struct co_err *err);
 
 /* cloudos.network of config.json, and members of C: "network":{...}. */
+/* Sets subnet and prefix of a domain's bridge: what follows from its number, or the next that
+ * this host has no route to; where the bridge is there, its own. */
+void subnet_choose(struct runner_place *place, uint32_t number);
+
 struct bundle_network {
 	struct co_buf json, facts;
 	char address[16]; /* "" without one */

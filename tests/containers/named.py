@@ -493,4 +493,4 @@ def readable_by_all():
 
 if ROOT and readable_by_all():
     test(without_privilege)
-run()
+run(at_once=3)
