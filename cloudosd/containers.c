@@ -236,11 +236,12 @@ static void choose_network(struct runner_place *place, const struct daemon *d)
 		       d->config.containers_subnet);
 	if (place->prefix)
 		return;
+	if (!d->paths.system_) {
+		subnet_choose(place, number);
+		return;
+	}
 	place->prefix = 20;
 	place->subnet = (10U << 24) | (201U << 16);
-	if (!d->paths.system_)
-		place->subnet = (10U << 24) | ((128 + number % 64) << 16) |
-				((number >> 8 & 15) << 12);
 }
 
 static void read_place(struct runner_place *place, const struct daemon *d)

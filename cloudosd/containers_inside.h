@@ -172,6 +172,10 @@ int bundle_write(const struct runner_place *place, const struct container_make *
 		 struct co_err *err);
 
 /* cloudos.network of config.json, and members of C: "network":{...}. */
+/* Sets subnet and prefix of a domain's bridge: what follows from its number, or the next that
+ * this host has no route to; where the bridge is there, its own. */
+void subnet_choose(struct runner_place *place, uint32_t number);
+
 struct bundle_network {
 	struct co_buf json, facts;
 	char address[16]; /* "" without one */

@@ -136,8 +136,16 @@ SERVE = 'echo %s >/tmp/index.html; exec httpd -f -p %d -h /tmp'
 
 
 class Domain:
+    def __init__(self, number=None):
+        self.number = number
+
     def __enter__(self):
         self.dir = tempfile.mkdtemp(prefix='cloudos-net-')
+        if self.number:
+            os.mkdir(os.path.join(self.dir, 'state'), 0o700)
+            with open(os.path.join(self.dir, 'state/domain'), 'w') as f:
+                f.write('%016x\n' % self.number)
+            os.chmod(f.name, 0o600)
         self.env = dict(os.environ, CLOUDOS_DIR=self.dir, CLOUDOS_LIBEXECDIR=PROGRAMS)
         try:
             self.ctl('daemon', 'start')
@@ -290,6 +298,28 @@ def modes_are_what_they_say():
         a, shared = d.inspect('a')['pid'], d.inspect('shared')['pid']
         equal(os.readlink('/proc/%d/ns/net' % shared), os.readlink('/proc/%d/ns/net' % a),
               'their name space')
+    nothing_is_left()
+
+
+@test('root')
+def addresses_that_the_host_has_a_route_to_are_passed_over():
+    def address(d):
+        d.serve('a')
+        until('it serves', lambda: fetch(d.inspect('a')['network']['ip'], 80) == 'a')
+        return d.inspect('a')['network']['ip']
+    with Domain() as d:
+        first = address(d)
+        with open(os.path.join(d.dir, 'state/domain')) as f:
+            number = int(f.read(), 16)
+        # of another number, from which the same addresses follow
+        with Domain(number + (3072 if number & 0xffffffff < 1 << 31 else -3072)) as other:
+            check(address(other) != first, 'addresses of two: %s' % first)
+            os.kill(other.daemon(), signal.SIGKILL)
+            before = other.inspect('a')['network']['ip']
+            until('the next daemon', lambda: other.call('container', 'ls').returncode == 0)
+            other.ctl('container', 'restart', '-t', '0', 'a')
+            equal(other.inspect('a')['network']['ip'], before, 'after a daemon was killed')
+        equal(fetch(first, 80), 'a', 'the first one')
     nothing_is_left()
 
 
