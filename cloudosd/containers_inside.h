@@ -9,6 +9,7 @@
  *	containers_network.c  default mode, ports on the loopback, names
  *	containers_bundle.c   the files of a bundle
  *	containers_volume.c   the folders of volumes
+ *	containers_logs.c     what containers printed
  *	containers_user.c     who the program is, out of the image's /etc/passwd
  */
 #ifndef CO_CONTAINERS_INSIDE_H
@@ -141,6 +142,9 @@ int work_run(const char *const *argv, int fd, const char *errors);
 /* The folder of a volume; see container_runtime.h. */
 void work_volume(struct runner *r, enum container_volume_act act, const char *name,
 		 container_reported *done, void *arg);
+/* What it printed last; see container_runtime.h. */
+void work_logs(struct runner *r, uint32_t id, uint32_t lines, container_reported *done,
+	       void *arg);
 void work_sweep(struct runner *r, const uint32_t *ids, size_t n, uint32_t below);
 
 /* ---- containers_network.c ---- */

@@ -302,6 +302,21 @@ def modes_are_what_they_say():
 
 
 @test('root')
+def who_waits_to_take_a_bridge_away_leaves_it_to_the_next_container():
+    with Domain() as d:
+        d.serve('one')
+        bridge = [link for link in links() if link.startswith('cos')][0]
+        d.ctl('container', 'rm', '-f', 'one')
+        d.serve('two')
+        until('nobody waits', lambda: not os.path.exists('/run/cloudos-network.' + bridge))
+        check(bridge in links(), 'the bridge is there')
+        address = d.inspect('two')['network']['ip']
+        until('two by its address', lambda: fetch(address, 80) == 'two')
+        d.ctl('container', 'rm', '-f', 'two')
+    nothing_is_left()
+
+
+@test('root')
 def addresses_that_the_host_has_a_route_to_are_passed_over():
     def address(d):
         d.serve('a')
