@@ -5,11 +5,14 @@
 #include <co/trap.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/confine_inside.h"
@@ -179,6 +182,25 @@ int confine_option(struct confine *c, enum confine_option option, const char *va
 
 /* ---- the process ---- */
 
+/* Does the kernel count the processes of a user name space by themselves (Linux 5.14)?  Tried:
+ * with room for two, one that is alone there can make another. */
+static bool counts_apart(void)
+{
+	const struct rlimit two = { 2, 2 };
+	int status = 1;
+	pid_t pid = fork(), second;
+
+	if (pid == 0) {
+		if (unshare(CLONE_NEWUSER) < 0 || setrlimit(RLIMIT_NPROC, &two) < 0)
+			_exit(1);
+		second = fork();
+		if (second == 0)
+			_exit(0);
+		_exit(second < 0 || waitpid(second, NULL, 0) < 0);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
 static int make_cgroup(struct confine *c, struct co_err *err)
 {
 	char id[64];
@@ -190,9 +212,11 @@ static int make_cgroup(struct confine *c, struct co_err *err)
 	if (!c->memory && !c->cpus && !c->pids)
 		return 0;
 	(void) snprintf(id, sizeof(id), "exec-%d", getpid());
-	if (ctr_cgroup_create(&spec, &c->cgroup, err))
-		return co_context(err, "the limits cannot be set");
-	return 0;
+	if (!ctr_cgroup_create(&spec, &c->cgroup, err))
+		return 0;
+	if (!c->memory && !c->cpus && counts_apart())
+		return 0; /* RLIMIT_NPROC does as well */
+	return co_context(err, "the limits cannot be set");
 }
 
 int confine_prepare(struct confine *c, const struct confine_program *p,

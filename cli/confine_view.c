@@ -249,6 +249,7 @@ static void put_process(struct co_buf *b, const struct confine *c,
 			const struct confine_program *p)
 {
 	uid_t uid = geteuid();
+	unsigned long long processes = c->pids ? c->pids + 1 : CO_LIMIT_CTR_PROCESSES;
 
 	co_buf_text(b, "\"process\":{\"args\":[");
 	for (char **a = p->argv; *a; a++) {
@@ -264,9 +265,8 @@ static void put_process(struct co_buf *b, const struct confine *c,
 		       "\"ambient\":[]},\"rlimits\":[{\"type\":\"RLIMIT_CORE\","
 		       "\"soft\":0,\"hard\":0}");
 	/* it cannot become another user, so this is a bound of all it has */
-	if (!c->pids)
-		co_buf_format(b, ",{\"type\":\"RLIMIT_NPROC\",\"soft\":%d,\"hard\":%d}",
-			      CO_LIMIT_CTR_PROCESSES, CO_LIMIT_CTR_PROCESSES);
+	co_buf_format(b, ",{\"type\":\"RLIMIT_NPROC\",\"soft\":%llu,\"hard\":%llu}",
+		      processes, processes);
 	co_buf_text(b, "]},");
 }
 

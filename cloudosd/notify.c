@@ -58,9 +58,16 @@ struct notify {
 	unsigned threads, threads_min;
 	atomic_uint idle; /* written under the mutex, read without */
 	bool stopping;
-	struct co_timer *tick; /* under the core lock */
+	struct starved *starved; /* sessions that are to be listened to again */
+	atomic_uint nstarved;    /* written under the mutex, read without */
+	struct co_timer *tick;   /* under the core lock */
 	atomic_bool ticking;
 	atomic_ullong owed;
+};
+
+struct starved {
+	struct session *session; /* a reference */
+	struct starved *next;
 };
 
 /* ---- slots ---- */
@@ -150,6 +157,45 @@ CALL_PATH static bool wait_inside(struct notify *n, struct thread *t, struct ses
 
 /* ---- flow of one session ---- */
 
+/*
+ * May it have one more slot?  Whoever has some, its whole container, gets no more than half
+ * of what others leave: so however many want all of them, each new one finds some.
+ */
+CALL_PATH static bool may_owe(const struct session *s)
+{
+	unsigned used = atomic_load_explicit(&s->share->owed, memory_order_relaxed);
+	uint64_t all =
+		atomic_load_explicit(&s->daemon->notify->owed, memory_order_relaxed);
+	uint64_t left = all < CO_LIMIT_CALLS_PENDING ? CO_LIMIT_CALLS_PENDING - all : 0;
+
+	return atomic_load_explicit(&s->flow.owed, memory_order_relaxed) <
+		       CO_LIMIT_SESSION_CALLS &&
+	       (!used || 2 * (uint64_t) (used + 1) <= left + used);
+}
+
+CALL_PATH static void owe(struct session *s)
+{
+	atomic_fetch_add(&s->flow.owed, 1);
+	atomic_fetch_add_explicit(&s->share->owed, 1, memory_order_relaxed);
+}
+
+/* Under s->flow.mutex: it is listened to again when somebody is answered. */
+static void starve(struct session *s)
+{
+	struct notify *n = s->daemon->notify;
+	struct starved *one = s->flow.starved ? NULL : malloc(sizeof(*one));
+
+	if (!one)
+		return; /* it is, already; or its own answers do it, or its end */
+	one->session = session_ref(s);
+	s->flow.starved = true;
+	(void) pthread_mutex_lock(&n->mutex);
+	one->next = n->starved;
+	n->starved = one;
+	atomic_fetch_add(&n->nstarved, 1);
+	(void) pthread_mutex_unlock(&n->mutex);
+}
+
 /* Under s->flow.mutex. */
 static void arm(struct session *s)
 {
@@ -158,10 +204,37 @@ static void arm(struct session *s)
 				     .data.u64 = s->id };
 
 	if (s->listener < 0 || f->armed || f->receiving || f->ended ||
-	    f->holding >= CO_LIMIT_SESSION_THREADS || f->owed >= CO_LIMIT_SESSION_CALLS)
+	    f->holding >= CO_LIMIT_SESSION_THREADS)
 		return;
+	if (!may_owe(s)) {
+		starve(s);
+		return;
+	}
 	f->armed = epoll_ctl(s->daemon->notify->epoll, EPOLL_CTL_MOD, s->listener,
 			     &event) == 0;
+}
+
+/* Somebody has been answered: whoever waited for that is listened to, if he may. */
+static void feed(struct notify *n)
+{
+	struct starved *list, *next;
+
+	(void) pthread_mutex_lock(&n->mutex);
+	list = n->starved;
+	n->starved = NULL;
+	atomic_store(&n->nstarved, 0);
+	(void) pthread_mutex_unlock(&n->mutex);
+	for (; list; list = next) {
+		struct session *s = list->session;
+
+		next = list->next;
+		(void) pthread_mutex_lock(&s->flow.mutex);
+		s->flow.starved = false;
+		arm(s);
+		(void) pthread_mutex_unlock(&s->flow.mutex);
+		(void) session_unref(s);
+		free(list);
+	}
 }
 
 /* A thread takes up a queued call; false if its session holds enough threads already, and
@@ -222,13 +295,14 @@ CALL_PATH void notify_answered(struct co_call *call, bool over)
 {
 	struct session *s = call->session;
 
+	struct notify *n = s->daemon->notify;
+
 	if (over)
-		slot_release(s->daemon->notify, call->slot);
-	if (atomic_fetch_sub(&s->flow.owed, 1) < CO_LIMIT_SESSION_CALLS)
-		return;
-	(void) pthread_mutex_lock(&s->flow.mutex);
-	arm(s); /* it was not listened to because it was owed too much */
-	(void) pthread_mutex_unlock(&s->flow.mutex);
+		slot_release(n, call->slot);
+	atomic_fetch_sub(&s->flow.owed, 1);
+	atomic_fetch_sub_explicit(&s->share->owed, 1, memory_order_relaxed);
+	if (atomic_load(&n->nstarved))
+		feed(n);
 }
 
 void notify_finish(struct co_call *call)
@@ -304,8 +378,7 @@ static bool receive_again(struct session *s)
 	bool may;
 
 	(void) pthread_mutex_lock(&f->mutex);
-	may = !f->armed && !f->receiving && !f->ended &&
-	      f->owed < CO_LIMIT_SESSION_CALLS;
+	may = !f->armed && !f->receiving && !f->ended && may_owe(s);
 	f->receiving |= may;
 	(void) pthread_mutex_unlock(&f->mutex);
 	return may;
@@ -334,7 +407,7 @@ CALL_PATH static bool receive(struct notify *n, struct thread *t, struct session
 		receive_no_more(s, false);
 		return false;
 	}
-	atomic_fetch_add(&s->flow.owed, 1);
+	owe(s);
 	(void) co_fault("notify.received");
 	slot->phase = TABLE_OWED;
 	call = call_new(s, slot);
@@ -344,7 +417,7 @@ CALL_PATH static bool receive(struct notify *n, struct thread *t, struct session
 		receive_no_more(s, false);
 		return false;
 	}
-	if (!call_copies_memory(call) && s->flow.owed < CO_LIMIT_SESSION_CALLS) {
+	if (!call_copies_memory(call) && may_owe(s)) {
 		call_run(call); /* nothing in it can be held up by the guest */
 		if (others_wait(n))
 			return true;
@@ -508,9 +581,7 @@ static void start_later(struct notify *n, struct session *s, struct table_call *
 {
 	struct co_call *call = call_new(s, slot);
 
-	(void) pthread_mutex_lock(&s->flow.mutex);
-	s->flow.owed++;
-	(void) pthread_mutex_unlock(&s->flow.mutex);
+	owe(s);
 	if (!call) {
 		co_log_session(notify, ERROR, s->id, (int32_t) slot->notif.pid,
 			       "no memory for a call: it waits for the next daemon");
@@ -524,12 +595,8 @@ static void start_later(struct notify *n, struct session *s, struct table_call *
 static struct table_call *slot_for(struct notify *n, struct session *s)
 {
 	struct table_call *slot;
-	bool room;
 
-	(void) pthread_mutex_lock(&s->flow.mutex);
-	room = s->flow.owed < CO_LIMIT_SESSION_CALLS;
-	(void) pthread_mutex_unlock(&s->flow.mutex);
-	if (!room)
+	if (!may_owe(s))
 		return NULL;
 	slot = slot_claim(n, s->id);
 	if (!slot && members_forget(s->daemon))
@@ -588,9 +655,7 @@ struct co_call *notify_begin(struct session *s, const struct wire_call_note *not
 		return NULL;
 	}
 	(void) call_ref(call);
-	(void) pthread_mutex_lock(&s->flow.mutex);
-	s->flow.owed++;
-	(void) pthread_mutex_unlock(&s->flow.mutex);
+	owe(s);
 	call->taken_over = again != NULL;
 	enqueue(n, call);
 	return call;
@@ -642,6 +707,7 @@ void notify_take_over(struct daemon *d)
 		if (s->resend == RESEND_ASKED)
 			link_resend(s->link, d->table->restarts);
 	core_unlock();
+	feed(d->notify);
 	if (taken)
 		co_log(notify, INFO, "answering %u calls that the previous daemon owed",
 		       taken);
@@ -799,6 +865,13 @@ struct notify *notify_free(struct notify *n)
 	core_lock();
 	n->daemon->host->timer_free(n->tick);
 	core_unlock();
+	while (n->starved) {
+		struct starved *one = n->starved;
+
+		n->starved = one->next;
+		(void) session_unref(one->session);
+		free(one);
+	}
 	(void) close(n->epoll);
 	(void) close(n->wake);
 	(void) pthread_mutex_destroy(&n->mutex);

@@ -5,7 +5,9 @@
  * Anything here may be held up by a guest for as long as it likes, so a session holds at
  * most CO_LIMIT_SESSION_THREADS of them at a time, and a thread that sees nobody idle
  * starts another, up to CO_LIMIT_CALL_THREADS.  A session that owes too many answers is
- * not listened to until it owes fewer: the kernel keeps its calls for us.
+ * not listened to until it owes fewer: the kernel keeps its calls for us.  Too many are
+ * CO_LIMIT_SESSION_CALLS, or more than half of the slots that others leave to it and to
+ * all sessions of its container.
  */
 #ifndef CO_NOTIFY_H
 #define CO_NOTIFY_H

@@ -48,6 +48,8 @@ __attribute__((hot)) struct session *session_unref(struct session *s)
 	if (s->launcher_fd >= 0)
 		(void) close(s->launcher_fd);
 	(void) pthread_mutex_destroy(&s->flow.mutex);
+	if (atomic_fetch_sub(&s->share->refs, 1) == 1)
+		free(s->share);
 	free(s);
 	return NULL;
 }
@@ -80,6 +82,23 @@ const char *session_container(const struct session *s)
 		       : "";
 }
 
+/* That of the container, or one of its own; NULL: no memory. */
+static struct session_share *share_of(struct daemon *d, const struct table_session *row)
+{
+	struct session_share *share;
+	struct session *s, *next;
+
+	HASH_ITER (hh, d->sessions, s, next)
+		if (row->container && session_row(s)->container == row->container) {
+			atomic_fetch_add(&s->share->refs, 1);
+			return s->share;
+		}
+	share = calloc(1, sizeof(*share));
+	if (share)
+		atomic_init(&share->refs, 1);
+	return share;
+}
+
 /* Descriptors are taken, also on failure. */
 static struct session *session_new(struct daemon *d, uint32_t index, int link_fd,
 				   int listener, struct co_err *err)
@@ -92,10 +111,14 @@ static struct session *session_new(struct daemon *d, uint32_t index, int link_fd
 		row->personality < count && (co_personality_host(row->personality) ||
 					     row->engine == CO_ENGINE_TRAP);
 
-	if (!s || !served) {
-		(void) co_fail(err, s ? CO_UNSUPPORTED : CO_NO_MEMORY,
-			       s ? "this daemon cannot serve that personality"
-				 : "no memory for one more session");
+	if (s)
+		s->share = share_of(d, row);
+	if (!s || !s->share || !served) {
+		(void) co_fail(err, served ? CO_NO_MEMORY : CO_UNSUPPORTED,
+			       served ? "no memory for one more session"
+				      : "this daemon cannot serve that personality");
+		if (s && s->share && atomic_fetch_sub(&s->share->refs, 1) == 1)
+			free(s->share);
 		free(s);
 		if (link_fd >= 0)
 			(void) close(link_fd);

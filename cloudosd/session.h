@@ -32,6 +32,11 @@ struct co_call;
 /* Under ptrace after a restart: the launcher says again what it waits for. */
 enum session_resend { RESEND_DONE, RESEND_ASKED, RESEND_COMING };
 
+/* Of a session, or of all in one container of the daemon. */
+struct session_share {
+	atomic_uint refs, owed; /* calls received and not answered */
+};
+
 struct session_flow {
 	pthread_mutex_t mutex;
 	unsigned holding; /* notify threads copying for this session now */
@@ -39,6 +44,7 @@ struct session_flow {
 	bool armed;       /* the listener is in the epoll set and may fire */
 	bool receiving;   /* one thread is: of two for one call, the kernel keeps one */
 	bool ended;
+	bool starved; /* will be listened to again when somebody is answered */
 	struct co_call *waiting; /* ptrace: received, no thread may be held yet */
 };
 
@@ -73,6 +79,7 @@ struct session {
 	atomic_uint tracers;
 	atomic_ullong calls, failed;
 	struct session_flow flow;
+	struct session_share *share;
 	UT_hash_handle hh;
 };
 

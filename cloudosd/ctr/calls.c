@@ -35,6 +35,7 @@ enum {
 
 enum state {
 	WAITING, /* for the listener */
+	LAZY,    /* for a call */
 	WANTED,  /* a session; again after a while */
 	ASKED,
 	SERVED,
@@ -56,7 +57,7 @@ struct ctr_calls {
 	struct channel channel; /* fd -1: none */
 	struct calls_view view;
 	char service[64]; /* "" */
-	bool held;        /* the program, on pair[0] */
+	bool lazy, held;  /* held: the program, on pair[0] */
 	int64_t held_until_ms;
 	int spaces[2];               /* a service's user and network name space; -1 */
 	struct calls_output *output; /* of a service that is logged; NULL */
@@ -189,6 +190,7 @@ int ctr_calls_new(const struct ctr_calls_spec *spec, struct ctr_calls **out,
 	c->pair[0] = c->pair[1] = c->listener = c->control = c->channel.fd = -1;
 	c->spaces[0] = c->spaces[1] = -1;
 	c->state = OVER;
+	c->lazy = spec->lazy;
 	r = describe_service(c, spec, err);
 	if (!r)
 		r = describe(c, spec, err);
@@ -390,6 +392,8 @@ static void receive_listener(struct ctr_calls *c)
 	else if (c->listener < 0)
 		over(c, "calls of CloudOS are answered by what is around this "
 			"container: the kernel allows one listener");
+	else if (c->lazy)
+		c->state = LAZY;
 	else
 		want(c, 0);
 	if (!c->held)
@@ -565,10 +569,25 @@ static void serve(struct ctr_calls *c)
 	want(c, AGAIN_LATER_MS);
 }
 
+/* Has somebody called, or is nobody left who could? */
+static void look_for_call(struct ctr_calls *c)
+{
+	struct pollfd p = { .fd = c->listener, .events = POLLIN };
+
+	if (poll(&p, 1, 0) <= 0)
+		return;
+	if (p.revents & POLLIN)
+		want(c, 0);
+	else
+		over(c, "the program and all its children have ended");
+}
+
 void ctr_calls_run(struct ctr_calls *c)
 {
 	if (c->state == WAITING)
 		receive_listener(c);
+	else if (c->state == LAZY)
+		look_for_call(c);
 	else if (c->state == ASKED)
 		hear(c);
 	else if (c->state == SERVED)
@@ -611,6 +630,8 @@ size_t ctr_calls_poll(const struct ctr_calls *c, struct pollfd out[CTR_CALLS_FDS
 
 	if (c->state == WAITING)
 		out[n++] = (struct pollfd){ .fd = c->pair[0], .events = POLLIN };
+	if (c->state == LAZY)
+		out[n++] = (struct pollfd){ .fd = c->listener, .events = POLLIN };
 	if (c->state == ASKED)
 		out[n++] = (struct pollfd){ .fd = c->control, .events = POLLIN };
 	if (c->state == SERVED)

@@ -46,6 +46,7 @@ struct ctr_calls_spec {
 				  * gain ours while the calls live; NULL for exec */
 	const struct ctr_process_spec *process; /* that is going to run */
 	const char *id; /* of the container, where the file names no name */
+	bool lazy;      /* no session before it calls: for what rarely does */
 	bool serves; /* cloudos.service counts: who calls us does as ctr_calls_waits says */
 };
 

@@ -499,32 +499,59 @@ static bool lingers(struct monitor *m)
 	return m->clients;
 }
 
+static void run_calls(struct monitor *m)
+{
+	if (m->calls)
+		ctr_calls_run(m->calls);
+	for (struct exec *e = m->execs; e; e = e->next)
+		if (e->calls)
+			ctr_calls_run(e->calls);
+}
+
 static void calls_ready(struct monitor *m, struct source *s, uint32_t events)
 {
-	(void) s;
+	(void) s; /* one of few; the others have nothing to do */
 	(void) events;
-	ctr_calls_run(m->calls);
+	run_calls(m);
+}
+
+void monitor_calls_forget(struct monitor *m, struct source sources[CTR_CALLS_FDS])
+{
+	for (size_t i = 0; i < CTR_CALLS_FDS; i++) {
+		monitor_look(m, &sources[i], 0);
+		sources[i] = (struct source){ .fd = -1 };
+	}
 }
 
 /* Which descriptors those are may change at each turn, and one may be closed and come
  * again as another: so they are looked at anew. */
-static int look_at_calls(struct monitor *m)
+static int look_at(struct monitor *m, const struct ctr_calls *calls,
+		   struct source sources[CTR_CALLS_FDS])
 {
 	struct pollfd fds[CTR_CALLS_FDS];
-	size_t n;
+	size_t n = ctr_calls_poll(calls, fds);
 
-	if (!m->calls || m->state == CTR_CREATED || m->over)
-		return -1;
-	n = ctr_calls_poll(m->calls, fds);
-	for (size_t i = 0; i < CTR_CALLS_FDS; i++)
-		monitor_look(m, &m->call_sources[i], 0);
+	monitor_calls_forget(m, sources);
 	for (size_t i = 0; i < n; i++) {
-		m->call_sources[i] =
-			(struct source){ .fd = fds[i].fd, .ready = calls_ready };
+		sources[i] = (struct source){ .fd = fds[i].fd, .ready = calls_ready };
 		/* EPOLLIN and EPOLLOUT have the values of POLLIN and POLLOUT */
-		monitor_look(m, &m->call_sources[i], (uint32_t) fds[i].events);
+		monitor_look(m, &sources[i], (uint32_t) fds[i].events);
 	}
-	return ctr_calls_timeout(m->calls);
+	return ctr_calls_timeout(calls);
+}
+
+static int look_at_calls(struct monitor *m)
+{
+	int due = -1;
+
+	if (m->state == CTR_CREATED || m->over)
+		return -1;
+	if (m->calls)
+		due = look_at(m, m->calls, m->call_sources);
+	for (struct exec *e = m->execs; e; e = e->next)
+		if (e->calls)
+			due = sooner(due, look_at(m, e->calls, e->call_sources));
+	return due;
 }
 
 static void turn(struct monitor *m)
@@ -552,7 +579,7 @@ static void turn(struct monitor *m)
 		(void) monitor_kill_all(m, SIGKILL,
 					NULL); /* tried again at each turn */
 	if (n == 0 && calls >= 0)
-		ctr_calls_run(m->calls); /* its time has come */
+		run_calls(m); /* their time has come */
 	monitor_stdio_tick(m);
 	monitor_exec_tick(m);
 	monitor_execs_sweep(m);

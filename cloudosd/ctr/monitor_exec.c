@@ -117,7 +117,9 @@ static size_t hold_children(pid_t pid, pid_t pids[], int fds[], size_t room)
 static void kill_tree(pid_t pid)
 {
 	pid_t pids[TREE] = { pid };
-	int fds[TREE] = { -1 }; /* the first is our child, and nobody has waited for it */
+	int fds[TREE] = {
+		-1
+	}; /* the first is our child, and nobody has waited for it */
 	size_t count = 1;
 
 	for (size_t i = 0; i < count; i++) {
@@ -126,8 +128,8 @@ static void kill_tree(pid_t pid)
 			(void) kill(pids[i], SIGSTOP);
 		else
 			(void) syscall(SYS_pidfd_send_signal, fds[i], SIGSTOP, NULL, 0);
-		count += hold_children(pids[i], pids + count, fds + count,
-				       TREE - count);
+		count +=
+			hold_children(pids[i], pids + count, fds + count, TREE - count);
 	}
 	for (size_t i = 0; i < count; i++)
 		if (fds[i] < 0) {
@@ -161,6 +163,8 @@ static void forget(struct monitor *m, struct exec *e)
 	*at = e->next;
 	m->exec_count--;
 	monitor_close(m, &e->source);
+	monitor_calls_forget(m, e->call_sources);
+	e->calls = ctr_calls_free(e->calls);
 	e->next = m->ended_execs; /* the loop may be about to look at it */
 	m->ended_execs = e;
 }
@@ -266,10 +270,36 @@ static int read_args(struct co_span json, struct ctr_texts *out, struct co_err *
 	return out->count ? 0 : co_fail(err, CO_INVALID, "there are no arguments");
 }
 
+/* A session of its own, and none before it calls: most never do. */
+static int open_calls(struct monitor *m, struct exec *e, struct ctr_exec *how,
+		      struct co_err *err)
+{
+	int rc = ctr_calls_new(&(struct ctr_calls_spec){ .config = m->config,
+							 .process = how->process,
+							 .id = m->options->id,
+							 .lazy = true },
+			       &e->calls, err);
+
+	if (rc < 0)
+		return rc;
+	how->become = ctr_calls_become;
+	how->become_arg = e->calls;
+	how->keep[0] = ctr_calls_keep(e->calls);
+	return 0;
+}
+
 static int run(struct monitor *m, struct exec *e, const struct ctr_texts *args,
 	       struct co_err *err)
 {
 	struct ctr_process_spec p = m->config->process;
+	struct ctr_exec how = { .pid = m->container.pid,
+				.pidfd = m->container.pidfd,
+				.config = m->config,
+				.process = &p,
+				.cgroup = m->cgroup,
+				.console_socket = -1,
+				.patience_ms = PATIENCE_MS,
+				.keep = { -1, -1, -1, -1 } };
 	struct ctr_container made;
 	autoclose int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	autoclose int write_end = -1;
@@ -282,21 +312,18 @@ static int run(struct monitor *m, struct exec *e, const struct ctr_texts *args,
 	(void) fcntl(ends[0], F_SETFL, O_NONBLOCK); /* cannot fail on a pipe */
 	p.args = *args;
 	p.terminal = false;
-	rc = ctr_exec(&(struct ctr_exec){ .pid = m->container.pid,
-					  .pidfd = m->container.pidfd,
-					  .config = m->config,
-					  .process = &p,
-					  .cgroup = m->cgroup,
-					  .stdio = { null, write_end, write_end },
-					  .console_socket = -1,
-					  .patience_ms = PATIENCE_MS,
-					  .keep = { -1, -1, -1, -1 } },
-		      &made, err);
+	how.stdio[0] = null;
+	how.stdio[1] = how.stdio[2] = write_end;
+	rc = m->calls ? open_calls(m, e, &how, err) : 0;
+	if (rc == 0)
+		rc = ctr_exec(&how, &made, err);
 	if (rc < 0)
 		return rc;
 	e->pid = made.pid;
 	if (made.pidfd >= 0)
 		(void) close(made.pidfd); /* it is our child */
+	if (e->calls)
+		ctr_calls_begin(e->calls, e->pid);
 	return 0;
 }
 
@@ -333,6 +360,8 @@ int monitor_exec(struct monitor *m, struct client *c, uint64_t tag, struct co_sp
 	e->client = c;
 	e->tag = tag;
 	e->deadline_ms = -1;
+	for (size_t i = 0; i < CTR_CALLS_FDS; i++)
+		e->call_sources[i].fd = -1;
 	if (co_json_member(json, "timeoutMs", &value) &&
 	    co_json_whole(value, &timeout) && timeout > 0)
 		e->deadline_ms = monitor_clock() + timeout;
@@ -340,6 +369,7 @@ int monitor_exec(struct monitor *m, struct client *c, uint64_t tag, struct co_sp
 	if (rc < 0) {
 		if (e->source.fd >= 0)
 			(void) close(e->source.fd); /* read end */
+		(void) ctr_calls_free(e->calls);
 		free(e);
 		return rc;
 	}

@@ -62,6 +62,8 @@ struct exec {
 	struct client *client; /* NULL: gone meanwhile */
 	uint64_t tag;
 	pid_t pid;
+	struct ctr_calls *calls; /* NULL: none are answered */
+	struct source call_sources[CTR_CALLS_FDS];
 	int64_t deadline_ms; /* -1: none */
 	bool timed_out;
 	char output[CO_LIMIT_CTR_EXEC_OUTPUT];
@@ -121,6 +123,9 @@ void monitor_look(struct monitor *m, struct source *s, uint32_t events);
 void monitor_close(struct monitor *m, struct source *s);
 int64_t monitor_clock(void); /* monotonic, ms */
 uint64_t monitor_now(void);  /* ms since the epoch */
+
+/* Nothing more is looked at for those calls. */
+void monitor_calls_forget(struct monitor *m, struct source sources[CTR_CALLS_FDS]);
 
 /* Lets the container go; its failure ends it. */
 int monitor_start(struct monitor *m, struct co_err *err);

@@ -38,6 +38,23 @@ static int open_null(int *out, struct co_err *err)
 	return 0;
 }
 
+/*
+ * A node can be taken out of a mount of ours only: so theirs is attached, out of the way, and
+ * goes with the host's; after it, only hooks look for names of the host's.
+ */
+static int attach_nodes(struct rootfs *r, int root, struct co_err *err)
+{
+	autoclose int away = -1;
+
+	if (r->nodes < 0)
+		return 0;
+	/* on / it would be let go of alone, which waits for a grace period once more */
+	if (r->is_on_top && r->config->create_container.count == 0)
+		away = open("/tmp", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	r->nodes_on_top = r->is_on_top && away < 0;
+	return rootfs_tree_move(r->nodes, away < 0 ? root : away, "the devices", err);
+}
+
 /* Hooks find the root where the configuration has it; without a folder there, it is on
  * top of the host's, where no name leads. */
 static int attach_root(struct rootfs *r, struct co_err *err)
@@ -69,9 +86,7 @@ static int attach_root(struct rootfs *r, struct co_err *err)
 		target = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (target < 0)
 		return co_fail_errno(err, errno, "cannot open /");
-	/* a node can be taken out of a mount of ours only: it is below the root */
-	status = r->nodes < 0 ? 0
-			      : rootfs_tree_move(r->nodes, target, "the devices", err);
+	status = attach_nodes(r, target, err);
 	return status < 0 ? status : rootfs_tree_move(r->root, target, "the root", err);
 }
 
@@ -119,7 +134,7 @@ static int pivot(const struct rootfs *r, struct co_err *err)
 			err, errno,
 			"cannot make / the container's (a root in an initial "
 			"RAM file system needs --no-pivot)");
-	} else if ((r->nodes >= 0 && r->is_on_top && umount2(".", MNT_DETACH) < 0) ||
+	} else if ((r->nodes_on_top && umount2(".", MNT_DETACH) < 0) ||
 		   umount2(".", MNT_DETACH) < 0) {
 		return co_fail_errno(err, errno, "cannot let go of the host's files");
 	}

@@ -113,12 +113,13 @@ int rootfs_tree_move(int tree, int target, const char *name, struct co_err *err)
 struct rootfs {
 	const struct ctr_config *config;
 	const struct ctr_rootfs_inside *inside;
-	int root;        /* the container's root */
-	struct stat top; /* of it */
-	int null;        /* the host's /dev/null */
-	int nodes;       /* of rootfs_nodes_make; -1 */
-	bool is_on_top;  /* the root is on top of the host's, not in a folder of it */
-	int dev;         /* /dev if it is a tmpfs of ours; -1 */
+	int root;          /* the container's root */
+	struct stat top;   /* of it */
+	int null;          /* the host's /dev/null */
+	int nodes;         /* of rootfs_nodes_make; -1 */
+	bool is_on_top;    /* the root is on top of the host's, not in a folder of it */
+	bool nodes_on_top; /* likewise the devices */
+	int dev;           /* /dev if it is a tmpfs of ours; -1 */
 	bool dev_is_foreign;  /* it is a bind mount */
 	bool nodes_are_bound; /* they cannot be made */
 	int late[32];         /* mounts that become read-only when all is built */

@@ -399,6 +399,72 @@ def a_service_in_a_container_has_no_part_in_containers():
         equal(out.finish()[0], 0, 'exit status')
 
 
+CALLS = "import ctypes; print(ctypes.CDLL(None).syscall(20303, b'%s'), flush=True)"
+
+
+@test
+def health_checks_and_further_programs_call_as_their_container_does():
+    with Shop() as shop:
+        calls = [PYTHON, '-B', '-c', 'import ctypes; '
+                 'raise SystemExit(ctypes.CDLL(None).syscall(20303, b"checked") != 0)']
+        shop.begin('checked', ['sleep', '60'],
+                   health={'command': calls, 'interval': 0.2, 'retries': 1})
+        until('health', lambda: shop.look('checked')['health'] in ('healthy', 'unhealthy'))
+        equal(shop.look('checked')['health'], 'healthy', 'a check that registers a name')
+        session = shop.look('checked')['session']
+        check(shop.log().count('in container checked') > 1, 'the log names its container')
+        done = shop.ctl('container', 'exec', 'checked', PYTHON, '-B', '-c', CALLS % 'executed')
+        equal(done.stdout.strip(), '0', 'a call by exec')
+        equal(shop.look('checked')['session'], session, 'the session of the container')
+        shop.begin('quiet', ['sleep', '60'],
+                   health={'command': ['true'], 'interval': 0.1, 'retries': 1})
+        until('health', lambda: shop.look('quiet')['health'] == 'healthy')
+        equal(shop.log().count('in container quiet'), 1,
+              'a check that does not call has no session')
+
+
+# So many threads in a call that nobody answers.
+BLOCKS = r"""
+import ctypes, sys, threading, time
+libc = ctypes.CDLL(None)
+threading.stack_size(32768)
+def block():
+    room, sender = ctypes.create_string_buffer(64), ctypes.c_uint32()
+    libc.syscall(20301, ctypes.byref(sender), room, ctypes.c_size_t(64))
+for i in range(int(sys.argv[1])):
+    threading.Thread(target=block, daemon=True).start()
+print('all call', flush=True)
+time.sleep(3600)
+"""
+
+
+@test
+def who_blocks_thousands_of_calls_leaves_neighbours_theirs():
+    with Shop() as shop:
+        greedy = [shop.begin('greedy%d' % i, [PYTHON, '-B', '-c', BLOCKS, '1400'])
+                  for i in range(4)]
+        for c in greedy:
+            until('its threads', lambda: 'all call' in shop.log_of(c), 4 * LIMIT)
+        last = [0]
+
+        def settled():
+            before, last[0] = last[0], shop.status()['calls_pending']
+            return last[0] > 1024 and before == last[0]
+        until('all that will be taken', settled)
+        check(last[0] <= 4096 - 256, '%d of 4096 calls are theirs' % last[0])
+        calls = {c['name']: c for c in shop.ask_for('GET', 'sessions')[1]['sessions']}
+        check(all(calls['greedy%d' % i]['calls'] <= 1024 + 64 for i in range(4)), str(calls))
+        out = shop.guest('notify')
+        for i in range(3):
+            equal(out.result('register neighbour%d' % i), 0, 'a call of a program outside')
+        c = shop.begin('modest', [PYTHON, '-B', '-c', 'import ctypes; '
+                                  'print(ctypes.CDLL(None).syscall(20303, b"modest"))'])
+        until('the answer of a neighbour', lambda: '0' in shop.log_of(c))
+        shop.ask_for('POST', 'container/greedy0/kill', {'signal': 9})
+        until('the end of its calls', lambda: shop.look('greedy0')['session'] is None)
+        equal(out.finish()[0], 0, 'exit status')
+
+
 def refused(address):
     with socket.socket() as s:
         return s.connect_ex(address) == 111
