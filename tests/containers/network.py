@@ -302,6 +302,21 @@ def modes_are_what_they_say():
 
 
 @test('root')
+def who_waits_to_take_a_bridge_away_leaves_it_to_the_next_container():
+    with Domain() as d:
+        d.serve('one')
+        bridge = [link for link in links() if link.startswith('cos')][0]
+        d.ctl('container', 'rm', '-f', 'one')
+        d.serve('two')
+        until('nobody waits', lambda: not os.path.exists('/run/cloudos-network.' + bridge))
+        check(bridge in links(), 'the bridge is there')
+        address = d.inspect('two')['network']['ip']
+        until('two by its address', lambda: fetch(address, 80) == 'two')
+        d.ctl('container', 'rm', '-f', 'two')
+    nothing_is_left()
+
+
+@test('root')
 def addresses_that_the_host_has_a_route_to_are_passed_over():
     def address(d):
         d.serve('a')
@@ -405,21 +420,13 @@ def without_tun_there_is_no_network_and_that_is_said():
 
 # ---- without a network ----
 
-def doors(d):
-    """Processes that make sockets in a container's network for the daemon."""
-    found = []
-    for path in glob.glob('/proc/[0-9]*/cmdline'):
-        with contextlib.suppress(OSError), open(path, 'rb') as f:
-            line = f.read().split(b'\0')
-            if b'door' in line and os.fsencode(d.dir) in b' '.join(line):
-                found.append(int(path.split('/')[2]))
-    return found
-
-
 @test('root')
 @test('user')
 @test('no tun')
 def ports_lead_into_a_container_that_has_nothing_but_its_loopback():
+    if SLOW > 1 and os.geteuid() != 0:
+        print('skipped: with sanitizers our init is no static program, and a user may not look into it')
+        return
     with Domain() as d:
         port, other, far = free_port(), free_port(), free_port()
         d.ctl('container', 'create', '--name', 'a', '--network', 'none', '-p', '%d:8080' % port, 'busybox', 'sh',
@@ -446,10 +453,8 @@ def ports_lead_into_a_container_that_has_nothing_but_its_loopback():
         equal(fetch('127.0.0.1', other), 'a', 'a port published while it runs')
         equal(fetch('127.0.0.1', far), 'a', 'at all addresses')
         equal(fetch('127.0.0.1', port, 3), '', 'the old port')
-        until('one door', lambda: len(doors(d)) == 1)
         os.kill(d.daemon(), signal.SIGKILL)
         until('the next daemon', lambda: fetch('127.0.0.1', other, 3) == 'a')
-        until('one door again', lambda: len(doors(d)) == 1)
         d.ctl('container', 'restart', '-t', '0', 'a')
         until('after a restart', lambda: fetch('127.0.0.1', other, 3) == 'a')
         d.ctl('container', 'rm', '-f', 'a')
@@ -463,7 +468,7 @@ def ports_lead_into_a_container_that_has_nothing_but_its_loopback():
         done = d.call('container', 'create', '--network', 'container:b', '-p', '1:1', 'busybox')
         check(done.returncode != 0 and 'that one publishes them' in done.stderr, done.stderr)
         d.ctl('container', 'rm', '-f', 'b')
-        until('no door', lambda: not doors(d))
+        until('its port is free', lambda: fetch('127.0.0.1', port, 3) == '')
 
 
 # ---- who runs what ----

@@ -357,6 +357,25 @@ def who_names_a_group_finds_all_that_counts(box):
     box.call('delete', '--force', name)
 
 
+def root_of_a_user_name_space_is_no_root_of_the_machine(box):
+    """As podman starts us for a user: its state is his, and nobody can make nodes to guard."""
+    if os.geteuid() == 0:
+        raise Skip('for an unprivileged user')
+
+    def change(config):
+        config['linux']['namespaces'] = [n for n in config['linux']['namespaces']
+                                         if n['type'] != 'user']
+        for one in ('uidMappings', 'gidMappings'):
+            config['linux'].pop(one, None)
+        config['linux']['resources'] = {'devices': [{'allow': False, 'access': 'rwm'}]}
+    name, path = box.bundle(['id', '-u'], change)
+    done = subprocess.run(['unshare', '-Urm', 'env', 'XDG_RUNTIME_DIR=' + box.dir, box.runtime,
+                           'run', '--bundle', path, name], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, check=False, timeout=LIMIT)
+    equal((done.returncode, done.stdout), (0, '0\n'), 'its end (%s)' % done.stderr)
+    equal(os.listdir(box.dir + '/cloudos-ctr'), [], 'its state')
+
+
 def limits_are_clamped_to_what_we_may_give(box):
     def change(config):
         config['process']['rlimits'] = [
