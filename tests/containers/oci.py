@@ -422,6 +422,23 @@ def a_folder_outside_is_refused(box):
         os.close(outside)
 
 
+def a_folder_outside_is_refused_although_its_descriptor_was_given(box):
+    """Nothing has closed it, and the kernel goes there: what is left is to look where we are."""
+    def change(config):
+        config['process']['cwd'] = '/proc/self/fd/3'
+    name, path = box.bundle(['sh', '-c', 'echo ran'], change)
+    outside = os.open('/', os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        done = subprocess.run(['sh', '-c', 'exec 3<&%d; exec "$@"' % outside, 'sh', box.runtime,
+                               '--root', box.root, 'run', '--preserve-fds', '1', '--bundle', path,
+                               name], capture_output=True, text=True, timeout=LIMIT,
+                              pass_fds=(outside,))
+    finally:
+        os.close(outside)
+    check(done.returncode and 'outside of the container' in done.stderr, done)
+    equal(done.stdout, '', 'what ran there')
+
+
 def the_environment_is_that_of_the_file(box):
     lines = box.run(['env'], lambda c: c['process'].update(env=['PATH=/bin', 'A=b'])).split()
     equal(sorted(lines), ['A=b', 'HOME=/root', 'PATH=/bin', 'SHLVL=1'] if 'SHLVL=1' in lines
