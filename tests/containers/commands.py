@@ -115,6 +115,8 @@ def copies_are_called_as_by_cp(d):
     equal(d.out('container', 'exec', 'c', 'ls', '/new'), 'file\n', 'in, what is in a folder')
     d.run('container', 'cp', 'c:/new/.', 'out')
     equal(os.listdir(d.work + '/out'), ['file'], 'out, what is in a folder')
+    check('file' in d.out('container', 'cp', 'c:/new/.', '-'), 'to standard output')
+    check(not os.path.exists(d.work + '/-'), 'a folder called -')
     r = d.run('container', 'cp', 'c:/nosuch', 'out', status=4)
     check('tar' not in r.stderr, r.stderr)
 
