@@ -118,6 +118,7 @@ def a_new_volume_begins_as_what_the_image_has_there(d):
     d.run('volume', 'prune', '-a')
 
 
+@cli.executes
 def volumes_of_images_live_as_long_as_somebody_may_want_them(d):
     image(d)
     number = d.out('container', 'run', '-d', '--name', 'c', 'vol:1', 'sleep', '1000').strip()
@@ -166,6 +167,7 @@ def folders_are_mounted_before_what_is_in_them(d):
     d.run('volume', 'rm', 'deep', 'top')
 
 
+@cli.executes
 def volumes_outlive_daemons_and_records_outlive_nothing(d):
     image(d)
     number = d.out('container', 'run', '-d', '--name', 'c', '-v', 'kept:/kept', 'vol:1', 'sleep', '1000').strip()
