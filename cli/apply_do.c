@@ -124,6 +124,9 @@ static int do_unit(const struct apply_file *f, struct ctl *ctl,
 	rc = u->kind == APPLY_CONTAINER ? do_container(ctl, u) : do_guest(f, ctl, u);
 	if (rc < 0) {
 		(void) snprintf(before, sizeof(before), "%s", ctl->err.message);
+		if (u->at)
+			return co_fail(&ctl->err, rc, "%s:%u: %s: %.400s", f->yaml.name,
+				       u->at->line, u->name, before);
 		return co_fail(&ctl->err, rc, "%s: %.400s", u->name, before);
 	}
 	return 0;

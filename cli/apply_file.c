@@ -458,8 +458,14 @@ static int check_container(const struct reader *r, const struct co_yaml_node *ma
 
 static bool good_restart(const char *text)
 {
+	static const char often[] = "on-failure:";
+	size_t n = strlen(often);
+
+	if (strncmp(text, often, n) == 0 && text[n])
+		return strspn(text + n, "0123456789") == strlen(text + n) &&
+		       strlen(text + n) < 10;
 	return !strcmp(text, "no") || !strcmp(text, "always") ||
-	       !strcmp(text, "unless-stopped") || !strncmp(text, "on-failure", 10);
+	       !strcmp(text, "unless-stopped") || !strcmp(text, "on-failure");
 }
 
 static int check_guest(const struct reader *r, const struct co_yaml_node *map)

@@ -235,14 +235,24 @@ static void put_linux(struct co_buf *b, const struct confine *c)
 		       "\"/proc/sys\",\"/proc/sysrq-trigger\"]},");
 }
 
-/* Where it runs: here, if it can see that. */
+/* Is something granted in there?  Then the folder is there, with nothing else in it. */
+static bool leads_to_grant(const struct confine *c, const char *path)
+{
+	for (size_t i = 0; i < c->ngrants; i++)
+		if (is_below(c->grants[i].path, path))
+			return true;
+	return false;
+}
+
+/* Where it runs: here, if it can see that, so that ./data is ./data there as well. */
 static void put_folder(struct co_buf *b, const struct confine *c)
 {
 	autofree char *here = getcwd(NULL, 0);
+	bool seen = here && here[0] == '/' &&
+		    (is_system(here) || granted(c, here) || leads_to_grant(c, here));
 
 	co_buf_text(b, "\"cwd\":");
-	text(b, here && here[0] == '/' && (is_system(here) || granted(c, here)) ? here
-										: "/");
+	text(b, seen ? here : "/");
 }
 
 static void put_process(struct co_buf *b, const struct confine *c,

@@ -30,6 +30,7 @@ struct client {
 	pid_t pid; /* of the peer, from the kernel */
 	bool greeted, dead;
 	bool contained; /* it came by guest.sock: of a container, and may little */
+	uint64_t place; /* of a contained one: its pid name space */
 	struct co_watch *reading, *writing;
 	struct queued *queue;
 	size_t queued;

@@ -9,6 +9,7 @@
  *	containers_network.c  default mode, ports on the loopback, names
  *	containers_bundle.c   the files of a bundle
  *	containers_volume.c   the folders of volumes
+ *	containers_logs.c     what containers printed
  *	containers_user.c     who the program is, out of the image's /etc/passwd
  */
 #ifndef CO_CONTAINERS_INSIDE_H
@@ -21,6 +22,7 @@
 
 #include "cloudosd/ctr/control.h"
 #include "cloudosd/daemon.h"
+#include "cloudosd/netns.h"
 #include "cloudosd/relay.h"
 #include "cloudosd/service/container.h"
 #include "cloudosd/service/container_spec.h"
@@ -58,9 +60,9 @@ struct runner_network {
 	struct relay **relays;
 	struct relay_spec *specs;
 	size_t count;
-	struct relay_door
-		*door;    /* of mode none, whose ports are all relayed; or NULL */
-	char address[16]; /* on the bridge; "" it is not there */
+	bool inside;        /* mode none: its ports lead to its own loopback */
+	struct netns netns; /* then, when it runs */
+	char address[16];   /* on the bridge; "" it is not there */
 	char name[256], hostname[65];
 };
 
@@ -84,7 +86,7 @@ struct monitor {
 	char *facts;
 	struct runner_network network;
 	struct network_change *change; /* asked of it, not answered */
-	bool door_asked;               /* see network_runs */
+	bool entering;                 /* see network_runs */
 	UT_hash_handle hh;
 };
 
@@ -137,11 +139,12 @@ void work_lost(struct runner *r, uint32_t id);
 /* Runs a program to its end, with fd as descriptor 3 unless -1.  Its exit status; negative:
  * it could not be started. */
 int work_run(const char *const *argv, int fd, const char *errors);
-/* On a worker: a connection to a process that makes sockets in its network. */
-int work_door(const struct runner_place *p, uint32_t id, int *out, struct co_err *err);
 /* The folder of a volume; see container_runtime.h. */
 void work_volume(struct runner *r, enum container_volume_act act, const char *name,
 		 container_reported *done, void *arg);
+/* What it printed last; see container_runtime.h. */
+void work_logs(struct runner *r, uint32_t id, uint32_t lines, container_reported *done,
+	       void *arg);
 void work_sweep(struct runner *r, const uint32_t *ids, size_t n, uint32_t below);
 
 /* ---- containers_network.c ---- */
@@ -152,7 +155,7 @@ const char *network_default(void);
 int network_open(struct runner *r, uint32_t id, struct runner_network *out,
 		 struct co_err *err);
 void network_done(struct relays *all, struct runner_network *n);
-/* It runs: the door of a container whose ports lead to its own loopback. */
+/* It runs: where the ports lead of a container that has nothing but its loopback. */
 void network_runs(struct monitor *m);
 /* What its new CONFIG changes in its ports: adds ,"network":{} to a request.  Then told how
  * the monitor has answered. */

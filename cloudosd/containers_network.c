@@ -17,6 +17,7 @@
 #include "cloudosd/containers_inside.h"
 #include "cloudosd/ctr/network.h"
 #include "cloudosd/ctr/network_inside.h"
+#include "cloudosd/ctr/state.h"
 #include "lib/cleanup.h"
 #include "lib/json_scan.h"
 #include "lib/log.h"
@@ -59,7 +60,8 @@ void network_done(struct relays *all, struct runner_network *n)
 {
 	for (size_t i = 0; i < n->count; i++)
 		relay_close(all, n->relays[i]);
-	relay_door_free(all, n->door);
+	if (n->inside)
+		netns_close(&n->netns);
 	free(n->relays);
 	free(n->specs);
 	free(n->json);
@@ -75,7 +77,8 @@ static struct relay *find_relay(const struct runner_network *n,
 				const struct relay_spec *spec)
 {
 	for (size_t i = 0; n && i < n->count; i++)
-		if (n->specs[i].udp == spec->udp && n->specs[i].door == spec->door &&
+		if (n->specs[i].udp == spec->udp &&
+		    n->specs[i].inside == spec->inside &&
 		    same_address(&n->specs[i].from, &spec->from) &&
 		    same_address(&n->specs[i].to, &spec->to))
 			return n->relays[i];
@@ -92,13 +95,20 @@ static void close_relays(struct relays *all, struct runner_network *n,
 	n->count = 0;
 }
 
+/* All its ports are relayed, to where network_runs says. */
+static void go_inside(struct runner_network *n, bool inside)
+{
+	n->inside = inside;
+	n->netns = (struct netns) NETNS_NONE;
+}
+
 /* Those that `old` has are taken from it. */
 static int open_relays(struct relays *all, const struct network_plan *p,
 		       const struct runner_network *old, struct runner_network *out,
 		       struct co_err *err)
 {
 	const struct in_addr loopback = { htonl(INADDR_LOOPBACK) };
-	struct relay_door *door = old ? old->door : out->door;
+	const bool inside = old ? old->inside : out->inside;
 
 	out->relays = calloc(p->port_count + 1, sizeof(*out->relays));
 	out->specs = calloc(p->port_count + 1, sizeof(*out->specs));
@@ -109,17 +119,17 @@ static int open_relays(struct relays *all, const struct network_plan *p,
 		struct relay_spec *spec = &out->specs[out->count];
 		int rc = 0;
 
-		if (!door && !network_is_loopback(port->address))
+		if (!inside && !network_is_loopback(port->address))
 			continue; /* an element of nf_tables */
 		*spec = (struct relay_spec){
-			.door = door,
+			.inside = inside,
 			.udp = port->protocol == IPPROTO_UDP,
 			.from = { .sin_family = AF_INET,
 				  .sin_port = htons(port->host),
 				  .sin_addr = port->address },
 			.to = { .sin_family = AF_INET,
 				.sin_port = htons(port->inside),
-				.sin_addr = door ? loopback : p->address },
+				.sin_addr = inside ? loopback : p->address },
 		};
 		out->relays[out->count] = find_relay(old, spec);
 		if (!out->relays[out->count])
@@ -211,13 +221,9 @@ int network_open(struct runner *r, uint32_t id, struct runner_network *out,
 		read_text(ours, "name", out->name, sizeof(out->name));
 		keep_name(out->hostname);
 		keep_name(out->name);
-	} else if (plan.mode == NETWORK_NONE) {
-		out->door = relay_door_new(r->relays);
-		if (!out->door)
-			rc = co_fail(err, CO_NO_MEMORY,
-				     "no memory for published ports");
 	}
-	if (rc == 0 && (out->bridge || out->door))
+	go_inside(out, plan.mode == NETWORK_NONE);
+	if (rc == 0 && (out->bridge || out->inside))
 		rc = open_relays(r->relays, &plan, NULL, out, err);
 	network_plan_done(&plan);
 	if (rc < 0)
@@ -252,9 +258,8 @@ int network_change(struct monitor *m, const struct container_settings *config,
 
 	if (!now->json && !config->nports)
 		return 0;
-	if (!now->json &&
-	    !now->door) /* without a network, and until now without ports */
-		now->door = relay_door_new(r->relays);
+	if (!now->json) /* without a network, and until now without ports */
+		go_inside(now, true);
 	(void) inet_pton(AF_INET, now->address, &address);
 	bundle_network(&r->place, ntohl(address.s_addr) - r->place.subnet - 2, config,
 		       now->json ? mode_of(now->json, mode) : "none", &wanted);
@@ -264,7 +269,7 @@ int network_change(struct monitor *m, const struct container_settings *config,
 		return 0;
 	}
 	(void) snprintf(id, sizeof(id), "%" PRIu32, m->id); /* fits */
-	rc = now->bridge || now->door
+	rc = now->bridge || now->inside
 		     ? network_plan_read(id, co_span(wanted.json.data), &plan, err)
 		     : co_fail(err, CO_BUSY,
 			       "ports can be changed while it runs only on a bridge, or "
@@ -293,58 +298,84 @@ int network_change(struct monitor *m, const struct container_settings *config,
 	return rc;
 }
 
-/* ---- the door ---- */
+/* ---- ports that lead inside ---- */
 
-struct opening {
+struct entering {
 	struct runner *runner;
 	uint32_t id;
-	struct relay_door *door;
-	int fd;
+	struct netns netns;
 	struct co_err err;
 };
 
-static void run_opening(void *arg)
+/* Of the process that the container began with: whichever has its number must have begun
+ * when that one did, after its name spaces were opened. */
+static void run_entering(void *arg)
 {
-	struct opening *o = arg;
+	struct entering *e = arg;
+	struct ctr_state state;
+	char id[16];
+	int rc;
 
-	(void) work_door(&o->runner->place, o->id, &o->fd, &o->err); /* the end tells */
+	(void) snprintf(id, sizeof(id), "%" PRIu32, e->id); /* fits */
+	rc = ctr_state_read(e->runner->place.run, id, &state, &e->err);
+	if (rc < 0)
+		return;
+	rc = netns_of((pid_t) state.pid, &e->netns, &e->err);
+	if (rc == 0 &&
+	    (e->netns.net < 0 || ctr_pid_start((pid_t) state.pid) != state.pid_start)) {
+		netns_close(&e->netns);
+		(void) co_fail(&e->err, CO_GONE, "it has no network of its own");
+	}
+	ctr_state_done(&state);
 }
 
-static void end_opening(void *arg)
+static void enter_all(struct monitor *m)
 {
-	struct opening *o = arg;
-	struct runner *r = o->runner;
+	struct runner_network *n = &m->network;
+
+	for (size_t i = 0; n->inside && i < n->count; i++)
+		relay_enter(m->runner->relays, n->relays[i],
+			    n->netns.net >= 0 ? &n->netns : NULL);
+}
+
+static void end_entering(void *arg)
+{
+	struct entering *e = arg;
 	struct monitor *m = NULL;
 
-	HASH_FIND(hh, r->monitors, &o->id, sizeof(o->id), m);
-	if (o->err.code)
+	HASH_FIND(hh, e->runner->monitors, &e->id, sizeof(e->id), m);
+	if (e->err.code)
 		co_log(daemon, WARN,
 		       "the published ports of container %" PRIu32 " lead nowhere: %s",
-		       o->id, o->err.message);
-	if (m && m->network.door && m->network.door == o->door)
-		relay_door_open(r->relays, o->door, o->fd);
-	else if (o->fd >= 0)
-		(void) close(o->fd); /* it has ended meanwhile */
-	free(o);
+		       e->id, e->err.message);
+	if (m && m->network.inside && m->network.netns.net < 0)
+		m->network.netns = e->netns;
+	else
+		netns_close(&e->netns); /* it has ended meanwhile */
+	if (m)
+		enter_all(m);
+	free(e);
 }
 
 void network_runs(struct monitor *m)
 {
 	struct runner *r = m->runner;
-	struct opening *o;
+	struct entering *e;
 
-	if (!m->network.door || !m->network.count || m->door_asked)
+	if (!m->network.inside || !m->network.count)
 		return;
-	o = calloc(1, sizeof(*o));
-	if (!o)
+	if (m->network.netns.net >= 0) {
+		enter_all(m);
 		return;
-	*o = (struct opening){
-		.runner = r, .id = m->id, .door = m->network.door, .fd = -1
-	};
-	m->door_asked =
-		r->host->offload(r->host->ctx, run_opening, end_opening, o) == 0;
-	if (!m->door_asked)
-		free(o); /* who comes waits; the next change tries again */
+	}
+	e = m->entering ? NULL : calloc(1, sizeof(*e));
+	if (!e)
+		return; /* end_entering has all of them */
+	*e = (struct entering){ .runner = r, .id = m->id, .netns = NETNS_NONE };
+	m->entering =
+		r->host->offload(r->host->ctx, run_entering, end_entering, e) == 0;
+	if (!m->entering)
+		free(e); /* who comes waits; the next change tries again */
 }
 
 /* So that the next daemon, and who cleans up after a killed monitor, know the new ports. */

@@ -169,6 +169,12 @@ static void volume(void *ctx, enum container_volume_act what, const char *name,
 	work_volume(ctx, what, name, done, arg);
 }
 
+static void logs(void *ctx, uint32_t id, uint32_t lines, container_reported *done,
+		 void *arg)
+{
+	work_logs(ctx, id, lines, done, arg);
+}
+
 static void describe(void *ctx, uint32_t id, struct co_buf *out)
 {
 	const struct runner_place *p = &((struct runner *) ctx)->place;
@@ -225,6 +231,7 @@ int runner_new(struct runner **out, struct daemon *d, const struct runner_place 
 					       .unmake = unmake,
 					       .sweep = sweep,
 					       .volume = volume,
+					       .logs = logs,
 					       .describe = describe,
 					       .listen = listen_to };
 	*out = r;

@@ -264,31 +264,6 @@ static void last_words(const char *path, char out[256])
 	out[strcspn(out, "\n")] = '\0';
 }
 
-int work_door(const struct runner_place *p, uint32_t id, int *out, struct co_err *err)
-{
-	char number[16], errors[RUNNER_PATH + 16], words[256];
-	const char *argv[] = { p->program,     "--root", p->run, "door",
-			       "--control-fd", "3",      number, NULL };
-	int ends[2], status;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		return co_fail_errno(err, errno, "cannot make a socket");
-	(void) snprintf(number, sizeof(number), "%" PRIu32, id); /* fits */
-	(void) snprintf(errors, sizeof(errors), "%s/%" PRIu32 "/door.err", p->state,
-			id);
-	status = work_run(argv, ends[1], errors);
-	(void) close(ends[1]); /* theirs */
-	if (status == 0) {
-		*out = ends[0];
-		return 0;
-	}
-	(void) close(ends[0]); /* nobody is there */
-	last_words(errors, words);
-	if (status < 0)
-		return co_fail_errno(err, -status, "cannot start %s", p->program);
-	return co_fail(err, CO_IO, "%s", *words ? words : "cloudos-ctr says nothing");
-}
-
 static int start_monitor(struct work *w, int theirs, struct co_err *err)
 {
 	const struct runner_place *p = &w->runner->place;

@@ -434,6 +434,27 @@ static bool welcome(int fd, bool contained, struct ucred *out)
 	return out->uid == getuid() || out->uid == 0;
 }
 
+/* Where a contained client lives, as a number; 0: that cannot be told. */
+static uint64_t place_of(pid_t pid)
+{
+	struct stat st;
+	char path[64];
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
+	return stat(path, &st) < 0 ? 0 : (uint64_t) st.st_ino;
+}
+
+/* One container leaves half of the room to others. */
+static bool has_its_share(const struct control *c, uint64_t place)
+{
+	const struct client *client;
+	unsigned n = 0;
+
+	DL_FOREACH (c->clients, client)
+		n += client->contained && !client->dead && client->place == place;
+	return n >= CO_LIMIT_CONTAINED_CLIENTS / 2;
+}
+
 /* Room for one more: the oldest of its kind that has not even said hello makes it. */
 static bool make_room(struct control *c, bool contained)
 {
@@ -462,6 +483,10 @@ static void client_new(struct control *c, int fd, bool contained)
 	if (!welcome(fd, contained, &peer))
 		co_log(control, WARN, "user %u is refused: this daemon serves user %u",
 		       peer.uid, getuid());
+	else if (contained && has_its_share(c, place_of(peer.pid)))
+		co_log(control, WARN,
+		       "client %d is refused: %d are connected out of its container",
+		       peer.pid, CO_LIMIT_CONTAINED_CLIENTS / 2);
 	else if (!make_room(c, contained))
 		co_log(control, WARN,
 		       "client %d is refused: %u are connected, the limit", peer.pid,
@@ -482,6 +507,7 @@ static void client_new(struct control *c, int fd, bool contained)
 	client->fd = fd;
 	client->pid = peer.pid;
 	client->contained = contained;
+	client->place = contained ? place_of(peer.pid) : 0;
 	DL_APPEND(c->clients, client);
 	c->count++;
 	c->contained += contained;

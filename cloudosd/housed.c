@@ -76,6 +76,16 @@ void housed_begin(struct session *s, int user, int net)
 		house(s, &ns);
 }
 
+bool housed_room(struct daemon *d)
+{
+	struct session *s, *next;
+	unsigned n = 0;
+
+	HASH_ITER (hh, d->sessions, s, next)
+		n += s->housed != NULL;
+	return n < CO_LIMIT_HOUSED;
+}
+
 bool housed_by_itself(const struct session *s)
 {
 	return s->housed && s->housed->ns.net >= 0;

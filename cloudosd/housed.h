@@ -30,6 +30,9 @@ void housed_front(struct daemon *d);
 
 void housed_end(struct session *s);
 
+/* Is there room for one more?  Each takes some descriptors. */
+bool housed_room(struct daemon *d);
+
 /* Has it a network of its own?  Only then what follows is of use. */
 bool housed_by_itself(const struct session *s);
 

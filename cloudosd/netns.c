@@ -80,7 +80,7 @@ struct errand {
 	const struct netns *ns;
 	int (*run)(struct errand *e);
 	const struct sockaddr_in *address;
-	int fd, result;
+	int fd, type, result;
 };
 
 /* Shares our memory and descriptors, and nothing else. */
@@ -126,9 +126,8 @@ static int send_child(struct errand *e)
 
 static int make_socket(struct errand *e)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_INET, e->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	(void) e;
 	return fd < 0 ? -errno : fd;
 }
 
@@ -155,15 +154,18 @@ static int become_owner(struct errand *e)
 	return fchown(e->fd, 0, (gid_t) -1) < 0 ? -errno : 0;
 }
 
-int netns_socket(const struct netns *n)
+int netns_socket(const struct netns *n, int type)
 {
-	return send_child(&(struct errand){ .ns = n, .run = make_socket });
+	return send_child(
+		&(struct errand){ .ns = n, .run = make_socket, .type = type });
 }
 
 int netns_listen(const struct netns *n, const struct sockaddr_in *address)
 {
-	return send_child(
-		&(struct errand){ .ns = n, .run = make_listener, .address = address });
+	return send_child(&(struct errand){ .ns = n,
+					    .run = make_listener,
+					    .address = address,
+					    .type = SOCK_STREAM });
 }
 
 int netns_share(const struct netns *n, int fd)

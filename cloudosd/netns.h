@@ -35,8 +35,8 @@ int netns_of(pid_t pid, struct netns *out, struct co_err *err);
 void netns_copy(const struct netns *from, struct netns *out);
 void netns_close(struct netns *n);
 
-/* A stream socket of IPv4 there, which does not block; negative errno. */
-int netns_socket(const struct netns *n);
+/* A socket of IPv4 there (SOCK_STREAM, SOCK_DGRAM), which does not block; negative errno. */
+int netns_socket(const struct netns *n, int type);
 
 /* One that listens, beside one of anybody who shares the port (netns_share). */
 int netns_listen(const struct netns *n, const struct sockaddr_in *address);

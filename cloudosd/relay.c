@@ -32,10 +32,9 @@ enum {
 	TICK_MS = 1000,
 	IDLE_MS = 60000, /* then a client of UDP is forgotten */
 	BACKLOG = 128,
-	SPARE = 8, /* sockets of a door that are had in advance */
 };
 
-enum kind { KIND_KICK, KIND_RELAY, KIND_END, KIND_FLOW, KIND_DOOR };
+enum kind { KIND_KICK, KIND_RELAY, KIND_END, KIND_FLOW };
 
 /* What an event points to. */
 struct source {
@@ -62,18 +61,6 @@ struct connection {
 	struct connection *prev, *next;
 };
 
-enum { DOOR_TCP, DOOR_UDP, DOOR_KINDS };
-
-struct relay_door {
-	struct source source;
-	bool opened, closed;
-	struct {
-		int fds[SPARE];
-		unsigned have, asked;
-	} of[DOOR_KINDS];
-	struct relay_door *prev, *next;
-};
-
 /* A client of UDP. */
 struct flow {
 	struct source source;
@@ -88,11 +75,13 @@ struct relay {
 	struct source source;
 	struct relays *all;
 	struct relay_spec spec;
-	struct netns through;
+	struct netns through; /* of one that is inside */
+	bool nowhere;
 	struct connection *connections;
 	struct flow *flows;
 	unsigned flow_count;
-	bool closed, rests; /* rests: no descriptor was left for an accept, no socket */
+	bool closed,
+		rests; /* rests: no descriptor was left for an accept, or it must wait */
 	struct relay *prev, *next;
 };
 
@@ -104,7 +93,6 @@ struct relays {
 	bool runs, ends;
 	unsigned connections;
 	struct relay *list;
-	struct relay_door *doors;
 };
 
 static int64_t now_ms(void)
@@ -143,121 +131,27 @@ static void close_source(struct source *s)
 
 /* ---- sockets in other name spaces ---- */
 
-static void ask_door(struct relay_door *d, size_t kind)
-{
-	if (d->source.fd < 0)
-		return;
-	while (d->of[kind].have + d->of[kind].asked < SPARE &&
-	       send(d->source.fd, kind == DOOR_UDP ? "u" : "t", 1,
-		    MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
-		d->of[kind].asked++;
-}
-
-/* Nobody is there any more, or never will be. */
-static void close_door(struct relay_door *d)
-{
-	close_source(&d->source);
-	for (size_t k = 0; k < DOOR_KINDS; k++) {
-		while (d->of[k].have)
-			(void) close(d->of[k].fds[--d->of[k].have]);
-		d->of[k].asked = 0;
-	}
-}
-
-/* A socket for a connection of this relay.  -EAGAIN: there will be one. */
+/* A socket that reaches `to`; negative errno. */
 static int new_socket(const struct relay *relay)
 {
-	struct relay_door *d = relay->spec.door;
-	size_t kind = relay->spec.udp ? DOOR_UDP : DOOR_TCP;
+	const int type = relay->spec.udp ? SOCK_DGRAM : SOCK_STREAM;
 	int fd;
 
-	if (!d) {
-		fd = socket(AF_INET,
-			    (relay->spec.udp ? SOCK_DGRAM : SOCK_STREAM) |
-				    SOCK_CLOEXEC | SOCK_NONBLOCK,
-			    0);
-		return fd < 0 ? -errno : fd;
-	}
-	fd = d->of[kind].have ? d->of[kind].fds[--d->of[kind].have] : -1;
-	ask_door(d, kind);
-	if (fd >= 0)
-		return fd;
-	return !d->opened || d->of[kind].asked ? -EAGAIN : -EPIPE;
+	if (relay->spec.inside)
+		return relay->through.net < 0 ? -ENETUNREACH
+					      : netns_socket(&relay->through, type);
+	fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return fd < 0 ? -errno : fd;
 }
 
-/* No socket can be had just now, but one may come. */
-static bool is_short(const struct relay *relay)
-{
-	const struct relay_door *d = relay->spec.door;
-
-	return d && !d->of[relay->spec.udp ? DOOR_UDP : DOOR_TCP].have &&
-	       (!d->opened || d->source.fd >= 0);
-}
-
-/* Then who comes waits in the kernel. */
+/* It is not known yet where `to` is: who comes waits in the kernel, till relay_enter. */
 static bool must_wait(struct relay *relay)
 {
-	if (!is_short(relay))
+	if (!relay->spec.inside || relay->through.net >= 0 || relay->nowhere)
 		return false;
-	ask_door(relay->spec.door, relay->spec.udp ? DOOR_UDP : DOOR_TCP);
 	relay->rests = true;
-	(void) watch(relay->all, &relay->source, 0); /* till serve_door, or the tick */
+	(void) watch(relay->all, &relay->source, 0); /* or the tick, and again */
 	return true;
-}
-
-static void wake(struct relays *r, const struct relay_door *d)
-{
-	struct relay *relay;
-
-	DL_FOREACH (r->list, relay)
-		if (relay->spec.door == d && relay->rests && !relay->closed &&
-		    !is_short(relay)) {
-			relay->rests = false;
-			(void) watch(r, &relay->source, EPOLLIN); /* it was before */
-		}
-}
-
-/* One socket: 1; 0: nothing came; negative: nothing will. */
-static int receive_socket(struct relay_door *d)
-{
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	char kind = 0;
-	struct iovec bytes = { &kind, 1 };
-	struct msghdr message = { .msg_iov = &bytes,
-				  .msg_iovlen = 1,
-				  .msg_control = control.room,
-				  .msg_controllen = sizeof(control.room) };
-	ssize_t n = recvmsg(d->source.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	const struct cmsghdr *c = n == 1 ? CMSG_FIRSTHDR(&message) : NULL;
-	size_t of = kind == 'u' ? DOOR_UDP : DOOR_TCP;
-	int fd = -1;
-
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	if (n != 1)
-		return -1;
-	if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	d->of[of].asked -= d->of[of].asked > 0;
-	if (fd >= 0 && d->of[of].have < SPARE)
-		d->of[of].fds[d->of[of].have++] = fd;
-	else if (fd >= 0)
-		(void) close(fd);
-	return 1;
-}
-
-static void serve_door(struct relays *r, struct relay_door *d)
-{
-	int got = 1;
-
-	for (int i = 0; i < 2 * SPARE && got > 0 && d->source.fd >= 0; i++)
-		got = receive_socket(d);
-	if (got < 0)
-		close_door(d);
-	wake(r, d);
 }
 
 /* ---- TCP ---- */
@@ -351,8 +245,7 @@ static void free_connection(struct connection *c)
 static bool begin_connection(struct relay *relay, int fd)
 {
 	struct connection *c = calloc(1, sizeof(*c));
-	int one = 1, out = relay->through.net >= 0 ? netns_socket(&relay->through)
-						   : new_socket(relay);
+	int one = 1, out = new_socket(relay);
 
 	if (!c || out < 0) {
 		(void) close(fd);
@@ -495,10 +388,9 @@ static void serve_flow(struct flow *f)
 
 /* ---- the thread ---- */
 
-static void serve(struct relays *r, struct source *s)
+static void serve(struct source *s)
 {
 	struct relay *relay;
-	struct relay_door *door;
 	uint64_t n;
 
 	switch (s->kind) {
@@ -516,11 +408,6 @@ static void serve(struct relays *r, struct source *s)
 	case KIND_FLOW:
 		serve_flow(container_of(s, struct flow, source));
 		return;
-	case KIND_DOOR:
-		door = container_of(s, struct relay_door, source);
-		if (!door->closed)
-			serve_door(r, door);
-		return;
 	}
 }
 
@@ -528,7 +415,6 @@ static void serve(struct relays *r, struct source *s)
 static void tidy(struct relays *r, bool tick)
 {
 	struct relay *relay, *next;
-	struct relay_door *door, *door_next;
 	int64_t now = now_ms();
 
 	DL_FOREACH_SAFE (r->list, relay, next) {
@@ -555,11 +441,6 @@ static void tidy(struct relays *r, bool tick)
 			(void) watch(r, &relay->source, EPOLLIN); /* it was before */
 		}
 	}
-	DL_FOREACH_SAFE (r->doors, door, door_next)
-		if (door->closed) {
-			DL_DELETE(r->doors, door);
-			free(door);
-		}
 }
 
 static void *run(void *arg)
@@ -575,7 +456,7 @@ static void *run(void *arg)
 
 		(void) pthread_mutex_lock(&r->lock);
 		for (int i = 0; i < n; i++)
-			serve(r, events[i].data.ptr);
+			serve(events[i].data.ptr);
 		tidy(r, tick);
 		goes_on = r->list && !r->ends;
 		r->runs = goes_on;
@@ -630,7 +511,6 @@ static void kick(struct relays *r)
 
 void relays_free(struct relays *r)
 {
-	struct relay_door *door;
 	struct relay *relay;
 
 	if (!r)
@@ -645,60 +525,12 @@ void relays_free(struct relays *r)
 		relay->closed = true;
 		close_source(&relay->source);
 	}
-	DL_FOREACH (r->doors, door) {
-		door->closed = true;
-		close_door(door);
-	}
 	tidy(r, false);
 	close_source(&r->kick);
 	if (r->epoll >= 0)
 		(void) close(r->epoll);
 	(void) pthread_mutex_destroy(&r->lock);
 	free(r);
-}
-
-struct relay_door *relay_door_new(struct relays *r)
-{
-	struct relay_door *d = calloc(1, sizeof(*d));
-
-	if (!d)
-		return NULL;
-	d->source = source(KIND_DOOR, -1);
-	(void) pthread_mutex_lock(&r->lock);
-	DL_APPEND(r->doors, d);
-	(void) pthread_mutex_unlock(&r->lock);
-	return d;
-}
-
-void relay_door_open(struct relays *r, struct relay_door *d, int fd)
-{
-	(void) pthread_mutex_lock(&r->lock);
-	if (d->opened && fd >= 0)
-		(void) close(fd); /* it has one */
-	else if (fd >= 0)
-		d->source.fd = fd;
-	d->opened = true;
-	if (fd >= 0 && d->source.fd == fd && watch(r, &d->source, EPOLLIN) < 0)
-		close_door(d);
-	for (size_t k = 0; k < DOOR_KINDS; k++)
-		ask_door(d, k);
-	wake(r, d);
-	(void) pthread_mutex_unlock(&r->lock);
-	kick(r);
-}
-
-/* The thread frees it, if there is one, after its relays. */
-void relay_door_free(struct relays *r, struct relay_door *d)
-{
-	if (!d)
-		return;
-	(void) pthread_mutex_lock(&r->lock);
-	d->closed = true;
-	close_door(d);
-	if (!r->runs)
-		tidy(r, false);
-	(void) pthread_mutex_unlock(&r->lock);
-	kick(r);
 }
 
 static int listen_at(const struct relay_spec *spec, struct co_err *err)
@@ -743,6 +575,8 @@ int relay_open(struct relays *r, const struct relay_spec *spec, struct relay **o
 	relay->spec = *spec;
 	relay->spec.through = NULL; /* the caller's */
 	relay->through = (struct netns) NETNS_NONE;
+	relay->spec.inside |= spec->through != NULL; /* here is nothing of it */
+	relay->nowhere = spec->through != NULL;      /* but what could be copied */
 	if (spec->through)
 		netns_copy(spec->through, &relay->through);
 	relay->source = source(KIND_RELAY, fd);
@@ -760,6 +594,20 @@ int relay_open(struct relays *r, const struct relay_spec *spec, struct relay **o
 		return co_fail_errno(err, -rc, "cannot watch a published port");
 	*out = relay;
 	return 0;
+}
+
+void relay_enter(struct relays *r, struct relay *relay, const struct netns *through)
+{
+	(void) pthread_mutex_lock(&r->lock);
+	if (through && relay->through.net < 0)
+		netns_copy(through, &relay->through);
+	relay->nowhere = relay->through.net < 0;
+	if (relay->rests && !relay->closed) {
+		relay->rests = false;
+		(void) watch(r, &relay->source, EPOLLIN); /* it was before */
+	}
+	(void) pthread_mutex_unlock(&r->lock);
+	kick(r);
 }
 
 void relay_close(struct relays *r, struct relay *relay)

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cloudosd/housed.h"
 #include "cloudosd/leftover.h"
 #include "cloudosd/member.h"
 #include "cloudosd/request.h"
@@ -115,6 +116,11 @@ void request_attach(struct client *client)
 	}
 	if (contained(client, &spec, &err)) {
 		client_reply(client, WIRE_attach_rep, tag, err.code, err.message);
+		return;
+	}
+	if (housed && in->nfds == 4U && !housed_room(client->daemon)) {
+		client_reply(client, WIRE_attach_rep, tag, CO_TABLE_FULL,
+			     "too many containers are services already");
 		return;
 	}
 	spec.link_fd = co_msg_take_fd(in, 0);

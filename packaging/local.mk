@@ -21,7 +21,7 @@ dist_doc_DATA = README.md COPYING
 install-data-hook:
 	$(MKDIR_P) '$(DESTDIR)$(docdir)/examples'
 	cp -R '$(srcdir)/examples/.' '$(DESTDIR)$(docdir)/examples/'
-	find '$(DESTDIR)$(docdir)/examples' -name local.mk -delete
+	find '$(DESTDIR)$(docdir)/examples' '(' -name local.mk -o -name '*.o' -o -name .dirstamp -o -path '*/.deps*' ')' -delete
 	find '$(DESTDIR)$(docdir)/examples' -exec chmod u+w,go-w,a+rX {} +
 
 uninstall-hook:

@@ -11,8 +11,9 @@ import rpc from './rpc.js';
 import metrics from './metrics.js';
 import trace from './trace.js';
 import guests from './guests.js';
+import containers from './containers.js';
 
-const views = { logs, overview, state, jobs, events, rpc, metrics, trace, guests };
+const views = { logs, overview, state, jobs, events, rpc, metrics, trace, guests, containers };
 const OWN = new Set(['state', 'jobs', 'rpc', 'metrics', 'events']); // those that show one service's data or act for it
 const $ = id => document.getElementById(id), main = $('main');
 let leave, current;
@@ -34,7 +35,7 @@ function enter(name) {
 	$('nav').querySelector('[aria-current]').scrollIntoView({ block: 'nearest', inline: 'center' });
 	leave = views[name].mount(root);
 }
-$('nav').append(...Object.entries(views).map(([name, v], i) => el('a', { href: '#' + name, title: v.hint }, el('span', null, v.name), el('kbd', { 'aria-hidden': 'true' }, String(i + 1)))));
+$('nav').append(...Object.entries(views).map(([name, v], i) => el('a', { href: '#' + name, title: v.hint }, el('span', null, v.name), el('kbd', { 'aria-hidden': 'true' }, String((i + 1) % 10)))));
 document.querySelector('.skip').addEventListener('click', e => { e.preventDefault(); main.focus(); });
 
 // ---- whose data ----
@@ -84,7 +85,7 @@ on('gap', (gap, f) => toast(`${gap.lost} entries (${f.topic}) were lost on the w
 
 // ---- keys ----
 
-const help = $('help'), KEYS = [['1 … 9', 'the views, in their order'], ['/', 'filter'], ['p', 'pause or follow'], ['j k ↓ ↑', 'down and up in a list'], ['Enter', 'open or close a row'],
+const help = $('help'), KEYS = [['1 … 9 0', 'the views, in their order'], ['/', 'filter'], ['p', 'pause or follow'], ['j k ↓ ↑', 'down and up in a list'], ['Enter', 'open or close a row'],
 	['End', 'to the newest, and follow'], ['n', 'new key, new job'], ['e', 'edit the value'], ['Ctrl Enter', 'save, call'], ['s', 'choose the service'], ['?', 'this help'], ['Esc', 'leave a field, close']];
 help.append(el('h2', { id: 'help-title' }, 'Keyboard'), el('dl', null, KEYS.map(([k, what]) => [el('dt', null, el('kbd', null, k)), el('dd', null, what)])),
 	el('p', null, 'Everything here is also a command: ', el('code', null, 'cloudosctl help'), '. The interface is described in ', el('a', { href: 'openapi.json', target: '_blank', rel: 'noreferrer' }, 'openapi.json'), '.'),
@@ -104,8 +105,8 @@ addEventListener('keydown', e => {
 	if (typing || e.ctrlKey || e.metaKey || e.altKey || document.querySelector('dialog[open]'))
 		return;
 	const button = /^[a-z/]$/.test(e.key) ? main.querySelector(`[data-key="${e.key}"]`) : null;
-	if (/^[1-9]$/.test(e.key)) {
-		history.pushState(null, '', '#' + Object.keys(views)[e.key - 1]); // now, for the next key
+	if (/^[0-9]$/.test(e.key)) {
+		history.pushState(null, '', '#' + Object.keys(views)[(+e.key + 9) % 10]); // now, for the next key
 		route();
 	} else if (e.key === '?') {
 		help.showModal();

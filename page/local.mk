@@ -4,6 +4,7 @@ PAGE_FILES = \
 	%D%/index.html \
 	%D%/style.css \
 	%D%/app.js \
+	%D%/containers.js \
 	%D%/core.js \
 	%D%/events.js \
 	%D%/guests.js \

@@ -232,6 +232,7 @@ static int kill_v1(struct ctr_cgroup *g, const char *freezer, int signal,
 int ctr_cgroup_kill(struct ctr_cgroup *g, int signal, struct co_err *err)
 {
 	const char *freezer = freezer_of(g);
+	bool init = !g->v2.path && group_first_is_init(g);
 	size_t count = 1;
 	int rc = 0;
 
@@ -250,7 +251,9 @@ int ctr_cgroup_kill(struct ctr_cgroup *g, int signal, struct co_err *err)
 			return rc;
 		if (g->v2.path) /* before cgroup.kill came, in Linux 5.14 */
 			(void) group_write(g->v2.path, "cgroup.freeze", "0", NULL);
-		if (!count || only_zombies(g))
+		/* an init waits for all of its own to be waited for, and one of them may be
+		 * a child of ours, who is here */
+		if (init || !count || only_zombies(g))
 			break;
 		group_pause(200); /* who forks meanwhile is told to nobody */
 	}

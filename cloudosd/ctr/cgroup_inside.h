@@ -155,6 +155,8 @@ void group_pids_of(const char *folder, const char *file, struct group_pids *out)
 /* Those of a container without groups. */
 void group_pids_tracked(const struct ctr_cgroup *g, struct group_pids *out);
 bool group_first_alive(const struct ctr_cgroup *g);
+/* Is it the init of a pid name space of its own, which takes all others in it along? */
+bool group_first_is_init(const struct ctr_cgroup *g);
 uint64_t group_start_time(pid_t pid); /* of /proc/PID/stat; 0: gone */
 
 /* The folder that knows all processes; NULL: none does. */

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cloudosd/ctr/cgroup_inside.h"
 
@@ -147,6 +148,13 @@ static ino_t name_space_of(pid_t pid)
 
 	(void) snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int) pid); /* it fits */
 	return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+bool group_first_is_init(const struct ctr_cgroup *g)
+{
+	ino_t theirs = group_first_alive(g) ? name_space_of(g->first) : 0;
+
+	return theirs && theirs != name_space_of(getpid());
 }
 
 /* Who belongs to it is found in rounds: a process does when its parent does. */

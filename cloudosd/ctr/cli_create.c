@@ -140,7 +140,7 @@ static int make_cgroup(struct cli *cli, struct creation *c)
 		.id = c->id,
 		.path = config->cgroups_path,
 		.resources = &config->resources,
-		.rootless = geteuid() != 0,
+		.rootless = ctr_rootless(),
 		.accounted = config->cgroups_path != NULL,
 		.allow_unenforced = config->cloudos.allow_unenforced_limits,
 		.disabled = cli->no_cgroup,

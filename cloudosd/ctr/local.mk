@@ -117,7 +117,6 @@ cloudos_ctr_SOURCES += %D%/cli_clear.c
 cloudos_ctr_SOURCES += %D%/cli_container.c
 cloudos_ctr_SOURCES += %D%/cli_control.c
 cloudos_ctr_SOURCES += %D%/cli_create.c
-cloudos_ctr_SOURCES += %D%/cli_door.c
 cloudos_ctr_SOURCES += %D%/cli_exec.c
 cloudos_ctr_SOURCES += %D%/cli_inspect.c
 cloudos_ctr_SOURCES += %D%/cli_monitor.c

@@ -24,6 +24,7 @@
 
 #include "cloudosd/ctr/hooks.h"
 #include "cloudosd/ctr/monitor_inside.h"
+#include "cloudosd/ctr/state.h"
 #include "lib/cleanup.h"
 #include "lib/fault.h"
 
@@ -277,7 +278,7 @@ void monitor_group_spec(const struct ctr_config *config, const char *id,
 		.id = id,
 		.path = config->cgroups_path,
 		.resources = &config->resources,
-		.rootless = geteuid() != 0,
+		.rootless = ctr_rootless(),
 		.allow_unenforced = config->cloudos.allow_unenforced_limits,
 	};
 }

@@ -95,7 +95,7 @@ struct monitor {
 	bool terminal;
 	uint64_t oom_kills;
 	struct ctr_exit exit;
-	int record; /* ctr_exit_reserve; -1 */
+	int record;                  /* ctr_exit_reserve; -1 */
 	struct ctr_network *network; /* NULL: none of ours */
 	bool network_ended;          /* the program that carried it */
 	struct source listener, signals, oom, carrier;

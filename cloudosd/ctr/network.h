@@ -20,7 +20,7 @@
  * Ports: in mode bridge those whose address is not 127.* become elements of one nf_tables
  * map; those on 127.* are the daemon's, which relays them (cloudosd/relay.h).  In mode
  * private pasta or slirp4netns listens for all of them, as they were when it started.  In
- * mode none all are the daemon's, which has sockets from `cloudos-ctr door` (cli_door.c).
+ * mode none all are the daemon's, which makes sockets in the container's network.
  *
  * What mode bridge makes: the bridge (its alias is "cloudos forward=N", N what ip_forward
  * was), `table inet cloudos`, one veth pair a container.  A second after the last one of a

@@ -16,6 +16,19 @@
 
 /* ---- where ---- */
 
+bool ctr_rootless(void)
+{
+	autobuf struct co_buf map = { 0 };
+	unsigned long inside = 1, outside = 1, size = 0;
+
+	if (geteuid() != 0)
+		return true;
+	if (ctr_file_read("/proc/self/uid_map", 4096, &map, NULL) < 0 || !map.size)
+		return false; /* a kernel without such name spaces */
+	return sscanf(map.data, "%lu %lu %lu", &inside, &outside, &size) != 3 ||
+	       inside != 0 || outside != 0 || size != UINT32_MAX;
+}
+
 int ctr_state_root(const char *option, char *out, size_t size, struct co_err *err)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -23,10 +36,10 @@ int ctr_state_root(const char *option, char *out, size_t size, struct co_err *er
 
 	if (option)
 		n = snprintf(out, size, "%s", option);
+	else if (runtime && runtime[0] == '/' && ctr_rootless())
+		n = snprintf(out, size, "%s/cloudos-ctr", runtime);
 	else if (geteuid() == 0)
 		n = snprintf(out, size, "/run/cloudos-ctr");
-	else if (runtime && runtime[0] == '/')
-		n = snprintf(out, size, "%s/cloudos-ctr", runtime);
 	else
 		n = snprintf(out, size, "/tmp/cloudos-ctr-%u", geteuid());
 	if (n < 0 || (size_t) n >= size)

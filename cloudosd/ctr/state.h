@@ -23,6 +23,10 @@ struct ctr_state {
 	void *heap;                 /* of ctr_state_read */
 };
 
+/* No root of the machine: another user, or root of a user name space, as podman starts us for
+ * a user. */
+bool ctr_rootless(void);
+
 /* --root, or what is used without it. */
 int ctr_state_root(const char *option, char *out, size_t size, struct co_err *err);
 

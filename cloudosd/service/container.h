@@ -132,6 +132,7 @@ enum container_verb {
 	CONTAINER_REMOVE,
 	CONTAINER_WAIT,  /* for its end: {"exitCode","oomKilled","signal"} */
 	CONTAINER_STATS, /* what its monitor measures */
+	CONTAINER_LOGS,  /* {"lines":[{"time","stream","line"}]}, the last ones */
 	CONTAINER_INSPECT
 };
 
@@ -143,6 +144,7 @@ struct container_request {
 	int signal;            /* KILL; 0: SIGKILL */
 	bool force;            /* REMOVE: also one that runs */
 	bool volumes;          /* REMOVE: those of its image, too */
+	uint32_t lines;        /* LOGS: so many; 0: 100 */
 	struct co_span config; /* UPDATE: checked JSON, a part of CONFIG */
 };
 

@@ -191,6 +191,41 @@ void container_now_do(struct container *c, int verb, int signal,
 		     verb == CONTAINER_KILL ? on_killed : on_stats, a);
 }
 
+/* ---- what it printed, whatever else happens to it ---- */
+
+struct reading {
+	struct container_asker asker;
+	uint32_t id;
+};
+
+static void on_logs(void *arg, const struct container_report *report)
+{
+	struct reading *r = arg;
+
+	if (report->status)
+		container_refuse(&r->asker, report->status, "%s", report->reason);
+	else
+		container_answer(&r->asker, 0, "", report->text, r->id);
+	free(r);
+}
+
+static void read_logs(const struct container *c, uint32_t lines,
+		      const struct container_asker *asker)
+{
+	const struct container_runtime *runtime = c->all->options.runtime;
+	struct reading *r = malloc(sizeof(*r));
+
+	if (!r) {
+		container_refuse(asker, CO_NO_MEMORY, "no memory for a request");
+		return;
+	}
+	*r = (struct reading){ .asker = *asker, .id = c->id };
+	r->asker.journal = NULL;
+	if (!lines || lines > CO_LIMIT_CONTAINER_LOG_LINES)
+		lines = lines ? CO_LIMIT_CONTAINER_LOG_LINES : 100;
+	runtime->logs(runtime->ctx, c->id, lines, on_logs, r);
+}
+
 /* ---- the others ---- */
 
 static void wait_for(struct container *c, const struct container_asker *asker)
@@ -266,6 +301,8 @@ void containers_ask(struct containers *all, const struct container_request *requ
 			request->which.data ? request->which.data : "");
 	} else if (request->verb == CONTAINER_INSPECT && known) {
 		tell(c, asker);
+	} else if (request->verb == CONTAINER_LOGS) {
+		read_logs(c, request->lines, asker);
 	} else if (c->nqueued + c->nwaits >= CO_LIMIT_CONTAINER_WAITS) {
 		container_refuse(asker, CO_BUSY,
 				 "%d requests wait for container %s already",

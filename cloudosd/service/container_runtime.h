@@ -133,6 +133,11 @@ struct container_runtime {
 	void (*volume)(void *ctx, enum container_volume_act act, const char *name,
 		       container_reported *done, void *arg);
 
+	/* text: {"lines":[...]}, the last lines of what it printed; also of one that has
+	 * ended, and of none: no lines. */
+	void (*logs)(void *ctx, uint32_t id, uint32_t lines, container_reported *done,
+		     void *arg);
+
 	/* Adds ,"bundle":"...","runFolder":"...","log":"..." */
 	void (*describe)(void *ctx, uint32_t id, struct co_buf *out);
 

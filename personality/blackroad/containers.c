@@ -244,6 +244,18 @@ void blackroad_on_container_stats(struct http_call *call,
 	ask_simply(call, with->id, CONTAINER_STATS);
 }
 
+void blackroad_on_container_logs(struct http_call *call,
+				 const struct blackroad_container_logs_args *with)
+{
+	int64_t lines;
+
+	if (blackroad_number(call, "tail", with->tail, 100, 1,
+			     CO_LIMIT_CONTAINER_LOG_LINES, &lines))
+		ask(call, &(struct container_request){ .verb = CONTAINER_LOGS,
+						       .which = with->id,
+						       .lines = (uint32_t) lines });
+}
+
 void blackroad_on_container_remove(struct http_call *call,
 				   const struct blackroad_container_remove_args *with)
 {

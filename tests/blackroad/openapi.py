@@ -67,6 +67,7 @@ ASK = {
     'metrics': [('?name=m', None)],
     'rpc': [('', {'method': 'sys.ping', 'params': {}})],
     'event': [('', {'event': 'user:created', 'data': {'id': 1}})],
+    'volume_create': [('', {'name': 'data'})],
     'image_busybox': [('', {'name': 'box:1'}), ('', {'name': 'box:2'})],
     'images': [('', None)],
     'image': [('?name=box:1', None)],
@@ -79,7 +80,8 @@ NOT_ASKED = {'events', 'stream', 'trace', 'handlers', 'job_create', 'job_get', '
              'job_run', 'job_retry', 'page', 'page_file'}
 NOT_ASKED |= {'container', 'containers_prune'} | {'container_' + what for what in (
     'create', 'remove', 'start', 'stop', 'restart', 'pause', 'unpause', 'kill', 'update', 'wait',
-    'stats')}
+    'stats', 'logs')}
+NOT_ASKED |= {'volume', 'volume_remove'}  # tests/containers
 NOT_ASKED |= {'image_import', 'image_export', 'image_commit'}  # tests/containers/images.py
 
 

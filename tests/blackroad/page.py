@@ -146,10 +146,10 @@ def cloudosctl_tells_where_the_page_is():
 @test
 def every_command_that_the_page_names_is_one_of_cloudosctl():
     with open(os.path.join(SRC, 'cli/commands.def')) as f:
-        known = re.findall(r'^COMMAND\(\w+, "([a-z ]+)"', f.read(), re.M)
+        known = re.findall(r'^COMMAND\(\w+, "([a-z -]+)"', f.read(), re.M)
     named = set()
     for name in FILES:
-        named |= set(re.findall(r'cloudosctl ((?:[a-z]+ ?)+)', source(name).decode()))
+        named |= set(re.findall(r'cloudosctl ((?:[a-z][a-z-]* ?)+)', source(name).decode()))
     check(len(named) > 4, 'the page names %r' % named)
     for words in named:
         check(any((words + ' ').startswith(k + ' ') for k in known) or words.strip() == 'help',

@@ -46,6 +46,22 @@ containers:
     image: x
     read_only: maybe
 END
+wrong 2 'a.restart must be no, always, on-failure[:N]' <<'END'
+guests:
+  a: {command: x, restart: "on-failure:often"}
+END
+wrong 2 'anchors and aliases are not allowed' <<'END'
+a: [x, x, x, x]
+b: [*a, *a, *a, *a]
+END
+wrong 2 'only one document is allowed' <<'END'
+containers: {}
+--- {}
+END
+wrong 2 'web must be a group of keys' <<'END'
+containers:
+  web:
+END
 wrong 4 'web.ports must be a list' <<'END'
 containers:
   web:
@@ -116,6 +132,15 @@ rm cloudos.yaml
 expect 4 "$ctl" apply
 has "$err" "there is no file cloudos.yaml"
 [ -e "$CLOUDOS_DIR" ] && fail "something was made for a file that is wrong"
+
+# Guests are kept without a daemon: nothing of them may be left when this fails.
+processes_here() {
+	for p in /proc/[0-9]*; do
+		tr '\0' '\n' <"$p/environ" | grep -qx "CLOUDOS_DIR=$CLOUDOS_DIR" &&
+			echo "${p#/proc/}"
+	done 2>/dev/null # it has ended
+}
+trap 'status=$?; kill -9 $(processes_here) 2>/dev/null; (exit $status); end' EXIT
 
 # ---- guests: kept running, in order, and only what differs is touched ----
 
@@ -255,12 +280,6 @@ reboot() { # SIGNAL of the keepers: a shutdown asks, a power failure does not
 	rm -rf "$CLOUDOS_DIR/run"
 	expect 0 "$ctl" daemon start
 }
-processes_here() {
-	for p in /proc/[0-9]*; do
-		tr '\0' '\n' <"$p/environ" 2>/dev/null | grep -qx "CLOUDOS_DIR=$CLOUDOS_DIR" &&
-			echo "${p#/proc/}"
-	done
-}
 all_have_ended() {
 	left=$(processes_here)
 	# shellcheck disable=SC2086 # one word each
@@ -397,6 +416,12 @@ more=$(web busybox 64 | sed 's|"demo_data:/data"|"demo_data:/data","x:/x"|')
 reply _v1_sys_containers "200 OK" "{\"containers\":[$db,$more]}"
 expect 1 "$ctl" diff
 has "$out" "container  web   recreate  volumes"
+# what the daemon refuses is said with file and line
+reply _v1_sys_containers "200 OK" "{\"containers\":[$db]}"
+reply _v1_sys_container_web_start "400 Bad Request" \
+	'{"error":{"code":"INVALID_REQUEST","message":"it cannot be begun"}}'
+expect 1 "$ctl" apply
+has "$err" "cloudos.yaml:8: web: it cannot be begun"
 # a container of that name that is somebody else's is left alone
 reply _v1_sys_containers "200 OK" '{"containers":[{"id":3,"name":"web","config":{}}]}'
 expect 5 "$ctl" apply

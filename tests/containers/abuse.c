@@ -427,16 +427,17 @@ static int node_opens_nothing(void)
 	return 0;
 }
 
-START_TEST(device_nodes_of_a_layer_open_nothing)
+/* Layers with something above them are an overlay; one alone is not. */
+static void nodes_of_a_layer(int kind, bool alone)
 {
 	struct box b;
 	char path[256], upper[256], work[256], layer[256];
 	char *layers[] = { layer, NULL };
 	int status;
 
-	if (_i == BOX_ROOTLESS)
+	if (kind == BOX_ROOTLESS)
 		return; /* has no layer with nodes: nobody made them */
-	BEGIN(&b, _i);
+	BEGIN(&b, kind);
 	box_make_folder(&b, "layer");
 	box_make_folder(&b, "upper");
 	box_make_folder(&b, "work");
@@ -446,11 +447,33 @@ START_TEST(device_nodes_of_a_layer_open_nothing)
 	box_path(&b, "layer/disk", path);
 	ck_assert_int_eq(mknod(path, S_IFCHR | 0666, makedev(1, 3)), 0);
 	b.config.cloudos.layers = (struct ctr_texts){ .at = layers, .count = 1 };
-	b.config.cloudos.upper = upper;
-	b.config.cloudos.work = work;
+	if (alone) {
+		static const char *const points[] = { "dev", "proc", "sys" };
+
+		for (size_t i = 0; i < sizeof(points) / sizeof(*points); i++) {
+			char point[32];
+
+			(void) snprintf(point, sizeof(point), "layer/%s", points[i]);
+			box_make_folder(&b, point);
+		}
+	} else {
+		b.config.cloudos.upper = upper;
+		b.config.cloudos.work = work;
+	}
 	status = box_run(&b, node_opens_nothing);
 	ck_assert_msg(status == 0, "line %d: %s", status, b.err.message);
 	end(&b);
+}
+
+START_TEST(device_nodes_of_a_layer_open_nothing)
+{
+	nodes_of_a_layer(_i, false);
+}
+END_TEST
+
+START_TEST(device_nodes_of_a_single_layer_open_nothing)
+{
+	nodes_of_a_layer(_i, true);
 }
 END_TEST
 
@@ -630,6 +653,7 @@ int main(void)
 		parameters_are_set_in_the_kernel_and_not_in_what_covers_it,
 		a_chroot_out_of_a_chroot_ends_at_the_containers_root,
 		device_nodes_of_a_layer_open_nothing,
+		device_nodes_of_a_single_layer_open_nothing,
 		device_nodes_of_a_root_open_nothing_for_ids_of_ones_own,
 		folders_that_become_links_meanwhile_lead_nowhere,
 		a_dev_that_becomes_a_link_meanwhile_leads_nowhere,

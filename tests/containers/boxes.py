@@ -57,6 +57,8 @@ def bundle(folder, words, cloudos=None, environment=(), **more):
     uids, gids = identity()
     linux = {'uidMappings': uids, 'gidMappings': gids,
              'namespaces': [{'type': t} for t in ('user', 'pid', 'mount', 'ipc', 'uts', 'network')]}
+    if ROOT:  # the same name may be in use elsewhere on this machine
+        linux['cgroupsPath'] = '/cloudos/' + os.path.basename(folder)
     linux.update(more)
     config = {'ociVersion': '1.0.2', 'root': {'path': root},
               'hostname': 'box', 'mounts': mounts, 'linux': linux,

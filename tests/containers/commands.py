@@ -68,6 +68,7 @@ def a_daemon_is_started_by_whoever_asks_about_containers(d):
     check('kept' in d.out('container', 'ps', '-a'), 'ps -a without a daemon')
 
 
+@cli.executes
 def exec_says_125_when_it_could_not_try(d):
     d.busybox()
     d.run('container', 'run', '-d', '--name', 'on', 'busybox', 'sleep', '1000')
@@ -99,6 +100,7 @@ def what_programs_read_is_json_with_names(d):
     equal(d.out('container', 'prune'), 'd\n1 container removed\n', 'prune')
 
 
+@cli.executes
 def copies_are_called_as_by_cp(d):
     d.busybox()
     d.run('container', 'run', '-d', '--name', 'c', 'busybox', 'sleep', '1000')
@@ -115,6 +117,7 @@ def copies_are_called_as_by_cp(d):
     check('tar' not in r.stderr, r.stderr)
 
 
+@cli.executes
 def files_of_volumes_are_copied_too(d):
     d.busybox()
     d.run('container', 'run', '-d', '--name', 'c', '-v', 'data:/data', '--user', '0', 'busybox', 'sh', '-c',

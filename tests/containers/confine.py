@@ -116,6 +116,17 @@ def what_is_read_only_stays_so_and_what_is_granted_can_be_written():
 
 
 @test
+def what_is_granted_by_a_relative_path_is_found_by_it():
+    with Domain() as domain, folder() as path:
+        write(path + '/in/old')
+        write(path + '/secret')
+        got = confined(domain, ('sh', '-c', 'pwd; ls; cat in/old >/dev/null && echo read'),
+                       ['--allow=./in:ro'], cwd=path)
+        equal(got.split(), [path, 'in', 'read'], 'beside what was granted')
+        equal(confined(domain, ('pwd',), cwd=path), '/\n', 'without a grant')
+
+
+@test
 def roots_own_files_are_not_a_confined_programs_of_root():
     if not ROOT:
         raise Skip('this user is not root')

@@ -51,6 +51,8 @@ class Box:
                     os.chown(name, 100000, 100000)
         space = [{'type': t} for t in ('pid', 'mount', 'ipc', 'uts', 'network')]
         linux = {'namespaces': space, 'maskedPaths': ['/proc/keys'], 'readonlyPaths': ['/proc/sys']}
+        if ROOT:  # the same name may be in use elsewhere on this machine
+            linux['cgroupsPath'] = '/cloudos/' + os.path.basename(self.folder)
         if user_space:
             space.append({'type': 'user'})
             outside = 100000 if ROOT else os.geteuid()

@@ -357,6 +357,25 @@ def who_names_a_group_finds_all_that_counts(box):
     box.call('delete', '--force', name)
 
 
+def root_of_a_user_name_space_is_no_root_of_the_machine(box):
+    """As podman starts us for a user: its state is his, and nobody can make nodes to guard."""
+    if os.geteuid() == 0:
+        raise Skip('for an unprivileged user')
+
+    def change(config):
+        config['linux']['namespaces'] = [n for n in config['linux']['namespaces']
+                                         if n['type'] != 'user']
+        for one in ('uidMappings', 'gidMappings'):
+            config['linux'].pop(one, None)
+        config['linux']['resources'] = {'devices': [{'allow': False, 'access': 'rwm'}]}
+    name, path = box.bundle(['id', '-u'], change)
+    done = subprocess.run(['unshare', '-Urm', 'env', 'XDG_RUNTIME_DIR=' + box.dir, box.runtime,
+                           'run', '--bundle', path, name], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, check=False, timeout=LIMIT)
+    equal((done.returncode, done.stdout), (0, '0\n'), 'its end (%s)' % done.stderr)
+    equal(os.listdir(box.dir + '/cloudos-ctr'), [], 'its state')
+
+
 def limits_are_clamped_to_what_we_may_give(box):
     def change(config):
         config['process']['rlimits'] = [
@@ -401,6 +420,23 @@ def a_folder_outside_is_refused(box):
             check(box.said, 'the folder /proc/self/fd/%d was taken' % fd)
     finally:
         os.close(outside)
+
+
+def a_folder_outside_is_refused_although_its_descriptor_was_given(box):
+    """Nothing has closed it, and the kernel goes there: what is left is to look where we are."""
+    def change(config):
+        config['process']['cwd'] = '/proc/self/fd/3'
+    name, path = box.bundle(['sh', '-c', 'echo ran'], change)
+    outside = os.open('/', os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        done = subprocess.run(['sh', '-c', 'exec 3<&%d; exec "$@"' % outside, 'sh', box.runtime,
+                               '--root', box.root, 'run', '--preserve-fds', '1', '--bundle', path,
+                               name], capture_output=True, text=True, timeout=LIMIT,
+                              pass_fds=(outside,))
+    finally:
+        os.close(outside)
+    check(done.returncode and 'outside of the container' in done.stderr, done)
+    equal(done.stdout, '', 'what ran there')
 
 
 def the_environment_is_that_of_the_file(box):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""cloudos-ctr as podman's runtime: podman's own ways of calling it, as root, with a storage of
-its own and without a network."""
+"""cloudos-ctr as podman's runtime: podman's own ways of calling it, as root and as an
+unprivileged user, with a storage of its own and without a network."""
 import os
 import pty
 import shutil
@@ -12,6 +12,7 @@ import traceback
 
 BUILD = os.path.abspath(os.environ.get('builddir', '.'))
 LIMIT = 60
+NOBODY = 65534
 MAPS = ('--uidmap=0:100000:1000', '--gidmap=0:100000:1000')
 
 
@@ -47,12 +48,15 @@ class Podman:
         shutil.copy(shutil.which('busybox'), root + '/bin/busybox')
         for name in 'sh cat echo sleep id true grep tty touch kill'.split():
             os.symlink('busybox', os.path.join(root, 'bin', name))
-        subprocess.run(['tar', '-C', root, '-cf', self.dir + '/image.tar', '.'], check=True)
+        subprocess.run(['tar', '-C', root, '--owner=0', '--group=0', '-cf',
+                        self.dir + '/image.tar', '.'], check=True)
         done = subprocess.run([*self.command, 'import', self.dir + '/image.tar', 'box'],
                               capture_output=True, text=True, check=False, timeout=LIMIT)
         return None if done.returncode == 0 else done.stderr
 
     def options(self):
+        if os.geteuid() != 0:
+            return ('--network=none',)
         return ('--network=none', '--cgroups=no-conmon', '--cgroup-parent=/' + self.group)
 
     def run(self, args, *options, **more):
@@ -60,6 +64,8 @@ class Podman:
 
     def end(self):
         self.call('rm', '--all', '--force', '--time=0', status=None)
+        if os.geteuid() != 0:
+            self.call('system', 'migrate', status=None)  # ends what holds its name spaces
         left = []
         for at, dirs, _ in os.walk('/sys/fs/cgroup', topdown=False):
             for one in dirs:
@@ -69,8 +75,8 @@ class Podman:
                     except OSError as error:
                         left.append(str(error))
         with open('/proc/self/mounts') as f:
-            for line in [line for line in f if self.dir in line]:
-                subprocess.run(['umount', '-l', line.split()[1]], check=False)  # podman's own
+            for line in [line for line in f if self.dir in line]:  # podman's own
+                subprocess.run(['umount', '-l', line.split()[1]], check=False)
         shutil.rmtree(self.dir)
         equal(left, [], 'groups that are left')
 
@@ -104,13 +110,19 @@ def volumes_are_there(podman):
     podman.run(['touch', '/v/g'], at + ':ro', status=1)
 
 
+def a_process_more(podman):
+    podman.call('run', '--detach', '--name=more', *podman.options(), 'box', 'sleep', '1000')
+    equal(podman.call('exec', '-e', 'A=b', '-w', '/tmp', 'more', 'sh', '-c', 'echo $A; pwd'),
+          'b\n/tmp\n', 'a process more')
+    podman.call('exec', 'more', 'sh', '-c', 'exit 9', status=9)
+    podman.call('rm', '--force', '--time=0', 'more')
+
+
 def a_life_with_processes_paused_and_stopped(podman):
     podman.call('run', '--detach', '--name=life', '--init=false', '--stop-signal=KILL',
                 '--health-cmd=true', '--health-interval=disable', '--pids-limit=50',
                 *podman.options(), 'box', 'sleep', '1000')
-    equal(podman.call('exec', '-u', '5', '-e', 'A=b', '-w', '/tmp', 'life', 'sh', '-c',
-                      'echo $A; pwd; id -u'), 'b\n/tmp\n5\n', 'a process more')
-    podman.call('exec', 'life', 'sh', '-c', 'exit 9', status=9)
+    equal(podman.call('exec', '-u', '5', 'life', 'id', '-u'), '5\n', 'another user')
     podman.call('healthcheck', 'run', 'life')
     equal('sleep 1000' in podman.call('top', 'life'), True, 'top')
     podman.call('pause', 'life')
@@ -138,29 +150,26 @@ def a_terminal_is_given(podman):
     os.close(master)
 
 
-TESTS = (programs_and_their_ends, users_rights_and_limits, volumes_are_there,
-         a_life_with_processes_paused_and_stopped, a_terminal_is_given)
+FOR_ALL = (programs_and_their_ends, volumes_are_there, a_process_more, a_terminal_is_given)
+FOR_ROOT = (users_rights_and_limits, a_life_with_processes_paused_and_stopped)
 
 
-def main():
+def missing():
     for what in ('podman', 'busybox'):
         if not shutil.which(what):
-            print('SKIP: there is no %s: apt install podman busybox-static' % what)
-            return 1 if os.environ.get('CO_STRICT') == '1' else 77
-    if os.geteuid() != 0:
-        print('SKIP: for root (podman needs subordinate ids of other users)')
-        return 77
-    if os.environ.get('CO_SANITIZERS') not in (None, '', 'no'):
-        print('SKIP: podman leaves no environment for the sanitizers')
-        return 77
+            return 'there is no %s: apt install podman busybox-static' % what
+    return None
+
+
+def everything():
     podman = Podman()
+    failed = 0
     try:
         why = podman.make_image()
         if why:
             print('SKIP: podman cannot import an image here: %s' % why)
             return 77
-        failed = 0
-        for test in TESTS:
+        for test in FOR_ALL + (FOR_ROOT if os.geteuid() == 0 else ()):
             try:
                 test(podman)
                 print('ok - %s' % test.__name__.replace('_', ' '), flush=True)
@@ -171,6 +180,39 @@ def main():
         return failed
     finally:
         podman.end()
+
+
+def as_nobody():
+    folder = tempfile.mkdtemp(prefix='cloudos-podman-', dir='/var/tmp')
+    os.chmod(folder, 0o755)
+    try:
+        for file in (os.path.join(BUILD, 'cloudos-ctr'), os.path.abspath(__file__)):
+            shutil.copy(file, folder)
+        for name in ('home', 'runtime'):
+            os.mkdir(os.path.join(folder, name), 0o700)
+            os.chown(os.path.join(folder, name), NOBODY, NOBODY)
+        print('# as user %d' % NOBODY, flush=True)
+        return subprocess.run(
+            ['setpriv', '--reuid=%d' % NOBODY, '--regid=%d' % NOBODY, '--clear-groups', 'env',
+             'builddir=' + folder, 'HOME=%s/home' % folder, 'XDG_RUNTIME_DIR=%s/runtime' % folder,
+             'python3', folder + '/podman.py'], cwd='/', check=False).returncode
+    finally:
+        shutil.rmtree(folder)
+
+
+def main():
+    why = missing()
+    if why:
+        print('SKIP: ' + why)
+        return 1 if os.environ.get('CO_STRICT') == '1' else 77
+    if os.environ.get('CO_SANITIZERS') not in (None, '', 'no'):
+        print('SKIP: podman leaves no environment for the sanitizers')
+        return 77
+    status = everything()
+    if os.geteuid() == 0:
+        other = as_nobody()
+        status = 1 if 1 in (status, other) or other not in (0, 77) else status
+    return status
 
 
 sys.exit(main())

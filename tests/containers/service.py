@@ -7,7 +7,8 @@ GET /v1/sys/container/:id, DELETE /v1/sys/container/:id, POST /v1/sys/container/
 POST /v1/sys/container/:id/stop, POST /v1/sys/container/:id/restart,
 POST /v1/sys/container/:id/pause, POST /v1/sys/container/:id/unpause,
 POST /v1/sys/container/:id/kill, POST /v1/sys/container/:id/update,
-POST /v1/sys/container/:id/wait, GET /v1/sys/container/:id/stats.
+POST /v1/sys/container/:id/wait, GET /v1/sys/container/:id/stats,
+GET /v1/sys/container/:id/logs.
 """
 import json
 import os
@@ -36,6 +37,32 @@ def a_container_is_created_started_stopped_and_removed():
         box.want('DELETE', 'container/one')
         box.refused(404, 'NOT_FOUND', 'GET', 'container/one')
         check(not os.path.exists(c['bundle']), 'its files are gone')
+
+
+@test
+def the_last_lines_that_it_printed_are_told_also_after_its_end():
+    with Box() as box:
+        c = box.create('i=0; while [ $i -lt 50 ]; do echo line $i; i=$((i+1)); done; echo "no\\t<b>" >&2; '
+                       'head -c 400000 /dev/zero | tr "\\0" x; echo', name='talks')
+        equal(box.want('GET', 'container/talks/logs'), {'lines': []}, 'before its start')
+        box.want('POST', 'container/talks/start')
+        box.want('POST', 'container/talks/wait')
+        lines = box.want('GET', 'container/talks/logs?tail=1000')['lines']
+        check(0 < sum(len(l['line']) for l in lines) <= 256 * 1024, 'an answer is bounded')
+        equal({l['line'][:1] for l in lines}, {'x'}, 'the newest stay')
+        check(lines[0]['partial'], 'a long line comes in parts')
+        equal(len(box.want('GET', 'container/talks/logs?tail=2')['lines']), 2, 'tail')
+        box.refused(400, 'INVALID_REQUEST', 'GET', 'container/talks/logs?tail=0')
+        box.refused(400, 'INVALID_REQUEST', 'GET', 'container/talks/logs?tail=1001')
+        box.refused(404, 'NOT_FOUND', 'GET', 'container/nosuch/logs')
+        box.want('DELETE', 'container/%d' % c['id'])
+        box.create('i=0; while [ $i -lt 50 ]; do echo line $i; i=$((i+1)); done; echo "no <b>" >&2', name='few')
+        box.want('POST', 'container/few/start')
+        box.want('POST', 'container/few/wait')
+        lines = box.want('GET', 'container/few/logs')['lines']
+        equal([l['line'] for l in lines if l['stream'] == 'stdout'],
+              ['line %d' % i for i in range(50)], 'all of few lines')
+        equal([l['line'] for l in lines if l['stream'] == 'stderr'], ['no <b>'], 'its errors')
 
 
 @test

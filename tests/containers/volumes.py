@@ -220,5 +220,8 @@ cli.CASES = (volumes_are_made_looked_at_and_removed, a_new_volume_begins_as_what
              what_other_users_of_a_user_s_container_own_goes_too,
              volumes_outlive_daemons_and_records_outlive_nothing, a_container_that_fails_leaves_no_volume)
 
+cli.EXECUTES = (volumes_of_images_live_as_long_as_somebody_may_want_them,
+                volumes_outlive_daemons_and_records_outlive_nothing)
+
 if __name__ == '__main__':
     sys.exit(cli.main())

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Walls between containers, the daemon and other users of the machine."""
+import ctypes
 import os
 import socket
 import subprocess
@@ -100,6 +101,36 @@ def a_connection_out_of_a_container_is_of_who_made_it():
             pass
         c.close()
         check('another process uses its connection' in domain.log(), domain.log())
+        domain.ctl('daemon', 'stop')
+
+
+@test
+def one_container_leaves_room_for_the_clients_of_others():
+    hello = dict(version_min=1, version_max=1, program='test')
+
+    def greets():
+        c = Contained(domain)
+        try:
+            return c if c.ask('hello', **hello)[-1]['status'] == 0 else None
+        except (EOFError, ConnectionError):
+            return None
+    with Domain() as domain:
+        domain.start()
+        mine = [greets() for _ in range(70)]
+        equal(sum(c is not None for c in mine), 32, 'connections of one')
+        flags = 0x20000000 | (0 if ROOT else 0x10000000)  # a pid name space of its own
+        child = os.fork()
+        if not child:
+            if ctypes.CDLL(None).unshare(flags):
+                os._exit(2)
+            inner = os.fork()
+            if not inner:
+                os._exit(0 if greets() else 1)
+            os._exit(os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1]))
+        result = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if result == 2:
+            raise Skip('name spaces are forbidden here')
+        equal(result, 0, 'another')
         domain.ctl('daemon', 'stop')
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import threading
 
-from world import BUILD, World, check, equal, main, test, until
+from world import BUILD, Skip, World, check, equal, main, test, until
 
 HOSTILE = ('<img src=x onerror="window.owned=1"><script>window.owned=2</script>'
            '\x1b[31mred\x1b[0m \x1b]0;title\x07 bell\x07 \u202egnp.exe \x9b31m end')
@@ -310,6 +310,44 @@ def guests_their_ports_and_their_calls_are_shown():
         tab.shows('anos-echo', 'tbody')
         tab.shows('anos', 'tbody')
         tab.shows('1 receiving', 'tbody')
+
+
+@test
+def containers_show_how_they_are_and_what_they_printed():
+    with World() as w:
+        tab = w.open('containers')
+        tab.shows('No containers yet.')
+        tab.shows('No images yet.')
+        made = w.ctl('image', 'create-busybox', status=None)
+        if made.returncode == 0:
+            made = w.ctl('container', 'run', '--rm', '--net', 'none', 'busybox', 'true', status=None)
+        if made.returncode:
+            raise Skip('no containers here: ' + made.stderr)
+        tab.shows('busybox:latest', 'tbody')
+        try:
+            w.ctl('container', 'run', '-d', '--name', 'talks', '--net', 'none', '--stop-timeout', '1',
+                  '--health-cmd', 'test -e /etc', '--health-interval', '1s', 'busybox', 'sh', '-c',
+                  'echo "said <b> $HOSTNAME"; echo oops >&2; exec sleep 1000')
+            tab.shows('talks', 'tbody')
+            tab.shows('running', 'tbody')
+            tab.shows('healthy', 'tbody')
+            tab.click('tbody tr', 'talks')
+            tab.shows('said <b> talks', '.pane pre')
+            tab.shows('oops', '.pane pre .warn')
+            tab.click('tbody button', 'Stop')
+            tab.shows('exited', 'tbody')
+            equal(json.loads(w.ctl('container', 'inspect', 'talks').stdout)['state'], 'exited', 'Stop')
+            tab.click('tbody button', 'Start')
+            tab.shows('running', 'tbody')
+            tab.until('its second output', 'document.querySelector(".pane pre").innerText.split("said").length === 3')
+            tab.click('tbody button', 'Stop')
+            tab.shows('exited', 'tbody')
+            tab.click('tbody button', 'Remove')
+            equal(w.ctl('container', 'ps', '-aq').stdout.count('\n'), 1, 'after one press')
+            tab.click('tbody button', 'Remove for good?')
+            tab.shows('No containers yet.')
+        finally:
+            w.ctl('container', 'rm', '-f', 'talks', status=None)
 
 
 main()

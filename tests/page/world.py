@@ -12,7 +12,7 @@ from browser import Browser, chromium  # noqa: E402
 from harness import BUILD, LIMIT, Domain, Skip, check, equal, run, test, until  # noqa: E402,F401
 from worker import Worker  # noqa: E402
 
-VIEWS = ['logs', 'overview', 'state', 'jobs', 'events', 'rpc', 'metrics', 'trace', 'guests']
+VIEWS = ['logs', 'overview', 'state', 'jobs', 'events', 'rpc', 'metrics', 'trace', 'guests', 'containers']
 _browser = None
 
 

@@ -10,9 +10,16 @@ unit_cgroup_LDADD = libctr.a $(CO_TEST_LIBS)
 check_PROGRAMS += unit-network
 TESTS += unit-network
 
-unit_network_SOURCES = %D%/network.c
+unit_network_SOURCES = %D%/network.h %D%/network.c
 unit_network_CFLAGS = $(CO_TEST_CFLAGS)
 unit_network_LDADD = libctr.a $(CO_TEST_LIBS)
+
+check_PROGRAMS += unit-network-private
+TESTS += unit-network-private
+
+unit_network_private_SOURCES = %D%/network.h %D%/network_private.c
+unit_network_private_CFLAGS = $(CO_TEST_CFLAGS)
+unit_network_private_LDADD = libctr.a $(CO_TEST_LIBS)
 
 check_PROGRAMS += unit-relay
 TESTS += unit-relay
