@@ -222,7 +222,8 @@ static int copy_out(const struct files *f, char *path, const char *to)
 	size_t n = strlen(path);
 	struct stat st;
 
-	if (!*last_part(path) && n > 2 && mkdir(to, 0777) < 0 && errno != EEXIST)
+	if (strcmp(to, "-") != 0 && !*last_part(path) && n > 2 && mkdir(to, 0777) < 0 &&
+	    errno != EEXIST)
 		return co_fail_errno(&f->ctl->err, errno, "cannot make the folder %s",
 				     to);
 	if (n > 3 && strcmp(path + n - 2, "/.") == 0) {

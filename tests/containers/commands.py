@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import cli
-from cli import LIMIT, check, equal
+from cli import LIMIT, check, equal, executes
 
 
 def much_goes_in_and_comes_out_at_once(d):
@@ -69,6 +69,7 @@ def a_daemon_is_started_by_whoever_asks_about_containers(d):
 
 
 @cli.executes
+@executes
 def exec_says_125_when_it_could_not_try(d):
     d.busybox()
     d.run('container', 'run', '-d', '--name', 'on', 'busybox', 'sleep', '1000')
@@ -101,6 +102,7 @@ def what_programs_read_is_json_with_names(d):
 
 
 @cli.executes
+@executes
 def copies_are_called_as_by_cp(d):
     d.busybox()
     d.run('container', 'run', '-d', '--name', 'c', 'busybox', 'sleep', '1000')
@@ -113,11 +115,14 @@ def copies_are_called_as_by_cp(d):
     equal(d.out('container', 'exec', 'c', 'ls', '/new'), 'file\n', 'in, what is in a folder')
     d.run('container', 'cp', 'c:/new/.', 'out')
     equal(os.listdir(d.work + '/out'), ['file'], 'out, what is in a folder')
+    check('file' in d.out('container', 'cp', 'c:/new/.', '-'), 'to standard output')
+    check(not os.path.exists(d.work + '/-'), 'a folder called -')
     r = d.run('container', 'cp', 'c:/nosuch', 'out', status=4)
     check('tar' not in r.stderr, r.stderr)
 
 
 @cli.executes
+@executes
 def files_of_volumes_are_copied_too(d):
     d.busybox()
     d.run('container', 'run', '-d', '--name', 'c', '-v', 'data:/data', '--user', '0', 'busybox', 'sh', '-c',
