@@ -253,6 +253,7 @@ static void read_place(struct runner_place *place, const struct daemon *d)
 			d->paths.state);
 	(void) snprintf(place->run, sizeof(place->run), "%s/containers", d->paths.run);
 	(void) snprintf(place->gone, sizeof(place->gone), "%s/removed", d->paths.state);
+	(void) snprintf(place->base, sizeof(place->base), "%s/base", d->paths.state);
 	(void) snprintf(place->volumes, sizeof(place->volumes), "%s/volumes",
 			d->paths.state);
 	(void) snprintf(place->socket, sizeof(place->socket), "%s", d->paths.socket);

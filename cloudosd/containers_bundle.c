@@ -481,10 +481,28 @@ static int write_spec(struct bundle *b, const char *const *layers, struct co_err
 	return r ? r : write_file(b->path, "config.json", &text, 0600, err);
 }
 
-static int write_all(struct bundle *b, struct co_buf *facts, struct co_err *err)
+/* The image's layers, or the folder that is one, and below them the base.  Freed by the
+ * caller, not what is in it. */
+static const char **list_layers(const struct bundle *b)
 {
 	const char *rootfs[] = { b->config->rootfs, NULL };
-	const char *const *layers = b->config->rootfs ? rootfs : b->make->image.layers;
+	const char *const *from = b->config->rootfs ? rootfs : b->make->image.layers;
+	const char **all;
+	size_t n = 0;
+
+	while (from && from[n])
+		n++;
+	all = calloc(n + 2, sizeof(*all));
+	for (size_t i = 0; all && i < n; i++)
+		all[i] = from[i];
+	if (all)
+		all[n] = b->place->base;
+	return all;
+}
+
+static int write_all(struct bundle *b, struct co_buf *facts, struct co_err *err)
+{
+	autofree const char **layers = NULL;
 	struct bundle_network network = { 0 };
 	int r;
 
@@ -507,7 +525,13 @@ static int write_all(struct bundle *b, struct co_buf *facts, struct co_err *err)
 	r = look_at_volumes(b, err);
 	if (!r)
 		r = write_files(b, network.address, err);
-	return r ? r : write_spec(b, layers, err);
+	if (!r)
+		r = bundle_base(b->place, err);
+	if (r)
+		return r;
+	layers = list_layers(b);
+	return layers ? write_spec(b, layers, err)
+		      : co_fail(err, CO_NO_MEMORY, "no memory for a container");
 }
 
 int bundle_write(const struct runner_place *place, const struct container_make *make,

@@ -35,6 +35,7 @@ struct runner_place {
 	char state[RUNNER_FOLDER]; /* state/containers: bundles by id */
 	char gone
 		[RUNNER_FOLDER]; /* state/removed: those of removed ones, for moments */
+	char base[RUNNER_FOLDER]; /* state/base: bundle_base */
 	char run[RUNNER_FOLDER]; /* run/containers: --root of cloudos-ctr */
 	char volumes[RUNNER_FOLDER];
 	char socket[RUNNER_FOLDER]; /* of the daemon */
@@ -196,6 +197,11 @@ int bundle_volume(const struct runner_place *place, const char *name,
  * ids as root of a user name space that has them. */
 int bundle_remove(const struct runner_place *place, const char *path,
 		  struct co_err *err);
+
+/* ---- containers_base.c: on a worker ---- */
+
+/* Makes place->base, the layer below all others, if it is not there. */
+int bundle_base(const struct runner_place *place, struct co_err *err);
 
 /* ---- containers_user.c: on a worker ---- */
 

@@ -15,7 +15,7 @@ cloudosd_cloudosd_SOURCES = \
 	%D%/client.h \
 	%D%/config.def %D%/config.h %D%/config.c \
 	%D%/containers.h %D%/containers_inside.h %D%/containers.c \
-	%D%/containers_bundle.c %D%/containers_network.c %D%/containers_subnet.c \
+	%D%/containers_base.c %D%/containers_bundle.c %D%/containers_network.c %D%/containers_subnet.c \
 	%D%/containers_volume.c %D%/containers_logs.c \
 	%D%/containers_monitor.c \
 	%D%/containers_runtime.c \

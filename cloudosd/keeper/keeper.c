@@ -597,6 +597,7 @@ static void folder_remove(struct keeper *k)
 	sites_remove(k->paths.dir);
 	tree_remove(k->paths.dir, "state/containers");
 	tree_remove(k->paths.dir, "state/removed");
+	tree_remove(k->paths.dir, "state/base");
 	tree_remove(k->paths.dir, "state/images");
 	tree_remove(k->paths.dir, "state/volumes");
 	for (size_t i = 0; i < co_countof(files) + co_countof(folders); i++) {

@@ -352,6 +352,8 @@ def files_are_copied_both_ways(d):
         d.run('container', 'stop', '-t', '0', 'c')
     changes = d.out('container', 'diff', 'c')
     check('A     /tmp/tree' in changes, changes)
+    others = [line for line in changes.splitlines()[1:] if not line.split()[1].startswith('/tmp')]
+    equal(others, [], 'changes that the container did not make')
     d.run('container', 'commit', 'c', 'mine:1')
     equal(d.out('container', 'run', '--rm', 'mine:1', 'cat', '/tmp/runs'), 'content\n', 'the new image')
     d.run('image', 'rm', 'mine:1')
