@@ -25,7 +25,7 @@ assert at(head, "COMMAND") == at(one, "prog") == at(two, "prog")
 END
 expect 0 "$ctl" ps -o json
 is 2 "len(j)" "$out"
-is 'id,name,pid,launcher_pid,personality,engine,calls,failed,age_ms,command' \
+is 'id,name,pid,launcher_pid,personality,engine,calls,failed,age_ms,command,container' \
 	"','.join(j[0])" "$out"
 is "('café日', 2000000, 90061000)" \
 	"(j[0]['name'], j[1]['calls'], j[1]['age_ms'])" "$out"

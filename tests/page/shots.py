@@ -158,7 +158,19 @@ class System(World):
         self.thread = threading.Thread(target=loop)
         self.thread.start()
 
+    def contain(self):
+        self.ctl('image', 'create-busybox')
+        run = ('container', 'run', '-d', '--net', 'none', '--stop-timeout', '1')
+        self.ctl(*run, '--name', 'shop', '-p', '8080:80', '-m', '64m', '--allow-unenforced-limits', '--health-cmd',
+                 'wget -q -O- http://127.0.0.1', '--health-interval', '1s', 'busybox', 'sh', '-c',
+                 'mkdir /www; echo Welcome > /www/index.html; echo serving /www; exec httpd -f -v -p 80 -h /www')
+        self.ctl(*run, '--name', 'queue', '--restart', 'always', 'busybox', 'sleep', '100000')
+        self.ctl('container', 'run', '--name', 'import-prices', 'busybox', 'sh', '-c',
+                 'echo "no prices for 2026-11"; exit 3', status=3)
+
     def stop(self):
+        for name in ('shop', 'queue', 'import-prices'):
+            self.ctl('container', 'rm', '-f', name, status=None)
         self.over = True
         self.thread.join()
 
@@ -214,6 +226,12 @@ def main(folder):
             guests = s.look('guests')
             guests.shows('receiving')
             take(guests, folder, 'guests')
+            s.contain()
+            containers = s.look('containers')
+            containers.shows('healthy', 'tbody')
+            containers.click('tbody tr', 'shop')
+            containers.shows('serving /www', '.pane pre')
+            take(containers, folder, 'containers')
         finally:
             s.stop()
 

@@ -300,7 +300,7 @@ START_TEST(descriptors_too_many_are_refused_and_closed)
 
 	for (int i = 0; i < _i; i++)
 		fds[i] = null;
-	co_msg_start(out, WIRE_attach_req, 1);
+	co_msg_start(out, WIRE_keeper_hold_note, 0);
 	send_raw(out->bytes, out->header->size, fds, (size_t) _i);
 	ck_assert_int_eq(receive(), _i <= 2 ? 0 : CO_PROTOCOL);
 	ck_assert_uint_le(in->nfds, CO_WIRE_FDS_MAX);
@@ -336,7 +336,7 @@ START_TEST(the_sender_is_told_beside_all_descriptors)
 
 	for (size_t i = 0; i < co_countof(fds); i++)
 		fds[i] = null;
-	co_msg_start(out, WIRE_attach_req, 1);
+	co_msg_start(out, WIRE_keeper_hold_note, 0);
 	send_raw(out->bytes, out->header->size, fds, 2);
 	ck_assert_int_eq(receive(), 0);
 	ck_assert_int_eq(in->sender, 0); /* nobody has asked the kernel */
