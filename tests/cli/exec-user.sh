@@ -27,7 +27,7 @@ end_user() {
 	status=$?
 	trap - EXIT
 	[ -z "$started" ] || kill -9 "$started" 2>/dev/null
-	as_user "$home/build/cloudosctl" daemon stop --force >/dev/null 2>&1
+	CLOUDOS_DIR=$home/domain as_user "$home/build/cloudosctl" daemon stop --force >/dev/null 2>&1
 	rm -rf "$home" "$work"
 	exit "$status"
 }
