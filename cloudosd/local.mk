@@ -92,4 +92,4 @@ cloudos_keeper_SOURCES = \
 	%D%/table.h %D%/table.c
 cloudos_keeper_CFLAGS = $(AM_CFLAGS) $(CO_BANNED)
 cloudos_keeper_LDADD = libco.a
-EXTRA_DIST += %D%/README.md %D%/http/README.md %D%/keeper/README.md
+EXTRA_DIST += %D%/README.md %D%/http/README.md %D%/ctr/README.md %D%/keeper/README.md

@@ -12,7 +12,7 @@ EXTRA_DIST += %D%/README.md \
 	%D%/spec/cloudos.md %D%/spec/playsys.md
 EXTRA_DIST += %D%/images.md
 EXTRA_DIST += \
-	%D%/images/page-guests.png %D%/images/page-jobs.png %D%/images/page-logs.png \
+	%D%/images/page-containers.png %D%/images/page-guests.png %D%/images/page-jobs.png %D%/images/page-logs.png \
 	%D%/images/page-metrics.png %D%/images/page-overview.png %D%/images/page-phone.png \
 	%D%/images/page-state.png %D%/images/page-trace.png
 # Manual pages: cloudosctl writes its own, the others are written by hand.
